@@ -1,0 +1,101 @@
+"""The classification: what a report is made of. The JSON report is this, field by field."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Literal
+
+SCHEMA: Final = "svc-trace/1"
+
+How = Literal["direct", "inherited", "ambient"]
+Phase = Literal["collection", "setup", "call", "teardown"]
+Strength = Literal["sent", "connected", "attempted"]
+Outcome = Literal["passed", "failed", "error", "skipped", "xfailed", "xpassed", "crashed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Why a test is said to use a service: one (test, service, endpoint) with how, phase, fixture and thread."""
+
+    service: str  # a configured name, or `unknown:<endpoint>`
+    endpoint: str
+    protocol: str | None  # recognised from the first bytes sent; None where they say nothing
+    how: How
+    via: str | None  # inherited: `fixture:<name>@<baseid>` or `module:<path>`
+    phase: Phase | None  # None only for evidence of the run
+    fixture: str | None
+    thread: Literal["test", "other"]
+    command: str  # the process's command name
+    strength: Strength
+    self_hosted: bool  # a process of the run itself listens there
+    ambiguous: bool  # several tests ran in one process at once, and the sending thread belongs to none of them
+    connects: int
+    sends: int
+    bytes: int
+    errno: str | None  # the symbolic name of the first failure, such as `ECONNREFUSED`
+    first_s: float | None  # seconds since the test began; inherited and run evidence: since the run began
+
+
+@dataclass(frozen=True, slots=True)
+class TestResult:
+    """One test, all its attempts united."""
+
+    __test__ = False  # not for pytest to collect
+
+    outcome: Outcome  # of the last attempt
+    duration_s: float  # all phases of all attempts
+    attempts: int
+    services: tuple[str, ...]  # sorted; direct and inherited, external
+    ambient: tuple[str, ...]  # sorted; services seen only as ambient
+    self_hosted: tuple[str, ...]  # sorted; provided by the run itself
+    assumed: tuple[str, ...]  # sorted; what the static rules claim
+    evidence: tuple[Evidence, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RunInfo:
+    """The run behind a classification."""
+
+    command: tuple[str, ...]
+    backend: str
+    kernel: str
+    started_at: str  # ISO 8601, UTC, with a `Z`
+    duration_s: float
+    exit_status: int | None  # None: the trace was cut off
+    complete: bool
+    lost_events: int
+    warnings: tuple[Mapping[str, str], ...]  # {"slug": …, "message": …}
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """The two tables."""
+
+    total_tests: int
+    services: Mapping[str, int]  # service → tests, most first
+    tiers: Mapping[str, int]  # tier → tests, in the configuration's order
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """One service's static rules held against what was observed."""
+
+    confirmed: int
+    blind_spots: tuple[str, ...]  # node ids: observed, not assumed
+    over_assumed: tuple[str, ...]  # node ids: assumed, not observed
+    precision: float | None  # None where nothing was assumed
+    recall: float | None  # None where nothing was observed
+
+
+@dataclass(frozen=True, slots=True)
+class Classification:
+    """Everything a report says."""
+
+    generated_at: str
+    run: RunInfo
+    tests: Mapping[str, TestResult]  # node id → result, in the order in which the tests ended
+    run_evidence: tuple[Evidence, ...]  # outside every test, fixture and module
+    summary: Summary
+    validation: Mapping[str, Validation]  # only services with assumptions
+    schema: str = SCHEMA

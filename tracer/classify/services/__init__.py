@@ -1,0 +1,1 @@
+"""Which service an endpoint belongs to."""

@@ -1,0 +1,1 @@
+"""The pytest hook, its messages, and the FIFO they come through."""

@@ -1,0 +1,1 @@
+"""Backends that observe the kernel, behind one protocol."""

@@ -1,0 +1,1 @@
+"""One file a format; a classification in, text out."""

@@ -1,0 +1,1 @@
+"""The waist: the words of the design as types, and the file that carries them from record to classify."""
