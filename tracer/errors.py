@@ -6,7 +6,7 @@ from enum import IntEnum
 
 
 class ExitStatus(IntEnum):
-    """svc-trace's own exit statuses; all lie outside pytest's range (0-5) and the shell's (126-165).
+    """svc-trace's own exit statuses; all lie outside pytest's range (0-5).
 
     The command's own status is passed on untouched when the tool did its job.
     """
@@ -17,6 +17,8 @@ class ExitStatus(IntEnum):
     CANNOT_WRITE = 73  # EX_CANTCREAT: an output file cannot be written
     BAD_CONFIG = 78  # EX_CONFIG: a configuration that cannot be used
     INCOMPLETE = 80  # --strict: the run lost events or the hook did not report
+    NOT_EXECUTABLE = 126  # the command cannot be executed, as a shell says it
+    NOT_FOUND = 127  # the command was not found, as a shell says it
 
 
 class SvcTraceError(Exception):

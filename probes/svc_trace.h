@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/*
+ * The layout of what the probes tell the tracer: the one definition, which every backend's probe includes and
+ * which tracer/record/capture/wire.py mirrors (a test holds the two together through the object's BTF).
+ *
+ * All integers are in host byte order, ports too. Addresses are in network byte order. Times are
+ * CLOCK_MONOTONIC nanoseconds (bpf_ktime_get_ns). No struct has implicit padding.
+ */
+#ifndef SVC_TRACE_H
+#define SVC_TRACE_H
+
+#define SVC_HEAD_LEN 8 /* bytes of every send: enough for the request kind of framed protocols */
+#define SVC_PREFIX_LEN 32 /* bytes of a socket's first sends: enough to tell the protocol */
+#define SVC_PREFIXES 4 /* how many first sends of a socket carry a prefix */
+#define SVC_PATH_LEN 108 /* sizeof(sockaddr_un.sun_path) */
+#define SVC_COMM_LEN 16 /* TASK_COMM_LEN */
+
+enum svc_kind {
+	SVC_FORK = 1, /* svc_task_event: a process of the tree was born */
+	SVC_EXEC, /* svc_task_event: a process runs another program */
+	SVC_EXIT, /* svc_task_event: the last thread of a process ended; result is the wait status */
+	SVC_THREAD, /* svc_task_event: a thread is about to be named in socket events for the first time */
+	SVC_CONNECT, /* a TCP connection attempt began */
+	SVC_CONNECT_RESULT, /* svc_socket_event: an attempt ended; result is 0 or -errno */
+	SVC_SEND, /* a send ended; result is its bytes or -errno */
+	SVC_LISTEN, /* a TCP socket listens; peer and port are its own address */
+};
+
+enum svc_flag {
+	SVC_DETAIL = 1, /* the record is a svc_socket_event, not a bare svc_event */
+	SVC_WHOLE = 2, /* a connect result that no SVC_CONNECT announced */
+};
+
+/* Every record begins with this. Bare, it is a SVC_SEND on TCP or UDP past the socket's first sends. */
+struct svc_event {
+	__u64 ns; /* when it happened */
+	__u64 socket; /* inode number of the socket, as in /proc/PID/fd; 0 if it has none */
+	__s32 result; /* by kind, above */
+	__u32 process; /* serial number of the process: never reused in a run; 1 is the command */
+	__u32 tid; /* thread, in the process's own pid namespace */
+	__u32 network; /* inode number of the socket's network namespace */
+	__u8 peer[16]; /* AF_INET: 4 bytes, the rest 0; AF_INET6: 16 bytes; else 0 */
+	__u8 head[SVC_HEAD_LEN]; /* the first bytes of the send */
+	__u16 port; /* of the peer; 0 for unix sockets */
+	__u16 protocol; /* IPPROTO_*; 0 for unix sockets */
+	__u8 kind; /* enum svc_kind */
+	__u8 family; /* AF_UNIX, AF_INET or AF_INET6; 0 for task events */
+	__u8 flags; /* enum svc_flag */
+	__u8 head_len; /* bytes of head that are set */
+};
+_Static_assert(sizeof(struct svc_event) == 64, "svc_event has 64 bytes");
+
+struct svc_socket_event {
+	struct svc_event event;
+	__u64 since_ns; /* SVC_CONNECT_RESULT: when the attempt began; else 0 */
+	__u32 peer_pid; /* unix: pid of the listener in the initial pid namespace; 0 if unknown */
+	__u16 path_len; /* bytes of path that are set; an abstract name's leading NUL counts */
+	__u8 prefix_len; /* bytes of prefix that are set */
+	__u8 reserved; /* 0 */
+	__u8 prefix[SVC_PREFIX_LEN]; /* the first bytes of one of the socket's first sends */
+	__u8 path[SVC_PATH_LEN]; /* unix: the peer's name, as the server bound it or the client asked for it */
+	__u8 padding[4]; /* 0 */
+};
+_Static_assert(sizeof(struct svc_socket_event) == 64 + 160, "svc_socket_event has 224 bytes");
+
+struct svc_task_event {
+	struct svc_event event; /* tid: the thread; for SVC_FORK the new process's first */
+	__u64 start_ns; /* when the task was created */
+	__u32 parent; /* SVC_FORK: serial number of the forking process; else 0 */
+	__u32 host_pid; /* in the initial pid namespace */
+	__u32 pid; /* in the process's own pid namespace */
+	__u32 pidns; /* inode number of that namespace */
+	__u8 comm[SVC_COMM_LEN]; /* NUL-terminated */
+};
+_Static_assert(sizeof(struct svc_task_event) == 64 + 40, "svc_task_event has 104 bytes");
+
+/* What the kernel keeps for each thread of the tree, and what the tracer writes to plant its root. */
+struct svc_task {
+	__u32 process; /* serial number of its process */
+	__u32 tid; /* in its process's own pid namespace */
+	__u32 message; /* index of the message within a running sendmmsg */
+	__u8 announced; /* SVC_THREAD was delivered */
+	__u8 connecting; /* SVC_CONNECT was told within the running connect */
+	__u8 reserved[2]; /* 0 */
+};
+_Static_assert(sizeof(struct svc_task) == 16, "svc_task has 16 bytes");
+
+#endif

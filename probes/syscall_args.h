@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/*
+ * The arguments of the system call a task is in, from the registers it entered with: what lets one program at the
+ * end of a send see the bytes and the address that were sent, without a second one at its beginning.
+ */
+#ifndef SYSCALL_ARGS_H
+#define SYSCALL_ARGS_H
+
+#if defined(__TARGET_ARCH_x86)
+/* arch/x86/entry/syscalls/syscall_64.tbl */
+enum {
+	NR_write = 1,
+	NR_writev = 20,
+	NR_connect = 42,
+	NR_sendto = 44,
+	NR_sendmsg = 46,
+	NR_sendmmsg = 307,
+	NR_pwritev2 = 328,
+};
+enum { USER32_CS = 0x23 };
+
+static __always_inline long syscall_number(const struct pt_regs *regs)
+{
+	return regs->cs == USER32_CS ? -1 : (long)regs->orig_ax; /* 32-bit calls are numbered otherwise */
+}
+
+#define ARG1(regs) ((regs)->di)
+#define ARG2(regs) ((regs)->si)
+#define ARG3(regs) ((regs)->dx)
+#define ARG5(regs) ((regs)->r8)
+#define ARG6(regs) ((regs)->r9)
+
+#elif defined(__TARGET_ARCH_arm64)
+/* include/uapi/asm-generic/unistd.h */
+enum {
+	NR_write = 64,
+	NR_writev = 66,
+	NR_connect = 203,
+	NR_sendto = 206,
+	NR_sendmsg = 211,
+	NR_sendmmsg = 269,
+	NR_pwritev2 = 287,
+};
+enum { PSR_MODE32_BIT = 0x10 };
+
+static __always_inline long syscall_number(const struct pt_regs *regs)
+{
+	return regs->pstate & PSR_MODE32_BIT ? -1 : (long)regs->syscallno;
+}
+
+#define ARG1(regs) ((regs)->orig_x0)
+#define ARG2(regs) ((regs)->regs[1])
+#define ARG3(regs) ((regs)->regs[2])
+#define ARG5(regs) ((regs)->regs[4])
+#define ARG6(regs) ((regs)->regs[5])
+#endif
+
+/* What a send was given. Pointers are the sender's; they were readable a moment ago. */
+struct send_args {
+	const void *data; /* NULL: not a call whose bytes can be read (sendfile, splice, io_uring) */
+	__u64 len;
+	const void *name; /* the destination's sockaddr, NULL: none */
+	__u32 name_len;
+};
+
+static __always_inline void args_of_iovec(struct send_args *args, const void *iov)
+{
+	struct iovec first;
+
+	if (bpf_probe_read_user(&first, sizeof(first), iov) == 0) {
+		args->data = first.iov_base;
+		args->len = first.iov_len;
+	}
+}
+
+static __always_inline void args_of_msghdr(struct send_args *args, const void *pointer)
+{
+	struct user_msghdr msg;
+
+	if (bpf_probe_read_user(&msg, sizeof(msg), pointer) == 0) {
+		args->name = msg.msg_name;
+		args->name_len = msg.msg_name ? msg.msg_namelen : 0;
+		args_of_iovec(args, msg.msg_iov);
+	}
+}
+
+/* Read what the running send was given. `message` is the index within a sendmmsg. */
+static __always_inline void read_send_args(struct send_args *args, const struct pt_regs *regs, __u32 message)
+{
+	switch (syscall_number(regs)) {
+	case NR_sendto:
+		args->data = (const void *)ARG2(regs);
+		args->len = ARG3(regs);
+		args->name = (const void *)ARG5(regs);
+		args->name_len = args->name ? ARG6(regs) : 0;
+		break;
+	case NR_write:
+		args->data = (const void *)ARG2(regs);
+		args->len = ARG3(regs);
+		break;
+	case NR_writev:
+	case NR_pwritev2:
+		args_of_iovec(args, (const void *)ARG2(regs));
+		break;
+	case NR_sendmsg:
+		args_of_msghdr(args, (const void *)ARG2(regs));
+		break;
+	case NR_sendmmsg:
+		args_of_msghdr(args, (const void *)(ARG2(regs) + message * sizeof(struct mmsghdr)));
+		break;
+	}
+}
+
+#endif

@@ -1,0 +1,119 @@
+"""From a trace and a configuration to a classification."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Final
+
+from tracer.classify.assumptions import assumed_services, validate
+from tracer.classify.attribution import attribute
+from tracer.classify.model import Classification, Evidence, Outcome, RunInfo, Summary, TestResult
+from tracer.classify.services.config import Config
+from tracer.classify.services.identify import Identifier
+from tracer.classify.tiers import tier_of
+from tracer.trace.records import Attempt, Trace
+
+_UNFAILED: Final[Mapping[str, Outcome]] = {"skipped": "skipped", "xfailed": "xfailed", "xpassed": "xpassed"}
+
+
+def classify(trace: Trace, config: Config, *, generated_at: datetime) -> Classification:
+    """Say of every test which services it uses and why."""
+    attribution = attribute(trace, Identifier(config))
+    gathered: dict[str, _Gathered] = {}
+    for attempt in attribution.attempts:
+        test = gathered.setdefault(attempt.nodeid, _Gathered())
+        facts = trace.facts.get(attempt.facts)
+        test.add(
+            attempt, attribution.of(attempt), assumed_services(facts, config) if facts else (), _outcome(trace, attempt)
+        )
+    tests = {nodeid: test.result() for nodeid, test in gathered.items()}
+    return Classification(
+        generated_at=_iso(generated_at),
+        run=_run_info(trace),
+        tests=tests,
+        run_evidence=attribution.run,
+        summary=summarise(tests, config),
+        validation=validate(tests, config.assumptions),
+    )
+
+
+def summarise(tests: Mapping[str, TestResult], config: Config) -> Summary:
+    """Count tests by service and by tier."""
+    services = Counter(service for test in tests.values() for service in test.services)
+    tiers = Counter(tier_of(test.services, config.tiers) for test in tests.values())
+    order = [tier.name for tier in config.tiers]
+    return Summary(
+        total_tests=len(tests),
+        services=dict(sorted(services.items(), key=lambda item: (-item[1], item[0]))),
+        tiers={name: tiers[name] for name in dict.fromkeys([*order, *tiers])},
+    )
+
+
+@dataclass(slots=True)
+class _Gathered:
+    """The attempts of one test."""
+
+    outcome: Outcome = "passed"
+    duration_s: float = 0.0
+    attempts: int = 0
+    assumed: tuple[str, ...] = ()
+    evidence: list[Evidence] = field(default_factory=list)
+
+    def add(self, attempt: Attempt, evidence: Iterable[Evidence], assumed: tuple[str, ...], outcome: Outcome) -> None:
+        self.outcome = outcome
+        self.duration_s += sum(attempt.durations_s.values())
+        self.attempts += 1
+        self.assumed = assumed
+        self.evidence += evidence
+
+    def result(self) -> TestResult:
+        external = [one for one in self.evidence if not one.self_hosted]
+        services = {one.service for one in external if one.how != "ambient"}
+        return TestResult(
+            outcome=self.outcome,
+            duration_s=round(self.duration_s, 6),
+            attempts=self.attempts,
+            services=tuple(sorted(services)),
+            ambient=tuple(sorted({one.service for one in external} - services)),
+            self_hosted=tuple(sorted({one.service for one in self.evidence if one.self_hosted})),
+            assumed=self.assumed,
+            evidence=tuple(self.evidence),
+        )
+
+
+def _outcome(trace: Trace, attempt: Attempt) -> Outcome:
+    """One word for the phases, as pytest's summary has it: a failure outside the call is an error."""
+    if trace.spans[attempt.span].crashed:
+        return "crashed"
+    call = attempt.outcomes.get("call")
+    if call == "failed":
+        return "failed"
+    if "failed" in (attempt.outcomes.get("setup"), attempt.outcomes.get("teardown")):
+        return "error"
+    return _UNFAILED.get(call or attempt.outcomes.get("setup", ""), "passed")
+
+
+def _run_info(trace: Trace) -> RunInfo:
+    last_ns = (
+        trace.end.end_ns
+        if trace.end
+        else max((span.end_ns for span in trace.spans.values()), default=trace.run.start_ns)
+    )
+    return RunInfo(
+        command=trace.run.command,
+        backend=trace.run.backend,
+        kernel=trace.run.kernel,
+        started_at=_iso(datetime.fromtimestamp(trace.run.started_at, UTC)),
+        duration_s=round((last_ns - trace.run.start_ns) / 1e9, 3),
+        exit_status=trace.end.exit_status if trace.end else None,
+        complete=trace.complete,
+        lost_events=trace.end.lost_events if trace.end else 0,
+        warnings=tuple({"slug": warning.slug, "message": warning.message} for warning in trace.warnings),
+    )
+
+
+def _iso(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,132 @@
+"""Where in the suite a span lies: which test, phase, fixture instance or module."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final, Literal, NamedTuple
+
+from tracer.classify.model import Phase
+from tracer.trace.records import Attempt, Span, Trace
+
+_FUNCTION: Final = "function"
+
+
+class Taker(NamedTuple):
+    """Who takes evidence: a test, a fixture instance, the collection of a module, or the run."""
+
+    kind: Literal["test", "instance", "module", "run"]
+    id: int = 0  # test: its span; instance: its id; module: the process that collected it
+    module: str = ""  # its node id
+
+
+RUN: Final = Taker("run")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a span lies: in the first of instance, test and module that is set; else in the run alone."""
+
+    process: int  # the span's runner
+    tid: int
+    test: int = 0  # span of the outermost test around it; 0: none
+    phase: Phase | None = None
+    fixture: str | None = None  # innermost fixture, of any scope
+    instance: int = 0  # innermost fixture instance wider than function scope; 0: none
+    module: str | None = None  # node id of the module that is being collected
+
+    @property
+    def taker(self) -> Taker:
+        """Who takes the evidence."""
+        if self.instance:
+            return Taker("instance", self.instance)
+        if self.test:
+            return Taker("test", self.test)
+        if self.module is not None:
+            return Taker("module", self.process, self.module)
+        return RUN
+
+
+class Places:
+    """The places of a trace's spans, and what its tests consist of."""
+
+    def __init__(self, trace: Trace) -> None:
+        self._trace = trace
+        self._places: dict[int, Place] = {}
+        self._instance_spans: dict[int, list[Span]] = {}
+        for span in sorted(trace.spans.values(), key=lambda span: span.start_ns):
+            if span.kind == "fixture" and isinstance(span.subject, int):
+                self._instance_spans.setdefault(span.subject, []).append(span)
+        self._set_up_in: dict[int, list[int]] = {}  # test span → wide instances set up in it
+        for instance, spans in self._instance_spans.items():
+            if self._is_wide(instance) and (test := self.of(spans[0].id).test):
+                self._set_up_in.setdefault(test, []).append(instance)
+
+    def of(self, span_id: int) -> Place:
+        """The place of a span.
+
+        A session within a test, in the same process or in a child's, is part of that test, and so is all it does.
+        """
+        known = self._places.get(span_id)
+        if known is None:
+            known = self._places[span_id] = self._find(span_id)
+        return known
+
+    def _find(self, span_id: int) -> Place:
+        span = self._trace.spans[span_id]
+        test, instance = 0, 0
+        phase: Phase | None = None
+        fixture = module = None
+        for outer in self._from_outermost(span):
+            if test and outer.kind == "session":
+                break
+            match outer.kind:
+                case "test":
+                    test = outer.id
+                case "setup" | "call" | "teardown":
+                    phase = outer.kind
+                case "collection":
+                    phase, module = "collection", str(outer.subject)
+                case "fixture" if isinstance(outer.subject, int) and outer.subject in self._trace.instances:
+                    fixture = self._trace.instances[outer.subject].name
+                    if self._is_wide(outer.subject):
+                        instance = outer.subject
+                        phase = "setup" if outer is self._instance_spans[instance][0] else "teardown"
+        return Place(span.process, span.tid, test, phase, fixture, instance, module)
+
+    def _from_outermost(self, span: Span) -> list[Span]:
+        chain: list[Span] = []
+        outer: Span | None = span
+        while outer is not None:
+            chain.append(outer)
+            outer = self._trace.spans.get(outer.parent)
+        return chain[::-1]
+
+    def _is_wide(self, instance: int) -> bool:
+        known = self._trace.instances.get(instance)
+        return known is not None and known.scope != _FUNCTION
+
+    def attempts(self) -> Iterator[Attempt]:
+        """The attempts of the suite's own tests, without those of sessions that a test ran."""
+        for attempt in self._trace.attempts:
+            span = self._trace.spans.get(attempt.span)
+            if span is not None and self.of(span.id).test == span.id:
+                yield attempt
+
+    def instances(self, attempt: Attempt) -> frozenset[int]:
+        """The wide fixture instances a test depends on: requested, set up in it, and what those require in turn."""
+        found: set[int] = set()
+        waiting = [*attempt.instances, *self._set_up_in.get(attempt.span, ())]
+        while waiting:
+            instance = waiting.pop()
+            if instance not in found and instance in self._trace.instances:
+                found.add(instance)
+                waiting += self._trace.instances[instance].requires
+        return frozenset(found)
+
+    def covers(self, attempt: Attempt, instances: frozenset[int], ns: int) -> bool:
+        """Whether a moment lies in a test or in a set-up or finalizer of one of its instances."""
+        spans = [self._trace.spans[attempt.span]]
+        for instance in instances:
+            spans += self._instance_spans.get(instance, ())
+        return any(span.start_ns <= ns <= span.end_ns for span in spans)

@@ -1,0 +1,92 @@
+"""What a capture backend is, and the events all of them speak in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import IntEnum
+from typing import NamedTuple, Protocol
+
+COMMAND_PROCESS = 1
+"""The serial number of the command's own process in every backend."""
+
+
+class Kind(IntEnum):
+    """What happened; the numbers are `enum svc_kind` of probes/svc_trace.h."""
+
+    FORK = 1
+    EXEC = 2
+    EXIT = 3
+    THREAD = 4
+    CONNECT = 5
+    CONNECT_RESULT = 6
+    SEND = 7
+    LISTEN = 8
+
+
+class TaskEvent(NamedTuple):
+    """A process was born, runs another program or ended; or a thread is about to use sockets.
+
+    Times are CLOCK_MONOTONIC ns.
+    """
+
+    ns: int
+    kind: Kind  # FORK, EXEC, EXIT or THREAD
+    process: int  # serial number, never reused in a run; COMMAND_PROCESS is the command
+    tid: int  # in the process's own pid namespace
+    parent: int  # FORK: the forking process's serial number; else 0
+    pid: int  # in the process's own pid namespace
+    host_pid: int  # in the initial pid namespace, or as near to it as the backend sees
+    pidns: int  # inode number of the process's own pid namespace; 0 where unknown
+    start_ns: int  # when the task was created
+    command: str  # the kernel's comm
+    status: int  # EXIT: wait status; else 0
+
+
+class SocketEvent(NamedTuple):
+    """A thread connected, sent or began to listen. Times are CLOCK_MONOTONIC ns."""
+
+    ns: int
+    kind: Kind  # CONNECT, CONNECT_RESULT, SEND or LISTEN
+    process: int
+    tid: int
+    socket: int  # inode number
+    network: int  # inode number of the network namespace; 0 where unknown
+    endpoint: str  # the peer; LISTEN: the socket's own address
+    result: int  # SEND: bytes or -errno; CONNECT_RESULT: 0 or -errno
+    head: bytes = b""  # SEND: the first ≤ 8 bytes
+    prefix: bytes = b""  # SEND: the first ≤ 32 bytes, for the first sends of a socket
+    since_ns: int = 0  # CONNECT_RESULT: when the attempt began; 0: its beginning was not told and is told by this
+    peer_pid: int = 0  # unix: the listener's pid in the initial pid namespace; 0 where unknown
+
+
+Event = TaskEvent | SocketEvent
+
+
+class Capture(Protocol):
+    """A source of events about one tree of processes.
+
+    The order of calls: `start`, `plant` before the command's first instruction, then `drain` again and again, `close`.
+    Only `start` and `plant` need privileges. Events of one thread come in their order; a process's FORK comes before
+    its own events.
+    """
+
+    name: str
+
+    def start(self) -> None:
+        """Load and attach.
+
+        Raises:
+            SvcTraceError: this machine can't run the backend; says what is missing and what to do.
+        """
+
+    def plant(self, pid: int) -> None:
+        """Trace the stopped child `pid` and all its descendants from now on."""
+
+    def drain(self) -> Iterable[Event]:
+        """All events that happened since the last call."""
+
+    def lost_events(self) -> int:
+        """How many events could not be delivered so far, on all CPUs."""
+
+    def close(self) -> None:
+        """Detach and free everything; may be called at any time, and twice."""

@@ -1,0 +1,127 @@
+"""The layout of the kernel's records, as probes/svc_trace.h defines it, and their decoding.
+
+Host byte order; no padding. A test holds FIELDS against the compiled object's BTF.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from functools import lru_cache
+from struct import Struct
+from typing import Final
+
+from tracer.record.capture.protocol import Event, Kind, SocketEvent, TaskEvent
+from tracer.trace.endpoint import Endpoint, canonical_host
+
+FIELDS: Final[dict[str, tuple[tuple[str, str], ...]]] = {
+    "svc_event": (
+        ("ns", "Q"),
+        ("socket", "Q"),
+        ("result", "i"),
+        ("process", "I"),
+        ("tid", "I"),
+        ("network", "I"),
+        ("peer", "16s"),
+        ("head", "8s"),
+        ("port", "H"),
+        ("protocol", "H"),
+        ("kind", "B"),
+        ("family", "B"),
+        ("flags", "B"),
+        ("head_len", "B"),
+    ),
+    "svc_socket_event": (
+        ("event", "64s"),
+        ("since_ns", "Q"),
+        ("peer_pid", "I"),
+        ("path_len", "H"),
+        ("prefix_len", "B"),
+        ("reserved", "B"),
+        ("prefix", "32s"),
+        ("path", "108s"),
+        ("padding", "4s"),
+    ),
+    "svc_task_event": (
+        ("event", "64s"),
+        ("start_ns", "Q"),
+        ("parent", "I"),
+        ("host_pid", "I"),
+        ("pid", "I"),
+        ("pidns", "I"),
+        ("comm", "16s"),
+    ),
+    "svc_task": (
+        ("process", "I"),
+        ("tid", "I"),
+        ("message", "I"),
+        ("announced", "B"),
+        ("connecting", "B"),
+        ("reserved", "2s"),
+    ),
+}
+"""C struct → its fields in order: name and struct-module format."""
+
+
+def layout(name: str) -> Struct:
+    """The packed layout of a C struct of svc_trace.h."""
+    return Struct("=" + "".join(form for _, form in FIELDS[name]))
+
+
+EVENT: Final = layout("svc_event")
+TASK: Final = layout("svc_task")
+_SOCKET_DETAIL: Final = Struct("=QIHBx32s108s")  # svc_socket_event after its svc_event
+_TASK_DETAIL: Final = Struct("=QIIII16s")  # svc_task_event after its svc_event
+_DETAIL: Final = 1  # SVC_DETAIL
+_WHOLE: Final = 2  # SVC_WHOLE
+_TASK_KINDS: Final = frozenset({Kind.FORK, Kind.EXEC, Kind.EXIT, Kind.THREAD})
+_KINDS: Final = {int(kind): kind for kind in Kind}
+
+_PROTOCOLS: Final = {
+    socket.IPPROTO_TCP: "tcp",
+    socket.IPPROTO_UDP: "udp",
+    socket.IPPROTO_ICMP: "icmp",
+    socket.IPPROTO_ICMPV6: "icmp",
+    socket.IPPROTO_SCTP: "sctp",
+    socket.IPPROTO_UDPLITE: "udplite",
+    262: "tcp",  # IPPROTO_MPTCP
+}
+
+
+def decode_path(path: bytes) -> str:
+    """A unix socket's name: an abstract one (leading NUL) with `@`, a file's up to its NUL (unix(7))."""
+    if path[:1] == b"\0":
+        return "@" + os.fsdecode(path[1:].rstrip(b"\0")).replace("\0", "@")
+    return os.fsdecode(path.split(b"\0", 1)[0])
+
+
+@lru_cache(maxsize=65536)
+def decode_endpoint(family: int, protocol: int, peer: bytes, port: int, path: bytes) -> str:
+    """The text of the endpoint that a record's fields name."""
+    if family == socket.AF_UNIX:
+        return str(Endpoint("unix", path=decode_path(path)))
+    host = canonical_host(peer if family == socket.AF_INET6 else peer[:4])
+    return str(Endpoint(_PROTOCOLS.get(protocol, f"ip{protocol}"), host, port))
+
+
+def decode(data: memoryview, offset: int) -> Event:
+    """Decode the record that begins at `offset`."""
+    (ns, inode, result, process, tid, network, peer, head, port, protocol, kind, family, flags, head_len) = (
+        EVENT.unpack_from(data, offset)
+    )
+    kind = _KINDS[kind]
+    if kind in _TASK_KINDS:
+        start_ns, parent, host_pid, pid, pidns, comm = _TASK_DETAIL.unpack_from(data, offset + EVENT.size)
+        command = comm.split(b"\0", 1)[0].decode(errors="replace")
+        return TaskEvent(ns, kind, process, tid, parent, pid, host_pid, pidns, start_ns, command, result)
+    head = head[:head_len]
+    if not flags & _DETAIL:
+        endpoint = decode_endpoint(family, protocol, peer, port, b"")
+        return SocketEvent(ns, kind, process, tid, inode, network, endpoint, result, head)
+    since_ns, peer_pid, path_len, prefix_len, prefix, path = _SOCKET_DETAIL.unpack_from(data, offset + EVENT.size)
+    endpoint = decode_endpoint(family, protocol, peer, port, path[:path_len])
+    if flags & _WHOLE:
+        since_ns = 0
+    return SocketEvent(
+        ns, kind, process, tid, inode, network, endpoint, result, head, prefix[:prefix_len], since_ns, peer_pid
+    )

@@ -1,0 +1,85 @@
+"""Socket events fold into flows: the number of sends costs no memory."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterable
+from typing import Final
+
+from tracer.record.capture.protocol import Kind, SocketEvent
+from tracer.record.processes import Processes
+from tracer.trace.records import Flow, Listen
+from tracer.trace.timeline import Timeline
+
+_HEADS: Final = 32
+"""Different first bytes kept of a flow: a connection asks few different things of one server."""
+_OPEN_FLOWS: Final = 4096
+"""Flows kept open in one place; beyond that all of it is written. Flows add up, so nothing is lost."""
+
+_Key = tuple[int, int, int, str]  # process, tid, socket, endpoint
+
+
+class Flows:
+    """The flows of all open spans, by the spans they fall into."""
+
+    def __init__(self, timeline: Timeline, processes: Processes) -> None:
+        self._timeline = timeline
+        self._processes = processes
+        self._open: dict[tuple[int, ...], dict[_Key, Flow]] = {}
+
+    def fold(self, event: SocketEvent) -> Listen | None:
+        """Add an event to its flow. Returns a record where the event is no flow: a listening socket."""
+        if event.kind == Kind.LISTEN:
+            return Listen(event.process, event.endpoint, event.network, event.ns)
+        began_ns = event.since_ns or event.ns
+        flow = self._flow(event, self._timeline.at(event.process, event.tid, began_ns), began_ns)
+        flow.last_ns = max(flow.last_ns, event.ns)
+        if event.result < 0:
+            name = errno.errorcode.get(-event.result, str(-event.result))
+            flow.errors[name] = flow.errors.get(name, 0) + 1
+        if event.kind == Kind.SEND:
+            self._add_send(flow, event)
+        elif event.kind == Kind.CONNECT:
+            flow.connects += 1
+        else:
+            flow.connects += not event.since_ns  # its beginning was not told
+            flow.established += event.result == 0
+        if event.peer_pid and not flow.peer:
+            flow.peer = self._processes.by_host_pid(event.peer_pid)
+        return None
+
+    def _flow(self, event: SocketEvent, spans: tuple[int, ...], began_ns: int) -> Flow:
+        flows = self._open.get(spans)
+        if flows is None:
+            flows = self._open[spans] = {}
+        key = (event.process, event.tid, event.socket, event.endpoint)
+        flow = flows.get(key)
+        if flow is None:
+            flow = flows[key] = Flow(*key, spans, began_ns, event.ns, network=event.network)
+        return flow
+
+    def _add_send(self, flow: Flow, event: SocketEvent) -> None:
+        if event.result >= 0:
+            flow.sends += 1
+            flow.bytes += event.result
+        if event.prefix:
+            flow.prefixes.append(event.prefix.hex())
+        if event.head and not self._timeline.owns_spans(event.process, event.tid):
+            head = event.head.hex()
+            if head in flow.heads or len(flow.heads) < _HEADS:
+                flow.heads[head] = flow.heads.get(head, 0) + 1
+
+    def take(self, closed: set[int]) -> Iterable[Flow]:
+        """Remove and return the flows of closed spans, and those of any place that has grown too large."""
+        for spans in [spans for spans in self._open if not closed.isdisjoint(spans)]:
+            yield from self._open.pop(spans).values()
+        for spans, flows in self._open.items():
+            if len(flows) > _OPEN_FLOWS:
+                yield from flows.values()
+                self._open[spans] = {}
+
+    def take_all(self) -> Iterable[Flow]:
+        """Remove and return every flow."""
+        for flows in self._open.values():
+            yield from flows.values()
+        self._open.clear()

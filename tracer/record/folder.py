@@ -1,0 +1,73 @@
+"""The run's own folder: the FIFO, the hook's copy, the trace while it is written."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Final
+
+_HOOK: Final = Path(__file__).parent / "boundary" / "hook.py"
+_PLUGIN: Final = "svc_trace_hook"
+_PREFIX: Final = "svc-trace-"
+
+
+class RunFolder:
+    """A folder for one run, readable by its owner only, gone after the run.
+
+    It is locked (flock(2)) as long as its tracer lives: what is not locked was left by one that was killed, and the
+    next run removes it.
+    """
+
+    def __init__(self) -> None:
+        base = Path(tempfile.gettempdir())
+        _remove_leftovers(base)
+        hidden = Path(tempfile.mkdtemp(prefix=f".{_PREFIX}", dir=base))
+        self._lock = os.open(hidden, os.O_RDONLY | os.O_DIRECTORY)
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        self.path = hidden.rename(hidden.with_name(hidden.name[1:]))  # visible only once it is locked
+        self.fifo = self.path / "boundaries"
+        self.plugins = self.path / "plugins"
+        self.plugins.mkdir()
+        shutil.copyfile(_HOOK, self.plugins / f"{_PLUGIN}.py")
+
+    def hook_environment(self, environment: Mapping[str, str]) -> dict[str, str]:
+        """The variables that make every pytest of the tree load the hook, beside what is there already."""
+        return {
+            "SVC_TRACE_FIFO": str(self.fifo),
+            "PYTHONPATH": _prepend(str(self.plugins), environment.get("PYTHONPATH"), os.pathsep),
+            "PYTEST_PLUGINS": _prepend(_PLUGIN, environment.get("PYTEST_PLUGINS"), ","),
+        }
+
+    def __enter__(self) -> RunFolder:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        shutil.rmtree(self.path, ignore_errors=True)
+        os.close(self._lock)
+
+
+def _prepend(first: str, rest: str | None, separator: str) -> str:
+    return f"{first}{separator}{rest}" if rest else first
+
+
+def _remove_leftovers(base: Path) -> None:
+    for path in base.glob(f"{_PREFIX}*"):
+        try:
+            folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        except OSError:
+            continue  # somebody else's, or gone
+        try:
+            if os.fstat(folder).st_uid == os.geteuid():
+                fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(path, ignore_errors=True)
+        except BlockingIOError:
+            pass  # a run is using it
+        finally:
+            os.close(folder)

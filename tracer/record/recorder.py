@@ -1,0 +1,82 @@
+"""Events and boundaries, joined: the one place where the two streams meet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from tracer.record.boundary.messages import Packet
+from tracer.record.capture.protocol import Event, TaskEvent
+from tracer.record.flows import Flows
+from tracer.record.processes import Processes
+from tracer.record.runners import Runners
+from tracer.trace.file import TraceWriter
+from tracer.trace.records import Process, Record
+from tracer.trace.timeline import Timeline
+
+
+class Recorder:
+    """Writes a trace from what the kernel and the hook say.
+
+    A turn takes the kernel's events first and the boundaries that were readable after them. A hook writes a
+    boundary before its thread does anything more, so whatever an event of that thread falls into is known when the
+    turn comes to fold it; the timeline answers by time, so it doesn't matter that more is known already.
+    """
+
+    def __init__(self, writer: TraceWriter) -> None:
+        self._writer = writer
+        self._timeline = Timeline()
+        self._processes = Processes(self._timeline)
+        self._runners = Runners(self._timeline)
+        self._flows = Flows(self._timeline, self._processes)
+        self._waiting: list[Packet] = []  # from processes whose birth the kernel has not told yet
+
+    @property
+    def heard_hook(self) -> bool:
+        """Whether any hook ever reported."""
+        return self._runners.heard
+
+    @property
+    def unknown_packets(self) -> int:
+        """How many packets came from processes that the kernel never told of."""
+        return len(self._waiting)
+
+    def turn(self, drain: Callable[[], Iterable[Event]], read: Callable[[], Iterable[Packet]]) -> None:
+        """Take in the next part of both streams: first all that `drain` has, then all that `read` has."""
+        closed_before = self._runners.closed
+        self._runners.closed = set()
+        socket_events = []
+        ended: list[Process] = []
+        for event in drain():
+            if not isinstance(event, TaskEvent):
+                socket_events.append(event)
+            elif record := self._processes.apply(event):
+                self._writer.write(record)
+                if isinstance(record, Process):
+                    ended.append(record)
+        self._apply_packets(read())
+        for event in socket_events:
+            if listen := self._flows.fold(event):
+                self._writer.write(listen)
+        for process in ended:
+            self._write(self._runners.exit(process.id, process.end_ns or process.start_ns))
+        # A flow may still grow in the turn in which its span closed, by an event that was late; not in the next.
+        self._write(self._flows.take(closed_before))
+
+    def _apply_packets(self, packets: Iterable[Packet]) -> None:
+        waiting, self._waiting = self._waiting, []
+        for packet in [*waiting, *packets]:
+            process = self._processes.by_pid(packet.pidns, packet.pid)
+            if process:
+                self._write(self._runners.apply(process, packet))
+            else:
+                self._waiting.append(packet)
+
+    def _write(self, records: Iterable[Record]) -> None:
+        for record in records:
+            self._writer.write(record)
+
+    def finish(self, ns: int) -> None:
+        """Close what is still open at `ns`, the end of the run."""
+        self._write(self._runners.finish(ns))
+        self._write(self._flows.take_all())
+        self._write(self._processes.take_all())

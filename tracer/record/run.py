@@ -1,0 +1,114 @@
+"""One run from start to end: load, launch, record."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from tracer.record.boundary.fifo import Fifo
+from tracer.record.boundary.messages import Decoder, Packet
+from tracer.record.capture.protocol import Capture
+from tracer.record.capture.select import start_capture
+from tracer.record.folder import RunFolder
+from tracer.record.launch import FORWARDED, Child, Invoker
+from tracer.record.recorder import Recorder
+from tracer.trace.file import TraceWriter
+from tracer.trace.records import End, Run, RunWarning
+
+_TURN_S: Final = 0.02
+"""How often both streams are read: the ring buffer holds twenty times what one core can send in that time."""
+_SI_KERNEL: Final = 0x80
+"""si_code of a signal from the terminal: its whole foreground process group got it, the command too (sigaction(2))."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """What to run, and how to record it."""
+
+    command: tuple[str, ...]
+    backend: str = "auto"
+    trace: Path | None = None  # keep the trace file here
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A run that has ended."""
+
+    trace: Path  # in the run's folder, unless it is to be kept
+    exit_status: int  # the command's
+
+
+@contextmanager
+def record(options: RunOptions) -> Iterator[Recorded]:
+    """Run the command to its end under the tracer. Root, if held, is given up for good before the command begins.
+
+    Raises:
+        SvcTraceError: the command cannot be traced or executed. It has not begun then.
+    """
+    invoker = Invoker.find()
+    with ExitStack() as cleanup:
+        capture = start_capture(options.backend)
+        cleanup.callback(capture.close)
+        child = Child(options.command, invoker)
+        cleanup.callback(child.join)
+        with ExitStack() as unreleased:
+            unreleased.callback(child.abandon)
+            capture.plant(child.pid)
+            if os.geteuid() == 0:
+                os.nice(-5)  # a tracer that is starved by what it traces loses events
+            invoker.become()
+            folder = cleanup.enter_context(RunFolder())
+            fifo = cleanup.enter_context(Fifo(folder.fifo))
+            trace = options.trace or folder.path / "trace.svctrace"
+            writer = cleanup.enter_context(TraceWriter(trace))
+            unreleased.pop_all()
+        run = Run(options.command, capture.name, os.uname().release, time.time(), time.monotonic_ns(), str(Path.cwd()))
+        writer.write(run)
+        child.release(folder.hook_environment(invoker.environment))
+        status = _record(capture, child, fifo, writer)
+        capture.close()
+        writer.close()
+        yield Recorded(trace, status)
+
+
+def _record(capture: Capture, child: Child, fifo: Fifo, writer: TraceWriter) -> int:
+    recorder = Recorder(writer)
+    decoder = Decoder()
+
+    def read() -> list[Packet]:
+        return decoder.feed(fifo.read())
+
+    status = None
+    while status is None:
+        received = child.wait(_TURN_S)
+        if received and received.si_signo in FORWARDED and received.si_code != _SI_KERNEL:
+            child.forward(received.si_signo)
+        status = child.poll()
+        recorder.turn(capture.drain, read)
+    end_ns = time.monotonic_ns()
+    recorder.turn(capture.drain, read)
+    recorder.finish(end_ns)
+    lost_boundaries = decoder.lost + decoder.malformed + recorder.unknown_packets
+    for warning in _warnings(capture.lost_events(), lost_boundaries, heard_hook=recorder.heard_hook):
+        writer.write(warning)
+    writer.write(End(end_ns, status, capture.lost_events(), lost_boundaries))
+    return status
+
+
+def _warnings(lost_events: int, lost_boundaries: int, *, heard_hook: bool) -> Iterator[RunWarning]:
+    if lost_events:
+        yield RunWarning("lost-events", f"{lost_events} events were lost: some tests may use more than is told here")
+    if lost_boundaries:
+        yield RunWarning(
+            "lost-boundaries", f"{lost_boundaries} of the hook's records were lost: some evidence may be misplaced"
+        )
+    if not heard_hook:
+        yield RunWarning(
+            "no-hook",
+            "no pytest reported a test: the command ran none, or PYTEST_PLUGINS or PYTHONPATH was dropped on the way",
+        )
