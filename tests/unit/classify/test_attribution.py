@@ -1,0 +1,366 @@
+"""Attribution's rules, one by one, on traces with a known answer; and its invariants."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from struct import pack
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from trace_builder import MAIN, TraceBuilder
+
+from tracer.classify.attribution import attribute
+from tracer.classify.classification import classify
+from tracer.classify.model import Classification, Evidence, TestResult
+from tracer.classify.services.config import Config, load_config
+from tracer.classify.services.identify import Identifier
+from tracer.trace.records import Trace
+
+POSTGRES = "tcp://127.0.0.1:5432"
+KAFKA = "tcp://127.0.0.1:9092"
+REDIS = "tcp://127.0.0.1:6379"
+PRODUCE, FETCH = (pack(">ihh", 40, key, 7) for key in (0, 1))
+API_VERSIONS = pack(">ihhi", 40, 18, 3, 1) + pack(">h", 7) + b"rdkafka" + bytes(15)
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> Config:
+    return load_config(None, tmp_path_factory.mktemp("no_configuration"))
+
+
+def classified(trace: Trace, config: Config) -> Classification:
+    return classify(trace, config, generated_at=datetime(2026, 1, 1, tzinfo=UTC))
+
+
+def hows(test: TestResult) -> set[tuple[str, str, str | None]]:
+    return {(one.service, one.how, one.via) for one in test.evidence}
+
+
+class Suite(TraceBuilder):
+    """A runner with an open session."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.runner = self.process()
+        self.session = self.open("session", self.runner)
+
+
+@pytest.fixture
+def suite() -> Suite:
+    return Suite()
+
+
+def test_what_the_test_sends_is_its_own(suite: Suite, config: Config) -> None:
+    test, call = suite.test("a.py::test", suite.runner, suite.session)
+    suite.send(POSTGRES, call, connects=1, sends=3)
+    suite.finish(test, call)
+    result = classified(suite.trace(), config).tests["a.py::test"]
+    assert result.services == ("postgres",)
+    (evidence,) = result.evidence
+    assert (evidence.how, evidence.phase, evidence.thread, evidence.strength) == ("direct", "call", "test", "sent")
+    assert (evidence.connects, evidence.sends, evidence.bytes) == (1, 3, 30)
+
+
+def test_outside_of_every_test_it_is_the_runs(suite: Suite, config: Config) -> None:
+    suite.send(REDIS)
+    suite.send(POSTGRES, suite.session)
+    result = classified(suite.trace(), config)
+    assert {(one.service, one.phase) for one in result.run_evidence} == {("redis", None), ("postgres", None)}
+    assert result.tests == {}
+
+
+def test_every_requester_inherits_from_a_wide_fixture_not_only_the_first(suite: Suite, config: Config) -> None:
+    instance = suite.instance("server", suite.runner, baseid="tests")
+    for number in range(3):
+        test, call = suite.test(f"a.py::test_{number}", suite.runner, suite.session)
+        if number == 0:
+            setup = suite.open("fixture", suite.runner, call, instance)
+            suite.send(KAFKA, setup)
+            suite.close(setup)
+        suite.finish(test, call, instances=(instance,) if number < 2 else ())
+    tests = classified(suite.trace(), config).tests
+    via = ("kafka", "inherited", "fixture:server@tests")
+    assert [hows(tests[f"a.py::test_{number}"]) for number in range(3)] == [{via}, {via}, set()]
+
+
+def test_a_wide_fixtures_finalizer_is_its_own_not_the_last_tests(suite: Suite, config: Config) -> None:
+    instance = suite.instance("pool", suite.runner)
+    first, call = suite.test("a.py::first", suite.runner, suite.session)
+    suite.close(suite.open("fixture", suite.runner, call, instance))
+    suite.finish(first, call, instances=(instance,))
+    last = suite.open("test", suite.runner, suite.session, "a.py::last")
+    teardown = suite.open("teardown", suite.runner, last)
+    finalizer = suite.open("fixture", suite.runner, teardown, instance)
+    suite.send(POSTGRES, finalizer)
+    suite.close(finalizer)
+    suite.finish(last, teardown)
+    tests = classified(suite.trace(), config).tests
+    assert tests["a.py::last"].services == ()
+    (evidence,) = tests["a.py::first"].evidence
+    assert (evidence.via, evidence.phase) == ("fixture:pool@", "teardown")
+
+
+def test_fixtures_behind_fixtures_are_inherited(suite: Suite, config: Config) -> None:
+    database = suite.instance("database", suite.runner)
+    client = suite.instance("client", suite.runner, requires=(database,))
+    first, call = suite.test("a.py::first", suite.runner, suite.session)
+    outer = suite.open("fixture", suite.runner, call, database)
+    suite.send(POSTGRES, outer)
+    suite.close(outer)
+    suite.finish(first, call, instances=(database, client))
+    second, call = suite.test("a.py::second", suite.runner, suite.session)
+    suite.finish(second, call, instances=(client,))
+    assert classified(suite.trace(), config).tests["a.py::second"].services == ("postgres",)
+
+
+def test_function_fixtures_belong_to_their_test(suite: Suite, config: Config) -> None:
+    instance = suite.instance("db", suite.runner, scope="function")
+    test = suite.open("test", suite.runner, suite.session, "a.py::test")
+    setup = suite.open("setup", suite.runner, test)
+    fixture = suite.open("fixture", suite.runner, setup, instance)
+    suite.send(POSTGRES, fixture)
+    suite.finish(test, fixture, setup)
+    (evidence,) = classified(suite.trace(), config).tests["a.py::test"].evidence
+    assert (evidence.how, evidence.phase, evidence.fixture, evidence.via) == ("direct", "setup", "db", None)
+
+
+def test_a_module_tests_inherit_its_collection_in_their_own_worker(suite: Suite, config: Config) -> None:
+    collection = suite.open("collection", suite.runner, suite.session, "a.py")
+    suite.send(POSTGRES, collection)
+    suite.close(collection)
+    other = suite.process()
+    session = suite.open("session", other)
+    for process, around, nodeid in (
+        (1, suite.session, "a.py::here"),
+        (1, suite.session, "b.py::x"),
+        (2, session, "a.py::there"),
+    ):
+        test, call = suite.test(nodeid, process, around)
+        suite.finish(test, call)
+    tests = classified(suite.trace(), config).tests
+    assert hows(tests["a.py::here"]) == {("postgres", "inherited", "module:a.py")}
+    assert tests["a.py::here"].evidence[0].phase == "collection"
+    assert tests["b.py::x"].services == tests["a.py::there"].services == ()
+
+
+def test_a_session_within_a_test_is_part_of_it(suite: Suite, config: Config) -> None:
+    outer, call = suite.test("a.py::outer", suite.runner, suite.session)
+    child = suite.process(suite.runner)
+    inner_session = suite.open("session", child, call)
+    inner, inner_call = suite.test("inner.py::test", child, inner_session)
+    suite.send(REDIS, inner_call, process=child)
+    suite.finish(inner, inner_call)
+    suite.close(inner_session)
+    suite.finish(outer, call)
+    tests = classified(suite.trace(), config).tests
+    assert list(tests) == ["a.py::outer"]
+    assert hows(tests["a.py::outer"]) == {("redis", "direct", None)}
+
+
+class TestOtherThreads:
+    def leaked(self, suite: Suite, **kwargs: object) -> None:
+        """A first test starts a thread that connects; a second is what another thread sends in."""
+        first, call = suite.test("a.py::first", suite.runner, suite.session)
+        suite.thread(suite.runner, 7)
+        suite.send(str(kwargs.get("endpoint", REDIS)), call, tid=7, connects=1, prefixes=kwargs.get("prefixes", ()))  # type: ignore[arg-type]
+        suite.finish(first, call)
+
+    def test_a_thread_of_the_test_is_direct(self, suite: Suite, config: Config) -> None:
+        test, call = suite.test("a.py::test", suite.runner, suite.session)
+        suite.thread(suite.runner, 7)
+        suite.send(REDIS, call, tid=7, connects=1)
+        suite.finish(test, call)
+        (evidence,) = classified(suite.trace(), config).tests["a.py::test"].evidence
+        assert (evidence.how, evidence.thread) == ("direct", "other")
+
+    def test_a_leaked_thread_on_its_own_connection_is_ambient(self, suite: Suite, config: Config) -> None:
+        self.leaked(suite)
+        second, call = suite.test("a.py::second", suite.runner, suite.session)
+        suite.send(REDIS, call, tid=7)
+        suite.finish(second, call)
+        result = classified(suite.trace(), config).tests["a.py::second"]
+        assert (result.services, result.ambient) == ((), ("redis",))
+
+    def test_an_older_thread_on_the_tests_connection_is_direct(self, suite: Suite, config: Config) -> None:
+        self.leaked(suite)
+        second, call = suite.test("a.py::second", suite.runner, suite.session)
+        suite.send(REDIS, call, connects=1, socket=2)
+        suite.send(REDIS, call, tid=7, socket=2)
+        suite.finish(second, call)
+        result = classified(suite.trace(), config).tests["a.py::second"]
+        assert (result.services, result.ambient) == (("redis",), ())
+        assert {one.thread for one in result.evidence} == {"test", "other"}
+
+    def test_a_fixtures_thread_is_the_requesters(self, suite: Suite, config: Config) -> None:
+        instance = suite.instance("client", suite.runner)
+        first, call = suite.test("a.py::first", suite.runner, suite.session)
+        setup = suite.open("fixture", suite.runner, call, instance)
+        suite.thread(suite.runner, 7)
+        suite.close(setup)
+        suite.finish(first, call, instances=(instance,))
+        for name, instances in (("requests", (instance,)), ("does_not", ())):
+            test, call = suite.test(f"a.py::{name}", suite.runner, suite.session)
+            suite.send(REDIS, call, tid=7, connects=name == "requests")
+            suite.finish(test, call, instances=instances)
+        tests = classified(suite.trace(), config).tests
+        assert tests["a.py::requests"].services == ("redis",)
+        assert (tests["a.py::does_not"].services, tests["a.py::does_not"].ambient) == ((), ("redis",))
+
+    @pytest.mark.parametrize(("head", "how"), [(PRODUCE, "direct"), (FETCH, "ambient")])
+    def test_kafkas_bytes_decide_what_an_older_thread_does(
+        self, suite: Suite, config: Config, head: bytes, how: str
+    ) -> None:
+        self.leaked(suite, endpoint="tcp://10.0.0.1:40000", prefixes=(API_VERSIONS,))
+        second, call = suite.test("a.py::second", suite.runner, suite.session)
+        suite.send("tcp://10.0.0.1:40000", call, tid=7, connects=1, socket=2, heads=(head,))
+        suite.finish(second, call)
+        (evidence,) = classified(suite.trace(), config).tests["a.py::second"].evidence
+        assert (evidence.service, evidence.how) == ("kafka", how)
+
+    def test_a_process_of_the_test_is_direct_and_an_older_one_ambient(self, suite: Suite, config: Config) -> None:
+        first, call = suite.test("a.py::first", suite.runner, suite.session)
+        daemon = suite.process(suite.runner, "daemon")
+        grandchild = suite.process(daemon, "psql")
+        suite.send(POSTGRES, call, process=grandchild, connects=1)
+        suite.finish(first, call)
+        second, call = suite.test("a.py::second", suite.runner, suite.session)
+        suite.send(POSTGRES, call, process=grandchild)
+        late = suite.process(daemon, "psql")
+        suite.send(POSTGRES, call, process=late)
+        suite.finish(second, call)
+        tests = classified(suite.trace(), config).tests
+        assert [(one.how, one.command) for one in tests["a.py::first"].evidence] == [("direct", "psql")]
+        assert {one.how for one in tests["a.py::second"].evidence} == {"ambient"}
+
+
+def test_parallel_tests_in_one_process_are_ambiguous(suite: Suite, config: Config) -> None:
+    first, first_call = suite.test("a.py::first", suite.runner, suite.session, tid=11)
+    second, second_call = suite.test("a.py::second", suite.runner, suite.session, tid=12)
+    suite.send(REDIS, first_call, tid=11)
+    suite.thread(suite.runner, 13)
+    suite.send(POSTGRES, suite.session, first_call, second_call, tid=13, connects=1, socket=2)
+    suite.finish(first, first_call)
+    suite.finish(second, second_call)
+    tests = classified(suite.trace(), config).tests
+    told = {name: {(one.service, one.ambiguous) for one in test.evidence} for name, test in tests.items()}
+    assert told == {"a.py::first": {("redis", False), ("postgres", True)}, "a.py::second": {("postgres", True)}}
+
+
+@pytest.mark.parametrize("listener", ["tcp://127.0.0.1:5432", "tcp://0.0.0.0:5432", "tcp://[::]:5432"])
+def test_what_the_run_provides_itself_is_no_external_service(suite: Suite, config: Config, listener: str) -> None:
+    test, call = suite.test("a.py::test", suite.runner, suite.session)
+    suite.listen(listener, suite.runner)
+    suite.send(POSTGRES, call)
+    suite.send("unix:///run/x.sock", call, peer=1, socket=2)
+    suite.finish(test, call)
+    result = classified(suite.trace(), config).tests["a.py::test"]
+    assert result.services == ()
+    assert result.self_hosted == ("postgres", "unknown:unix:///run/x.sock")
+
+
+def test_failures_count_and_connected_datagram_sockets_do_not(suite: Suite, config: Config) -> None:
+    test, call = suite.test("a.py::test", suite.runner, suite.session)
+    suite.send(POSTGRES, call, connects=1, sends=0, errors={"ECONNREFUSED": 1})
+    suite.send("udp://127.0.0.1:53", call, connects=1, sends=0, socket=2)
+    suite.finish(test, call)
+    (evidence,) = classified(suite.trace(), config).tests["a.py::test"].evidence
+    assert (evidence.service, evidence.strength, evidence.errno) == ("postgres", "attempted", "ECONNREFUSED")
+
+
+def test_attempts_of_one_test_are_united_and_the_last_outcome_counts(suite: Suite, config: Config) -> None:
+    for endpoint, outcome in ((POSTGRES, "failed"), (REDIS, "passed")):
+        test, call = suite.test("a.py::flaky", suite.runner, suite.session)
+        suite.send(endpoint, call)
+        suite.finish(test, call, outcome=outcome)
+    result = classified(suite.trace(), config).tests["a.py::flaky"]
+    assert (result.attempts, result.outcome, result.services) == (2, "passed", ("postgres", "redis"))
+
+
+def test_a_test_whose_process_died_is_crashed(suite: Suite, config: Config) -> None:
+    test, call = suite.test("a.py::test", suite.runner, suite.session)
+    suite.finish(test, call)
+    suite.close(test, crashed=True)
+    assert classified(suite.trace(), config).tests["a.py::test"].outcome == "crashed"
+
+
+def test_a_cut_off_trace_is_not_complete(suite: Suite, config: Config) -> None:
+    run = classified(suite.trace(cut_off=True), config).run
+    assert (run.complete, run.exit_status) == (False, None)
+
+
+@st.composite
+def busy_suites(draw: st.DrawFn) -> Suite:
+    """Tests, wide fixtures, threads and processes in any order; every flow's socket is its own."""
+    suite = Suite()
+    instances = [suite.instance(f"fixture_{number}", suite.runner) for number in range(2)]
+    children = [suite.process(suite.runner) for _ in range(2)]
+    endpoints = st.sampled_from([POSTGRES, REDIS, KAFKA, "tcp://10.1.1.1:1"])
+    tids = st.sampled_from([MAIN, suite.thread(suite.runner, 7), 8])
+    sockets = iter(range(1, 10_000))
+    for number in range(draw(st.integers(1, 5))):
+        test, call = suite.test(f"a.py::test_{number}", suite.runner, suite.session)
+        requested = tuple(draw(st.sets(st.sampled_from(instances))))
+        spans = [suite.session, call, *(suite.open("fixture", suite.runner, call, one) for one in requested)]
+        for _ in range(draw(st.integers(0, 4))):
+            suite.send(
+                draw(endpoints),
+                draw(st.sampled_from(spans)),
+                process=draw(st.sampled_from([suite.runner, *children])),
+                tid=draw(tids),
+                socket=next(sockets),
+                connects=1,
+                sends=draw(st.integers(1, 9)),
+            )
+        suite.finish(test, *spans[2:], call, instances=requested)
+    return suite
+
+
+def all_evidence(trace: Trace, config: Config) -> Iterable[Evidence]:
+    """Each evidence once, before anybody inherits it."""
+    attribution = attribute(trace, Identifier(config))
+    return [one for taken in attribution._taken.values() for one in taken]
+
+
+@given(suite=busy_suites())
+def test_every_send_ends_in_exactly_one_place(suite: Suite) -> None:
+    config = load_config(None, Path("/"))
+    trace = suite.trace()
+    assert sum(one.sends for one in all_evidence(trace, config)) == sum(flow.sends for flow in trace.flows)
+
+
+@given(suite=busy_suites(), seed=st.integers())
+def test_the_order_of_flows_does_not_matter(suite: Suite, seed: int) -> None:
+    config = load_config(None, Path("/"))
+    trace = suite.trace()
+    shuffled = list(trace.flows)
+    random.Random(seed).shuffle(shuffled)
+    assert classified(replace(trace, flows=tuple(shuffled)), config) == classified(trace, config)
+
+
+@given(suite=busy_suites())
+def test_a_split_flow_counts_as_one(suite: Suite) -> None:
+    config = load_config(None, Path("/"))
+    trace = suite.trace()
+    halves = [
+        part
+        for flow in trace.flows
+        for part in (
+            replace(flow, sends=flow.sends - 1, bytes=flow.bytes - 10),
+            replace(flow, sends=1, bytes=10, connects=0, established=0),
+        )
+    ]
+    assert classified(replace(trace, flows=tuple(halves)), config) == classified(trace, config)
+
+
+@given(suite=busy_suites())
+def test_an_unrelated_process_changes_nothing(suite: Suite) -> None:
+    config = load_config(None, Path("/"))
+    before = classified(suite.trace(), config)
+    suite.send(REDIS, process=suite.process(), tid=MAIN, socket=99_999)
+    after = classified(suite.trace(), config)
+    assert after.tests == before.tests

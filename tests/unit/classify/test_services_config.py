@@ -1,0 +1,325 @@
+from __future__ import annotations
+
+import json
+import re
+from ipaddress import ip_network
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tracer.classify.services.config import KEYS, AssumptionRule, Contract, ServiceRule, Tier, load_config
+from tracer.classify.services.protocols import MATCHERS
+from tracer.errors import ExitStatus, SvcTraceError
+
+DOCUMENT = (Path(__file__).parents[3] / "docs" / "configuration.md").read_text()
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """The root of a repository: the search for a configuration ends here."""
+    (tmp_path / ".git").mkdir()
+    return tmp_path
+
+
+def write(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+def test_every_key_is_read(project: Path) -> None:
+    path = write(
+        project / "any-name.toml",
+        """
+        extends = ["default"]
+        [services.postgres]
+        ports = [5433, "15432-15440", "1 - 2"]
+        hosts = ["localhost", "10.0.0.0/8", "192.0.2.1", "*.RDS.amazonaws.com"]
+        unix = ["*/.s.PGSQL.*"]
+        protocol = "postgres"
+        [services.noise]
+        unix = ["@noise"]
+        ignore = true
+        [assumptions.postgres]
+        fixtures = ["db"]
+        markers = ["django_db"]
+        classes = ["django.test.TestCase"]
+        paths = ["tests/db/**"]
+        in_class = true
+        [[tiers]]
+        name = "both"
+        within = ["postgres", "redis"]
+        any = ["redis"]
+        [[tiers]]
+        name = "rest"
+        [[contracts]]
+        marker = "unit"
+        services = "none"
+        [[contracts]]
+        path = "tests/integration/**"
+        services = ["postgres", "noise"]
+        [[contracts]]
+        fixture = "kafka"
+        services = "some"
+        """,
+    )
+    config = load_config(path, project)
+    assert config.source == str(path)
+    assert config.services[:2] == (
+        ServiceRule(
+            "postgres",
+            ports=(range(5433, 5434), range(15432, 15441), range(1, 3)),
+            hosts=(
+                ip_network("127.0.0.0/8"),
+                ip_network("::1"),
+                ip_network("10.0.0.0/8"),
+                ip_network("192.0.2.1"),
+                "*.rds.amazonaws.com",
+            ),
+            unix=("*/.s.PGSQL.*",),
+            protocol="postgres",
+        ),
+        ServiceRule("noise", unix=("@noise",), ignore=True),
+    )
+    assert config.assumptions == {
+        "postgres": AssumptionRule(
+            fixtures=frozenset({"db"}),
+            markers=frozenset({"django_db"}),
+            classes=("django.test.TestCase",),
+            paths=("tests/db/**",),
+            in_class=True,
+        )
+    }
+    both = Tier("both", within=frozenset({"postgres", "redis"}), any=frozenset({"redis"}))
+    assert config.tiers == (both, Tier("rest"))
+    assert config.contracts == (
+        Contract("marker", "unit", "none"),
+        Contract("path", "tests/integration/**", ("postgres", "noise")),
+        Contract("fixture", "kafka", "some"),
+    )
+
+
+def test_without_a_file_the_default_preset_stands_alone(project: Path) -> None:
+    config = load_config(None, project)
+    assert config.source is None
+    assert {"postgres", "kafka", "redis", "redis-cluster", "snuba", "symbolicator", "objectstore", "bigtable"} <= {
+        rule.name for rule in config.services
+    }
+    assert [tier.name for tier in config.tiers] == ["no_services", "postgres_only", "snuba_tier", "other_services"]
+    assert not config.assumptions
+    assert not config.contracts
+
+
+def test_a_later_layer_replaces_by_name_and_matches_first(project: Path) -> None:
+    before = load_config(None, project)
+    write(project / "svc-trace.toml", "[services.mine]\nports = [1]\n[services.redis]\nports = [2]\n")
+    after = load_config(None, project)
+    assert after.services[:2] == (ServiceRule("mine", ports=(range(1, 2),)), ServiceRule("redis", ports=(range(2, 3),)))
+    assert after.services[2:] == tuple(rule for rule in before.services if rule.name != "redis")
+    assert after.tiers == before.tiers
+
+
+class TestSearch:
+    """Which file is found from a directory."""
+
+    def found(self, directory: Path) -> str | None:
+        return load_config(None, directory).source
+
+    def test_the_nearest_wins_and_svc_trace_toml_goes_first(self, project: Path) -> None:
+        outer = write(project / "svc-trace.toml", "")
+        pyproject = write(project / "a" / "pyproject.toml", "[tool.svc-trace]\n")
+        directory = project / "a" / "b"
+        directory.mkdir()
+        assert self.found(directory) == str(pyproject)
+        inner = write(project / "a" / "svc-trace.toml", "")
+        assert self.found(directory) == str(inner)
+        assert self.found(project) == str(outer)
+
+    def test_a_pyproject_without_the_table_does_not_count(self, project: Path) -> None:
+        outer = write(project / "svc-trace.toml", "")
+        write(project / "a" / "pyproject.toml", "[project]\nname = 'x'\n[tool.other]\n")
+        assert self.found(project / "a") == str(outer)
+
+    @pytest.mark.parametrize("is_worktree", [False, True])
+    def test_it_ends_at_the_repository(self, tmp_path: Path, is_worktree: bool) -> None:
+        write(tmp_path / "svc-trace.toml", "")
+        repository = tmp_path / "repository"
+        repository.mkdir()
+        assert self.found(repository) == str(tmp_path / "svc-trace.toml")
+        git = repository / ".git"
+        git.write_text("gitdir: elsewhere") if is_worktree else git.mkdir()
+        assert self.found(repository) is None
+
+    def test_a_relative_directory(self, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        write(project / "svc-trace.toml", "")
+        (project / "a").mkdir()
+        monkeypatch.chdir(project)
+        assert self.found(Path("a")) == str(project / "svc-trace.toml")
+
+
+def test_the_table_of_a_pyproject(project: Path) -> None:
+    path = write(project / "pyproject.toml", "[project]\nunknown = 1\n[tool.svc-trace.services.mine]\nports = [1]\n")
+    assert load_config(path, project).services[0].name == "mine"
+
+
+BAD = [
+    # TOML, key that the message names, words of the message or the hint
+    ("service = 1", "service", "did you mean `services`?"),
+    ("[services]\npostgres = 5432", "services.postgres", "an integer, not a table"),
+    ("[[services.postgres]]", "services.postgres", "a list, not a table"),
+    ("[services.postgres]\nport = [1]", "services.postgres.port", "did you mean `ports`?"),
+    ("[services.postgres]\nports = 1", "services.postgres.ports", "an integer, not a list"),
+    ("[services.postgres]\nports = [1, 70000]", "services.postgres.ports[1]", "70000 is outside 1-65535"),
+    ("[services.postgres]\nports = [0]", "services.postgres.ports[0]", "outside"),
+    ("[services.postgres]\nports = [-1]", "services.postgres.ports[0]", "outside"),
+    ("[services.postgres]\nports = [true]", "services.postgres.ports[0]", "neither a port nor"),
+    ("[services.postgres]\nports = [1.5]", "services.postgres.ports[0]", "neither a port nor"),
+    ('[services.postgres]\nports = ["5432"]', "services.postgres.ports[0]", "neither a port nor"),
+    ('[services.postgres]\nports = ["1-65536"]', "services.postgres.ports[0]", "outside"),
+    ('[services.postgres]\nports = ["20-10"]', "services.postgres.ports[0]", 'write "10-20"'),
+    ('[services.postgres]\nhosts = ["10.0.0.5/8"]', "services.postgres.hosts[0]", "host bits set"),
+    ('[services.postgres]\nhosts = ["10.0.0.0/33"]', "services.postgres.hosts[0]", "is no network"),
+    ('[services.postgres]\nhosts = ["10.0.0.256"]', "services.postgres.hosts[0]", "is no host"),
+    ('[services.postgres]\nhosts = ["localhost:5432"]', "services.postgres.hosts[0]", "is no host"),
+    ('[services.postgres]\nhosts = [""]', "services.postgres.hosts[0]", "is empty"),
+    ("[services.postgres]\nunix = [1]", "services.postgres.unix[0]", "an integer, not a string"),
+    ("[services.postgres]\nunix = [2026-11-20]", "services.postgres.unix[0]", "a date, not a string"),
+    ('[services.postgres]\nprotocol = "postgress"', "services.postgres.protocol", "did you mean `postgres`?"),
+    ('[services.postgres]\nprotocol = ""', "services.postgres.protocol", "is empty"),
+    ("[services.postgres]\nignore = 1", "services.postgres.ignore", "an integer, not a boolean"),
+    ("[services.postgres]\nignore = true", "services.postgres", "ignores nothing"),
+    ('[services."a\\nb"]', 'services."a\\nb"', "is no name for a service"),
+    ("[services.'unknown:x']", 'services."unknown:x"', "is no name for a service"),
+    ("[assumptions.postgress]", "assumptions.postgress", "did you mean `postgres`?"),
+    ("[assumptions.postgres]\nfixture = ['db']", "assumptions.postgres.fixture", "did you mean `fixtures`?"),
+    ("[assumptions.postgres]\nfixtures = 'db'", "assumptions.postgres.fixtures", "a string, not a list"),
+    ("[assumptions.postgres]\nin_class = 'yes'", "assumptions.postgres.in_class", "a string, not a boolean"),
+    ("[assumptions.postgres]\npaths = ['/a']", "assumptions.postgres.paths[0]", "matches no test"),
+    ("[assumptions.postgres]\npaths = ['a/']", "assumptions.postgres.paths[0]", "matches no test"),
+    ("[tiers]\nname = 'x'", "tiers", "a table, not a list"),
+    ("[[tiers]]\nwithin = []", "tiers[0].name", "is missing"),
+    ("[[tiers]]\nname = 'x'\nwithin = ['postgras']", "tiers[0].within[0]", "did you mean `postgres`?"),
+    ("[[tiers]]\nname = 'x'\nany = []", "tiers[0].any", "name at least one"),
+    ("[[tiers]]\nname = 'x'\n[[tiers]]\nname = 'x'", "tiers[1].name", "a second tier 'x'"),
+    ("[[tiers]]\nname = 'x'\nall = []", "tiers[0].all", "known are: name, within, any"),
+    ("[[contracts]]\nservices = 'none'", "contracts[0]", "one of marker, path, fixture"),
+    ("[[contracts]]\nmarker = 'a'\npath = 'b'\nservices = 'none'", "contracts[0]", "one of marker, path, fixture"),
+    ("[[contracts]]\nmarker = 'a'", "contracts[0].services", '"none", "some"'),
+    ("[[contracts]]\nmarker = 'a'\nservices = 'all'", "contracts[0].services", '"none", "some"'),
+    ("[[contracts]]\nmarker = 'a'\nservices = []", "contracts[0].services", '"none", "some"'),
+    ("[[contracts]]\nmarker = 'a'\nservices = ['x']", "contracts[0].services[0]", "there is no service 'x'"),
+    ("[[contracts]]\npath = 'a/'\nservices = 'some'", "contracts[0].path", "matches no test"),
+    ("extends = 'default'", "extends", "a string, not a list"),
+    ("extends = ['default', 'sentri']", "extends[1]", "known are: default"),
+    ("extends = ['../default']", "extends[0]", "there is no preset"),
+]
+
+
+@pytest.mark.parametrize(("text", "key", "words"), BAD, ids=[text for text, _, _ in BAD])
+def test_a_bad_configuration_is_one_error_that_names_the_key(project: Path, text: str, key: str, words: str) -> None:
+    path = write(project / "svc-trace.toml", text)
+    with pytest.raises(SvcTraceError) as caught:
+        load_config(path, project)
+    error = caught.value
+    assert (error.slug, error.exit_code) == ("config-invalid", ExitStatus.BAD_CONFIG)
+    assert error.message.startswith(f"{path}: {key}: ")
+    assert words in f"{error.message}\n{error.hint}"
+    assert "\n" not in error.message + error.hint
+
+
+def test_an_error_in_a_pyproject_names_the_whole_key(project: Path) -> None:
+    path = write(project / "pyproject.toml", "[tool.svc-trace.services.postgres]\nports = [0]\n")
+    with pytest.raises(SvcTraceError, match=re.escape("tool.svc-trace.services.postgres.ports[0]: ")):
+        load_config(None, project)
+    write(path, "[project]\n")
+    with pytest.raises(SvcTraceError, match=re.escape("tool.svc-trace: no such table")):
+        load_config(path, project)
+    write(path, "tool = 3\n")
+    with pytest.raises(SvcTraceError, match="tool: is an integer, not a table"):
+        load_config(None, project)
+
+
+@pytest.mark.parametrize(
+    ("raw", "words"),
+    [
+        (b"a = 1\nb = \n", "(at line 2, column 5)"),
+        (b"[a]\n[a]\n", "(at line 2, column 3)"),
+        (b"# a\n# b \xff\n", "not UTF-8 (at line 2)"),
+        (b"a = " + b"[" * 100_000, "nested too deeply"),
+        (b"a = " + b"1" * 5000, "integer string conversion"),
+    ],
+    ids=["syntax", "twice", "not UTF-8", "deep", "long"],
+)
+def test_what_is_no_toml(project: Path, raw: bytes, words: str) -> None:
+    path = project / "svc-trace.toml"
+    path.write_bytes(raw)
+    with pytest.raises(SvcTraceError) as caught:
+        load_config(None, project)
+    assert (caught.value.slug, caught.value.exit_code) == ("config-syntax", ExitStatus.BAD_CONFIG)
+    assert caught.value.message.startswith(f"{path}: ")
+    assert words in caught.value.message
+
+
+@pytest.mark.parametrize("name", ["missing.toml", "folder.toml", "missing/pyproject.toml"])
+def test_what_cannot_be_read(project: Path, name: str) -> None:
+    (project / "folder.toml").mkdir()
+    with pytest.raises(SvcTraceError) as caught:
+        load_config(project / name, project)
+    assert (caught.value.slug, caught.value.exit_code) == ("config-unreadable", ExitStatus.BAD_CONFIG)
+    assert str(project / name) in caught.value.message
+
+
+# Any JSON list of these is TOML too.
+SCALARS = st.one_of(st.booleans(), st.integers(-10, 70_000), st.text(st.characters(max_codepoint=0x7E)), st.just("1-2"))
+VALUES = st.one_of(SCALARS, st.lists(SCALARS, max_size=3))
+LINES = st.dictionaries(
+    st.sampled_from(
+        [f"services.x.{key}" for key in KEYS["services"]]
+        + [f"assumptions.redis.{key}" for key in KEYS["assumptions"]]
+        + ["extends", "tiers", "contracts", "services.y", "assumptions.kafka", "other"]
+    ),
+    VALUES,
+    max_size=6,
+)
+
+
+@given(LINES)
+def test_whatever_stands_in_a_file_it_is_read_or_one_error(
+    tmp_path_factory: pytest.TempPathFactory, lines: dict[str, object]
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "generated.toml"
+    path.write_text("\n".join(f"{key} = {json.dumps(value)}" for key, value in lines.items()))
+    error = None
+    try:
+        load_config(path, path.parent)
+    except SvcTraceError as caught:
+        error = caught
+    assert error is None or (error.exit_code == ExitStatus.BAD_CONFIG and error.message.startswith(str(path)))
+
+
+class TestDocument:
+    """docs/configuration.md holds what the code holds."""
+
+    @pytest.mark.parametrize("table", [table for table in KEYS if table])
+    def test_every_key_is_in_its_section(self, table: str) -> None:
+        (section,) = re.findall(rf"^## \w+: `\[+{table}[^\n]*\n(.*?)(?=^## |\Z)", DOCUMENT, re.DOTALL | re.MULTILINE)
+        rows = "".join(re.findall(r"^\| (`.*?) \|", section, re.MULTILINE))
+        assert [key for key in KEYS[table] if f"`{key}`" not in rows] == []
+
+    def test_every_table_has_a_section(self) -> None:
+        headings = re.findall(r"^## .*$", DOCUMENT, re.MULTILINE)
+        assert [key for key in KEYS[""] if not any(key in heading for heading in headings)] == []
+
+    def test_every_protocol_and_service_has_a_row(self, project: Path) -> None:
+        rows = set(re.findall(r"^\| `([^`]+)` \|", DOCUMENT, re.MULTILINE))
+        assert set(MATCHERS) <= rows
+        assert {rule.name for rule in load_config(None, project).services} <= rows
+
+    def test_every_example_is_a_configuration(self, project: Path) -> None:
+        examples = re.findall(r"^```toml\n(.*?)^```", DOCUMENT, re.DOTALL | re.MULTILINE)
+        assert examples
+        for example in examples:
+            name = "pyproject.toml" if "tool.svc-trace" in example else "svc-trace.toml"
+            load_config(write(project / name, example), project)

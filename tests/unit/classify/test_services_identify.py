@@ -1,0 +1,166 @@
+from __future__ import annotations
+
+import pytest
+
+from tracer.classify.services.config import load_config
+from tracer.classify.services.identify import Identification, Identifier
+from tracer.trace.endpoint import Endpoint
+
+REDIS = b"*1\r\n$4\r\nPING\r\n"
+HTTP = b"GET / HTTP/1.1\r\n"
+AMQP = b"AMQP\0\0\x09\x01"
+
+RULES = """
+[services.local-db]
+ports = [5432]
+hosts = ["localhost"]
+
+[services.cloud-db]
+ports = [5432, "15432-15440"]
+hosts = ["10.0.0.0/8", "*.RDS.amazonaws.com", "::ffff:192.0.2.0/120", "fd00::7"]
+
+[services.appliance]
+hosts = ["192.168.*"]
+
+[services.internal-bus]
+hosts = ["172.16.0.0/12"]
+protocol = "amqp"
+
+[services.agent]
+unix = ["@agent-*", "/run/agent/*.sock"]
+
+[services.web]
+protocol = "http"
+
+[services.jupyter]
+ports = [8888]
+
+[services.noise]
+ports = [9999]
+ignore = true
+
+[services.bigtable]
+"""
+
+
+@pytest.fixture(scope="module")
+def identifier(tmp_path_factory: pytest.TempPathFactory) -> Identifier:
+    path = tmp_path_factory.mktemp("configuration") / "svc-trace.toml"
+    path.write_text(RULES)
+    return Identifier(load_config(path, path.parent))
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Identifier:
+    directory = tmp_path_factory.mktemp("empty")
+    (directory / ".git").mkdir()
+    return Identifier(load_config(None, directory))
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "service"),
+    [
+        ("tcp://127.0.0.1:5432", "local-db"),
+        ("tcp://127.5.5.5:5432", "local-db"),
+        ("tcp://[::1]:5432", "local-db"),
+        ("tcp://10.1.2.3:5432", "cloud-db"),
+        ("tcp://10.1.2.3:15440", "cloud-db"),
+        ("tcp://10.1.2.3:15441", None),
+        ("tcp://127.0.0.1:15440", None),
+        ("tcp://main.eu.rds.amazonaws.com:5432", "cloud-db"),
+        ("tcp://192.0.2.200:5432", "cloud-db"),  # the network was given as IPv4-mapped IPv6
+        ("tcp://192.0.3.200:5432", "postgres"),
+        ("tcp://[fd00::7]:5432", "cloud-db"),
+        ("tcp://8.8.8.8:5432", "postgres"),  # no rule of the file is about this host: the preset's
+        ("tcp://192.168.7.7:1", "appliance"),  # hosts without ports: every port
+        ("udp://192.168.7.7:65535", "appliance"),
+        ("tcp://172.16.0.1:4000", None),  # hosts with a protocol: only when the bytes say so
+        ("tcp://172.16.0.1:5672", "rabbitmq"),
+        ("unix://@agent-7", "agent"),
+        ("unix:///run/agent/a/b.sock", "agent"),
+        ("unix:///run/agent/a", None),
+        ("tcp://127.0.0.1:8888", "jupyter"),  # before the preset's objectstore
+        ("tcp://127.0.0.1:8086", None),  # turned off by an empty table
+        ("tcp://127.0.0.1:7003", "redis-cluster"),
+        ("unix://", None),
+    ],
+)
+def test_by_the_endpoint_itself(identifier: Identifier, endpoint: str, service: str | None) -> None:
+    found = identifier.service_of(Endpoint.parse(endpoint))
+    assert found == Identification(service or f"unknown:{endpoint}", protocol=None, ignored=False)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "opening", "service", "protocol"),
+    [
+        ("tcp://127.0.0.1:49153", REDIS, "redis", "redis"),
+        ("unix:///tmp/x/redis.sock", REDIS, "redis", "redis"),
+        ("tcp://127.0.0.1:7003", REDIS, "redis-cluster", "redis"),  # the port's rule beats the protocol's
+        ("tcp://127.0.0.1:6379", HTTP, "redis", "http"),
+        ("tcp://127.0.0.1:49153", HTTP, "web", "http"),
+        ("tcp://172.16.0.1:4000", AMQP, "internal-bus", "amqp"),
+        ("tcp://8.8.8.8:4000", AMQP, "rabbitmq", "amqp"),  # other hosts: the preset's
+        ("unix:///tmp/amqp", AMQP, "rabbitmq", "amqp"),  # a unix socket is at no host
+        ("tcp://127.0.0.1:49153", b"EHLO x", "smtp", "smtp"),
+        ("tcp://127.0.0.1:49153", b"PRI * HTTP/2.0\r\n", None, "http2"),
+        ("tcp://127.0.0.1:49153", b"?", None, None),
+    ],
+)
+def test_by_protocol(
+    identifier: Identifier, endpoint: str, opening: bytes, service: str | None, protocol: str | None
+) -> None:
+    found = identifier.service_of(Endpoint.parse(endpoint), [b"", opening])
+    assert found == Identification(service or f"unknown:{endpoint}", protocol, ignored=False)
+
+
+def test_one_endpoint_may_speak_several_protocols_in_turn(identifier: Identifier) -> None:
+    endpoint = Endpoint.parse("tcp://127.0.0.1:49999")
+    names = [identifier.service_of(endpoint, prefixes).name for prefixes in ([REDIS], [], [HTTP], [REDIS])]
+    assert names == ["redis", f"unknown:{endpoint}", "web", "redis"]
+
+
+def test_an_ignored_service_is_still_named(identifier: Identifier) -> None:
+    found = identifier.service_of(Endpoint.parse("tcp://127.0.0.1:9999"), [HTTP])
+    assert found == Identification("noise", "http", ignored=True)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/run/nscd/socket",
+        "/var/run/nscd/socket",
+        "/var/lib/sss/pipes/nss",
+        "/run/systemd/userdb/io.systemd.DynamicUser",
+        "/run/systemd/resolve/io.systemd.Resolve",
+        "/run/systemd/journal/socket",
+        "/run/systemd/journal/dev-log",
+        "/dev/log",
+    ],
+)
+def test_plumbing_is_ignored_by_default(plain: Identifier, path: str) -> None:
+    assert plain.service_of(Endpoint("unix", path=path)).ignored
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "service"),
+    [
+        ("unix:///var/run/postgresql/.s.PGSQL.5432", "postgres"),
+        ("unix:///run/mysqld/mysqld.sock", "mysql"),
+        ("unix:///tmp/mongodb-27017.sock", "mongodb"),
+        ("unix:///run/docker.sock", "docker"),
+        ("tcp://10.0.0.1:1218", "snuba"),
+        ("tcp://10.0.0.1:3021", "symbolicator"),
+        ("tcp://10.0.0.1:8086", "bigtable"),
+        ("tcp://10.0.0.1:8888", "objectstore"),
+        ("tcp://10.0.0.1:6379", "redis"),
+        ("tcp://10.0.0.1:7000", "redis-cluster"),
+        ("tcp://10.0.0.1:7005", "redis-cluster"),
+        ("tcp://10.0.0.1:9092", "kafka"),
+        ("udp://127.0.0.1:8125", "statsd"),
+        ("udp://127.0.0.53:53", "dns"),
+        ("tcp://10.0.0.1:7006", "unknown:tcp://10.0.0.1:7006"),
+        ("unix:///tmp/.X11-unix/X0", "unknown:unix:///tmp/.X11-unix/X0"),
+    ],
+)
+def test_the_default_preset(plain: Identifier, endpoint: str, service: str) -> None:
+    assert plain.service_of(Endpoint.parse(endpoint)) == Identification(service, protocol=None, ignored=False)

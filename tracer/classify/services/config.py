@@ -1,0 +1,273 @@
+"""The configuration: which endpoints are which service, and what the suite's static rules assume.
+
+Layers, first to last: the preset `default`, the presets that the file extends, the file. See docs/configuration.md.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Final, Literal
+
+from tracer.classify.services.document import Value, did_you_mean, read_document
+from tracer.classify.services.protocols import MATCHERS
+
+Network = IPv4Network | IPv6Network
+
+KEYS: Final[Mapping[str, tuple[str, ...]]] = {  # table → its keys
+    "": ("extends", "services", "assumptions", "tiers", "contracts"),
+    "services": ("ports", "hosts", "unix", "protocol", "ignore"),
+    "assumptions": ("fixtures", "markers", "classes", "paths", "in_class"),
+    "tiers": ("name", "within", "any"),
+    "contracts": ("marker", "path", "fixture", "services"),
+}
+LOCALHOST: Final = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))  # RFC 6761, 6.3
+
+_PRESET_KEYS: Final = tuple(key for key in KEYS[""] if key != "extends")
+_PRESETS: Final = files("tracer.classify.services") / "presets"
+_SERVICE_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_PORT_RANGE: Final = re.compile(r"([0-9]{1,6})\s*-\s*([0-9]{1,6})")
+_HOST_NAME: Final = re.compile(r"(?![0-9.]+$)[A-Za-z0-9_.*?\[\]!-]+")  # a name or a glob, but no broken address
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceRule:
+    """The endpoints of one service: `[services.NAME]`."""
+
+    name: str
+    ports: tuple[range, ...] = ()
+    hosts: tuple[Network | str, ...] = ()  # networks (an address is one of its own), names and globs in lower case
+    unix: tuple[str, ...] = ()  # globs over the whole path
+    protocol: str | None = None  # one of `protocols.MATCHERS`
+    ignore: bool = False  # plumbing: in no report
+
+
+@dataclass(frozen=True, slots=True)
+class AssumptionRule:
+    """The static claim that a test needs a service: `[assumptions.SERVICE]`. Any part that matches makes it."""
+
+    fixtures: frozenset[str] = frozenset()
+    markers: frozenset[str] = frozenset()
+    classes: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()  # globs, `**` for any number of folders
+    in_class: bool = False  # every test that is a method
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """A group of tests by the services they use: `[[tiers]]`. Without any condition it takes every test."""
+
+    name: str
+    within: frozenset[str] | None = None  # uses no other service than these
+    any: frozenset[str] | None = None  # uses at least one of these
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """What the tests of a marker, path or fixture have to use: `[[contracts]]`."""
+
+    selector: Literal["marker", "path", "fixture"]
+    value: str
+    services: Literal["none", "some"] | tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """All layers merged."""
+
+    source: str | None  # the file; None: built-in presets only
+    services: tuple[ServiceRule, ...]  # in matching order: those of later layers first
+    assumptions: Mapping[str, AssumptionRule]  # service → rule
+    tiers: tuple[Tier, ...]
+    contracts: tuple[Contract, ...]
+
+
+def load_config(path: Path | None, directory: Path) -> Config:
+    """Read the configuration and lay it over its presets.
+
+    Args:
+        path: the file; a `pyproject.toml` means its table `[tool.svc-trace]`. None: search.
+        directory: where the search begins. It ends with the first `svc-trace.toml` or `pyproject.toml` with that
+            table, here or in a parent; or at the folder with `.git`.
+
+    Raises:
+        SvcTraceError: `config-unreadable`, `config-syntax` or `config-invalid`.
+    """
+    table = _search(directory) if path is None else _table(path)
+    if table is None:
+        return _merge([_preset("default")], None)
+    if table.data is None:
+        raise table.error("no such table", "add it, or name another file")
+    extended = [_extended(item) for item in table.table(KEYS[""])["extends"].items()]
+    return _merge([_preset("default"), *extended, table], table.file)
+
+
+def _search(directory: Path) -> Value | None:
+    folder = directory.absolute()
+    for parent in (folder, *folder.parents):
+        for name in ("svc-trace.toml", "pyproject.toml"):
+            if os.access(parent / name, os.F_OK):  # exists() would raise below a folder that may not be entered
+                table = _table(parent / name)
+                if table.data is not None:
+                    return table
+        if os.access(parent / ".git", os.F_OK):
+            break
+    return None
+
+
+def _table(path: Path) -> Value:
+    document = read_document(path, str(path))
+    return document["tool"]["svc-trace"] if path.name == "pyproject.toml" else document
+
+
+def _extended(value: Value) -> Value:
+    name = value.text()
+    names = tuple(sorted(entry.name.removesuffix(".toml") for entry in _PRESETS.iterdir()))
+    if name not in names:
+        raise value.error(f"there is no preset {name!r}", did_you_mean(name, names))
+    return _preset(name)
+
+
+def _preset(name: str) -> Value:
+    return read_document(_PRESETS / f"{name}.toml", f"preset {name}").table(_PRESET_KEYS)
+
+
+def _merge(layers: list[Value], source: str | None) -> Config:
+    services: dict[str, ServiceRule] = {}
+    for layer in reversed(layers):
+        for name, table in layer["services"].members():
+            services.setdefault(name, _service(name, table))
+    known = tuple(sorted(services))
+    assumptions: dict[str, AssumptionRule] = {}
+    tiers: tuple[Tier, ...] = ()
+    contracts: tuple[Contract, ...] = ()
+    for layer in layers:
+        for name, table in layer["assumptions"].members():
+            if name not in services:
+                raise table.error("there is no such service", did_you_mean(name, known))
+            assumptions[name] = _assumption(table)
+        tiers = _tiers(layer["tiers"], known) or tiers
+        contracts += tuple(_contract(item.table(KEYS["contracts"]), known) for item in layer["contracts"].items())
+    return Config(source, tuple(services.values()), assumptions, tiers, contracts)
+
+
+def _service(name: str, value: Value) -> ServiceRule:
+    if not _SERVICE_NAME.fullmatch(name):
+        raise value.error("is no name for a service", "use letters, digits, `.`, `_` and `-`")
+    table = value.table(KEYS["services"])
+    protocol = table["protocol"].text() if table["protocol"].data is not None else None
+    if protocol is not None and protocol not in MATCHERS:
+        raise table["protocol"].error(f"unknown protocol {protocol!r}", did_you_mean(protocol, tuple(sorted(MATCHERS))))
+    rule = ServiceRule(
+        name,
+        ports=tuple(_ports(item) for item in table["ports"].items()),
+        hosts=tuple(host for item in table["hosts"].items() for host in _hosts(item)),
+        unix=table["unix"].texts(),
+        protocol=protocol,
+        ignore=table["ignore"].flag(),
+    )
+    if rule.ignore and not (rule.ports or rule.hosts or rule.unix or rule.protocol):
+        raise value.error("ignores nothing", "say which endpoints, by ports, hosts, unix or protocol")
+    return rule
+
+
+def _ports(value: Value) -> range:
+    hint = 'give a port from 1 to 65535, or a range such as "15432-15440"'
+    if type(value.data) is int:
+        first = last = value.data
+    elif isinstance(value.data, str) and (match := _PORT_RANGE.fullmatch(value.data)):
+        first, last = int(match[1]), int(match[2])
+    else:
+        raise value.error("is neither a port nor a range of ports", hint)
+    if not 1 <= first <= 65535 or not 1 <= last <= 65535:
+        raise value.error(f"{value.data!r} is outside 1-65535", hint)
+    if first > last:
+        raise value.error(f"the range {value.data!r} is reversed", f'write "{last}-{first}"')
+    return range(first, last + 1)
+
+
+def _hosts(value: Value) -> tuple[Network | str, ...]:
+    text = value.text().lower()
+    if text == "localhost":
+        return LOCALHOST
+    try:
+        return (_unmapped(ip_network(text)),)
+    except ValueError as error:
+        if "/" in text:
+            raise value.error(f"is no network: {error}", 'write it as in "10.0.0.0/8"') from None
+    if _HOST_NAME.fullmatch(text):
+        return (text,)
+    raise value.error(f"{text!r} is no host", 'give an address, a network ("10.0.0.0/8"), a name or a glob ("10.0.*")')
+
+
+def _unmapped(network: Network) -> Network:
+    """Endpoints write IPv4-mapped IPv6 addresses as IPv4: so must the networks (RFC 4291, 2.5.5.2)."""
+    if isinstance(network, IPv6Network) and network.prefixlen >= 96:
+        mapped = network.network_address.ipv4_mapped
+        if mapped is not None:
+            return IPv4Network((mapped, network.prefixlen - 96))
+    return network
+
+
+def _assumption(value: Value) -> AssumptionRule:
+    table = value.table(KEYS["assumptions"])
+    return AssumptionRule(
+        fixtures=frozenset(table["fixtures"].texts()),
+        markers=frozenset(table["markers"].texts()),
+        classes=table["classes"].texts(),
+        paths=tuple(_path(item) for item in table["paths"].items()),
+        in_class=table["in_class"].flag(),
+    )
+
+
+def _path(value: Value) -> str:
+    text = value.text()
+    if text.startswith(("/", "./", "../")) or text.endswith("/"):
+        raise value.error(
+            f"{text!r} matches no test", 'write it from pytest\'s rootdir on, a folder as "tests/slow/**"'
+        )
+    return text
+
+
+def _tiers(value: Value, known: tuple[str, ...]) -> tuple[Tier, ...]:
+    tiers: dict[str, Tier] = {}
+    for item in value.items():
+        table = item.table(KEYS["tiers"])
+        name = table["name"].text()
+        if name in tiers:
+            raise table["name"].error(f"a second tier {name!r}", "merge the two, or rename one")
+        within, any_ = (
+            None if table[key].data is None else frozenset(_known_services(table[key], known))
+            for key in ("within", "any")
+        )
+        if any_ is not None and not any_:
+            raise table["any"].error("no test uses any of no services", "name at least one, or leave `any` out")
+        tiers[name] = Tier(name, within, any_)
+    return tuple(tiers.values())
+
+
+def _contract(table: Value, known: tuple[str, ...]) -> Contract:
+    selectors: tuple[Literal["marker", "path", "fixture"], ...] = ("marker", "path", "fixture")
+    given = [selector for selector in selectors if table[selector].data is not None]
+    if len(given) != 1:
+        raise table.error("whose contract is it?", "give one of marker, path, fixture")
+    value = _path(table["path"]) if given == ["path"] else table[given[0]].text()
+    services = table["services"]
+    if services.data in ("none", "some"):
+        return Contract(given[0], value, services.data)
+    names = _known_services(services, known) if isinstance(services.data, list) else ()
+    if not names:
+        raise services.error("says nothing", 'give "none", "some", or a list of services')
+    return Contract(given[0], value, names)
+
+
+def _known_services(value: Value, known: tuple[str, ...]) -> tuple[str, ...]:
+    for item in value.items():
+        if item.text() not in known:
+            raise item.error(f"there is no service {item.text()!r}", did_you_mean(item.text(), known))
+    return value.texts()

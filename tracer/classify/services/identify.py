@@ -1,0 +1,83 @@
+"""Which service an endpoint belongs to: by the configuration's rules, else by protocol, else unknown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from ipaddress import IPv4Address, IPv6Address, ip_address
+
+from tracer.classify.services.config import Config, ServiceRule
+from tracer.classify.services.protocols import recognise
+from tracer.trace.endpoint import Endpoint
+
+
+@dataclass(frozen=True, slots=True)
+class Identification:
+    """What an endpoint is."""
+
+    name: str  # a configured service, or `unknown:<endpoint>`
+    protocol: str | None  # recognised from the first bytes sent; None where they say nothing
+    ignored: bool  # plumbing: not to be reported
+
+
+class Identifier:
+    """Names endpoints by one configuration. Looks at each endpoint's rules once, whatever the number of flows."""
+
+    def __init__(self, config: Config) -> None:
+        self._rules = config.services
+        self._by_endpoint: dict[Endpoint, tuple[ServiceRule | None, tuple[ServiceRule, ...]]] = {}
+
+    def service_of(self, endpoint: Endpoint, prefixes: Iterable[bytes] = ()) -> Identification:
+        """Name the service behind an endpoint.
+
+        The first rule whose ports, hosts or unix patterns match the endpoint itself wins; else the first whose
+        protocol is the one that the bytes speak, at these hosts; else it is `unknown:<endpoint>`.
+
+        Args:
+            endpoint: where a socket leads.
+            prefixes: the first ≤ 32 bytes of each of the socket's first sends.
+        """
+        protocol = recognise(prefixes)
+        if endpoint not in self._by_endpoint:
+            self._by_endpoint[endpoint] = self._candidates(endpoint)
+        rule, by_protocol = self._by_endpoint[endpoint]
+        if rule is None and protocol is not None:
+            rule = next((candidate for candidate in by_protocol if candidate.protocol == protocol), None)
+        if rule is None:
+            return Identification(f"unknown:{endpoint}", protocol, ignored=False)
+        return Identification(rule.name, protocol, rule.ignore)
+
+    def _candidates(self, endpoint: Endpoint) -> tuple[ServiceRule | None, tuple[ServiceRule, ...]]:
+        """The rule that names this endpoint, and those that may where the bytes speak their protocol."""
+        try:
+            address = ip_address(endpoint.host)
+        except ValueError:  # a name, or a unix socket
+            address = None
+        explicit, by_protocol = None, []
+        for rule in self._rules:
+            at_hosts = _at_hosts(rule, endpoint, address)
+            if explicit is None and _names(rule, endpoint, at_hosts):
+                explicit = rule
+            if at_hosts and rule.protocol is not None:
+                by_protocol.append(rule)
+        return explicit, tuple(by_protocol)
+
+
+def _names(rule: ServiceRule, endpoint: Endpoint, at_hosts: bool) -> bool:
+    """Whether a rule matches by the endpoint alone."""
+    if endpoint.protocol == "unix":
+        return any(fnmatchcase(endpoint.path, pattern) for pattern in rule.unix)
+    if rule.ports:
+        return at_hosts and any(endpoint.port in ports for ports in rule.ports)
+    return at_hosts and bool(rule.hosts) and rule.protocol is None
+
+
+def _at_hosts(rule: ServiceRule, endpoint: Endpoint, address: IPv4Address | IPv6Address | None) -> bool:
+    """Whether the endpoint is at one of a rule's hosts; a rule without hosts means every one, unix sockets too."""
+    if not rule.hosts:
+        return True
+    return any(
+        fnmatchcase(endpoint.host.lower(), host) if isinstance(host, str) else address is not None and address in host
+        for host in rule.hosts
+    )

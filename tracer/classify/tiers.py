@@ -1,0 +1,21 @@
+"""Tiers: groups of tests by the services they use."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+from tracer.classify.services.config import Tier
+
+
+def tier_of(services: Collection[str], tiers: Iterable[Tier]) -> str:
+    """The name of the first tier that fits; `other` where none does.
+
+    A tier with `within` takes tests that use no other service, one with `any` tests that use at least one of them,
+    one with both asks for both, and one with neither takes every test.
+    """
+    for tier in tiers:
+        if (tier.within is None or tier.within.issuperset(services)) and (
+            tier.any is None or not tier.any.isdisjoint(services)
+        ):
+            return tier.name
+    return "other"
