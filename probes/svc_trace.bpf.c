@@ -288,8 +288,9 @@ static __always_inline void set_path(struct svc_socket_event *record, struct uni
 
 	if (len > SVC_PATH_LEN)
 		len = SVC_PATH_LEN;
-	if (len && bpf_probe_read_kernel(record->path, len, (void *)address + bpf_core_field_offset(struct unix_address,
-												     name[0].sun_path)) == 0)
+	if (len &&
+	    bpf_probe_read_kernel(record->path, len,
+				  (void *)address + bpf_core_field_offset(struct unix_address, name[0].sun_path)) == 0)
 		record->path_len = len;
 }
 
