@@ -1,0 +1,52 @@
+import os
+from uuid import uuid4
+
+import pytest
+from shop import cache, database, events
+
+
+@pytest.fixture
+def db():
+    connection = database.connect()
+    yield connection
+    connection.rollback()
+    connection.close()
+
+
+@pytest.fixture
+def local_db():
+    with database.connect_locally() as connection:
+        yield connection
+
+
+@pytest.fixture(scope="session")
+def pool():
+    pool = database.make_pool(2)
+    yield pool
+    pool.closeall()
+
+
+@pytest.fixture(scope="session")
+def producer():
+    with events.make_producer() as producer:
+        producer.list_topics(timeout=10)
+        yield producer
+
+
+@pytest.fixture(scope="session")
+def redis_number():
+    """The Redis database of this xdist worker, so that workers don't flush one another's."""
+    return int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 16
+
+
+@pytest.fixture(scope="module")
+def redis_client(redis_number):
+    with cache.connect(redis_number) as client:
+        client.ping()
+        yield client
+
+
+@pytest.fixture
+def customer():
+    """A customer whom no other test knows."""
+    return f"customer-{uuid4()}"

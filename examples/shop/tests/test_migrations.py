@@ -1,0 +1,17 @@
+"""The tests are made from what the database says: it is asked when this file is imported."""
+
+import re
+
+import pytest
+from shop import database
+
+MIGRATIONS = database.migrations()
+
+
+@pytest.mark.parametrize("name", MIGRATIONS)
+def test_name(name):
+    assert re.fullmatch(r"\d{4}_[a-z]+", name)
+
+
+def test_numbers_are_unique():
+    assert len({name[:4] for name in MIGRATIONS}) == len(MIGRATIONS)
