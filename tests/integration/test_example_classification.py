@@ -1,0 +1,92 @@
+"""The whole road on real services: the example suite's classification is the expected table, test by test."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SHOP = ROOT / "examples" / "shop"
+EXPECTED = tomllib.loads((SHOP / "expected.toml").read_text())
+CERTAIN = ("phase", "fixture", "thread", "strength", "errno")
+
+Json = dict[str, Any]
+
+
+def traced(services: dict[str, str], report: Path, *arguments: str) -> Json:
+    suite = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments)
+    subprocess.run(
+        [sys.executable, "-m", "tracer", "-o", report, "--", *suite],
+        cwd=SHOP,
+        env=os.environ | services,
+        check=True,
+        capture_output=True,
+    )
+    classification: Json = json.loads(report.read_text())
+    return classification
+
+
+def essence(evidence: Iterable[Json]) -> set[tuple[str, str, str | None]]:
+    return {(one["service"], one["how"], one.get("via")) for one in evidence if not one.get("self_hosted")}
+
+
+def differences(classification: Json) -> list[str]:
+    """Everything in which a classification is not the expected one."""
+    tests = classification["tests"]
+    wrong = [f"{name}: unexpected or missing" for name in tests.keys() ^ EXPECTED["tests"].keys()]
+    for name in tests.keys() & EXPECTED["tests"].keys():
+        test, expected = tests[name], EXPECTED["tests"][name]
+        for key, default in (("outcome", "passed"), ("services", []), ("self_hosted", []), ("assumed", [])):
+            if test[key] != expected.get(key, default):
+                wrong.append(f"{name}: {key} is {test[key]}, not {expected.get(key, default)}")
+        if test["ambient"]:
+            wrong.append(f"{name}: ambient {test['ambient']}")
+        evidence = expected.get("evidence", [])
+        if essence(test["evidence"]) != essence(evidence):
+            wrong.append(f"{name}: {essence(test['evidence'])}, not {essence(evidence)}")
+        for one in evidence:
+            keys = [key for key in ("service", "how", "via", *CERTAIN) if key in one]
+            if not any(all(found[key] == one[key] for key in keys) for found in test["evidence"]):
+                wrong.append(f"{name}: nothing like {one}")
+    return wrong
+
+
+def check(classification: Json) -> None:
+    run = classification["run"]
+    assert (run["complete"], run["lost_events"], run["warnings"], run["exit_status"]) == (True, 0, [], 0)
+    assert differences(classification) == []
+    assert classification["summary"] == EXPECTED["summary"]
+    for service, expected in EXPECTED["validation"].items():
+        validation = classification["validation"][service]
+        assert {key: validation[key] for key in expected} == expected
+
+
+@pytest.mark.kernel
+def test_the_example_is_classified_as_expected_ten_times_in_a_row(
+    shop_services: dict[str, str], tmp_path: Path
+) -> None:
+    for number in range(10):
+        check(traced(shop_services, tmp_path / f"{number}.json"))
+
+
+@pytest.mark.kernel
+def test_the_same_with_xdist(shop_services: dict[str, str], tmp_path: Path) -> None:
+    for number in range(3):
+        check(traced(shop_services, tmp_path / f"{number}.json", "-n", "2"))
+
+
+@pytest.mark.kernel
+def test_any_part_of_the_suite_alone(shop_services: dict[str, str], tmp_path: Path) -> None:
+    name = "tests/test_orders.py::TestCheckout::test_stores_the_order"
+    classification = traced(shop_services, tmp_path / "one.json", name)
+    (test,) = classification["tests"].values()
+    assert test["services"] == EXPECTED["tests"][name]["services"]
+    assert essence(test["evidence"]) == essence(EXPECTED["tests"][name]["evidence"])
