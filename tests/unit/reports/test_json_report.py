@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import large_suite
+import pytest
+from large_suite import SEEN
+
+from tracer.classify.model import Classification
+from tracer.errors import ExitStatus, SvcTraceError
+from tracer.reports.json_report import read_classification, render
+
+AS_IN_THE_DESIGN = """
+{"schema": "svc-trace/1", "generated_at": "2026-11-20T22:00:00Z",
+ "run": {"command": ["pytest"], "backend": "libbpf", "kernel": "6.18.0", "started_at": "2026-11-20T21:00:00Z",
+         "duration_s": 1.5, "exit_status": 0, "complete": true, "lost_events": 0,
+         "warnings": [{"slug": "s", "message": "m"}]},
+ "tests": {"a.py::b": {"outcome": "passed", "duration_s": 0.01,
+    "services": ["postgres"], "ambient": [], "self_hosted": [], "assumed": ["postgres"],
+    "evidence": [{"service": "postgres", "endpoint": "tcp://127.0.0.1:5432", "how": "direct",
+       "via": null, "phase": "call", "fixture": null, "thread": "test", "command": "python",
+       "strength": "sent", "connects": 1, "sends": 3, "bytes": 120, "errno": null, "first_s": 0.001}]}},
+ "run_evidence": [],
+ "summary": {"total_tests": 1, "services": {"postgres": 1}, "tiers": {"postgres_only": 1}},
+ "validation": {"postgres": {"confirmed": 1, "blind_spots": [], "over_assumed": [], "precision": 1.0, "recall": 1.0}}}
+"""
+
+
+@pytest.fixture
+def sample() -> Classification:
+    return large_suite.classification()
+
+
+def stored(path: Path, data: bytes) -> Path:
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gzip"])
+def test_a_report_comes_back_as_it_was(sample: Classification, tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
+    assert read_classification(stored(tmp_path / "r", pack(render(sample)))) == sample
+
+
+def test_a_report_has_the_designs_keys_in_its_order(tmp_path: Path) -> None:
+    design = json.loads(AS_IN_THE_DESIGN)
+    report = json.loads(render(read_classification(stored(tmp_path / "r", AS_IN_THE_DESIGN.encode()))))
+    test = report["tests"]["a.py::b"]
+    assert list(report) == list(design)
+    assert test.pop("attempts") == 1
+    assert test["evidence"][0].pop("protocol") is None
+    assert report == design
+
+
+def test_what_is_true_of_an_evidence_is_told(sample: Classification, tmp_path: Path) -> None:
+    one = replace(sample, run_evidence=(replace(SEEN, self_hosted=True, ambiguous=True),))
+    data = render(one)
+    assert json.loads(data)["run_evidence"][0]["self_hosted"] is True
+    assert "self_hosted" not in json.loads(render(sample))["run_evidence"][0]
+    assert read_classification(stored(tmp_path / "r", data)) == one
+
+
+def test_node_ids_with_lone_surrogates_come_back(sample: Classification, tmp_path: Path) -> None:
+    nodeid = "tests/test_\udce9t\udce9.py::test_é[\n\x1b\U0001f600]"
+    one = replace(sample, tests={nodeid: next(iter(sample.tests.values()))})
+    data = render(one)
+    assert rb"test_\udce9t\udce9.py::test_" + "é[".encode() in data, "only the surrogates are escaped"
+    assert read_classification(stored(tmp_path / "r", data)) == one
+
+
+def test_the_text_is_indented_and_ends_in_a_newline(sample: Classification) -> None:
+    assert render(sample).startswith(b'{\n  "schema": "svc-trace/1",\n  "generated_at": ')
+    assert render(sample).endswith(b"}\n")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        ("svc-trace/1", "svc-trace/2", "its schema is 'svc-trace/2', not 'svc-trace/1'"),
+        ('"sends": 3', '"sends": "3"', "tests: a.py::b: evidence: in a list: sends: expected an integer, found '3'"),
+        ('"phase": "call"', '"phase": "nap"', "expected one of collection, setup, call, teardown; found 'nap'"),
+        ('"kernel": "6.18.0", ', "", "run: lacks kernel"),
+        ('"tests": {', '"tests": {"x": 1, ', "tests: x: expected an object, found 1"),
+        ('"schema"', "schema", "line 2 column 2"),
+    ],
+)
+def test_what_is_no_report_is_told(tmp_path: Path, old: str, new: str, problem: str) -> None:
+    path = stored(tmp_path / "r", AS_IN_THE_DESIGN.replace(old, new).encode())
+    with pytest.raises(SvcTraceError) as raised:
+        read_classification(path)
+    assert str(path) in raised.value.message
+    assert problem in raised.value.message
+    assert (raised.value.slug, raised.value.exit_code) == ("bad-report", ExitStatus.BAD_INPUT)
+
+
+def test_half_a_packed_report_is_told(sample: Classification, tmp_path: Path) -> None:
+    path = stored(tmp_path / "r", gzip.compress(render(sample))[:-100])
+    with pytest.raises(SvcTraceError, match="ended before"):
+        read_classification(path)

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tracer.errors import ExitStatus, SvcTraceError
+from tracer.reports.output import write_file
+
+
+def test_a_file_is_put_in_its_place(tmp_path: Path) -> None:
+    for data in (b"first", b"second"):
+        write_file(tmp_path / "r", data)
+        assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("r", data)]
+
+
+def test_a_symbolic_link_stays_one(tmp_path: Path) -> None:
+    (tmp_path / "artifacts").mkdir()
+    link = tmp_path / "r"
+    link.symlink_to("artifacts/r")
+    write_file(link, b"data")
+    assert link.is_symlink()
+    assert (tmp_path / "artifacts" / "r").read_bytes() == b"data"
+
+
+def test_what_is_no_regular_file_is_written_to(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    try:
+        write_file(Path(f"/dev/fd/{writing}"), b"data")
+        assert os.read(reading, 100) == b"data"
+    finally:
+        os.close(reading)
+        os.close(writing)
+
+
+@pytest.mark.parametrize("name", ["missing/r", "directory"])
+def test_a_file_that_cannot_be_written_is_told_and_leaves_nothing(tmp_path: Path, name: str) -> None:
+    (tmp_path / "directory").mkdir()
+    with pytest.raises(SvcTraceError) as raised:
+        write_file(tmp_path / name, b"data")
+    assert (raised.value.slug, raised.value.exit_code) == ("cannot-write", ExitStatus.CANNOT_WRITE)
+    assert [path.name for path in tmp_path.iterdir()] == ["directory"]
+    assert not list((tmp_path / "directory").iterdir())

@@ -1,0 +1,226 @@
+from __future__ import annotations
+
+import io
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import large_suite
+import pytest
+from large_suite import SEEN
+from rich.console import Console
+
+from tracer.classify.model import Classification, Summary
+from tracer.reports.terminal import duration, percent, render
+
+ESCAPE = "\x1b["
+
+SUMMARY = """
+svc-trace: 2,000 tests in 14 min 32 s, traced by libbpf: complete
+           1,973 passed, 4 failed, 23 skipped
+
+Service        Tests     %    Tier            Tests    %
+postgres       2,000  100%    no_services         0   0%
+redis          1,000   50%    postgres_only     800  40%
+snuba            400   20%    snuba_tier        400  20%
+kafka            286   14%    other_services    800  40%
+redis-cluster     50  2.5%
+symbolicator      14  0.7%
+objectstore       10  0.5%
+bigtable           8  0.4%
+clickhouse         7  0.3%
+memcached          5  0.2%
+smtp               4  0.2%
+statsd             2  0.1%
+(unknown)          7  0.3%
+
+Unknown endpoints  tcp://10.0.3.0:7000 (1 test), tcp://10.0.3.1:7001 (1 test),
+                   tcp://10.0.3.2:7002 (1 test), tcp://10.0.3.3:7003 (1 test),
+                   tcp://10.0.3.4:7004 (1 test), and 2 more
+Self-hosted        http (20 tests)
+Only ambient       kafka (286 tests)
+Outside of tests   postgres (31 sends), redis (1 send)
+
+Assumptions  Confirmed  Blind spots  Over-assumptions
+postgres         2,000            0                 0
+kafka               20          266                 2
+
+report: svc-trace.json
+"""
+
+
+@pytest.fixture
+def sample() -> Classification:
+    return large_suite.classification()
+
+
+def printed(
+    classification: Classification,
+    *,
+    width: int = 80,
+    encoding: str = "utf-8",
+    terminal: bool = False,
+    by_service: bool | str = False,
+    report: Path | None = None,
+) -> str:
+    """What a terminal of that width and encoding gets, without the spaces at line ends."""
+    stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    console = Console(file=stream, width=width, force_terminal=terminal, color_system="standard" if terminal else None)
+    render(classification, console, by_service=by_service, report=report)
+    stream.seek(0)
+    return re.sub(" +$", "", stream.read(), flags=re.MULTILINE)
+
+
+def lines_with(text: str, output: str) -> list[str]:
+    return [line for line in output.splitlines() if text in line]
+
+
+@pytest.fixture
+def small(sample: Classification) -> Classification:
+    """The sample with one test only."""
+    nodeid, test = next(iter(sample.tests.items()))
+    return replace(sample, tests={nodeid: test}, summary=Summary(1, {"postgres": 1}, {"postgres_only": 1}))
+
+
+def test_the_summary_at_80_columns(sample: Classification) -> None:
+    assert printed(sample, report=Path("svc-trace.json")) == SUMMARY
+
+
+def test_ascii_terminals_get_the_same(sample: Classification) -> None:
+    assert printed(sample, encoding="ascii", report=Path("svc-trace.json")) == SUMMARY
+
+
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_nothing_is_wider_than_the_terminal_or_lost_on_it(sample: Classification, width: int) -> None:
+    output = printed(sample, width=width)
+    assert max(map(len, output.splitlines())) <= width
+    words = set(SUMMARY.removesuffix("report: svc-trace.json\n").split())
+    assert words <= set(output.split())
+
+
+def test_colours_are_for_terminals_only(sample: Classification) -> None:
+    assert ESCAPE not in printed(sample)
+    assert ESCAPE in printed(sample, terminal=True)
+
+
+def test_no_color_is_kept_to(sample: Classification, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    colours = re.compile(r"\x1b\[[\d;]*3[0-7]")
+    assert not colours.search(printed(sample, terminal=True))
+    monkeypatch.delenv("NO_COLOR")
+    assert colours.search(printed(sample, terminal=True))
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"lost_events": 1204}, "1,204 events lost: tests may use more services than is told here. Run it again"),
+        ({"exit_status": None}, "The trace was cut off: what came later is missing. Run it again."),
+        ({}, "Part of what the hook told was lost: see the warnings below."),
+    ],
+)
+def test_what_is_not_complete_says_so_and_what_to_do(small: Classification, changes: dict[str, Any], told: str) -> None:
+    output = printed(replace(small, run=replace(small.run, complete=False, **changes)), width=200)
+    assert lines_with("svc-trace:", output)[0].endswith(": NOT COMPLETE")
+    assert lines_with(told, output)
+
+
+def test_warnings_are_told_with_their_slugs(small: Classification) -> None:
+    warning = {"slug": "no-hook", "message": "no [bold]pytest[/bold] reported"}
+    output = printed(replace(small, run=replace(small.run, warnings=(warning,))))
+    assert lines_with("warning: no [bold]pytest[/bold] reported [no-hook]", output)
+
+
+def test_a_run_without_tests_has_no_tables(sample: Classification) -> None:
+    output = printed(replace(sample, tests={}, summary=Summary(0, {}, {}), validation={}))
+    assert "svc-trace: no tests in 14 min 32 s" in output
+    assert "Service" not in output
+    assert lines_with("Outside of tests", output)
+
+
+def test_a_services_tests_are_listed_by_how_they_use_it(small: Classification) -> None:
+    test = next(iter(small.tests.values()))
+    inherited = replace(SEEN, how="inherited", via="fixture:db@", phase="setup")
+    refused = replace(SEEN, strength="attempted", errno="ECONNREFUSED")
+    tests = {
+        "a.py::one": replace(test, evidence=(inherited, replace(SEEN, phase="setup"), SEEN)),
+        "a.py::two": replace(test, evidence=(SEEN,)),
+        "a.py::" + "long" * 50: replace(test, evidence=(SEEN, replace(SEEN, service="redis"))),
+        "a.py::refused": replace(test, evidence=(refused,)),
+        "a.py::leak": replace(test, evidence=(replace(SEEN, how="ambient", thread="other"),)),
+        "a.py::nothing": replace(test, evidence=()),
+    }
+    output = printed(replace(small, tests=tests, summary=Summary(6, {"postgres": 4}, {})), by_service="postgres")
+    listing, summary = output.split("\nsvc-trace:")
+    assert "Service" in summary
+    assert (
+        listing
+        == f"""
+postgres: 4 tests, and 1 only with ambient or self-hosted evidence
+  direct in call (2)
+    a.py::two
+    a.py::{"long" * 50}
+  inherited from fixture:db@ in setup; direct in setup, call (1)
+    a.py::one
+  direct (attempted: ECONNREFUSED) in call (1)
+    a.py::refused
+  ambient by another thread in call (1)
+    a.py::leak
+"""
+    )
+
+
+def test_all_services_are_listed_on_request(sample: Classification) -> None:
+    output = printed(sample, by_service=True)
+    assert lines_with("statsd: 2 tests", output)
+    assert lines_with("unknown:tcp://10.0.3.6:7006: 1 test", output)
+
+
+def test_a_service_that_nobody_used_has_no_tests(small: Classification) -> None:
+    assert lines_with("kafkaa: 0 tests", printed(small, by_service="kafkaa"))
+
+
+@pytest.mark.parametrize(
+    ("encoding", "shown"),
+    [("utf-8", r"é→\udce9\n\x1b[31m[red]"), ("ascii", r"\xe9\u2192\udce9\n\x1b[31m[red]")],
+)
+def test_node_ids_cannot_disturb_the_terminal(small: Classification, encoding: str, shown: str) -> None:
+    test = next(iter(small.tests.values()))
+    odd = replace(small, tests={"é→\udce9\n\x1b[31m[red]": test})
+    assert f"    {shown}" in printed(odd, encoding=encoding, by_service="postgres").splitlines()
+
+
+@pytest.mark.parametrize(
+    ("part", "whole", "shown"),
+    [
+        (0, 0, "0%"),
+        (0, 7, "0%"),
+        (7, 7, "100%"),
+        (72, 100, "72%"),
+        (45, 1000, "4.5%"),
+        (995, 10_000, "10%"),
+        (994, 10_000, "9.9%"),
+        (1, 1000, "0.1%"),
+        (1, 1001, "<0.1%"),
+        (9999, 10_000, ">99%"),
+        (99, 100, "99%"),
+    ],
+)
+def test_percent(part: int, whole: int, shown: str) -> None:
+    assert percent(part, whole) == shown
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [
+        (0.0, "0.00 s"),
+        (9.99, "9.99 s"),
+        (9.996, "10 s"),
+        (59.6, "1 min 0 s"),
+        (872.4, "14 min 32 s"),
+        (7260, "2 h 1 min"),
+    ],
+)
+def test_duration(seconds: float, shown: str) -> None:
+    assert duration(seconds) == shown

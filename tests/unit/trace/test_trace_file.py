@@ -1,0 +1,234 @@
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tracer.errors import ExitStatus, SvcTraceError
+from tracer.trace.file import RECORD_TYPES, SCHEMA, TraceWriter, is_trace, read_records, read_trace
+from tracer.trace.records import End, Flow, Process, Record, Run, Span, Thread
+
+RUN = Run(("pytest", "-q"), "libbpf", "6.18.0", 1763676000.5, 81273645, "/home/me/project")
+SPAN = Span(12, 11, 3, 4711, "test", 100, 200, "tests/test_a.py::test_b")
+FLOW = Flow(3, 4711, 99, "tcp://127.0.0.1:5432", (12,), 110, 120, sends=3, bytes=120)
+END = End(300, 0, 0, 0)
+
+SCALARS: Mapping[object, st.SearchStrategy[Any]] = {
+    int: st.integers(-(2**63), 2**64 - 1),
+    float: st.floats(allow_nan=False, allow_infinity=False),
+    bool: st.booleans(),
+    NoneType: st.none(),
+    # Lone surrogates as PEP 383 makes them, next to every other character.
+    str: st.text(st.characters() | st.characters(min_codepoint=0xDC80, max_codepoint=0xDCFF, categories=["Cs"])),
+}
+
+
+def values(hint: object) -> st.SearchStrategy[Any]:
+    origin, arguments = get_origin(hint), get_args(hint)
+    if hint in SCALARS:
+        return SCALARS[hint]
+    if origin is Literal:
+        return st.sampled_from(arguments)
+    if origin in (dict, Mapping):
+        return st.dictionaries(values(arguments[0]), values(arguments[1]), max_size=3)
+    if origin in (UnionType, Union):
+        return st.one_of([values(argument) for argument in arguments])
+    elements = st.lists(values(arguments[0]), max_size=3)
+    return elements.map(tuple) if origin is tuple else elements
+
+
+def records_of(record_type: type[Record]) -> st.SearchStrategy[Record]:
+    hints = get_type_hints(record_type)
+    return st.builds(record_type, **{name: values(hint) for name, hint in hints.items()})
+
+
+def written(path: Path, *records: Record) -> Path:
+    with TraceWriter(path) as writer:
+        for record in records:
+            writer.write(record)
+    return path
+
+
+def lines_of(path: Path, *lines: str) -> Path:
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def header(**columns: list[str]) -> str:
+    return json.dumps({"schema": SCHEMA, "columns": columns})
+
+
+@pytest.mark.parametrize("tag", RECORD_TYPES)
+def test_every_record_comes_back_as_it_was(tag: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+    path = tmp_path_factory.mktemp("trace") / "run.svctrace"
+
+    @given(st.lists(records_of(RECORD_TYPES[tag]), max_size=5))
+    def round_trip(records: list[Record]) -> None:
+        assert list(read_records(written(path, *records))) == records
+
+    round_trip()
+
+
+def test_two_surrogates_of_one_character_come_back_as_that_character(tmp_path: Path) -> None:
+    high, low = "\N{GRINNING FACE}".encode("utf-16-be")[:2], "\N{GRINNING FACE}".encode("utf-16-be")[2:]
+    pair = high.decode("utf-16-be", "surrogatepass") + low.decode("utf-16-be", "surrogatepass")
+    path = written(tmp_path / "t", Thread(1, 2, 3, pair))
+    assert list(read_records(path)) == [Thread(1, 2, 3, "\N{GRINNING FACE}")]
+
+
+def test_a_trace_holds_what_was_written(tmp_path: Path) -> None:
+    born, dead = Process(3, 0, 4711, 90, "pytest"), Process(3, 0, 4711, 90, "pytest", 290, 0)
+    trace = read_trace(written(tmp_path / "t", RUN, born, SPAN, FLOW, dead, END))
+    assert (trace.run, trace.spans, trace.flows, trace.end) == (RUN, {12: SPAN}, (FLOW,), END)
+    assert trace.processes == {3: dead}, "of two records with one id the later one stands"
+    assert trace.complete
+
+
+def test_the_file_is_utf8_lines_without_trailing_defaults(tmp_path: Path) -> None:
+    first, *rest = written(tmp_path / "t", SPAN, FLOW).read_text("utf-8").splitlines()
+    assert json.loads(first)["columns"]["end"] == ["end_ns", "exit_status", "lost_events", "lost_boundaries"]
+    assert rest == [
+        '["span",12,11,3,4711,"test",100,200,"tests/test_a.py::test_b"]',
+        '["flow",3,4711,99,"tcp://127.0.0.1:5432",[12],110,120,3,120]',
+    ]
+
+
+def test_values_are_found_by_their_columns_names(tmp_path: Path) -> None:
+    path = lines_of(
+        tmp_path / "t",
+        header(thread=["name", "colour", "tid", "start_ns", "process"], weather=["rain"]),
+        '["weather", 12]',
+        '["thread", "rdk:broker1", "red", 5, 6, 7]',
+    )
+    assert list(read_records(path)) == [Thread(process=7, tid=5, start_ns=6, name="rdk:broker1")]
+
+
+def test_missing_columns_take_the_default(tmp_path: Path) -> None:
+    path = lines_of(
+        tmp_path / "t", header(process=["id", "parent", "pid", "start_ns", "command"]), '["process",1,0,2,3,"x"]'
+    )
+    assert list(read_records(path)) == [Process(1, 0, 2, 3, "x", end_ns=None, status=None)]
+
+
+def test_gzip_is_read_as_well(tmp_path: Path) -> None:
+    plain = written(tmp_path / "t", RUN, SPAN, END)
+    packed = tmp_path / "t.gz"
+    packed.write_bytes(gzip.compress(plain.read_bytes()))
+    assert is_trace(packed)
+    assert read_trace(packed) == read_trace(plain)
+
+
+@pytest.mark.parametrize("compress", [bytes, gzip.compress], ids=["plain", "gzip"])
+def test_a_cut_off_trace_is_read_up_to_there(tmp_path: Path, compress: Callable[[bytes], bytes]) -> None:
+    whole = compress(written(tmp_path / "t", RUN, SPAN, FLOW, END).read_bytes())
+    path = tmp_path / "cut"
+    problems, lengths = set(), set()
+    for length in range(len(whole)):
+        path.write_bytes(whole[:length])
+        try:
+            records = list(read_records(path))
+        except SvcTraceError as error:
+            problems.add(error.message)
+        else:
+            assert records == [RUN, SPAN, FLOW, END][: len(records)]
+            lengths.add(len(records))
+    assert problems == {f"{path}, line 1: not a trace: no header"}
+    assert lengths >= {0, 3}
+
+
+def test_a_trace_without_its_end_is_not_complete(tmp_path: Path) -> None:
+    trace = read_trace(written(tmp_path / "t", RUN, SPAN))
+    assert trace.end is None
+    assert not trace.complete
+
+
+def test_what_was_recorded_before_an_error_is_kept_beside(tmp_path: Path) -> None:
+    def record_and_fail() -> None:
+        with TraceWriter(tmp_path / "t") as writer:
+            writer.write(RUN)
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        record_and_fail()
+    assert [path.name for path in tmp_path.iterdir()] == ["t.partial"]
+    assert read_trace(tmp_path / "t.partial").run == RUN
+
+
+def test_closing_renames_and_may_be_repeated(tmp_path: Path) -> None:
+    writer = TraceWriter(tmp_path / "t")
+    assert [path.name for path in tmp_path.iterdir()] == ["t.partial"]
+    writer.close()
+    writer.close()
+    assert [path.name for path in tmp_path.iterdir()] == ["t"]
+
+
+@pytest.mark.parametrize(
+    ("row", "problem"),
+    [
+        ("nonsense", "not JSON"),
+        ('"run"', "a record is a list that begins with its tag"),
+        ("[]", "a record is a list that begins with its tag"),
+        ('["weather"]', "the header has no columns for 'weather'"),
+        ('["thread", 1, 2, 3, "x", 5]', "thread: 5 values for 4 columns"),
+        ('["thread", 1, 2, 3]', "thread: lacks name"),
+        ('["thread", 1, "2", 3, "x"]', "thread: tid: expected an integer, found '2'"),
+        ('["thread", true, 2, 3, "x"]', "thread: process: expected an integer, found True"),
+    ],
+)
+def test_a_bad_line_is_told_with_its_number(tmp_path: Path, row: str, problem: str) -> None:
+    path = lines_of(tmp_path / "t", header(thread=["process", "tid", "start_ns", "name"]), '["thread",1,2,3,"x"]', row)
+    with pytest.raises(SvcTraceError) as raised:
+        list(read_records(path))
+    assert raised.value.message.startswith(f"{path}, line 3: {problem}")
+    assert (raised.value.slug, raised.value.exit_code) == ("bad-trace", ExitStatus.BAD_INPUT)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", "line 1: not a trace: no header"),
+        ("{}\n", "line 1: not a trace that this version reads: its schema is None"),
+        (
+            '{"schema":"svc-trace-trace/2"}\n',
+            "line 1: not a trace that this version reads: its schema is 'svc-trace",
+        ),
+        (f'{{"schema":"{SCHEMA}"}}\n', "line 1: expected an object, found None"),
+        (header() + "\n", "line 2: no run is told"),
+    ],
+)
+def test_what_is_no_trace_is_told(tmp_path: Path, text: str, problem: str) -> None:
+    path = tmp_path / "t"
+    path.write_text(text)
+    with pytest.raises(SvcTraceError, match=problem) as raised:
+        read_trace(path)
+    assert raised.value.exit_code == ExitStatus.BAD_INPUT
+
+
+@given(st.binary())
+def test_damage_is_never_anything_but_a_told_error(tmp_path_factory: pytest.TempPathFactory, damage: bytes) -> None:
+    path = tmp_path_factory.getbasetemp() / "damaged"
+    path.write_bytes(header(flow=["process", "errors"]).encode() + b"\n" + damage + b"\n")
+    with pytest.raises(SvcTraceError):
+        read_trace(path)
+
+
+@pytest.mark.parametrize("name", ["missing/t", "directory"])
+def test_a_path_that_cannot_be_written_is_told_at_once(tmp_path: Path, name: str) -> None:
+    (tmp_path / "directory").mkdir()
+    with pytest.raises(SvcTraceError) as raised:
+        TraceWriter(tmp_path / name)
+    assert (raised.value.slug, raised.value.exit_code) == ("cannot-write", ExitStatus.CANNOT_WRITE)
+    assert [path.name for path in tmp_path.iterdir()] == ["directory"]
+
+
+def test_a_missing_file_is_told(tmp_path: Path) -> None:
+    with pytest.raises(SvcTraceError) as raised:
+        read_trace(tmp_path / "none")
+    assert (raised.value.slug, raised.value.exit_code) == ("cannot-read", ExitStatus.BAD_INPUT)

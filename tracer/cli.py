@@ -1,0 +1,54 @@
+"""The command line's frame: a group whose commands are loaded when they are called for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Final
+
+import click
+
+from tracer import __version__
+
+COMMANDS: Final[Mapping[str, str]] = {
+    "run": "tracer.commands.run",
+    "report": "tracer.commands.report",
+}
+"""Command → its module, which has the command under the name `command`."""
+_OWN_OPTIONS: Final = ("-h", "--help", "--version")
+
+
+class RunByDefault(click.Group):
+    """A group that loads a command's module when it needs the command, and whose default command is `run`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Let `svc-trace [options] -- CMD` mean `svc-trace run [options] -- CMD`, and `svc-trace` ask for help."""
+        if not args:
+            args = ["--help"]
+        elif args[0] not in COMMANDS and args[0] not in _OWN_OPTIONS:
+            args = ["run", *args]
+        return super().parse_args(ctx, args)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The commands' names, in the order of a user's way through them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Load a command."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = import_module(COMMANDS[cmd_name]).command
+        return command
+
+
+@click.command(
+    cls=RunByDefault,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    subcommand_metavar="-- CMD... | COMMAND [ARGS]...",
+)
+@click.version_option(__version__, prog_name="svc-trace")
+def cli() -> None:
+    """Tell which external services each test really talks to, as the kernel sees it.
+
+    `svc-trace -- pytest ...` means `svc-trace run -- pytest ...`.
+    """

@@ -1,0 +1,121 @@
+"""`svc-trace run`: trace a command, then report.
+
+What is imported before the command begins delays it, so only what has to be known by then is: the configuration.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from tracer.commands.options import OptionalValueCommand, by_service, config_option, tests_option
+from tracer.errors import ExitStatus, SvcTraceError
+
+if TYPE_CHECKING:
+    from tracer.classify.services.config import Config
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The parameters of `svc-trace run`."""
+
+    command: tuple[str, ...]
+    output: Path
+    trace: Path | None
+    config: Path | None
+    backend: str
+    strict: bool
+    tests: str | None
+    quiet: bool
+
+
+@click.command("run", cls=OptionalValueCommand, context_settings={"allow_interspersed_args": False})
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path("svc-trace.json"),
+    show_default=True,
+    help="Where the JSON report goes.",
+)
+@click.option(
+    "--trace",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Keep the trace file here, for `svc-trace report`.",
+)
+@config_option
+@click.option(
+    "--backend",
+    type=click.Choice(["auto", "libbpf"]),
+    default="auto",
+    show_default=True,
+    help="What records the socket events; auto takes the first that this machine can run.",
+)
+@click.option("--strict", is_flag=True, help="Fail with status 80 when anything was lost.")
+@tests_option
+@click.option("-q", "--quiet", is_flag=True, help="Print no summary.")
+@click.argument("command", metavar="CMD...", nargs=-1, required=True, type=click.UNPROCESSED)
+def command(
+    command: tuple[str, ...],
+    output: Path,
+    trace: Path | None,
+    config: Path | None,
+    backend: str,
+    strict: bool,
+    tests: str | None,
+    quiet: bool,
+) -> int:
+    """Trace CMD and tell which services its tests use.
+
+    CMD's output and exit status are passed on untouched; the summary goes to stderr. Options for svc-trace stand before
+    CMD.
+    """
+    return run(Settings(command, output, trace, config, backend, strict, tests, quiet))
+
+
+def run(settings: Settings) -> int:
+    """Trace, classify, report; returns the command's exit status.
+
+    Raises:
+        SvcTraceError: a bad configuration or a machine that cannot trace, before the command begins; a report that
+            cannot be written, or with `strict` an incomplete run, after it.
+    """
+    from tracer.classify.services.config import load_config
+    from tracer.record.run import RunOptions, record
+
+    config = load_config(settings.config, Path.cwd())
+    with record(RunOptions(settings.command, settings.backend, settings.trace)) as recorded:
+        complete = _report(recorded.trace, config, settings)
+    if settings.strict and not complete:
+        raise SvcTraceError(
+            "the run is not complete: events or boundaries were lost",
+            hint="Run it again with fewer workers at a time; the report tells what was lost.",
+            slug="incomplete",
+            exit_code=ExitStatus.INCOMPLETE,
+        )
+    return recorded.exit_status
+
+
+def _report(trace: Path, config: Config, settings: Settings) -> bool:
+    """Classify a trace, write and print the reports; returns whether the run is complete."""
+    from tracer.classify.classification import classify
+    from tracer.reports import json_report, terminal
+    from tracer.reports.output import write_file
+    from tracer.trace.file import read_trace
+
+    classification = classify(read_trace(trace), config, generated_at=datetime.now(UTC))
+    written = None
+    try:
+        write_file(settings.output, json_report.render(classification))
+        written = settings.output
+    finally:  # a long run's summary is worth printing even if its report cannot be written
+        if not settings.quiet:
+            console = terminal.ReportConsole(stderr=True)
+            with suppress(BrokenPipeError):  # nobody reads it; the command's status stands all the same
+                terminal.render(classification, console, by_service=by_service(settings.tests), report=written)
+    return classification.run.complete

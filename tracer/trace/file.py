@@ -1,0 +1,262 @@
+"""The trace file: JSON Lines that describe themselves.
+
+    {"schema":"svc-trace-trace/1","columns":{"span":["id","parent","process",…],…}}
+    ["run",["pytest","-q"],"libbpf","6.18.0",1763676000.0,81273645,"/home/me/project"]
+    ["span",12,11,3,4711,"test",81299000,81399000,"tests/test_a.py::test_b"]
+
+Line 1 is the header; each further line is a record: its tag, then its values in the order of the header's columns,
+with trailing ones left out where they are the default. A reader goes by the names: it skips tags and columns that it
+does not know, and takes the default for those that the file does not have. UTF-8 (see `json_codec` for lone
+surrogates), plain or gzip. A trace without an `end` record was cut off; it holds what was recorded up to there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import MISSING, Field, fields
+from operator import attrgetter
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO, Final, Self, TypeVar, cast
+
+from tracer.errors import ExitStatus, SvcTraceError
+from tracer.trace.json_codec import Converter, converter, dump, load
+from tracer.trace.records import (
+    Attempt,
+    End,
+    Facts,
+    Flow,
+    Instance,
+    Listen,
+    Process,
+    Record,
+    Run,
+    RunWarning,
+    Span,
+    Thread,
+    Trace,
+)
+from tracer.trace.storage import cannot_write, open_input, partial_path
+
+SCHEMA: Final = "svc-trace-trace/1"
+RECORD_TYPES: Final[Mapping[str, type[Record]]] = {
+    "run": Run,
+    "process": Process,
+    "thread": Thread,
+    "span": Span,
+    "facts": Facts,
+    "attempt": Attempt,
+    "instance": Instance,
+    "listen": Listen,
+    "flow": Flow,
+    "warning": RunWarning,
+    "end": End,
+}
+_NO_DEFAULT: Final = object()
+
+R = TypeVar("R", bound=Record)
+
+
+class _Row:
+    """How records of one type become rows."""
+
+    __slots__ = ("defaults", "tag", "values")
+
+    def __init__(self, tag: str, record_type: type[Record]) -> None:
+        self.tag = tag
+        self.values = attrgetter(*(field.name for field in fields(record_type)))
+        self.defaults = tuple(_default(field) for field in fields(record_type))
+
+    def of(self, record: Record) -> tuple[Any, ...]:
+        values: tuple[Any, ...] = self.values(record)
+        length = len(values)
+        while length and values[length - 1] == self.defaults[length - 1]:
+            length -= 1
+        return (self.tag, *values[:length])
+
+
+def _default(field: Field[Any]) -> object:
+    if field.default_factory is not MISSING:
+        return field.default_factory()
+    return _NO_DEFAULT if field.default is MISSING else field.default
+
+
+_ROWS: Final = {record_type: _Row(tag, record_type) for tag, record_type in RECORD_TYPES.items()}
+
+
+class TraceWriter:
+    """Writes a trace, buffered, to `PATH.partial`; `close()` renames it to PATH.
+
+    As a context manager it closes at the end of the block. When the block raises, the partial file is kept under that
+    name: what was recorded can still be read.
+
+    Raises:
+        SvcTraceError: the file cannot be created, written or renamed.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._partial = partial_path(path)
+        try:
+            if path.exists() and not path.is_file():
+                raise OSError(None, "not a regular file")
+            self._file = self._partial.open("wb", buffering=1 << 18)
+        except OSError as error:
+            raise cannot_write(path, error) from error
+        columns = {tag: [field.name for field in fields(kind)] for tag, kind in RECORD_TYPES.items()}
+        self._write({"schema": SCHEMA, "columns": columns})
+
+    def write(self, record: Record) -> None:
+        """Append one record."""
+        self._write(_ROWS[type(record)].of(record))
+
+    def close(self) -> None:
+        """Write out what is buffered and put the file in its place. A second call does nothing."""
+        if self._file.closed:
+            return
+        try:
+            self._file.close()
+            self._partial.replace(self.path)
+        except OSError as error:
+            raise cannot_write(self.path, error) from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self.close()
+            return
+        with suppress(OSError):  # the error on its way already says what is wrong
+            self._file.close()
+
+    def _write(self, line: object) -> None:
+        try:
+            self._file.write(dump(line))
+        except OSError as error:
+            raise cannot_write(self.path, error) from error
+
+
+def read_trace(path: Path) -> Trace:
+    """Read a whole trace, also one that was cut off (its `end` is None).
+
+    Of several records with one id the last stands.
+
+    Raises:
+        SvcTraceError: not a trace; names the file and the line.
+    """
+    records: dict[type, list[Record]] = {record_type: [] for record_type in _ROWS}
+    for record in read_records(path):
+        records[type(record)].append(record)
+
+    def every(record_type: type[R]) -> list[R]:
+        return cast(list[R], records[record_type])
+
+    if not every(Run):
+        raise _bad_trace(path, 2, "no run is told")
+    return Trace(
+        run=every(Run)[-1],
+        processes={process.id: process for process in every(Process)},
+        threads={(thread.process, thread.tid): thread for thread in every(Thread)},
+        spans={span.id: span for span in every(Span)},
+        facts={facts.id: facts for facts in every(Facts)},
+        attempts=tuple(every(Attempt)),
+        instances={instance.id: instance for instance in every(Instance)},
+        listens=tuple(every(Listen)),
+        flows=tuple(every(Flow)),
+        warnings=tuple(every(RunWarning)),
+        end=every(End)[-1] if every(End) else None,
+    )
+
+
+def read_records(path: Path) -> Iterator[Record]:
+    """The records of a trace in the order of the file.
+
+    Raises:
+        SvcTraceError: not a trace; names the file and the line.
+    """
+    number = 1
+    with open_input(path) as file:
+        try:
+            lines = _lines(file)
+            columns = _columns(next(lines, b""))
+            converters = {tag: converter(RECORD_TYPES[tag]) for tag in columns if tag in RECORD_TYPES}
+            for line in lines:
+                number += 1
+                try:
+                    row = load(line)
+                except ValueError:
+                    if not line.endswith(b"\n"):  # the last one, cut off
+                        return
+                    raise ValueError("not JSON") from None
+                record = _record(row, columns, converters)
+                if record is not None:
+                    yield record
+        except ValueError as error:
+            raise _bad_trace(path, number, str(error)) from error
+
+
+def is_trace(path: Path) -> bool:
+    """Whether a file begins as a trace of any version does.
+
+    Raises:
+        SvcTraceError: it cannot be read.
+    """
+    with open_input(path) as file:
+        try:
+            header = load(next(_lines(file), b""))
+        except ValueError:
+            return False
+    return str(_schema(header)).startswith("svc-trace-trace/")
+
+
+def _lines(file: BinaryIO) -> Iterator[bytes]:
+    """A file's lines, up to where a cut-off gzip file ends."""
+    with suppress(EOFError):
+        yield from file
+
+
+def _columns(header: bytes) -> dict[str, list[str]]:
+    """Tag → the names of its columns."""
+    try:
+        value = load(header)
+    except ValueError:
+        raise ValueError("not a trace: no header") from None
+    if (schema := _schema(value)) != SCHEMA:
+        raise ValueError(f"not a trace that this version reads: its schema is {schema!r:.40}, not {SCHEMA!r}")
+    columns: dict[str, list[str]] = converter(dict[str, list[str]])(value.get("columns"))
+    return columns
+
+
+def _schema(header: object) -> object:
+    return header.get("schema") if isinstance(header, dict) else None
+
+
+def _record(row: object, columns: Mapping[str, list[str]], converters: Mapping[str, Converter]) -> Record | None:
+    """The record of a row, None for a tag that this version does not know."""
+    if not isinstance(row, list) or not row or not isinstance(row[0], str):
+        raise ValueError("a record is a list that begins with its tag")
+    tag, *values = row
+    if tag not in columns:
+        raise ValueError(f"the header has no columns for {tag!r:.40}")
+    if len(values) > len(columns[tag]):
+        raise ValueError(f"{tag}: {len(values)} values for {len(columns[tag])} columns")
+    if tag not in converters:
+        return None
+    try:
+        record: Record = converters[tag](dict(zip(columns[tag], values, strict=False)))
+    except ValueError as error:
+        raise ValueError(f"{tag}: {error}") from None
+    return record
+
+
+def _bad_trace(path: Path, line: int, problem: str) -> SvcTraceError:
+    return SvcTraceError(
+        f"{path}, line {line}: {problem}",
+        hint="Name a trace that `svc-trace --trace` wrote with this version, or record it again.",
+        slug="bad-trace",
+        exit_code=ExitStatus.BAD_INPUT,
+    )
