@@ -18,9 +18,11 @@
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";
 
-/* Keep the records' types in the object's BTF, for the test that holds wire.py against them. */
+/* Keep the records' types in the object's BTF, for the test that holds wire.py and protocol.py against them. */
 const struct svc_socket_event *unused_socket_event __attribute__((unused));
 const struct svc_task_event *unused_task_event __attribute__((unused));
+const enum svc_kind *unused_kind __attribute__((unused));
+const enum svc_flag *unused_flag __attribute__((unused));
 
 /* What a socket's life so far means for its next event. */
 struct svc_socket {
@@ -28,6 +30,11 @@ struct svc_socket {
 	__u64 inode; /* as in svc_event.socket: a socket that is being closed has lost it */
 	__u32 process; /* who began the attempt */
 	__u32 tid;
+	__u32 tally; /* serial number of the tally that counts its sends */
+	__u32 tally_epoch; /* the epoch in which that is so; 0: never */
+	__u32 tally_process; /* whose sends it counts */
+	__u32 tally_tid;
+	__u8 tally_head[SVC_HEAD_LEN]; /* the send that the tally began with */
 	__u8 prefixes; /* how many prefixes were told */
 	__u8 accepted; /* the other side connected: the tree acts as a server here */
 	__u8 reserved[6];
@@ -64,8 +71,16 @@ struct {
 	__type(value, __u64);
 } lost SEC(".maps");
 
-/* The serial number of the process that was born last; 1 is the command. */
-__u32 last_process = 1;
+/* Serial number of a tally modulo its size → svc_tally. Written by sends; overwritten when its turn comes again. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, SVC_TALLIES);
+	__type(key, __u32);
+	__type(value, struct svc_tally);
+} tallies SEC(".maps");
+
+struct svc_control control = {.epoch = 1, .last_process = 1};
 
 static __always_inline void count_lost(void)
 {
@@ -98,8 +113,9 @@ static __always_inline void submit(void *record)
 /* ------------------------------------------------------------------------------------------------ tasks */
 
 /* A task's innermost pid number and that namespace's inode number. */
-static __always_inline void read_pid(struct pid *pid, __u32 *number, __u32 *pidns)
+static __always_inline void read_pid(const struct task_struct *task, __u32 *number, __u32 *pidns)
 {
+	struct pid *pid = BPF_CORE_READ(task, thread_pid); /* no `->`: the verifier lets nobody index a typed pointer */
 	unsigned int level = BPF_CORE_READ(pid, level);
 	const void *upid = (const void *)pid + bpf_core_field_offset(struct pid, numbers) +
 			   level * bpf_core_type_size(struct upid);
@@ -124,8 +140,8 @@ static __always_inline int tell_task(__u8 kind, struct task_struct *task, __u32 
 	record->parent = parent;
 	record->start_ns = task->start_time;
 	record->host_pid = task->tgid;
-	read_pid(task->thread_pid, &record->event.tid, &ignored);
-	read_pid(task->group_leader->thread_pid, &record->pid, &record->pidns);
+	read_pid(task, &record->event.tid, &ignored);
+	read_pid(task->group_leader, &record->pid, &record->pidns);
 	bpf_probe_read_kernel_str(record->comm, sizeof(record->comm), task->comm);
 	submit(record);
 	return 0;
@@ -148,11 +164,18 @@ static __always_inline struct svc_task *current_task(void)
 	if (!leader)
 		return NULL;
 	worker.process = leader->process;
-	read_pid(task->thread_pid, &worker.tid, &pidns);
+	read_pid(task, &worker.tid, &pidns);
 	entry = bpf_task_storage_get(&tasks, task, &worker, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!entry)
 		count_lost();
 	return entry;
+}
+
+static __always_inline bool is_first_thread(void)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+
+	return task->pid == task->tgid;
 }
 
 /* Told before the first socket event of a thread, so that the tracer knows its name and age. */
@@ -175,8 +198,8 @@ int BPF_PROG(process_fork, struct task_struct *parent, struct task_struct *child
 		return 0;
 	born.process = from->process;
 	if (child->pid == child->tgid)
-		born.process = __sync_fetch_and_add(&last_process, 1) + 1;
-	read_pid(child->thread_pid, &born.tid, &pidns);
+		born.process = __sync_fetch_and_add(&control.last_process, 1) + 1;
+	read_pid(child, &born.tid, &pidns);
 	if (!bpf_task_storage_get(&tasks, child, &born, BPF_LOCAL_STORAGE_GET_F_CREATE)) {
 		count_lost();
 		return 0;
@@ -194,7 +217,7 @@ int BPF_PROG(process_exec, struct task_struct *task)
 
 	if (!self)
 		return 0;
-	read_pid(task->thread_pid, &self->tid, &pidns); /* exec in a thread makes it the leader, with its pid */
+	read_pid(task, &self->tid, &pidns); /* exec in a thread makes it the leader, with its pid */
 	self->announced = 0;
 	tell_task(SVC_EXEC, task, self->process, 0, 0);
 	return 0;
@@ -244,7 +267,10 @@ static __always_inline void set_peer(struct svc_event *event, const struct sock 
 		BPF_CORE_READ_INTO(&event->peer, sk, __sk_common.skc_v6_daddr.in6_u.u6_addr8);
 }
 
-/* Take the peer from a sockaddr in user space. Returns the address family; 0 if there is none. */
+/*
+ * Take the peer from a sockaddr in user space, which decides the family: an AF_INET6 socket of UDP takes AF_INET
+ * addresses too. Returns the address family; 0 if there is none.
+ */
 static __always_inline __u16 set_peer_from_user(struct svc_event *event, const void *name, __u32 len)
 {
 	struct sockaddr_any address = {};
@@ -254,9 +280,11 @@ static __always_inline __u16 set_peer_from_user(struct svc_event *event, const v
 	if (address.family == AF_INET && bpf_probe_read_user(&address, 8, name) == 0) {
 		__builtin_memset(event->peer, 0, sizeof(event->peer));
 		__builtin_memcpy(event->peer, address.in.address, 4);
+		event->family = AF_INET;
 		event->port = bpf_ntohs(address.in.port);
 	} else if (address.family == AF_INET6 && bpf_probe_read_user(&address, 24, name) == 0) {
 		__builtin_memcpy(event->peer, address.in6.address, 16);
+		event->family = AF_INET6;
 		event->port = bpf_ntohs(address.in6.port);
 	}
 	return address.family;
@@ -321,23 +349,89 @@ static __always_inline __u8 read_data(void *to, __u32 max, const struct send_arg
 		len = sent;
 	if (len > max)
 		len = max;
-	if (len == 0 || bpf_probe_read_user(to, len, args->data))
+	if (len == 0 || bpf_probe_read_user(to, len, (const void *)args->data))
 		return 0;
 	return len;
 }
 
-static __always_inline void tell_unix_send(const struct sock *sk, int sent, struct svc_task *self,
-					   const struct send_args *args, struct svc_socket *entry)
+/* ---------------------------------------------------------------------------------------------- tallies */
+
+/*
+ * Count a send in the tally of its socket. Returns whether that is all there is to tell: not if the tally is of an
+ * earlier epoch or another thread. Of a thread that is not its process's first, such as librdkafka's, the bytes
+ * say whose order a send is: only one that begins as the tally did is counted there.
+ */
+static __always_inline bool count_send(const struct svc_socket *entry, const struct svc_task *self,
+				       const struct send_args *args, int sent)
 {
-	struct unix_sock *own = (struct unix_sock *)sk;
-	struct sock *peer = BPF_CORE_READ(own, peer);
-	struct unix_address *name = NULL;
+	__u64 head = 0;
+	__u32 index = entry->tally & (SVC_TALLIES - 1);
+	struct svc_tally *tally;
+
+	if (entry->tally_epoch != control.epoch || entry->tally_process != self->process ||
+	    entry->tally_tid != self->tid || sent < 0 || args->name)
+		return false;
+	if (!is_first_thread()) {
+		read_data(&head, SVC_HEAD_LEN, args, sent);
+		if (head != *(__u64 *)entry->tally_head)
+			return false;
+	}
+	tally = bpf_map_lookup_elem(&tallies, &index);
+	if (!tally)
+		return false;
+	tally->last_ns = bpf_ktime_get_ns();
+	__sync_fetch_and_add(&tally->bytes, sent);
+	__sync_fetch_and_add(&tally->sends, 1);
+	return true;
+}
+
+/* Let a new tally count the sends that follow this one on its socket, in this epoch, by this thread. */
+static __always_inline void begin_tally(struct svc_event *event, struct svc_socket *entry, const struct send_args *args)
+{
+	__u32 epoch = control.epoch, serial, index;
+	struct svc_tally *tally;
+
+	if (entry->tally_epoch == epoch || event->result < 0 || args->name)
+		return; /* the tally is another thread's, or began with other bytes; or this send says little of the
+			   next */
+	serial = __sync_fetch_and_add(&control.last_tally, 1) + 1;
+	index = serial & (SVC_TALLIES - 1);
+	tally = bpf_map_lookup_elem(&tallies, &index);
+	if (!tally)
+		return;
+	tally->last_ns = event->ns;
+	tally->bytes = 0;
+	tally->sends = 0;
+	tally->epoch = epoch;
+	entry->tally = serial;
+	entry->tally_epoch = epoch;
+	entry->tally_process = event->process;
+	entry->tally_tid = event->tid;
+	__builtin_memcpy(entry->tally_head, event->head, SVC_HEAD_LEN);
+	event->tally = serial;
+}
+
+/* ------------------------------------------------------------------------------------------------ sends */
+
+/* The name of a unix socket's peer; NULL if it has none: a socketpair, or the accepting side of a connection. */
+static __always_inline struct unix_address *peer_name(const struct sock *sk)
+{
+	struct sock *peer = BPF_CORE_READ((struct unix_sock *)sk, peer);
+	struct unix_address *name = peer ? BPF_CORE_READ((struct unix_sock *)peer, addr) : NULL;
+
+	return name_len(name) ? name : NULL;
+}
+
+static __always_inline void tell_send(const struct sock *sk, int sent, struct svc_task *self, struct svc_socket *entry)
+{
+	const struct send_args *args = &self->args;
+	const void *destination = (const void *)args->name;
+	bool is_unix = BPF_CORE_READ(sk, __sk_common.skc_family) == AF_UNIX;
+	struct unix_address *name = is_unix ? peer_name(sk) : NULL;
 	struct svc_socket_event *record;
 
-	if (peer)
-		name = BPF_CORE_READ((struct unix_sock *)peer, addr);
-	if (!name_len(name) && args->name_len <= sizeof(__u16))
-		return; /* a socketpair, or the accepting side of a connection: its peer has no name */
+	if (is_unix && !name && !destination)
+		return;
 	record = reserve(sizeof(*record));
 	if (!record)
 		return;
@@ -346,52 +440,24 @@ static __always_inline void tell_unix_send(const struct sock *sk, int sent, stru
 	record->event.flags = SVC_DETAIL;
 	record->event.result = sent;
 	record->event.head_len = read_data(record->event.head, SVC_HEAD_LEN, args, sent);
-	if (args->name_len > sizeof(__u16))
-		set_path_from_user(record, args->name, args->name_len);
-	else
-		set_path(record, name);
-	set_listener(record, sk);
+	if (is_unix) {
+		if (destination)
+			set_path_from_user(record, destination, args->name_len);
+		else
+			set_path(record, name);
+		set_listener(record, sk);
+	} else {
+		set_peer(&record->event, sk);
+		if (record->event.protocol != IPPROTO_TCP)
+			set_peer_from_user(&record->event, destination, args->name_len);
+	}
 	if (entry->prefixes < SVC_PREFIXES) {
 		record->prefix_len = read_data(record->prefix, SVC_PREFIX_LEN, args, sent);
 		entry->prefixes++;
+	} else {
+		begin_tally(&record->event, entry, args);
 	}
 	submit(record);
-}
-
-static __always_inline void set_inet_send(struct svc_event *event, const struct sock *sk, int sent,
-					  struct svc_task *self, const struct send_args *args)
-{
-	set_origin(event, SVC_SEND, self);
-	set_socket(event, sk);
-	set_peer(event, sk);
-	if (event->protocol != IPPROTO_TCP)
-		set_peer_from_user(event, args->name, args->name_len);
-	event->result = sent;
-	event->head_len = read_data(event->head, SVC_HEAD_LEN, args, sent);
-}
-
-static __always_inline void tell_inet_send(const struct sock *sk, int sent, struct svc_task *self,
-					   const struct send_args *args, struct svc_socket *entry)
-{
-	struct svc_socket_event *detailed;
-	struct svc_event *bare;
-
-	if (entry->prefixes >= SVC_PREFIXES) {
-		bare = reserve(sizeof(*bare));
-		if (bare) {
-			set_inet_send(bare, sk, sent, self, args);
-			submit(bare);
-		}
-		return;
-	}
-	detailed = reserve(sizeof(*detailed));
-	if (detailed) {
-		set_inet_send(&detailed->event, sk, sent, self, args);
-		detailed->event.flags = SVC_DETAIL;
-		detailed->prefix_len = read_data(detailed->prefix, SVC_PREFIX_LEN, args, sent);
-		entry->prefixes++;
-		submit(detailed);
-	}
 }
 
 /*
@@ -402,8 +468,9 @@ SEC("tp_btf/sock_send_length")
 int BPF_PROG(socket_send, struct sock *sk, int sent)
 {
 	struct svc_task *self = current_task();
-	struct send_args args = {};
+	struct send_args *args;
 	struct svc_socket *entry;
+	struct pt_regs *regs;
 	__u16 family;
 
 	if (!self || sent == -EAGAIN)
@@ -414,13 +481,19 @@ int BPF_PROG(socket_send, struct sock *sk, int sent)
 	entry = socket_entry(sk);
 	if (!entry || entry->accepted)
 		return 0;
-	read_send_args(&args, (struct pt_regs *)bpf_task_pt_regs(bpf_get_current_task_btf()), self->message);
-	self->message++;
+	args = &self->args;
+	args->name = 0;
+	/* The one case in which what the call was given does not matter, and by far the most common. */
+	if (sk->sk_type == SOCK_STREAM && is_first_thread() && count_send(entry, self, args, sent))
+		return 0;
+	regs = (struct pt_regs *)bpf_task_pt_regs(bpf_get_current_task_btf());
+	read_send_args(args, regs, self->message);
+	if (syscall_number(regs) == NR_sendmmsg)
+		self->message++; /* until its exit */
+	if (count_send(entry, self, args, sent))
+		return 0;
 	announce(self);
-	if (family == AF_UNIX)
-		tell_unix_send(sk, sent, self, &args, entry);
-	else
-		tell_inet_send(sk, sent, self, &args, entry);
+	tell_send(sk, sent, self, entry);
 	return 0;
 }
 
@@ -446,7 +519,8 @@ static __always_inline void tell_tcp_connect(const struct sock *sk)
 	entry->inode = event->socket;
 	entry->process = self->process;
 	entry->tid = self->tid;
-	self->connecting = 1;
+	/* io_uring and MSG_FASTOPEN connect in other calls, whose exits nobody looks at. */
+	self->connecting = syscall_number((struct pt_regs *)bpf_task_pt_regs(bpf_get_current_task_btf())) == NR_connect;
 	submit(event);
 }
 
@@ -455,6 +529,7 @@ static __always_inline void tell_tcp_result(const struct sock *sk, int newstate)
 {
 	struct svc_socket *entry = bpf_sk_storage_get(&sockets, (void *)sk, 0, 0);
 	struct svc_socket_event *record;
+	int error;
 
 	if (!entry || !entry->since_ns)
 		return;
@@ -468,7 +543,10 @@ static __always_inline void tell_tcp_result(const struct sock *sk, int newstate)
 		record->event.socket = entry->inode;
 		record->event.process = entry->process;
 		record->event.tid = entry->tid;
-		record->event.result = newstate == TCP_ESTABLISHED ? 0 : -BPF_CORE_READ(sk, sk_err);
+		if (newstate != TCP_ESTABLISHED) {
+			error = BPF_CORE_READ(sk, sk_err);
+			record->event.result = error ? -error : -ECANCELED; /* closed before there was a result */
+		}
 		record->since_ns = entry->since_ns;
 		submit(record);
 	}
@@ -521,26 +599,23 @@ int BPF_PROG(socket_state, const struct sock *sk, int oldstate, int newstate)
 	return 0;
 }
 
-/* The socket behind a file descriptor of the running task; NULL if there is none. */
-static __always_inline struct sock *socket_of_fd(struct task_struct *task, __u32 fd)
+/* The file behind a descriptor of the running task; NULL if there is none. */
+static __always_inline struct file *file_of_fd(__u32 fd)
 {
-	struct fdtable *table = BPF_CORE_READ(task, files, fdt);
+	struct fdtable *table = BPF_CORE_READ(bpf_get_current_task_btf(), files, fdt);
 	struct file **files = BPF_CORE_READ(table, fd);
 	struct file *file = NULL;
-	struct socket *socket;
 
-	if (fd >= BPF_CORE_READ(table, max_fds))
-		return NULL;
-	if (bpf_probe_read_kernel(&file, sizeof(file), files + fd) || !file)
-		return NULL;
-	socket = BPF_CORE_READ(file, private_data);
-	return BPF_CORE_READ(socket, sk);
+	if (fd < BPF_CORE_READ(table, max_fds))
+		bpf_probe_read_kernel(&file, sizeof(file), files + fd);
+	return file;
 }
 
 /* A connect whose attempt no TCP state told: unix, UDP, or TCP that failed before its first packet. */
 static __always_inline void tell_connect(const struct pt_regs *regs, long result, struct svc_task *self)
 {
-	struct sock *sk = socket_of_fd(bpf_get_current_task_btf(), ARG1(regs));
+	struct socket *socket = BPF_CORE_READ(file_of_fd(ARG1(regs)), private_data);
+	struct sock *sk = BPF_CORE_READ(socket, sk);
 	const void *name = (const void *)ARG2(regs);
 	struct svc_socket_event *record;
 	__u16 family;
@@ -565,11 +640,22 @@ static __always_inline void tell_connect(const struct pt_regs *regs, long result
 		set_path_from_user(record, name, ARG3(regs));
 		if (result == 0)
 			set_listener(record, sk);
-	} else if (set_peer_from_user(&record->event, name, ARG3(regs)) == AF_UNSPEC) {
-		bpf_ringbuf_discard(record, BPF_RB_NO_WAKEUP); /* it dissolved an association */
-		return;
+	} else {
+		family = set_peer_from_user(&record->event, name, ARG3(regs));
+		if (family != AF_INET && family != AF_INET6) {
+			/* Nobody's address, or AF_UNSPEC, which dissolves an association. */
+			bpf_ringbuf_discard(record, BPF_RB_NO_WAKEUP);
+			return;
+		}
 	}
 	submit(record);
+}
+
+/* A hook's boundary begins an epoch before its thread does anything more. */
+static __always_inline void note_boundary(const struct pt_regs *regs)
+{
+	if (BPF_CORE_READ(file_of_fd(ARG1(regs)), f_inode, i_ino) == control.fifo)
+		__sync_fetch_and_add(&control.epoch, 1);
 }
 
 SEC("tp_btf/sys_exit")
@@ -579,17 +665,19 @@ int BPF_PROG(syscall_exit, struct pt_regs *regs, long result)
 	struct svc_task *self;
 	__u8 told;
 
-	if (number != NR_connect && number != NR_sendmmsg)
+	if (number != NR_write && number != NR_connect && number != NR_sendmmsg)
 		return 0;
 	self = current_task();
 	if (!self)
 		return 0;
 	self->message = 0;
+	if (number == NR_write)
+		note_boundary(regs);
 	if (number != NR_connect)
 		return 0;
 	told = self->connecting;
 	self->connecting = 0;
-	if (told || result == -EINPROGRESS || result == -EALREADY || result == -EISCONN ||
+	if (told || result == -EINPROGRESS || result == -EALREADY || result == -EISCONN || result == -ENOTSOCK ||
 	    (result <= -ERESTARTSYS && result >= -ERESTART_RESTARTBLOCK))
 		return 0;
 	tell_connect(regs, result, self);

@@ -14,6 +14,7 @@
 #define SVC_PREFIXES 4 /* how many first sends of a socket carry a prefix */
 #define SVC_PATH_LEN 108 /* sizeof(sockaddr_un.sun_path) */
 #define SVC_COMM_LEN 16 /* TASK_COMM_LEN */
+#define SVC_TALLIES 65536 /* a power of two: threads × sockets between two boundaries that are counted in place */
 
 enum svc_kind {
 	SVC_FORK = 1, /* svc_task_event: a process of the tree was born */
@@ -22,7 +23,7 @@ enum svc_kind {
 	SVC_THREAD, /* svc_task_event: a thread is about to be named in socket events for the first time */
 	SVC_CONNECT, /* a TCP connection attempt began */
 	SVC_CONNECT_RESULT, /* svc_socket_event: an attempt ended; result is 0 or -errno */
-	SVC_SEND, /* a send ended; result is its bytes or -errno */
+	SVC_SEND, /* svc_socket_event: a send ended; result is its bytes or -errno */
 	SVC_LISTEN, /* a TCP socket listens; peer and port are its own address */
 };
 
@@ -31,7 +32,7 @@ enum svc_flag {
 	SVC_WHOLE = 2, /* a connect result that no SVC_CONNECT announced */
 };
 
-/* Every record begins with this. Bare, it is a SVC_SEND on TCP or UDP past the socket's first sends. */
+/* Every record begins with this. */
 struct svc_event {
 	__u64 ns; /* when it happened */
 	__u64 socket; /* inode number of the socket, as in /proc/PID/fd; 0 if it has none */
@@ -47,8 +48,32 @@ struct svc_event {
 	__u8 family; /* AF_UNIX, AF_INET or AF_INET6; 0 for task events */
 	__u8 flags; /* enum svc_flag */
 	__u8 head_len; /* bytes of head that are set */
+	__u32 tally; /* SVC_SEND: serial number of the tally that counts the sends after this one; 0: none does */
+	__u32 reserved; /* 0 */
 };
-_Static_assert(sizeof(struct svc_event) == 64, "svc_event has 64 bytes");
+_Static_assert(sizeof(struct svc_event) == 72, "svc_event has 72 bytes");
+
+/*
+ * The sends of one thread on one socket after the first of them in an epoch: counted in place, in memory that the
+ * tracer reads as it is. An epoch lasts from one boundary of the tree's hooks to the next, so a tally lies in one span.
+ */
+struct svc_tally {
+	__u64 last_ns; /* the newest send */
+	__u64 bytes;
+	__u32 sends;
+	__u32 epoch; /* in which it began; the tally is final when another one runs */
+};
+_Static_assert(sizeof(struct svc_tally) == 24, "svc_tally has 24 bytes");
+
+/* The probes' variables, in memory that the tracer shares. */
+struct svc_control {
+	__u64 fifo; /* inode number of the hook's FIFO, set by the tracer: a write to it begins an epoch */
+	__u32 epoch; /* of the tree; the first is 1 */
+	__u32 last_process; /* serial number of the process that was born last; 1 is the command */
+	__u32 last_tally; /* serial number of the tally that began last */
+	__u32 reserved; /* 0 */
+};
+_Static_assert(sizeof(struct svc_control) == 24, "svc_control has 24 bytes");
 
 struct svc_socket_event {
 	struct svc_event event;
@@ -61,7 +86,7 @@ struct svc_socket_event {
 	__u8 path[SVC_PATH_LEN]; /* unix: the peer's name, as the server bound it or the client asked for it */
 	__u8 padding[4]; /* 0 */
 };
-_Static_assert(sizeof(struct svc_socket_event) == 64 + 160, "svc_socket_event has 224 bytes");
+_Static_assert(sizeof(struct svc_socket_event) == 72 + 160, "svc_socket_event has 232 bytes");
 
 struct svc_task_event {
 	struct svc_event event; /* tid: the thread; for SVC_FORK the new process's first */
@@ -72,7 +97,16 @@ struct svc_task_event {
 	__u32 pidns; /* inode number of that namespace */
 	__u8 comm[SVC_COMM_LEN]; /* NUL-terminated */
 };
-_Static_assert(sizeof(struct svc_task_event) == 64 + 40, "svc_task_event has 104 bytes");
+_Static_assert(sizeof(struct svc_task_event) == 72 + 40, "svc_task_event has 112 bytes");
+
+/* What a send was given. Pointers are the sender's own; they were readable a moment ago. */
+struct send_args {
+	__u64 data; /* 0: not a call whose bytes can be read (sendfile, splice, io_uring) */
+	__u64 len;
+	__u64 name; /* the destination's sockaddr; 0: none */
+	__u32 name_len;
+	__u32 reserved; /* 0 */
+};
 
 /* What the kernel keeps for each thread of the tree, and what the tracer writes to plant its root. */
 struct svc_task {
@@ -82,7 +116,9 @@ struct svc_task {
 	__u8 announced; /* SVC_THREAD was delivered */
 	__u8 connecting; /* SVC_CONNECT was told within the running connect */
 	__u8 reserved[2]; /* 0 */
+	struct send_args
+		args; /* of the running send. Here and not on the stack, where the verifier would follow them */
 };
-_Static_assert(sizeof(struct svc_task) == 16, "svc_task has 16 bytes");
+_Static_assert(sizeof(struct svc_task) == 48, "svc_task has 48 bytes");
 
 #endif

@@ -55,20 +55,12 @@ static __always_inline long syscall_number(const struct pt_regs *regs)
 #define ARG6(regs) ((regs)->regs[5])
 #endif
 
-/* What a send was given. Pointers are the sender's; they were readable a moment ago. */
-struct send_args {
-	const void *data; /* NULL: not a call whose bytes can be read (sendfile, splice, io_uring) */
-	__u64 len;
-	const void *name; /* the destination's sockaddr, NULL: none */
-	__u32 name_len;
-};
-
 static __always_inline void args_of_iovec(struct send_args *args, const void *iov)
 {
 	struct iovec first;
 
 	if (bpf_probe_read_user(&first, sizeof(first), iov) == 0) {
-		args->data = first.iov_base;
+		args->data = (__u64)first.iov_base;
 		args->len = first.iov_len;
 	}
 }
@@ -78,7 +70,7 @@ static __always_inline void args_of_msghdr(struct send_args *args, const void *p
 	struct user_msghdr msg;
 
 	if (bpf_probe_read_user(&msg, sizeof(msg), pointer) == 0) {
-		args->name = msg.msg_name;
+		args->name = (__u64)msg.msg_name;
 		args->name_len = msg.msg_name ? msg.msg_namelen : 0;
 		args_of_iovec(args, msg.msg_iov);
 	}
@@ -87,15 +79,16 @@ static __always_inline void args_of_msghdr(struct send_args *args, const void *p
 /* Read what the running send was given. `message` is the index within a sendmmsg. */
 static __always_inline void read_send_args(struct send_args *args, const struct pt_regs *regs, __u32 message)
 {
+	__builtin_memset(args, 0, sizeof(*args));
 	switch (syscall_number(regs)) {
 	case NR_sendto:
-		args->data = (const void *)ARG2(regs);
+		args->data = ARG2(regs);
 		args->len = ARG3(regs);
-		args->name = (const void *)ARG5(regs);
+		args->name = ARG5(regs);
 		args->name_len = args->name ? ARG6(regs) : 0;
 		break;
 	case NR_write:
-		args->data = (const void *)ARG2(regs);
+		args->data = ARG2(regs);
 		args->len = ARG3(regs);
 		break;
 	case NR_writev:

@@ -85,11 +85,15 @@ def run(settings: Settings) -> int:
         SvcTraceError: a bad configuration or a machine that cannot trace, before the command begins; a report that
             cannot be written, or with `strict` an incomplete run, after it.
     """
+    from tracer.record.capture.select import StartingCapture
+
+    starting = StartingCapture(settings.backend)  # goes on while the rest is imported
+
     from tracer.classify.services.config import load_config
     from tracer.record.run import RunOptions, record
 
     config = load_config(settings.config, Path.cwd())
-    with record(RunOptions(settings.command, settings.backend, settings.trace)) as recorded:
+    with record(RunOptions(settings.command, settings.trace), starting) as recorded:
         complete = _report(recorded.trace, config, settings)
     if settings.strict and not complete:
         raise SvcTraceError(

@@ -33,7 +33,7 @@ class Flows:
             return Listen(event.process, event.endpoint, event.network, event.ns)
         began_ns = event.since_ns or event.ns
         flow = self._flow(event, self._timeline.at(event.process, event.tid, began_ns), began_ns)
-        flow.last_ns = max(flow.last_ns, event.ns)
+        flow.last_ns = max(flow.last_ns, event.ns, event.last_ns)
         if event.result < 0:
             name = errno.errorcode.get(-event.result, str(-event.result))
             flow.errors[name] = flow.errors.get(name, 0) + 1
@@ -60,14 +60,14 @@ class Flows:
 
     def _add_send(self, flow: Flow, event: SocketEvent) -> None:
         if event.result >= 0:
-            flow.sends += 1
+            flow.sends += event.sends
             flow.bytes += event.result
         if event.prefix:
             flow.prefixes.append(event.prefix.hex())
         if event.head and not self._timeline.owns_spans(event.process, event.tid):
             head = event.head.hex()
             if head in flow.heads or len(flow.heads) < _HEADS:
-                flow.heads[head] = flow.heads.get(head, 0) + 1
+                flow.heads[head] = flow.heads.get(head, 0) + event.sends
 
     def take(self, closed: set[int]) -> Iterable[Flow]:
         """Remove and return the flows of closed spans, and those of any place that has grown too large."""

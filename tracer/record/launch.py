@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import pwd
@@ -54,10 +55,19 @@ class Invoker:
             os.setresgid(self.gid, self.gid, self.gid)
             os.setresuid(self.uid, self.uid, self.uid)
 
-    def which(self, program: str) -> str | None:
-        """Find a program as the user's shell would; failing that, next to this interpreter."""
+    def which(self, program: str) -> str:
+        """Find a program as the user's shell would; failing that, next to this interpreter.
+
+        Raises:
+            FileNotFoundError: a bare name that is in none of these folders. The current one is not searched.
+        """
+        if os.sep in program:
+            return program
         path = self.environment.get("PATH", os.defpath)
-        return shutil.which(program, path=f"{path}{os.pathsep}{Path(sys.executable).parent}")
+        found = shutil.which(program, path=f"{path}{os.pathsep}{Path(sys.executable).parent}")
+        if found is None:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), program)
+        return found
 
 
 def _restore(own: dict[str, str], account: dict[str, str]) -> dict[str, str]:
@@ -116,8 +126,7 @@ class Child:
             for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them; the command should not
                 signal.signal(number, signal.SIG_DFL)
             environment = dict(self._invoker.environment) | json.loads(added)
-            program = self._invoker.which(self._command[0]) or self._command[0]
-            os.execve(program, list(self._command), environment)
+            os.execve(self._invoker.which(self._command[0]), list(self._command), environment)
         except OSError as error:
             os.write(failed, str(error.errno).encode())
         finally:
@@ -166,7 +175,7 @@ class Child:
 
 
 def _cannot_execute(program: str, code: int) -> SvcTraceError:
-    if code == 2:  # ENOENT
+    if code == errno.ENOENT:
         return SvcTraceError(
             f"command not found: {program}",
             hint="give its path, or check that PATH holds its folder",

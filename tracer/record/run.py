@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -13,7 +13,7 @@ from typing import Final
 from tracer.record.boundary.fifo import Fifo
 from tracer.record.boundary.messages import Decoder, Packet
 from tracer.record.capture.protocol import Capture
-from tracer.record.capture.select import start_capture
+from tracer.record.capture.select import StartingCapture
 from tracer.record.folder import RunFolder
 from tracer.record.launch import FORWARDED, Child, Invoker
 from tracer.record.recorder import Recorder
@@ -31,7 +31,6 @@ class RunOptions:
     """What to run, and how to record it."""
 
     command: tuple[str, ...]
-    backend: str = "auto"
     trace: Path | None = None  # keep the trace file here
 
 
@@ -44,7 +43,7 @@ class Recorded:
 
 
 @contextmanager
-def record(options: RunOptions) -> Iterator[Recorded]:
+def record(options: RunOptions, starting: StartingCapture) -> Iterator[Recorded]:
     """Run the command to its end under the tracer. Root, if held, is given up for good before the command begins.
 
     Raises:
@@ -52,20 +51,21 @@ def record(options: RunOptions) -> Iterator[Recorded]:
     """
     invoker = Invoker.find()
     with ExitStack() as cleanup:
-        capture = start_capture(options.backend)
+        capture = starting.result()
         cleanup.callback(capture.close)
         child = Child(options.command, invoker)
         cleanup.callback(child.join)
         with ExitStack() as unreleased:
             unreleased.callback(child.abandon)
             capture.plant(child.pid)
-            if os.geteuid() == 0:
+            with suppress(PermissionError):  # CAP_SYS_NICE may be missing
                 os.nice(-5)  # a tracer that is starved by what it traces loses events
             invoker.become()
             folder = cleanup.enter_context(RunFolder())
             fifo = cleanup.enter_context(Fifo(folder.fifo))
             trace = options.trace or folder.path / "trace.svctrace"
             writer = cleanup.enter_context(TraceWriter(trace))
+            capture.expect_boundaries(folder.fifo.stat().st_ino)
             unreleased.pop_all()
         run = Run(options.command, capture.name, os.uname().release, time.time(), time.monotonic_ns(), str(Path.cwd()))
         writer.write(run)

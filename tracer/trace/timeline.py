@@ -56,7 +56,7 @@ class Timeline:
         track.change(ns)
 
     def close(self, process: int, tid: int, span: int, ns: int) -> list[int]:
-        """A span closes, and with it those still open inside it; returns them, innermost first; none if it isn't open."""
+        """A span closes, and with it those still open inside it; returns them, innermost first."""
         track = self._runners.get(process, {}).get(tid)
         if track is None or span not in track.stack:
             return []

@@ -9,7 +9,6 @@ import ctypes
 import errno
 import mmap
 import os
-import re
 import sys
 from collections.abc import Iterable
 from ctypes import POINTER, byref, c_char_p, c_int, c_size_t, c_uint32, c_uint64, c_void_p
@@ -17,9 +16,10 @@ from pathlib import Path
 from typing import Final
 
 from tracer.errors import ExitStatus, SvcTraceError
-from tracer.record.capture.protocol import COMMAND_PROCESS, Event
+from tracer.record.capture.protocol import COMMAND_PROCESS, Event, SocketEvent
 from tracer.record.capture.ringbuf import RingBuffer, map_counters, possible_cpus
-from tracer.record.capture.wire import TASK
+from tracer.record.capture.tallies import Tallies
+from tracer.record.capture.wire import CONTROL, TASK
 
 OBJECT: Final = Path(__file__).with_name("svc_trace.bpf.o")
 RING_BYTES: Final = 16 << 20
@@ -27,7 +27,8 @@ RING_BYTES: Final = 16 << 20
 
 _LOG_CALLBACK = ctypes.CFUNCTYPE(c_int, c_int, c_char_p, c_void_p)  # libbpf_print_fn_t; va_list decays to a pointer
 _LOG_INFO = 1  # LIBBPF_INFO; the next level tells every relocation
-_NO_TARGET = re.compile(r"prog '(\w+)': failed to find kernel BTF type ID of '(\w+)'")
+_NEWEST_TRACEPOINT: Final = b"sock_send_length"  # Linux 6.3, commit 6e6eda44b939
+_RAW_TRACEPOINT: Final = 23  # BPF_TRACE_RAW_TP (include/uapi/linux/bpf.h)
 
 
 def _cannot(message: str, hint: str, slug: str) -> SvcTraceError:
@@ -59,6 +60,7 @@ class _Library:
         self.update = self._declare(
             library.bpf_map_update_elem, c_int, c_int, POINTER(c_int), POINTER(ctypes.c_char), c_uint64
         )
+        self.find_kernel_type = self._declare(library.libbpf_find_vmlinux_btf_id, c_int, c_char_p, c_int)
         self.log: list[str] = []
         vsnprintf = ctypes.CDLL(None).vsnprintf
         vsnprintf.argtypes = [c_char_p, c_size_t, c_char_p, c_void_p]
@@ -91,6 +93,8 @@ class LibbpfCapture:
         self._object: int | None = None
         self._links: list[int] = []
         self._ring: RingBuffer | None = None
+        self._tallies: Tallies | None = None
+        self._control: mmap.mmap | None = None
         self._lost: tuple[mmap.mmap, memoryview] | None = None
         self._tasks_fd = -1
 
@@ -121,8 +125,9 @@ class LibbpfCapture:
         if not self._object:
             raise self._load_error(library, ctypes.get_errno())
         cpus = possible_cpus()
-        events = library.find_map(self._object, b"events")
-        lost = library.find_map(self._object, b"lost")
+        events, lost, tasks, tallies, control = (
+            library.find_map(self._object, name) for name in (b"events", b"lost", b"tasks", b"tallies", b".data")
+        )
         library.set_max_entries(events, RING_BYTES)
         library.set_max_entries(lost, cpus)
         result = library.load(self._object)
@@ -130,7 +135,9 @@ class LibbpfCapture:
             raise self._load_error(library, -result)
         self._ring = RingBuffer(library.map_fd(events), RING_BYTES)
         self._lost = map_counters(library.map_fd(lost), cpus)
-        self._tasks_fd = library.map_fd(library.find_map(self._object, b"tasks"))
+        self._tallies = Tallies(library.map_fd(tallies))
+        self._control = mmap.mmap(library.map_fd(control), mmap.PAGESIZE)
+        self._tasks_fd = library.map_fd(tasks)
 
     def _attach(self, library: _Library) -> None:
         program = library.next_program(self._object, None)
@@ -143,18 +150,17 @@ class LibbpfCapture:
 
     @staticmethod
     def _load_error(library: _Library, code: int) -> SvcTraceError:
-        log = "\n".join(library.log)
-        if missing := _NO_TARGET.search(log):
-            return _cannot(
-                f"this kernel ({os.uname().release}) has no tracepoint {missing[2]}",
-                "run on Linux 6.3 or later",
-                "kernel-too-old",
-            )
         if not Path("/sys/kernel/btf/vmlinux").exists():
             return _cannot(
                 f"this kernel ({os.uname().release}) does not describe its types (/sys/kernel/btf/vmlinux)",
                 "run on a kernel built with CONFIG_DEBUG_INFO_BTF: Debian 11, Ubuntu 20.10 and later have it",
                 "no-btf",
+            )
+        if library.find_kernel_type(_NEWEST_TRACEPOINT, _RAW_TRACEPOINT) < 0:
+            return _cannot(
+                f"this kernel ({os.uname().release}) is too old: it has no tracepoint {_NEWEST_TRACEPOINT.decode()}",
+                "run on Linux 6.3 or later",
+                "kernel-too-old",
             )
         name = errno.errorcode.get(code, str(code))
         said = next((line for line in library.log if "failed" in line or "Error" in line), "libbpf said nothing more")
@@ -169,17 +175,30 @@ class LibbpfCapture:
         assert self._library is not None
         pidfd = os.pidfd_open(pid)
         try:
-            value = TASK.pack(COMMAND_PROCESS, pid, 0, 0, 0, b"")
+            value = TASK.pack(COMMAND_PROCESS, pid, 0, 0, 0, b"", b"")
             if self._library.update(self._tasks_fd, byref(c_int(pidfd)), value, 0):
                 code = ctypes.get_errno()
                 raise OSError(code, f"cannot trace process {pid}: {os.strerror(code)}")
         finally:
             os.close(pidfd)
 
+    def expect_boundaries(self, inode: int) -> None:
+        """Let each write to this FIFO begin an epoch."""
+        assert self._control is not None
+        _, *rest = CONTROL.unpack_from(self._control)
+        CONTROL.pack_into(self._control, 0, inode, *rest)
+
     def drain(self) -> Iterable[Event]:
-        """Decode the events since the last call, in the kernel's order."""
+        """Decode the events since the last call, in the kernel's order; then what it has counted in place."""
         assert self._ring is not None
-        return self._ring.drain()
+        assert self._tallies is not None
+        assert self._control is not None
+        _, epoch, *_ = CONTROL.unpack_from(self._control)
+        for event, tally in self._ring.drain():
+            yield event
+            if tally and isinstance(event, SocketEvent):
+                self._tallies.begin(tally, event)
+        yield from self._tallies.drain(epoch)
 
     def lost_events(self) -> int:
         """Sum the kernel's counters over all CPUs."""
@@ -193,6 +212,12 @@ class LibbpfCapture:
         if self._ring is not None:
             self._ring.close()
             self._ring = None
+        if self._tallies is not None:
+            self._tallies.close()
+            self._tallies = None
+        if self._control is not None:
+            self._control.close()
+            self._control = None
         if self._lost is not None:
             mapping, view = self._lost
             self._lost = None

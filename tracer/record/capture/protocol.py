@@ -52,11 +52,13 @@ class SocketEvent(NamedTuple):
     socket: int  # inode number
     network: int  # inode number of the network namespace; 0 where unknown
     endpoint: str  # the peer; LISTEN: the socket's own address
-    result: int  # SEND: bytes or -errno; CONNECT_RESULT: 0 or -errno
+    result: int  # SEND: bytes of all sends or -errno; CONNECT_RESULT: 0 or -errno
     head: bytes = b""  # SEND: the first ≤ 8 bytes
     prefix: bytes = b""  # SEND: the first ≤ 32 bytes, for the first sends of a socket
     since_ns: int = 0  # CONNECT_RESULT: when the attempt began; 0: its beginning was not told and is told by this
     peer_pid: int = 0  # unix: the listener's pid in the initial pid namespace; 0 where unknown
+    sends: int = 1  # SEND: how many sends of one thread on one socket within one epoch this stands for
+    last_ns: int = 0  # SEND: when the last of several happened; 0: there is one
 
 
 Event = TaskEvent | SocketEvent
@@ -81,6 +83,12 @@ class Capture(Protocol):
 
     def plant(self, pid: int) -> None:
         """Trace the stopped child `pid` and all its descendants from now on."""
+
+    def expect_boundaries(self, inode: int) -> None:
+        """The inode number of the FIFO that boundaries are written to, before the command's first instruction.
+
+        An epoch lasts from one such write to the next. A backend may sum up sends of one epoch, never of several.
+        """
 
     def drain(self) -> Iterable[Event]:
         """All events that happened since the last call."""

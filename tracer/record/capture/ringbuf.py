@@ -34,8 +34,8 @@ class RingBuffer:
         self._consumer = memoryview(self._consumer_pages).cast("Q")
         self._producer = memoryview(self._producer_pages)[:_PAGE].cast("Q")
 
-    def drain(self) -> Iterator[Event]:
-        """Decode what has been written since the last call, in the order of reservation.
+    def drain(self) -> Iterator[tuple[Event, int]]:
+        """Decode what has been written since the last call, as `wire.decode` does, in the order of reservation.
 
         Stops at a record that is still being written: it and those after it come next time.
         """

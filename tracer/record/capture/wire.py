@@ -30,9 +30,11 @@ FIELDS: Final[dict[str, tuple[tuple[str, str], ...]]] = {
         ("family", "B"),
         ("flags", "B"),
         ("head_len", "B"),
+        ("tally", "I"),
+        ("reserved", "I"),
     ),
     "svc_socket_event": (
-        ("event", "64s"),
+        ("event", "72s"),
         ("since_ns", "Q"),
         ("peer_pid", "I"),
         ("path_len", "H"),
@@ -43,7 +45,7 @@ FIELDS: Final[dict[str, tuple[tuple[str, str], ...]]] = {
         ("padding", "4s"),
     ),
     "svc_task_event": (
-        ("event", "64s"),
+        ("event", "72s"),
         ("start_ns", "Q"),
         ("parent", "I"),
         ("host_pid", "I"),
@@ -58,6 +60,20 @@ FIELDS: Final[dict[str, tuple[tuple[str, str], ...]]] = {
         ("announced", "B"),
         ("connecting", "B"),
         ("reserved", "2s"),
+        ("args", "32s"),
+    ),
+    "svc_tally": (
+        ("last_ns", "Q"),
+        ("bytes", "Q"),
+        ("sends", "I"),
+        ("epoch", "I"),
+    ),
+    "svc_control": (
+        ("fifo", "Q"),
+        ("epoch", "I"),
+        ("last_process", "I"),
+        ("last_tally", "I"),
+        ("reserved", "I"),
     ),
 }
 """C struct → its fields in order: name and struct-module format."""
@@ -70,6 +86,8 @@ def layout(name: str) -> Struct:
 
 EVENT: Final = layout("svc_event")
 TASK: Final = layout("svc_task")
+TALLY: Final = layout("svc_tally")
+CONTROL: Final = layout("svc_control")
 _SOCKET_DETAIL: Final = Struct("=QIHBx32s108s")  # svc_socket_event after its svc_event
 _TASK_DETAIL: Final = Struct("=QIIII16s")  # svc_task_event after its svc_event
 _DETAIL: Final = 1  # SVC_DETAIL
@@ -104,24 +122,23 @@ def decode_endpoint(family: int, protocol: int, peer: bytes, port: int, path: by
     return str(Endpoint(_PROTOCOLS.get(protocol, f"ip{protocol}"), host, port))
 
 
-def decode(data: memoryview, offset: int) -> Event:
-    """Decode the record that begins at `offset`."""
-    (ns, inode, result, process, tid, network, peer, head, port, protocol, kind, family, flags, head_len) = (
+def decode(data: memoryview, offset: int) -> tuple[Event, int]:
+    """Decode the record that begins at `offset`; returns it with the serial number of its tally, 0 for none."""
+    (ns, inode, result, process, tid, network, peer, head, port, protocol, kind, family, flags, head_len, tally, _) = (
         EVENT.unpack_from(data, offset)
     )
     kind = _KINDS[kind]
     if kind in _TASK_KINDS:
         start_ns, parent, host_pid, pid, pidns, comm = _TASK_DETAIL.unpack_from(data, offset + EVENT.size)
         command = comm.split(b"\0", 1)[0].decode(errors="replace")
-        return TaskEvent(ns, kind, process, tid, parent, pid, host_pid, pidns, start_ns, command, result)
-    head = head[:head_len]
+        return TaskEvent(ns, kind, process, tid, parent, pid, host_pid, pidns, start_ns, command, result), 0
     if not flags & _DETAIL:
         endpoint = decode_endpoint(family, protocol, peer, port, b"")
-        return SocketEvent(ns, kind, process, tid, inode, network, endpoint, result, head)
+        return SocketEvent(ns, kind, process, tid, inode, network, endpoint, result), 0
     since_ns, peer_pid, path_len, prefix_len, prefix, path = _SOCKET_DETAIL.unpack_from(data, offset + EVENT.size)
     endpoint = decode_endpoint(family, protocol, peer, port, path[:path_len])
     if flags & _WHOLE:
         since_ns = 0
-    return SocketEvent(
-        ns, kind, process, tid, inode, network, endpoint, result, head, prefix[:prefix_len], since_ns, peer_pid
-    )
+    head, prefix = head[:head_len], prefix[:prefix_len]
+    event = SocketEvent(ns, kind, process, tid, inode, network, endpoint, result, head, prefix, since_ns, peer_pid)
+    return event, tally

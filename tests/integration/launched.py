@@ -1,0 +1,123 @@
+"""svc-trace as a user starts it: an installation, a user who may use sudo, a terminal."""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import tracer
+
+_SOURCE: Final = Path(tracer.__file__).parents[1]
+SYSTEM_PATH: Final = "/usr/local/bin:/usr/bin:/bin"
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """Somebody with a home, an environment and an installation of svc-trace in it."""
+
+    name: str
+    uid: int
+    gid: int
+    groups: tuple[int, ...]
+    home: Path
+    environment: dict[str, str]
+
+    @property
+    def python(self) -> str:
+        """The interpreter of the virtual environment that has svc-trace."""
+        return str(self.home / "venv" / "bin" / "python")
+
+    def start(
+        self,
+        *command: str,
+        env: Mapping[str, str] | None = None,
+        stdin: int = subprocess.DEVNULL,
+        stdout: int = subprocess.PIPE,
+        stderr: int = subprocess.PIPE,
+    ) -> subprocess.Popen[bytes]:
+        """Start a command as this user, at home, in the user's environment or in another."""
+        return subprocess.Popen(
+            command,
+            cwd=self.home,
+            env=self.environment if env is None else env,
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            user=self.uid,
+            group=self.gid,
+            extra_groups=self.groups,
+        )
+
+    def run(self, *command: str, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[bytes]:
+        """The same, to its end."""
+        with self.start(*command, env=env) as process:
+            stdout, stderr = process.communicate()
+        return subprocess.CompletedProcess(command, process.returncode, stdout, stderr)
+
+    def svc_trace(self, *assignments: str, sudo: bool = True) -> tuple[str, ...]:
+        """`sudo NAME=value svc-trace -q --`, or the same without sudo."""
+        own = (self.python, "-m", "tracer", "-q", "--")
+        return ("sudo", "-n", *assignments, *own) if sudo else own
+
+
+def _base_interpreter(uid: int, gid: int) -> str:
+    """An interpreter of this version that the user can execute: this one's own, or the system's."""
+    version = "python{}.{}".format(*sys.version_info)
+    for candidate in str(Path(sys.executable).resolve()), f"/usr/bin/{version}", f"/usr/local/bin/{version}":
+        try:
+            subprocess.run([candidate, "-c", ""], user=uid, group=gid, extra_groups=[], check=True)
+        except (OSError, subprocess.CalledProcessError):
+            continue
+        return candidate
+    raise FileNotFoundError(f"{sys.executable} is out of other users' reach, and there is no other {version}")
+
+
+def _install(user: User) -> None:
+    """Give the user a virtual environment in which this source can be imported."""
+    base = _base_interpreter(user.uid, user.gid)
+    made = user.run(base, "-m", "venv", "--without-pip", "venv")
+    assert made.returncode == 0, made.stderr
+    (packages,) = (user.home / "venv" / "lib").glob("python3.*/site-packages")
+    (packages / "source.pth").write_text(f"{_SOURCE}\n{sysconfig.get_path('purelib')}\n")
+
+
+@contextmanager
+def new_user() -> Iterator[User]:
+    """A user who may do anything by sudo without a password; gone afterwards, with all files."""
+    name = f"svctrace{os.getpid()}"
+    sudoers = Path("/etc/sudoers.d") / name
+    subprocess.run(["useradd", "--create-home", "--groups", "users", "--shell", "/bin/sh", name], check=True)
+    try:
+        sudoers.write_text(f"{name} ALL=(ALL) NOPASSWD: ALL\n")
+        sudoers.chmod(0o440)
+        entry = pwd.getpwnam(name)
+        home = Path(entry.pw_dir)
+        home.chmod(0o755)
+        environment = {
+            "HOME": entry.pw_dir,
+            "USER": name,
+            "LOGNAME": name,
+            "SHELL": "/bin/sh",
+            "PATH": f"{home}/venv/bin:{SYSTEM_PATH}",
+            "VIRTUAL_ENV": f"{home}/venv",
+            "LANG": "C.UTF-8",
+            "TERM": "dumb",
+            "DATABASE_URL": "postgres://shop@localhost/shop",
+            "ODD": " a b='c'\n\"d\" é",
+        }
+        groups = (entry.pw_gid, grp.getgrnam("users").gr_gid)
+        user = User(name, entry.pw_uid, entry.pw_gid, groups, home, environment)
+        _install(user)
+        yield user
+    finally:
+        sudoers.unlink(missing_ok=True)
+        subprocess.run(["userdel", "--remove", name], check=True, capture_output=True)

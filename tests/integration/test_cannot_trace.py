@@ -1,0 +1,96 @@
+"""What is missing is said in two lines, with a status of its own, before the command begins."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from launched import User, new_user
+
+import tracer
+from tracer.errors import ExitStatus
+
+pytestmark = [
+    pytest.mark.kernel,
+    pytest.mark.skipif(os.geteuid() != 0, reason="only root can take away what is missing here"),
+]
+
+LIBBPF = "ldconfig -p | sed -n 's/.*libbpf.so.1 .*=> //p' | xargs readlink -f"
+
+
+@pytest.fixture(scope="module")
+def user() -> Iterator[User]:
+    with new_user() as made:
+        yield made
+
+
+def run(directory: Path, preparation: str = "", *before: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Trace `touch begun` as root in a mount namespace of its own, after a preparation in the shell."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith("SUDO_")}
+    command = shlex.join([*before, sys.executable, "-m", "tracer", "-q", "--", "touch", "begun"])
+    return subprocess.run(
+        ["unshare", "--mount", "sh", "-ec", f"{preparation}\nexec {command}"],
+        cwd=directory, env=own | environment, capture_output=True, text=True,
+    )  # fmt: skip
+
+
+def assert_cannot(done: subprocess.CompletedProcess[str], slug: str, directory: Path) -> str:
+    """It ended with two lines and without having begun; returns the hint."""
+    assert done.returncode == ExitStatus.CANNOT_TRACE, done.stderr
+    wrong, hint = done.stderr.splitlines()
+    assert wrong.startswith("svc-trace: error: ")
+    assert wrong.endswith(f"[{slug}]")
+    assert done.stdout == ""
+    assert list(directory.glob("begun")) == []
+    return hint
+
+
+def test_it_can_where_nothing_is_missing(tmp_path: Path) -> None:
+    done = run(tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "begun").exists()
+
+
+def test_without_root(user: User) -> None:
+    bytes_ = user.run(*user.svc_trace(sudo=False), "touch", "begun")
+    done = subprocess.CompletedProcess(bytes_.args, bytes_.returncode, bytes_.stdout.decode(), bytes_.stderr.decode())
+    assert "sudo " in assert_cannot(done, "not-root", user.home)
+
+
+def test_without_libbpf(tmp_path: Path) -> None:
+    done = run(tmp_path, f"for file in $({LIBBPF}); do mount --bind /dev/null $file; done")
+    assert "apt-get install libbpf1" in assert_cannot(done, "no-libbpf", tmp_path)
+
+
+def test_without_types_of_the_kernel(tmp_path: Path) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    assert_cannot(run(tmp_path, f"mount --bind {empty} /sys/kernel/btf"), "no-btf", tmp_path)
+
+
+def test_without_compiled_probes(tmp_path: Path) -> None:
+    """As in a checkout that nobody installed."""
+    package = Path(tracer.__file__).parent
+    shutil.copytree(package, tmp_path / "tracer", ignore=shutil.ignore_patterns("*.bpf.o", "__pycache__"))
+    done = run(tmp_path, PYTHONPATH=str(tmp_path))
+    assert str(tmp_path) in done.stderr
+    assert_cannot(done, "no-probes", tmp_path)
+
+
+def test_without_the_right_to_load(tmp_path: Path) -> None:
+    """As root in an ordinary container."""
+    done = run(tmp_path, "", "setpriv", "--bounding-set", "-sys_admin,-bpf,-perfmon")
+    assert "--privileged" in assert_cannot(done, "load-failed", tmp_path)
+
+
+def test_without_the_right_to_a_better_priority(tmp_path: Path) -> None:
+    """It does without."""
+    done = run(tmp_path, "", "setpriv", "--bounding-set", "-sys_nice")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "begun").exists()

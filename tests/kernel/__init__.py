@@ -1,0 +1,1 @@
+"""Capture on the real kernel: needs root."""

@@ -1,0 +1,141 @@
+"""Attempts that fail, sides of a connection, listeners, and what is nobody's business or gets lost."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import pytest
+
+from kernel.traced import Peers, capturing, inode, run, run_planted, script
+from tracer.record.capture import libbpf
+from tracer.record.capture.protocol import Event, Kind, SocketEvent
+from tracer.trace.endpoint import Endpoint
+
+pytestmark = pytest.mark.kernel
+
+
+def test_an_unreachable_network_is_an_attempt(peers: Peers, require: Callable[[str], None]) -> None:
+    require("namespaces")
+    text = """
+        assert socket().connect_ex(P.tcp) == errno.ENETUNREACH
+        with suppress(OSError): socket(type=SOCK_DGRAM).sendto(b"1", P.udp)
+    """
+    traced = run(text, peers, namespaces="-n")
+    assert traced.told(peers) == ["CONNECT_RESULT tcp ENETUNREACH", "SEND udp ENETUNREACH"]
+    assert {event.network for event in traced.sockets}.isdisjoint({0, inode("/proc/self/ns/net")})
+
+
+def test_a_timed_out_attempt_tells_when_it_began(peers: Peers) -> None:
+    text = """
+        s = socket(); s.setsockopt(IPPROTO_TCP, TCP_SYNCNT, 1)
+        assert s.connect_ex(P.full) == errno.ETIMEDOUT
+    """
+    traced = run(text, peers)
+    assert traced.told(peers) == ["CONNECT full 0", "CONNECT_RESULT full ETIMEDOUT"]
+    begun, ended = traced.sockets
+    assert ended.since_ns == begun.ns < ended.ns - 900_000_000  # the first retry comes after a second (RFC 6298)
+    assert (ended.process, ended.tid, ended.socket) == (begun.process, begun.tid, begun.socket)
+
+
+def test_an_attempt_that_was_given_up_did_not_succeed(peers: Peers) -> None:
+    text = """
+        s = socket(); s.setblocking(False)
+        assert s.connect_ex(P.full) == errno.EINPROGRESS
+        s.close()
+    """
+    traced = run(text, peers)
+    assert traced.told(peers) == ["CONNECT full 0", "CONNECT_RESULT full ECANCELED"]
+    assert traced.sockets[0].socket == traced.sockets[1].socket != 0
+
+
+def test_listeners_are_told_and_what_they_accept_is_not(peers: Peers, require: Callable[[str], None]) -> None:
+    require("ipv6")
+    text = """
+        listeners = [create_server((host, 0)) for host in ("127.0.0.1", "0.0.0.0")]
+        listeners.append(create_server(("::", 0), family=AF_INET6))
+        print(*(listener.getsockname()[1] for listener in listeners), file=open(P.missing, "w"))
+        client = create_connection(listeners[0].getsockname())
+        accepted, _ = listeners[0].accept()
+        accepted.send(b"from the server"); os.write(accepted.fileno(), b"again"); client.send(b"1")
+    """
+    traced = run(text, peers)
+    ports = [int(port) for port in Path(peers.missing).read_text().split()]
+    own, *_ = endpoints = [
+        str(Endpoint("tcp", host, port)) for host, port in zip(["127.0.0.1", "0.0.0.0", "::"], ports, strict=True)
+    ]
+    assert traced.told(peers) == [
+        *(f"LISTEN {endpoint} 0" for endpoint in endpoints),
+        *(f"CONNECT {own} 0", f"CONNECT_RESULT {own} 0", f"SEND {own} 1"),
+    ]
+
+
+@pytest.mark.parametrize("kind", ["SOCK_STREAM", "SOCK_SEQPACKET"])
+def test_the_accepting_side_of_a_unix_socket_is_not_told(kind: str, peers: Peers) -> None:
+    text = f"""
+        listener = socket(AF_UNIX, {kind}); listener.bind(P.missing); listener.listen()
+        client = socket(AF_UNIX, {kind}); client.connect(P.missing)
+        accepted, _ = listener.accept()
+        accepted.send(b"from the server"); client.send(b"1")
+    """
+    traced = run(text, peers)
+    assert traced.told(peers) == ["CONNECT_RESULT missing 0", "SEND missing 1"]
+    assert {event.peer_pid for event in traced.sockets} == {traced.pid}
+
+
+def test_the_listener_behind_a_unix_socket_is_told(peers: Peers) -> None:
+    connected, sent = run("s = socket(AF_UNIX); s.connect(P.stream); s.send(b'1')", peers).sockets
+    assert connected.peer_pid == sent.peer_pid == os.getpid()
+
+
+def sizes(events: Iterable[Event]) -> list[int]:
+    """The bytes of each send."""
+    return [event.result for event in events if isinstance(event, SocketEvent) and event.kind == Kind.SEND]
+
+
+def test_what_others_do_is_not_told(peers: Peers) -> None:
+    """Others: the tracer itself, and a child of its that was not planted."""
+    with capturing() as capture, socket.create_connection(peers.tcp) as own:
+        other = os.fork()
+        if other == 0:
+            own.send(b"another process")
+            os._exit(0)
+        os.waitpid(other, 0)
+        own.send(b"the tracer")
+        run_planted(capture, *script("create_connection(P.tcp).send(b'1')", peers))
+        own.send(b"the tracer, later")
+        events = list(capture.drain())
+    assert {event.process for event in events} == {1}
+    assert sizes(events) == [1]
+
+
+@pytest.mark.parametrize("sends", [1, 7919])
+def test_what_does_not_fit_is_counted(sends: int, peers: Peers, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(libbpf, "RING_BYTES", 4096)
+    text = """
+        s = socket(type=SOCK_DGRAM)
+        for turn in range(int(sys.argv[2])): s.sendto(b"1", P.udp)
+    """
+    with capturing() as capture:
+        run_planted(capture, *script(text, peers, str(sends)))
+        received = list(capture.drain())
+        happened = sends + 3  # exec, the thread's announcement, exit
+        assert capture.lost_events() == happened - len(received)
+        assert (capture.lost_events() > 0) == (sends > 1)
+        assert list(capture.drain()) == []
+
+
+def test_a_drained_ring_has_room_again(peers: Peers, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many records as fill the ring many times over, a turn at a time: none is lost and none comes twice."""
+    monkeypatch.setattr(libbpf, "RING_BYTES", 4096)
+    with capturing() as capture:
+        results: list[int] = []
+        for turn in range(50):
+            run_planted(
+                capture, *script("socket(type=SOCK_DGRAM).sendto(bytes(int(sys.argv[2])), P.udp)", peers, str(turn))
+            )
+            results += sizes(capture.drain())
+        assert results == list(range(50))
+        assert capture.lost_events() == 0

@@ -1,0 +1,146 @@
+"""A small program, traced: what the kernel told of it."""
+
+from __future__ import annotations
+
+import errno
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from textwrap import dedent
+from typing import Final
+
+from tracer.record.capture.libbpf import LibbpfCapture
+from tracer.record.capture.protocol import Event, Kind, SocketEvent, TaskEvent
+from tracer.record.launch import Child, Invoker
+from tracer.trace.endpoint import Endpoint
+
+_PRELUDE: Final = """
+import ctypes, errno, json, mmap, os, struct, sys, threading
+from contextlib import suppress
+from socket import *
+from types import SimpleNamespace
+P = SimpleNamespace(**{k: tuple(v) if isinstance(v, list) else v for k, v in json.loads(sys.argv[1]).items()})
+libc = ctypes.CDLL(None, use_errno=True)
+def inet(host, port, family=AF_INET):
+    "A sockaddr's bytes."
+    v6 = struct.pack("=HHI16sI", AF_INET6, htons(port), 0, inet_pton(AF_INET6, host), 0) if ":" in host else b""
+    return v6 or struct.pack("=HH4s8x", AF_INET, htons(port), inet_aton(host))
+def tell(**facts):
+    "Leave facts for the test."
+    print(json.dumps(facts), file=open(P.missing, "w"))
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Peers:
+    """Addresses of real peers, by kind."""
+
+    tcp: tuple[str, int]
+    tcp6: tuple[str, int]
+    closed: tuple[str, int]  # bound, so nobody else's, but nobody listens
+    full: tuple[str, int]  # its queue is full: who tries to connect hears nothing
+    udp: tuple[str, int]
+    other: tuple[str, int]  # another UDP peer
+    udp6: tuple[str, int]
+    stream: str
+    packets: str
+    datagrams: str
+    abstract: str
+    missing: str  # nobody has bound it; a program that does not try it may leave a file there
+
+    @property
+    def names(self) -> dict[str, str]:
+        """Endpoint → the name of its peer."""
+        datagrams = {"udp", "other", "udp6"}
+        found = {}
+        for name, address in asdict(self).items():
+            if isinstance(address, str):
+                found[str(Endpoint("unix", path=address.replace("\0", "@")))] = name
+            else:
+                found[str(Endpoint("udp" if name in datagrams else "tcp", *address))] = name
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Traced:
+    """A traced program that has ended."""
+
+    pid: int
+    events: tuple[Event, ...]
+    lost: int
+
+    @property
+    def sockets(self) -> list[SocketEvent]:
+        """Its socket events, in the kernel's order."""
+        return [event for event in self.events if isinstance(event, SocketEvent)]
+
+    def tasks(self, kind: Kind) -> list[TaskEvent]:
+        """Its task events of one kind, in the kernel's order."""
+        return [event for event in self.events if isinstance(event, TaskEvent) and event.kind == kind]
+
+    @property
+    def statuses(self) -> dict[int, int]:
+        """Process → wait status; a process that ended twice fails."""
+        exits = self.tasks(Kind.EXIT)
+        assert len({event.process for event in exits}) == len(exits)
+        return {event.process: event.status for event in exits}
+
+    def told(self, peers: Peers) -> list[str]:
+        """Its socket events as `KIND peer result`: an errno's name, or a number."""
+        return [
+            f"{event.kind.name} {peers.names.get(event.endpoint, event.endpoint)} "
+            f"{errno.errorcode[-event.result] if event.result < 0 else event.result}"
+            for event in self.sockets
+        ]
+
+
+@contextmanager
+def capturing() -> Iterator[LibbpfCapture]:
+    """The real backend, loaded and attached."""
+    capture = LibbpfCapture()
+    capture.start()
+    try:
+        yield capture
+    finally:
+        capture.close()
+
+
+def run_planted(capture: LibbpfCapture, *command: str) -> int:
+    """Run a command to its end as the root of the tree; returns its pid."""
+    child = Child(command, Invoker.find())
+    try:
+        capture.plant(child.pid)
+        child.release({})
+    finally:
+        child.join()
+    return child.pid
+
+
+def trace(*command: str) -> Traced:
+    """Run a command to its end, traced. What it leaves running must not outlive it."""
+    with capturing() as capture:
+        pid = run_planted(capture, *command)
+        # The kernel tells a process's exit before its parent can wait for it.
+        return Traced(pid, tuple(capture.drain()), capture.lost_events())
+
+
+def script(text: str, peers: Peers, *arguments: str) -> tuple[str, ...]:
+    """The command line of a Python program, which finds its peers in `P`."""
+    return (sys.executable, "-I", "-S", "-c", _PRELUDE + dedent(text), json.dumps(asdict(peers)), *arguments)
+
+
+def run(text: str, peers: Peers, *arguments: str, namespaces: str = "") -> Traced:
+    """Trace a program that ends well, and lost nothing. `namespaces`: unshare(1)'s options, to run it in fresh ones."""
+    around = ("unshare", *namespaces.split()) if namespaces else ()
+    traced = trace(*around, *script(text, peers, *arguments))
+    assert traced.statuses[1] == 0
+    assert traced.lost == 0
+    return traced
+
+
+def inode(path: str) -> int:
+    """A file's inode number: a namespace's from /proc/PID/ns."""
+    return Path(path).stat().st_ino

@@ -1,0 +1,209 @@
+"""Socket events fold into flows: each into one, none lost, whatever turns they come in."""
+
+from __future__ import annotations
+
+import errno
+from collections import Counter
+from collections.abc import Iterable
+from typing import Final
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tracer.record import flows as module
+from tracer.record.capture.protocol import Kind, SocketEvent, TaskEvent
+from tracer.record.flows import Flows
+from tracer.record.processes import Processes
+from tracer.trace.records import Flow, Listen
+from tracer.trace.timeline import Timeline
+
+POSTGRES, REDIS = "tcp://127.0.0.1:5432", "tcp://127.0.0.1:6379"
+RUNNER, TEST_THREAD, OTHER_THREAD, CHILD = 1, 100, 101, 2
+NETWORK: Final = 4026531840
+
+
+@pytest.fixture
+def timeline() -> Timeline:
+    """A runner with a span 7 from 100 on, and a child."""
+    made = Timeline()
+    made.fork(RUNNER, 0)
+    made.fork(CHILD, RUNNER)
+    made.open(RUNNER, TEST_THREAD, 7, 100)
+    return made
+
+
+@pytest.fixture
+def flows(timeline: Timeline) -> Flows:
+    return Flows(timeline, Processes(timeline))
+
+
+def send(ns: int, size: int, **changes: object) -> SocketEvent:
+    event = SocketEvent(ns, Kind.SEND, RUNNER, TEST_THREAD, 5, NETWORK, POSTGRES, size)
+    return event._replace(**changes)  # type: ignore[arg-type]  # fields by name
+
+
+def fold(flows: Flows, *events: SocketEvent) -> list[Flow]:
+    for event in events:
+        assert flows.fold(event) is None
+    return list(flows.take_all())
+
+
+def test_sends_of_a_thread_on_a_socket_in_a_span_are_one_flow(flows: Flows) -> None:
+    (flow,) = fold(flows, send(110, 3), send(120, 5), send(130, 0))
+    assert flow == Flow(RUNNER, TEST_THREAD, 5, POSTGRES, (7,), 110, 130, sends=3, bytes=8, network=NETWORK)
+
+
+def test_what_tells_two_flows_apart(flows: Flows) -> None:
+    told = fold(
+        flows,
+        send(90, 1),  # before the span
+        send(110, 1),
+        send(120, 1, socket=6),
+        send(130, 1, endpoint=REDIS),
+        send(140, 1, tid=OTHER_THREAD),
+        send(150, 1, process=CHILD),
+    )
+    assert [flow.sends for flow in told] == [1] * 6
+    assert Counter(flow.spans for flow in told) == {(): 1, (7,): 5}
+
+
+def test_an_attempt_belongs_where_it_began(flows: Flows, timeline: Timeline) -> None:
+    """Its result comes after the span has closed."""
+    flows.fold(send(150, 0, kind=Kind.CONNECT))
+    timeline.close(RUNNER, TEST_THREAD, 7, 160)
+    (flow,) = fold(flows, send(200, -errno.ECONNREFUSED, kind=Kind.CONNECT_RESULT, since_ns=150))
+    assert flow == Flow(
+        *(RUNNER, TEST_THREAD, 5, POSTGRES, (7,), 150, 200),
+        connects=1, errors={"ECONNREFUSED": 1}, network=NETWORK,
+    )  # fmt: skip
+
+
+def test_attempts_are_counted_once(flows: Flows) -> None:
+    announced = [send(110, 0, kind=Kind.CONNECT), send(120, 0, kind=Kind.CONNECT_RESULT, since_ns=110)]
+    whole = [send(130, 0, kind=Kind.CONNECT_RESULT), send(140, -errno.ENOENT, kind=Kind.CONNECT_RESULT)]
+    (flow,) = fold(flows, *announced, *whole)
+    assert (flow.connects, flow.established, flow.errors, flow.sends) == (3, 2, {"ENOENT": 1}, 0)
+
+
+def test_failed_sends_are_errors(flows: Flows) -> None:
+    (flow,) = fold(flows, send(110, -errno.EPIPE), send(120, -errno.EPIPE), send(130, -9999), send(140, 4))
+    assert (flow.sends, flow.bytes, flow.errors) == (1, 4, {"EPIPE": 2, "9999": 1})
+
+
+def test_a_listener_is_no_flow(flows: Flows) -> None:
+    assert flows.fold(send(110, 0, kind=Kind.LISTEN)) == Listen(RUNNER, POSTGRES, NETWORK, 110)
+    assert list(flows.take_all()) == []
+
+
+def test_first_bytes_are_kept_of_other_threads_only(flows: Flows) -> None:
+    own, other = fold(
+        flows,
+        send(110, 9, head=b"SELECT 1", prefix=b"SELECT 1;"),
+        send(120, 4, head=b"ping", prefix=b"ping", tid=OTHER_THREAD),
+        send(130, 4, head=b"ping", tid=OTHER_THREAD),
+    )
+    assert (own.prefixes, own.heads) == ([b"SELECT 1;".hex()], {})
+    assert (other.prefixes, other.heads) == ([b"ping".hex()], {b"ping".hex(): 2})
+
+
+def test_different_first_bytes_are_bounded(flows: Flows) -> None:
+    distinct = [send(110 + n, 4, head=n.to_bytes(4, "big"), tid=OTHER_THREAD) for n in range(2 * module._HEADS)]
+    (flow,) = fold(flows, *distinct, *distinct)
+    assert flow.heads == {n.to_bytes(4, "big").hex(): 2 for n in range(module._HEADS)}
+    assert flow.sends == 4 * module._HEADS
+
+
+def test_the_listener_behind_a_unix_socket_is_a_process_of_the_tree(timeline: Timeline) -> None:
+    processes = Processes(timeline)
+    processes.apply(TaskEvent(50, Kind.EXEC, RUNNER, 10, 0, 10, 5010, 1, 50, "python", 0))
+    flows = Flows(timeline, processes)
+    own, foreign = fold(flows, send(110, 1, peer_pid=5010), send(120, 1, socket=6, peer_pid=4711))
+    assert (own.peer, foreign.peer) == (RUNNER, 0)
+
+
+def test_flows_of_closed_spans_are_taken(flows: Flows, timeline: Timeline) -> None:
+    flows.fold(send(110, 1))
+    timeline.open(RUNNER, TEST_THREAD, 8, 200)
+    flows.fold(send(210, 1))
+    assert list(flows.take(set())) == []
+    assert [flow.spans for flow in flows.take({8})] == [(8,)]
+    assert list(flows.take({8})) == []
+    assert [flow.spans for flow in flows.take_all()] == [(7,)]
+
+
+def test_a_place_that_grows_too_large_is_written_early(flows: Flows) -> None:
+    for socket in range(module._OPEN_FLOWS):
+        flows.fold(send(110, 1, socket=socket))
+    assert list(flows.take(set())) == []
+    flows.fold(send(110, 1, socket=module._OPEN_FLOWS))
+    assert len(list(flows.take(set()))) == module._OPEN_FLOWS + 1
+    (again,) = fold(flows, send(120, 2, socket=0))
+    assert again.bytes == 2
+
+
+events = st.lists(
+    st.builds(
+        SocketEvent,
+        st.integers(0, 60),
+        st.sampled_from([Kind.CONNECT, Kind.CONNECT_RESULT, Kind.SEND, Kind.SEND]),
+        st.sampled_from([RUNNER, CHILD]),
+        st.sampled_from([TEST_THREAD, OTHER_THREAD]),
+        st.integers(1, 3),
+        st.just(NETWORK),
+        st.sampled_from([POSTGRES, REDIS]),
+        st.integers(-3, 100),
+        st.sampled_from([b"", b"ping"]),
+        st.sampled_from([b"", b"ping pong"]),
+        st.sampled_from([0, 0, 15]),
+        st.just(0),
+    ),
+    max_size=40,
+)
+
+
+def summed(flows: Iterable[Flow]) -> dict[object, tuple[int, ...]]:
+    """Flows with one key, added up."""
+    sums: dict[object, tuple[int, ...]] = {}
+    for flow in flows:
+        key = (flow.process, flow.tid, flow.socket, flow.endpoint, flow.spans)
+        values = (flow.sends, flow.bytes, flow.connects, flow.established, sum(flow.errors.values()))
+        sums[key] = tuple(map(sum, zip(sums.get(key, (0,) * 5), values, strict=True)))
+    return sums
+
+
+@given(events, st.lists(st.integers(0, 40), max_size=5))
+def test_turns_change_nothing_and_nothing_is_lost(events: list[SocketEvent], cuts: list[int]) -> None:
+    timeline = Timeline()
+    timeline.fork(RUNNER, 0)
+    timeline.fork(CHILD, RUNNER)
+    for span in range(1, 5):
+        timeline.open(RUNNER, TEST_THREAD, span, 10 * span)
+        timeline.close(RUNNER, TEST_THREAD, span, 10 * span + 7)
+    whole, cut = Flows(timeline, Processes(timeline)), Flows(timeline, Processes(timeline))
+    taken: list[Flow] = []
+    for index, event in enumerate(events):
+        whole.fold(event)
+        cut.fold(event)
+        if index in cuts:
+            taken += cut.take({1, 2, 3, 4})
+    taken += cut.take_all()
+    told = summed(whole.take_all())
+    assert summed(taken) == told
+    sends = [event for event in events if event.kind == Kind.SEND and event.result >= 0]
+    attempts = [
+        event
+        for event in events
+        if event.kind != Kind.SEND and not (event.kind == Kind.CONNECT_RESULT and event.since_ns)
+    ]
+    assert tuple(map(sum, zip(*told.values(), strict=True))) == (
+        (
+            len(sends),
+            sum(event.result for event in sends),
+            len(attempts),
+            sum(event.kind == Kind.CONNECT_RESULT and event.result == 0 for event in events),
+            sum(event.result < 0 for event in events),
+        )
+        if events
+        else ()
+    )

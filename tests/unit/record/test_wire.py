@@ -1,0 +1,232 @@
+"""The layout of the kernel's records: Python's copy held against the compiled probes; addresses and names decoded."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import socket
+import struct
+from ctypes import POINTER, c_char_p, c_int64, c_uint32, c_void_p
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tracer.record.capture import wire
+from tracer.record.capture.libbpf import OBJECT
+from tracer.record.capture.protocol import Kind, SocketEvent, TaskEvent
+from tracer.record.capture.wire import FIELDS, decode, decode_endpoint, decode_path, layout
+from tracer.trace.endpoint import Endpoint
+
+STRUCT, ENUM = 4, 6  # BTF_KIND_* (Documentation/bpf/btf.rst)
+
+
+class _Type(ctypes.Structure):
+    """struct btf_type; what it consists of follows it."""
+
+    _fields_ = (("name", c_uint32), ("info", c_uint32), ("size", c_uint32))
+
+
+class _Member(ctypes.Structure):
+    """struct btf_member."""
+
+    _fields_ = (("name", c_uint32), ("type", c_uint32), ("bit_offset", c_uint32))
+
+
+class _Value(ctypes.Structure):
+    """struct btf_enum."""
+
+    _fields_ = (("name", c_uint32), ("value", ctypes.c_int32))
+
+
+@dataclass(frozen=True, slots=True)
+class _Btf:
+    """The object's types, read by libbpf."""
+
+    library: ctypes.CDLL
+    pointer: int
+
+    def _find(self, name: str, kind: int) -> _Type:
+        number = self.library.btf__find_by_name_kind(self.pointer, name.encode(), kind)
+        assert number > 0, f"the object has no {name}"
+        found: _Type = self.library.btf__type_by_id(self.pointer, number).contents
+        return found
+
+    def _parts(self, whole: _Type, of: type[ctypes.Structure]) -> ctypes.Array[ctypes.Structure]:
+        parts = of * (whole.info & 0xFFFF)
+        found: ctypes.Array[ctypes.Structure] = parts.from_address(ctypes.addressof(whole) + ctypes.sizeof(whole))
+        return found
+
+    def _name(self, offset: int) -> str:
+        name: bytes = self.library.btf__name_by_offset(self.pointer, offset)
+        return name.decode()
+
+    def members(self, name: str) -> list[tuple[str, int, int]]:
+        """A struct's members in order: name, offset, size; the last is the end of the struct."""
+        whole = self._find(name, STRUCT)
+        return [
+            *(
+                (self._name(one.name), one.bit_offset // 8, self.library.btf__resolve_size(self.pointer, one.type))
+                for one in self._parts(whole, _Member)
+            ),
+            ("", whole.size, 0),
+        ]
+
+    def values(self, name: str) -> dict[str, int]:
+        """An enumeration's names and values."""
+        return {self._name(one.name): one.value for one in self._parts(self._find(name, ENUM), _Value)}
+
+
+@pytest.fixture(scope="module")
+def btf() -> _Btf:
+    library = ctypes.CDLL("libbpf.so.1")
+    for name, result, arguments in (
+        ("btf__parse", c_void_p, [c_char_p, c_void_p]),
+        ("btf__find_by_name_kind", ctypes.c_int32, [c_void_p, c_char_p, c_uint32]),
+        ("btf__type_by_id", POINTER(_Type), [c_void_p, c_uint32]),
+        ("btf__name_by_offset", c_char_p, [c_void_p, c_uint32]),
+        ("btf__resolve_size", c_int64, [c_void_p, c_uint32]),
+    ):
+        function = getattr(library, name)
+        function.restype, function.argtypes = result, arguments
+    parsed = library.btf__parse(os.fsencode(OBJECT), None)
+    assert parsed, f"no BTF in {OBJECT}: run scripts/build_probes.py"
+    return _Btf(library, parsed)
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_fields_are_those_of_the_compiled_probes(name: str, btf: _Btf) -> None:
+    offset, fields = 0, []
+    for field, form in FIELDS[name]:
+        size = struct.calcsize("=" + form)
+        fields.append((field, offset, size))
+        offset += size
+    assert [*fields, ("", layout(name).size, 0)] == btf.members(name)
+
+
+def test_kinds_and_flags_are_those_of_the_compiled_probes(btf: _Btf) -> None:
+    assert btf.values("svc_kind") == {f"SVC_{kind.name}": kind.value for kind in Kind}
+    assert btf.values("svc_flag") == {"SVC_DETAIL": wire._DETAIL, "SVC_WHOLE": wire._WHOLE}
+
+
+def record(name: str, event: dict[str, object], **fields: object) -> memoryview:
+    """A record as the probes write it, 8 bytes into a buffer; what is not named is zero."""
+
+    def pack(name: str, values: dict[str, object]) -> bytes:
+        zero = {form: b"" if form.endswith("s") else 0 for _, form in FIELDS[name]}
+        return layout(name).pack(*(values.get(field, zero[form]) for field, form in FIELDS[name]))
+
+    head = pack("svc_event", event)
+    return memoryview(bytes(8) + (head if name == "svc_event" else pack(name, {"event": head} | fields)))
+
+
+def test_a_bare_send_is_decoded() -> None:
+    data = record(
+        "svc_event",
+        {
+            "ns": 11,
+            "kind": Kind.SEND,
+            "process": 3,
+            "tid": 77,
+            "socket": 5,
+            "network": 9,
+            "family": socket.AF_INET,
+            "protocol": socket.IPPROTO_TCP,
+            "peer": socket.inet_aton("10.0.0.1"),
+            "port": 5432,
+            "result": -104,
+            "head": b"abcdefgh",
+            "head_len": 3,
+        },
+    )
+    assert decode(data, 8) == SocketEvent(11, Kind.SEND, 3, 77, 5, 9, "tcp://10.0.0.1:5432", -104, b"abc")
+
+
+@pytest.mark.parametrize(("flags", "since_ns"), [(1, 4), (3, 0)], ids=["announced", "whole"])
+def test_a_connect_result_is_decoded(flags: int, since_ns: int) -> None:
+    data = record(
+        "svc_socket_event",
+        {"ns": 11, "kind": Kind.CONNECT_RESULT, "process": 1, "tid": 7, "flags": flags, "family": socket.AF_UNIX},
+        since_ns=4,
+        peer_pid=99,
+        path=b"\0name\0rest",
+        path_len=5,
+        prefix=b"prefix",
+        prefix_len=4,
+    )
+    assert decode(data, 8) == SocketEvent(
+        11, Kind.CONNECT_RESULT, 1, 7, 0, 0, "unix://@name", 0, b"", b"pref", since_ns, 99
+    )
+
+
+@pytest.mark.parametrize("kind", [Kind.FORK, Kind.EXEC, Kind.EXIT, Kind.THREAD])
+def test_a_task_event_is_decoded(kind: Kind) -> None:
+    data = record(
+        "svc_task_event",
+        {"ns": 11, "kind": kind, "process": 2, "tid": 5, "result": 9},
+        start_ns=10,
+        parent=1,
+        host_pid=1005,
+        pid=4,
+        pidns=6,
+        comm=b"caf\xc3\xa9 \xff\0garbage",
+    )
+    assert decode(data, 8) == TaskEvent(11, kind, 2, 5, 1, 4, 1005, 6, 10, "café �", 9)
+
+
+@pytest.mark.parametrize(
+    ("family", "protocol", "peer", "endpoint"),
+    [
+        (socket.AF_INET, 6, "127.0.0.1", "tcp://127.0.0.1:80"),
+        (socket.AF_INET, 17, "127.0.0.1", "udp://127.0.0.1:80"),
+        (socket.AF_INET, 262, "127.0.0.1", "tcp://127.0.0.1:80"),  # MPTCP is TCP to everybody else
+        (socket.AF_INET, 132, "127.0.0.1", "sctp://127.0.0.1:80"),
+        (socket.AF_INET, 200, "127.0.0.1", "ip200://127.0.0.1:80"),
+        (socket.AF_INET6, 6, "::1", "tcp://[::1]:80"),
+        (socket.AF_INET6, 6, "2001:db8:0:0:0:0:0:1", "tcp://[2001:db8::1]:80"),
+        (socket.AF_INET6, 17, "::ffff:10.1.2.3", "udp://10.1.2.3:80"),
+    ],
+)
+def test_addresses_have_one_text_form(family: int, protocol: int, peer: str, endpoint: str) -> None:
+    packed = socket.inet_pton(family, peer).ljust(16, b"\0")
+    assert decode_endpoint(family, protocol, packed, 80, b"") == endpoint
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        (b"/run/s.sock\0", "/run/s.sock"),
+        (b"/run/s.sock", "/run/s.sock"),
+        (b"/run/s.sock\0rest", "/run/s.sock"),
+        (b"relative", "relative"),
+        (b"\0abstract", "@abstract"),
+        (b"\0abstract\0\0\0", "@abstract"),  # padded to sizeof(sockaddr_un), as some clients do
+        (b"\0with\0NUL", "@with@NUL"),
+        (b"\0", "@"),
+        (b"", ""),
+        (b"/caf\xc3\xa9/\xff", "/café/\udcff"),
+        (b"x" * 108, "x" * 108),
+    ],
+)
+def test_names_of_unix_sockets(path: bytes, name: str) -> None:
+    assert decode_path(path) == name
+
+
+@given(
+    st.sampled_from([socket.AF_INET, socket.AF_INET6]),
+    st.integers(0, 300),
+    st.binary(min_size=16, max_size=16),
+    st.integers(0, 65535),
+)
+def test_every_address_is_an_endpoint(family: int, protocol: int, peer: bytes, port: int) -> None:
+    parsed = Endpoint.parse(decode_endpoint(family, protocol, peer, port, b""))
+    assert parsed.port == port
+    assert "%" not in parsed.host
+
+
+@given(st.binary(max_size=108))
+def test_every_path_is_an_endpoint(path: bytes) -> None:
+    text = decode_endpoint(socket.AF_UNIX, 0, bytes(16), 0, path)
+    assert Endpoint.parse(text) == Endpoint("unix", path=decode_path(path))
+    assert "\0" not in text

@@ -1,0 +1,343 @@
+"""The hook's messages, decoded. `hook.py` says what each of them means.
+
+The stream is made of lines, each written whole: a packet `[pidns, pid, tid, seq, [message, …]]` in JSON and ASCII, or,
+if that would exceed PIPE_BUF, its messages cut into chunks `+pidns,pid,tid,seq,index,total,part`. `seq` counts a
+process's packets from 0. Whoever can write to the FIFO can write anything: nothing here is trusted, and memory is
+bounded.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final, Literal, NoReturn, get_args
+
+from tracer.trace.records import PHASES, SpanKind
+
+Outcome = Literal["passed", "failed", "skipped", "xfailed", "xpassed"]
+
+LINE_LIMIT: Final = 4096  # PIPE_BUF: the hook writes no longer line
+CHUNKS_LIMIT: Final = 256  # chunks of one packet
+UNFINISHED_LIMIT: Final = 64  # packets in reassembly at once; the oldest gives way
+PROCESSES_LIMIT: Final = 65536  # whose packets are counted at once; the oldest gives way
+NUMBER_LIMIT: Final = 1 << 63
+
+KINDS: Final = get_args(SpanKind)
+OUTCOMES: Final = get_args(Outcome)
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """The first message of a process. A forked child tells it too."""
+
+    ns: int
+    python: str
+    pytest: str
+    worker: str | None  # xdist's name of it, `gw0`
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """A span opens on the packet's thread."""
+
+    span: int
+    ns: int
+    kind: SpanKind
+    subject: (
+        str | int | None
+    )  # session: rootdir; collection: the module's node id; test: its node id; fixture: instance
+    facts: int | None  # only of a test
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """A span closes. A forked child may close its parent's spans, which it did not open: ignore those."""
+
+    span: int
+    ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class FactsTold:
+    """Static facts, told before the first test of the process that refers to them. See `trace.records.Facts`."""
+
+    id: int
+    path: str
+    fixtures: tuple[str, ...]
+    markers: tuple[str, ...]
+    bases: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceTold:
+    """A fixture instance, told before its set-up opens. See `trace.records.Instance`."""
+
+    id: int
+    name: str
+    scope: str
+    baseid: str
+    node: str
+    param: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Uses:
+    """Instances wider than function scope that a test requests; a later message adds to it.
+
+    A forked child's may name an instance that an ancestor told: the child goes on with its parent's counter.
+    """
+
+    test: int
+    instances: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Requires:
+    """Instances wider than function scope that an instance requests."""
+
+    instance: int
+    instances: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """How a phase ended. The teardown's comes after the test has closed."""
+
+    test: int
+    phase: str
+    outcome: Outcome
+    duration_s: float
+
+
+Message = Hello | Open | Close | FactsTold | InstanceTold | Uses | Requires | Report
+
+
+@dataclass(frozen=True, slots=True)
+class Packet:
+    """What one thread wrote at once."""
+
+    pidns: int  # inode number of the pid namespace; 0 where unknown
+    pid: int  # in that namespace, as tid
+    tid: int
+    seq: int
+    messages: tuple[Message, ...]
+
+
+class Decoder:
+    """Bytes in, packets out, in the order in which their last byte was written. No input makes it raise.
+
+    Attributes:
+        malformed: lines and messages that no hook has written.
+    """
+
+    def __init__(self) -> None:
+        self.malformed = 0
+        self._line = bytearray()
+        self._skipping = False  # the rest of a line that was too long
+        self._unfinished: OrderedDict[tuple[int, int, int], _Chunks] = OrderedDict()
+        self._counts: OrderedDict[tuple[int, int], _Count] = OrderedDict()
+        self._lost = 0  # of processes that are counted no longer
+
+    @property
+    def lost(self) -> int:
+        """Packets that never arrived, so far: those that a later one of their process proves."""
+        return self._lost + sum(count.lost for count in self._counts.values())
+
+    def feed(self, data: bytes) -> list[Packet]:
+        """The packets that this completes; `data` may end anywhere."""
+        packets = []
+        *ends, rest = data.split(b"\n")
+        for end in ends:
+            self._extend(end)
+            if not self._skipping:
+                packet = self._decode(bytes(self._line))
+                if packet is not None:
+                    packets.append(packet)
+            self._line.clear()
+            self._skipping = False
+        self._extend(rest)
+        return packets
+
+    def _extend(self, part: bytes) -> None:
+        if self._skipping:
+            return
+        if len(self._line) + len(part) < LINE_LIMIT:
+            self._line += part
+        else:
+            self.malformed += 1
+            self._line.clear()
+            self._skipping = True
+
+    def _decode(self, line: bytes) -> Packet | None:
+        try:
+            if line.startswith(b"+"):
+                return self._chunk(line[1:])
+            *head, messages = _parse(line)
+            pidns, pid, tid, seq = _numbers(head, 4)
+            return self._packet(pidns, pid, tid, seq, messages)
+        except (ValueError, TypeError, RecursionError):
+            self.malformed += 1
+            return None
+
+    def _chunk(self, line: bytes) -> Packet | None:
+        *words, part = line.split(b",", 6)
+        pidns, pid, tid, seq, index, total = _numbers([int(word) for word in words], 6)
+        if index >= total or total > CHUNKS_LIMIT:
+            raise ValueError("no chunk of a packet")
+        self._count(pidns, pid).highest = max(self._count(pidns, pid).highest, seq)
+        thread = pidns, pid, tid
+        chunks = self._unfinished.pop(thread, None)
+        if index == 0:
+            chunks = _Chunks(seq, total, [])
+        if chunks is None or (chunks.seq, chunks.total, len(chunks.parts)) != (seq, total, index):
+            return None  # one before it is missing, and so is the packet
+        chunks.parts.append(part)
+        if index + 1 == total:
+            return self._packet(pidns, pid, tid, seq, _parse(b"[%s]" % b"".join(chunks.parts)))
+        self._unfinished[thread] = chunks
+        if len(self._unfinished) > UNFINISHED_LIMIT:
+            self._unfinished.popitem(last=False)
+        return None
+
+    def _packet(self, pidns: int, pid: int, tid: int, seq: int, contents: object) -> Packet:
+        if type(contents) is not list:
+            raise TypeError("no messages")
+        messages: list[Message] = []
+        for content in contents:
+            try:
+                messages.append(_message(content))
+            except (ValueError, TypeError, KeyError):
+                self.malformed += 1
+        if seq == 0 and messages and isinstance(messages[0], Hello):
+            self._forget(pidns, pid)  # a new process with a pid that was another's
+        count = self._count(pidns, pid)
+        count.received += 1
+        count.highest = max(count.highest, seq)
+        return Packet(pidns, pid, tid, seq, tuple(messages))
+
+    def _count(self, pidns: int, pid: int) -> _Count:
+        count = self._counts.get((pidns, pid))
+        if count is None:
+            if len(self._counts) == PROCESSES_LIMIT:
+                self._forget(*next(iter(self._counts)))
+            count = self._counts[pidns, pid] = _Count()
+        return count
+
+    def _forget(self, pidns: int, pid: int) -> None:
+        count = self._counts.pop((pidns, pid), None)
+        if count is not None:
+            self._lost += count.lost
+
+
+@dataclass(slots=True)
+class _Count:
+    """The packets of one process."""
+
+    received: int = 0
+    highest: int = -1
+
+    @property
+    def lost(self) -> int:
+        return max(0, self.highest + 1 - self.received)
+
+
+@dataclass(slots=True)
+class _Chunks:
+    """A packet in reassembly."""
+
+    seq: int
+    total: int
+    parts: list[bytes]
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not JSON")
+
+
+_loads: Final = json.JSONDecoder(parse_constant=_refuse).decode
+
+
+def _parse(text: bytes) -> Any:  # noqa: ANN401 - JSON; each use checks what it takes
+    return _loads(text.decode("ascii"))
+
+
+def _number(value: object) -> int:
+    if type(value) is not int or not 0 <= value < NUMBER_LIMIT:
+        raise TypeError("no number")
+    return value
+
+
+def _numbers(values: object, length: int | None = None) -> tuple[int, ...]:
+    if type(values) is not list or (length is not None and len(values) != length):
+        raise TypeError("no numbers")
+    return tuple(map(_number, values))
+
+
+def _text(value: object) -> str:
+    if type(value) is not str:
+        raise TypeError("no text")
+    return value
+
+
+def _texts(values: object) -> tuple[str, ...]:
+    if type(values) is not list:
+        raise TypeError("no texts")
+    return tuple(map(_text, values))
+
+
+def _text_or_none(value: object) -> str | None:
+    return None if value is None else _text(value)
+
+
+def _one_of(value: object, choices: tuple[Any, ...]) -> Any:  # noqa: ANN401 - the choice's own literal type
+    if value not in choices:
+        raise ValueError("no choice")
+    return value
+
+
+def _open(span: object, ns: object, kind: object, subject: object) -> Open:
+    facts = None
+    told: str | int | None
+    match _one_of(kind, KINDS):
+        case "session" | "collection":
+            told = _text(subject)
+        case "test":
+            if type(subject) is not list or len(subject) != 2:
+                raise TypeError("no test")
+            told, facts = _text(subject[0]), _number(subject[1])
+        case "fixture":
+            told = _number(subject)
+        case _:
+            told = _one_of(subject, (None,))
+    return Open(_number(span), _number(ns), _one_of(kind, KINDS), told, facts)
+
+
+def _report(test: object, phase: object, outcome: object, duration_s: object) -> Report:
+    if type(duration_s) not in (int, float) or not math.isfinite(duration_s):  # type: ignore[arg-type]
+        raise TypeError("no duration")
+    return Report(_number(test), _one_of(phase, PHASES), _one_of(outcome, OUTCOMES), float(duration_s))  # type: ignore[arg-type]
+
+
+_MESSAGES: Final[dict[str, Callable[..., Message]]] = {
+    "hello": lambda ns, python, pytest, worker: Hello(_number(ns), _text(python), _text(pytest), _text_or_none(worker)),
+    "open": _open,
+    "close": lambda span, ns: Close(_number(span), _number(ns)),
+    "facts": lambda id_, path, fixtures, markers, bases: FactsTold(
+        _number(id_), _text(path), _texts(fixtures), _texts(markers), _texts(bases)
+    ),
+    "instance": lambda id_, name, scope, baseid, node, param: InstanceTold(
+        _number(id_), _text(name), _text(scope), _text(baseid), _text(node), _text_or_none(param)
+    ),
+    "uses": lambda test, instances: Uses(_number(test), _numbers(instances)),
+    "requires": lambda instance, instances: Requires(_number(instance), _numbers(instances)),
+    "report": _report,
+}
+
+
+def _message(content: object) -> Message:
+    if type(content) is not list or not content:
+        raise TypeError("no message")
+    return _MESSAGES[_text(content[0])](*content[1:])
