@@ -154,6 +154,7 @@ def peers(tmp_path: Path) -> Iterator[Peers]:
         yield Peers(
             full=full,
             tcp=inet(socket.SOCK_STREAM),
+            second=inet(socket.SOCK_STREAM),
             tcp6=inet(socket.SOCK_STREAM, "::1"),
             closed=inet(socket.SOCK_STREAM, listens=False),
             udp=inet(socket.SOCK_DGRAM, listens=False),
@@ -162,6 +163,6 @@ def peers(tmp_path: Path) -> Iterator[Peers]:
             stream=unix(socket.SOCK_STREAM, str(tmp_path / "stream")),
             packets=unix(socket.SOCK_SEQPACKET, str(tmp_path / "packets")),
             datagrams=unix(socket.SOCK_DGRAM, str(tmp_path / "datagrams"), listens=False),
-            abstract=unix(socket.SOCK_STREAM, f"\0svc-trace/{tmp_path.name}"),
+            abstract=unix(socket.SOCK_STREAM, f"\0svc-trace/{os.getpid()}/{tmp_path.name}"),
             missing=str(tmp_path / "missing"),
         )

@@ -13,7 +13,7 @@ from tracer.errors import SvcTraceError
 from tracer.record.capture import libbpf
 from tracer.record.capture.libbpf import LibbpfCapture
 from tracer.record.capture.protocol import Kind
-from tracer.record.capture.select import start_capture
+from tracer.record.capture.select import StartingCapture
 
 pytestmark = pytest.mark.kernel
 
@@ -47,7 +47,7 @@ def test_a_capture_can_start_again(peers: Peers) -> None:
 
 
 def test_auto_is_the_first_that_can() -> None:
-    capture = start_capture("auto")
+    capture = StartingCapture("auto").result()
     capture.close()
     assert capture.name == "libbpf"
 
@@ -56,8 +56,9 @@ def test_an_object_that_is_none_is_said(tmp_path: Path, monkeypatch: pytest.Monk
     broken = tmp_path / "svc_trace.bpf.o"
     broken.write_bytes(libbpf.OBJECT.read_bytes()[:1000])
     monkeypatch.setattr(libbpf, "OBJECT", broken)
+    starting = StartingCapture("libbpf")
     with pytest.raises(SvcTraceError) as caught:
-        LibbpfCapture().start()
+        starting.result()
     assert caught.value.slug == "load-failed"
     assert caught.value.message.count("\n") == 0
 

@@ -221,32 +221,33 @@ def test_a_full_queue_is_no_send(peers: Peers) -> None:
         print(*sent, file=open(P.missing, "w"))
     """
     traced = run(fill, peers)
-    sent = Path(peers.missing).read_text().split()
+    sent = [int(size) for size in Path(peers.missing).read_text().split()]
     assert sent
-    assert traced.told(peers) == [*CONNECTED, *(f"SEND tcp {size}" for size in sent)]
+    sends = traced.sockets[2:]
+    assert sum(event.sends for event in sends) == len(sent)
+    assert sum(event.result for event in sends) == sum(sent)
 
 
 @pytest.mark.parametrize(("family", "peer"), [("AF_INET", "tcp"), ("AF_UNIX", "stream")])
 def test_first_bytes_are_exact(family: str, peer: str, peers: Peers) -> None:
     text = f"""
         s = socket({family}); s.connect(P.{peer})
-        for size in range(31, 37): s.send(bytes(range(size)))
-        s.send(b"short"); s.sendmsg([b"", b"unseen"])
+        for size in 5, 31, 32, 33, 34: s.send(bytes(range(size)))
+        t = socket({family}); t.connect(P.{peer}); t.sendmsg([b"", b"unseen"])
     """
     sends = [event for event in run(text, peers).sockets if event.kind == Kind.SEND]
-    assert [event.result for event in sends] == [*range(31, 37), 5, 6]
-    assert [event.prefix for event in sends] == [bytes(range(31)), *[bytes(range(32))] * 3, *[b""] * 4]
-    assert [event.head for event in sends] == [*[bytes(range(8))] * 6, b"short", b""]
+    assert [event.result for event in sends] == [5, 31, 32, 33, 34, 6]
+    assert [event.prefix for event in sends] == [bytes(range(5)), bytes(range(31)), *[bytes(range(32))] * 2, b"", b""]
+    assert [event.head for event in sends] == [bytes(range(5)), *[bytes(range(8))] * 4, b""]
 
 
 def test_each_socket_has_its_own_first_sends(peers: Peers) -> None:
     text = """
         a, b = create_connection(P.tcp), create_connection(P.tcp)
-        for turn in range(6): a.send(b"a"); b.send(b"b")
+        for turn in range(5): a.send(b"a"); b.send(b"b")
     """
     sends = [event for event in run(text, peers).sockets if event.kind == Kind.SEND]
-    sockets = dict.fromkeys(event.socket for event in sends)
+    sockets = list(dict.fromkeys(event.socket for event in sends))
     assert len(sockets) == 2
-    assert [(event.socket, event.prefix) for event in sends] == list(
-        zip(list(sockets) * 6, [b"a", b"b"] * 4 + [b""] * 4, strict=True)
-    )
+    prefixes = [b"a", b"b"] * 4 + [b"", b""]
+    assert [(event.socket, event.prefix) for event in sends] == list(zip(sockets * 5, prefixes, strict=True))

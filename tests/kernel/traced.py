@@ -6,7 +6,7 @@ import errno
 import json
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from textwrap import dedent
@@ -39,6 +39,7 @@ class Peers:
     """Addresses of real peers, by kind."""
 
     tcp: tuple[str, int]
+    second: tuple[str, int]  # another TCP peer
     tcp6: tuple[str, int]
     closed: tuple[str, int]  # bound, so nobody else's, but nobody listens
     full: tuple[str, int]  # its queue is full: who tries to connect hears nothing
@@ -108,15 +109,25 @@ def capturing() -> Iterator[LibbpfCapture]:
         capture.close()
 
 
-def run_planted(capture: LibbpfCapture, *command: str) -> int:
-    """Run a command to its end as the root of the tree; returns its pid."""
+@contextmanager
+def planted(capture: LibbpfCapture, *command: str) -> Iterator[Child]:
+    """A running command, the root of the tree; waited for at the end."""
     child = Child(command, Invoker.find())
     try:
-        capture.plant(child.pid)
+        with ExitStack() as unreleased:
+            unreleased.callback(child.abandon)
+            capture.plant(child.pid)
+            unreleased.pop_all()
         child.release({})
+        yield child
     finally:
         child.join()
-    return child.pid
+
+
+def run_planted(capture: LibbpfCapture, *command: str) -> int:
+    """Run a command to its end as the root of the tree; returns its pid."""
+    with planted(capture, *command) as child:
+        return child.pid
 
 
 def trace(*command: str) -> Traced:

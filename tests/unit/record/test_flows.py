@@ -54,6 +54,13 @@ def test_sends_of_a_thread_on_a_socket_in_a_span_are_one_flow(flows: Flows) -> N
     assert flow == Flow(RUNNER, TEST_THREAD, 5, POSTGRES, (7,), 110, 130, sends=3, bytes=8, network=NETWORK)
 
 
+def test_counted_sends_add_up(flows: Flows) -> None:
+    (flow,) = fold(flows, send(110, 3), send(110, 500, sends=100, last_ns=190, head=b"ping", tid=TEST_THREAD))
+    assert (flow.sends, flow.bytes, flow.first_ns, flow.last_ns) == (101, 503, 110, 190)
+    (flow,) = fold(flows, send(110, 500, sends=100, last_ns=190, head=b"ping", tid=OTHER_THREAD))
+    assert flow.heads == {b"ping".hex(): 100}
+
+
 def test_what_tells_two_flows_apart(flows: Flows) -> None:
     told = fold(
         flows,
@@ -157,6 +164,7 @@ events = st.lists(
         st.sampled_from([b"", b"ping pong"]),
         st.sampled_from([0, 0, 15]),
         st.just(0),
+        st.sampled_from([1, 1, 7]),
     ),
     max_size=40,
 )
@@ -198,7 +206,7 @@ def test_turns_change_nothing_and_nothing_is_lost(events: list[SocketEvent], cut
     ]
     assert tuple(map(sum, zip(*told.values(), strict=True))) == (
         (
-            len(sends),
+            sum(event.sends for event in sends),
             sum(event.result for event in sends),
             len(attempts),
             sum(event.kind == Kind.CONNECT_RESULT and event.result == 0 for event in events),

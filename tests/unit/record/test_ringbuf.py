@@ -60,7 +60,7 @@ class Producer:
 
 def event(number: int, size: int) -> bytes:
     """A send with a number, bare or with details."""
-    head = EVENT.pack(number, 0, number, 1, 1, 0, bytes(16), bytes(8), 80, 6, Kind.SEND, 2, size > EVENT.size, 0)
+    head = EVENT.pack(number, 0, 1, 1, 1, 0, bytes(16), bytes(8), 80, 6, Kind.SEND, 2, size > EVENT.size, 0, number, 0)
     return head.ljust(size, b"\0")
 
 
@@ -79,8 +79,8 @@ def ring() -> Iterator[tuple[Producer, RingBuffer]]:
         os.close(fd)
 
 
-def numbers(events: list[Event]) -> list[int]:
-    return [event.ns for event in events]
+def numbers(events: list[tuple[Event, int]]) -> list[int]:
+    return [event.ns for event, _ in events]
 
 
 steps = st.lists(

@@ -121,12 +121,12 @@ def record(name: str, event: dict[str, object], **fields: object) -> memoryview:
     return memoryview(bytes(8) + (head if name == "svc_event" else pack(name, {"event": head} | fields)))
 
 
-def test_a_bare_send_is_decoded() -> None:
+def test_a_bare_event_is_decoded() -> None:
     data = record(
         "svc_event",
         {
             "ns": 11,
-            "kind": Kind.SEND,
+            "kind": Kind.CONNECT,
             "process": 3,
             "tid": 77,
             "socket": 5,
@@ -135,12 +135,16 @@ def test_a_bare_send_is_decoded() -> None:
             "protocol": socket.IPPROTO_TCP,
             "peer": socket.inet_aton("10.0.0.1"),
             "port": 5432,
-            "result": -104,
-            "head": b"abcdefgh",
-            "head_len": 3,
         },
     )
-    assert decode(data, 8) == SocketEvent(11, Kind.SEND, 3, 77, 5, 9, "tcp://10.0.0.1:5432", -104, b"abc")
+    assert decode(data, 8) == (SocketEvent(11, Kind.CONNECT, 3, 77, 5, 9, "tcp://10.0.0.1:5432", 0), 0)
+
+
+def test_a_send_is_decoded_with_its_tally() -> None:
+    event = {"ns": 11, "kind": Kind.SEND, "flags": 1, "family": socket.AF_INET, "protocol": socket.IPPROTO_UDP}
+    bytes_sent = {"result": 9, "head": b"abcdefgh", "head_len": 3, "tally": 17}
+    data = record("svc_socket_event", event | bytes_sent, prefix=b"prefix", prefix_len=4)
+    assert decode(data, 8) == (SocketEvent(11, Kind.SEND, 0, 0, 0, 0, "udp://0.0.0.0:0", 9, b"abc", b"pref"), 17)
 
 
 @pytest.mark.parametrize(("flags", "since_ns"), [(1, 4), (3, 0)], ids=["announced", "whole"])
@@ -155,9 +159,8 @@ def test_a_connect_result_is_decoded(flags: int, since_ns: int) -> None:
         prefix=b"prefix",
         prefix_len=4,
     )
-    assert decode(data, 8) == SocketEvent(
-        11, Kind.CONNECT_RESULT, 1, 7, 0, 0, "unix://@name", 0, b"", b"pref", since_ns, 99
-    )
+    expected = SocketEvent(11, Kind.CONNECT_RESULT, 1, 7, 0, 0, "unix://@name", 0, b"", b"pref", since_ns, 99)
+    assert decode(data, 8) == (expected, 0)
 
 
 @pytest.mark.parametrize("kind", [Kind.FORK, Kind.EXEC, Kind.EXIT, Kind.THREAD])
@@ -172,7 +175,7 @@ def test_a_task_event_is_decoded(kind: Kind) -> None:
         pidns=6,
         comm=b"caf\xc3\xa9 \xff\0garbage",
     )
-    assert decode(data, 8) == TaskEvent(11, kind, 2, 5, 1, 4, 1005, 6, 10, "café �", 9)
+    assert decode(data, 8) == (TaskEvent(11, kind, 2, 5, 1, 4, 1005, 6, 10, "café �", 9), 0)
 
 
 @pytest.mark.parametrize(
