@@ -34,6 +34,7 @@ struct svc_socket {
 	__u32 tally_epoch; /* the epoch in which that is so; 0: never */
 	__u32 tally_process; /* whose sends it counts */
 	__u32 tally_tid;
+	__u64 tally_peer; /* to whom, if the socket is no stream */
 	__u8 tally_head[SVC_HEAD_LEN]; /* the send that the tally began with */
 	__u8 prefixes; /* how many prefixes were told */
 	__u8 accepted; /* the other side connected: the tree acts as a server here */
@@ -169,13 +170,6 @@ static __always_inline struct svc_task *current_task(void)
 	if (!entry)
 		count_lost();
 	return entry;
-}
-
-static __always_inline bool is_first_thread(void)
-{
-	struct task_struct *task = bpf_get_current_task_btf();
-
-	return task->pid == task->tgid;
 }
 
 /* Told before the first socket event of a thread, so that the tracer knows its name and age. */
@@ -356,22 +350,45 @@ static __always_inline __u8 read_data(void *to, __u32 max, const struct send_arg
 
 /* ---------------------------------------------------------------------------------------------- tallies */
 
-/*
- * Count a send in the tally of its socket. Returns whether that is all there is to tell: not if the tally is of an
- * earlier epoch or another thread. Of a thread that is not its process's first, such as librdkafka's, the bytes
- * say whose order a send is: only one that begins as the tally did is counted there.
- */
-static __always_inline bool count_send(const struct svc_socket *entry, const struct svc_task *self,
-				       const struct send_args *args, int sent)
+/* A number for the peer that a socket is associated with now. A stream keeps its peer, or begins anew by a connect. */
+static __always_inline __u64 current_peer(const struct sock *sk)
 {
-	__u64 head = 0;
+	__u32 address[4] = {};
+
+	if (sk->sk_type == SOCK_STREAM)
+		return 0;
+	if (sk->__sk_common.skc_family == AF_UNIX)
+		return (__u64)BPF_CORE_READ((struct unix_sock *)sk, peer);
+	if (sk->__sk_common.skc_family == AF_INET)
+		address[0] = sk->__sk_common.skc_daddr;
+	else
+		BPF_CORE_READ_INTO((__u8(*)[16])address, sk, __sk_common.skc_v6_daddr.in6_u.u6_addr8);
+	return ((__u64)(address[0] ^ address[1] ^ address[2] ^ address[3]) << 32) | sk->__sk_common.skc_dport;
+}
+
+/* Whether a socket's tally counts: it is of this epoch, and its place has not come near to being taken by another. */
+static __always_inline bool has_tally(const struct svc_socket *entry)
+{
+	return entry->tally_epoch == control.epoch && control.last_tally - entry->tally < SVC_TALLIES / 2;
+}
+
+/*
+ * Count a send in the tally of its socket. Returns whether that is all there is to tell: not if the tally is another
+ * thread's or another peer's. Of a thread that is no runner's, such as librdkafka's, the bytes say whose order a send
+ * is: only one that begins as the tally did is counted there.
+ */
+static __always_inline bool count_send(const struct sock *sk, const struct svc_socket *entry,
+				       const struct svc_task *self, int sent)
+{
+	const struct send_args *args = &self->args;
 	__u32 index = entry->tally & (SVC_TALLIES - 1);
 	struct svc_tally *tally;
+	__u64 head = 0;
 
-	if (entry->tally_epoch != control.epoch || entry->tally_process != self->process ||
-	    entry->tally_tid != self->tid || sent < 0 || args->name)
+	if (sent < 0 || args->name || !has_tally(entry) || entry->tally_process != self->process ||
+	    entry->tally_tid != self->tid || entry->tally_peer != current_peer(sk))
 		return false;
-	if (!is_first_thread()) {
+	if (!self->runner) {
 		read_data(&head, SVC_HEAD_LEN, args, sent);
 		if (head != *(__u64 *)entry->tally_head)
 			return false;
@@ -385,15 +402,15 @@ static __always_inline bool count_send(const struct svc_socket *entry, const str
 	return true;
 }
 
-/* Let a new tally count the sends that follow this one on its socket, in this epoch, by this thread. */
-static __always_inline void begin_tally(struct svc_event *event, struct svc_socket *entry, const struct send_args *args)
+/* Let a new tally count the sends that follow this one on its socket, in this epoch, by this thread, to this peer. */
+static __always_inline void begin_tally(struct svc_event *event, const struct sock *sk, struct svc_socket *entry,
+					const struct send_args *args)
 {
 	__u32 epoch = control.epoch, serial, index;
 	struct svc_tally *tally;
 
-	if (entry->tally_epoch == epoch || event->result < 0 || args->name)
-		return; /* the tally is another thread's, or began with other bytes; or this send says little of the
-			   next */
+	if (event->result < 0 || args->name || (has_tally(entry) && entry->tally_peer == current_peer(sk)))
+		return; /* it says little of the next; or the tally is another thread's, or began with other bytes */
 	serial = __sync_fetch_and_add(&control.last_tally, 1) + 1;
 	index = serial & (SVC_TALLIES - 1);
 	tally = bpf_map_lookup_elem(&tallies, &index);
@@ -407,6 +424,7 @@ static __always_inline void begin_tally(struct svc_event *event, struct svc_sock
 	entry->tally_epoch = epoch;
 	entry->tally_process = event->process;
 	entry->tally_tid = event->tid;
+	entry->tally_peer = current_peer(sk);
 	__builtin_memcpy(entry->tally_head, event->head, SVC_HEAD_LEN);
 	event->tally = serial;
 }
@@ -455,7 +473,7 @@ static __always_inline void tell_send(const struct sock *sk, int sent, struct sv
 		record->prefix_len = read_data(record->prefix, SVC_PREFIX_LEN, args, sent);
 		entry->prefixes++;
 	} else {
-		begin_tally(&record->event, entry, args);
+		begin_tally(&record->event, sk, entry, args);
 	}
 	submit(record);
 }
@@ -468,7 +486,6 @@ SEC("tp_btf/sock_send_length")
 int BPF_PROG(socket_send, struct sock *sk, int sent)
 {
 	struct svc_task *self = current_task();
-	struct send_args *args;
 	struct svc_socket *entry;
 	struct pt_regs *regs;
 	__u16 family;
@@ -481,16 +498,15 @@ int BPF_PROG(socket_send, struct sock *sk, int sent)
 	entry = socket_entry(sk);
 	if (!entry || entry->accepted)
 		return 0;
-	args = &self->args;
-	args->name = 0;
+	self->args.name = 0;
 	/* The one case in which what the call was given does not matter, and by far the most common. */
-	if (sk->sk_type == SOCK_STREAM && is_first_thread() && count_send(entry, self, args, sent))
+	if (sk->sk_type == SOCK_STREAM && self->runner && count_send(sk, entry, self, sent))
 		return 0;
 	regs = (struct pt_regs *)bpf_task_pt_regs(bpf_get_current_task_btf());
-	read_send_args(args, regs, self->message);
+	read_send_args(&self->args, regs, self->message);
 	if (syscall_number(regs) == NR_sendmmsg)
 		self->message++; /* until its exit */
-	if (count_send(entry, self, args, sent))
+	if (count_send(sk, entry, self, sent))
 		return 0;
 	announce(self);
 	tell_send(sk, sent, self, entry);
@@ -519,6 +535,7 @@ static __always_inline void tell_tcp_connect(const struct sock *sk)
 	entry->inode = event->socket;
 	entry->process = self->process;
 	entry->tid = self->tid;
+	entry->tally_epoch = 0;
 	/* io_uring and MSG_FASTOPEN connect in other calls, whose exits nobody looks at. */
 	self->connecting = syscall_number((struct pt_regs *)bpf_task_pt_regs(bpf_get_current_task_btf())) == NR_connect;
 	submit(event);
@@ -528,11 +545,18 @@ static __always_inline void tell_tcp_connect(const struct sock *sk)
 static __always_inline void tell_tcp_result(const struct sock *sk, int newstate)
 {
 	struct svc_socket *entry = bpf_sk_storage_get(&sockets, (void *)sk, 0, 0);
+	struct svc_task *self = current_task();
 	struct svc_socket_event *record;
 	int error;
 
 	if (!entry || !entry->since_ns)
 		return;
+	if (newstate == TCP_CLOSE && !BPF_CORE_READ(sk, sk_err) && self && self->connecting &&
+	    self->process == entry->process && self->tid == entry->tid) {
+		self->connecting = 2; /* its exit knows the error */
+		entry->since_ns = 0;
+		return;
+	}
 	record = reserve(sizeof(*record));
 	if (record) {
 		set_socket(&record->event, sk);
@@ -612,7 +636,7 @@ static __always_inline struct file *file_of_fd(__u32 fd)
 }
 
 /* A connect whose attempt no TCP state told: unix, UDP, or TCP that failed before its first packet. */
-static __always_inline void tell_connect(const struct pt_regs *regs, long result, struct svc_task *self)
+static __always_inline void tell_connect(const struct pt_regs *regs, long result, struct svc_task *self, __u8 flags)
 {
 	struct socket *socket = BPF_CORE_READ(file_of_fd(ARG1(regs)), private_data);
 	struct sock *sk = BPF_CORE_READ(socket, sk);
@@ -633,7 +657,7 @@ static __always_inline void tell_connect(const struct pt_regs *regs, long result
 		return;
 	set_origin(&record->event, SVC_CONNECT_RESULT, self);
 	set_socket(&record->event, sk);
-	record->event.flags = SVC_DETAIL | SVC_WHOLE;
+	record->event.flags = flags;
 	record->event.result = result;
 	record->since_ns = record->event.ns;
 	if (family == AF_UNIX) {
@@ -652,10 +676,12 @@ static __always_inline void tell_connect(const struct pt_regs *regs, long result
 }
 
 /* A hook's boundary begins an epoch before its thread does anything more. */
-static __always_inline void note_boundary(const struct pt_regs *regs)
+static __always_inline void note_boundary(const struct pt_regs *regs, struct svc_task *self)
 {
-	if (BPF_CORE_READ(file_of_fd(ARG1(regs)), f_inode, i_ino) == control.fifo)
-		__sync_fetch_and_add(&control.epoch, 1);
+	if (BPF_CORE_READ(file_of_fd(ARG1(regs)), f_inode, i_ino) != control.fifo)
+		return;
+	__sync_fetch_and_add(&control.epoch, 1);
+	self->runner = 1;
 }
 
 SEC("tp_btf/sys_exit")
@@ -672,14 +698,14 @@ int BPF_PROG(syscall_exit, struct pt_regs *regs, long result)
 		return 0;
 	self->message = 0;
 	if (number == NR_write)
-		note_boundary(regs);
+		note_boundary(regs, self);
 	if (number != NR_connect)
 		return 0;
 	told = self->connecting;
 	self->connecting = 0;
-	if (told || result == -EINPROGRESS || result == -EALREADY || result == -EISCONN || result == -ENOTSOCK ||
+	if (told == 1 || result == -EINPROGRESS || result == -EALREADY || result == -EISCONN || result == -ENOTSOCK ||
 	    (result <= -ERESTARTSYS && result >= -ERESTART_RESTARTBLOCK))
 		return 0;
-	tell_connect(regs, result, self);
+	tell_connect(regs, result, self, told ? SVC_DETAIL : SVC_DETAIL | SVC_WHOLE);
 	return 0;
 }

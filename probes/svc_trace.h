@@ -14,7 +14,7 @@
 #define SVC_PREFIXES 4 /* how many first sends of a socket carry a prefix */
 #define SVC_PATH_LEN 108 /* sizeof(sockaddr_un.sun_path) */
 #define SVC_COMM_LEN 16 /* TASK_COMM_LEN */
-#define SVC_TALLIES 65536 /* a power of two: threads × sockets between two boundaries that are counted in place */
+#define SVC_TALLIES 65536 /* a power of two: sockets whose sends are counted in place at a time */
 
 enum svc_kind {
 	SVC_FORK = 1, /* svc_task_event: a process of the tree was born */
@@ -114,8 +114,10 @@ struct svc_task {
 	__u32 tid; /* in its process's own pid namespace */
 	__u32 message; /* index of the message within a running sendmmsg */
 	__u8 announced; /* SVC_THREAD was delivered */
-	__u8 connecting; /* SVC_CONNECT was told within the running connect */
-	__u8 reserved[2]; /* 0 */
+	__u8 connecting; /* 1: SVC_CONNECT was told within the running connect; 2: and it fails before a packet is sent
+			  */
+	__u8 runner; /* it has told a boundary: what it sends is its span's, whatever the bytes */
+	__u8 reserved; /* 0 */
 	struct send_args
 		args; /* of the running send. Here and not on the stack, where the verifier would follow them */
 };

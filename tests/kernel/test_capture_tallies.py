@@ -115,7 +115,6 @@ def test_what_is_counted_is_told_in_every_turn(peers: Peers, tmp_path: Path) -> 
     assert [len(turn) for turn in told] == [FIRST + 1, 1, 1, 1]
 
 
-@pytest.mark.xfail(strict=True, reason="a tally outlives the association that it began with")
 @pytest.mark.parametrize("kind", ["SOCK_DGRAM", "SOCK_STREAM"])
 def test_another_association_is_counted_apart(kind: str, peers: Peers) -> None:
     text = f"""

@@ -192,8 +192,9 @@ class _Attributor:
 
 
 def _is_silent(flow: Flow) -> bool:
-    """Whether a flow reached nobody and tried to reach nobody: to connect a UDP socket sends nothing (udp(7)).
+    """Whether a flow never tried to send: to connect a UDP socket reaches nobody (udp(7)).
 
-    getaddrinfo does it with every address, to sort them (RFC 6724).
+    getaddrinfo does it with every address, to sort them (RFC 6724), and fails for those without a route.
     """
-    return flow.endpoint.startswith("udp://") and flow.sends == 0
+    failed_sends = sum(flow.errors.values()) - (flow.connects - flow.established)
+    return flow.endpoint.startswith("udp://") and flow.sends == 0 and failed_sends <= 0

@@ -65,7 +65,7 @@ class RunInfo:
     exit_status: int | None  # None: the trace was cut off
     complete: bool
     lost_events: int
-    warnings: tuple[Mapping[str, str], ...]  # {"slug": …, "message": …}
+    warnings: tuple[Mapping[str, str], ...]  # {"slug": …, "message": …, "hint": …}
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,8 +97,8 @@ def run(settings: Settings) -> int:
         complete = _report(recorded.trace, config, settings)
     if settings.strict and not complete:
         raise SvcTraceError(
-            "the run is not complete: events or boundaries were lost",
-            hint="Run it again with fewer workers at a time; the report tells what was lost.",
+            "the run is not complete: events or boundaries were lost, or no pytest reported",
+            hint="Read the report's warnings; if events were lost, run it again with fewer workers at a time.",
             slug="incomplete",
             exit_code=ExitStatus.INCOMPLETE,
         )
@@ -106,7 +106,7 @@ def run(settings: Settings) -> int:
 
 
 def _report(trace: Path, config: Config, settings: Settings) -> bool:
-    """Classify a trace, write and print the reports; returns whether the run is complete."""
+    """Classify a trace, write and print the reports; returns whether the run is complete and a pytest reported."""
     from tracer.classify.classification import classify
     from tracer.reports import json_report, terminal
     from tracer.reports.output import write_file
@@ -122,4 +122,5 @@ def _report(trace: Path, config: Config, settings: Settings) -> bool:
             console = terminal.ReportConsole(stderr=True)
             with suppress(BrokenPipeError):  # nobody reads it; the command's status stands all the same
                 terminal.render(classification, console, by_service=by_service(settings.tests), report=written)
-    return classification.run.complete
+    unheard = any(warning["slug"] == "no-hook" for warning in classification.run.warnings)
+    return classification.run.complete and not unheard

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Final
 
 from tracer.record.boundary.messages import Packet
 from tracer.record.capture.protocol import Event, TaskEvent
@@ -12,6 +13,9 @@ from tracer.record.runners import Runners
 from tracer.trace.file import TraceWriter
 from tracer.trace.records import Process, Record
 from tracer.trace.timeline import Timeline
+
+_WAITING: Final = 10_000
+"""Packets that may wait for their process to be told. Anybody may write to the FIFO, so there has to be an end."""
 
 
 class Recorder:
@@ -29,6 +33,7 @@ class Recorder:
         self._runners = Runners(self._timeline)
         self._flows = Flows(self._timeline, self._processes)
         self._waiting: list[Packet] = []  # from processes whose birth the kernel has not told yet
+        self._dropped = 0  # those that waited in vain
 
     @property
     def heard_hook(self) -> bool:
@@ -36,9 +41,14 @@ class Recorder:
         return self._runners.heard
 
     @property
+    def unfinished_sessions(self) -> int:
+        """How many runners ended without closing their session."""
+        return self._runners.unfinished
+
+    @property
     def unknown_packets(self) -> int:
         """How many packets came from processes that the kernel never told of."""
-        return len(self._waiting)
+        return self._dropped + len(self._waiting)
 
     def turn(self, drain: Callable[[], Iterable[Event]], read: Callable[[], Iterable[Packet]]) -> None:
         """Take in the next part of both streams: first all that `drain` has, then all that `read` has."""
@@ -70,6 +80,8 @@ class Recorder:
                 self._write(self._runners.apply(process, packet))
             else:
                 self._waiting.append(packet)
+        self._dropped += max(0, len(self._waiting) - _WAITING)
+        del self._waiting[:-_WAITING]
 
     def _write(self, records: Iterable[Record]) -> None:
         for record in records:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from tracer.errors import ExitStatus, SvcTraceError
 from tracer.record.boundary.fifo import Fifo
 from tracer.record.boundary.messages import Decoder, Packet
 from tracer.record.capture.protocol import Capture
@@ -61,6 +62,7 @@ def record(options: RunOptions, starting: StartingCapture) -> Iterator[Recorded]
             with suppress(PermissionError):  # CAP_SYS_NICE may be missing
                 os.nice(-5)  # a tracer that is starved by what it traces loses events
             invoker.become()
+            _check_readable()
             folder = cleanup.enter_context(RunFolder())
             fifo = cleanup.enter_context(Fifo(folder.fifo))
             trace = options.trace or folder.path / "trace.svctrace"
@@ -74,6 +76,18 @@ def record(options: RunOptions, starting: StartingCapture) -> Iterator[Recorded]
         capture.close()
         writer.close()
         yield Recorded(trace, status)
+
+
+def _check_readable() -> None:
+    """See that the user whom the tracer has become can read what is imported after the command's end."""
+    for file in (__file__, os.__file__):
+        if not os.access(file, os.R_OK):
+            raise SvcTraceError(
+                f"svc-trace is installed where user {os.getuid()} cannot read it: {file}",
+                hint="install it in a virtual environment of that user, or for all users below /usr/local or /opt",
+                slug="unreadable-installation",
+                exit_code=ExitStatus.CANNOT_TRACE,
+            )
 
 
 def _record(capture: Capture, child: Child, fifo: Fifo, writer: TraceWriter) -> int:
@@ -94,21 +108,34 @@ def _record(capture: Capture, child: Child, fifo: Fifo, writer: TraceWriter) -> 
     recorder.turn(capture.drain, read)
     recorder.finish(end_ns)
     lost_boundaries = decoder.lost + decoder.malformed + recorder.unknown_packets
-    for warning in _warnings(capture.lost_events(), lost_boundaries, heard_hook=recorder.heard_hook):
+    for warning in _warnings(capture.lost_events(), lost_boundaries, recorder):
         writer.write(warning)
     writer.write(End(end_ns, status, capture.lost_events(), lost_boundaries))
     return status
 
 
-def _warnings(lost_events: int, lost_boundaries: int, *, heard_hook: bool) -> Iterator[RunWarning]:
+def _warnings(lost_events: int, lost_boundaries: int, recorder: Recorder) -> Iterator[RunWarning]:
     if lost_events:
-        yield RunWarning("lost-events", f"{lost_events} events were lost: some tests may use more than is told here")
+        yield RunWarning(
+            "lost-events",
+            f"{lost_events:,} events were lost: some tests may use more than is told here",
+            "run it again with fewer workers at a time, or on a machine with a processor to spare",
+        )
     if lost_boundaries:
         yield RunWarning(
-            "lost-boundaries", f"{lost_boundaries} of the hook's records were lost: some evidence may be misplaced"
+            "lost-boundaries",
+            f"{lost_boundaries:,} of the hook's records were lost: some evidence may be misplaced",
+            "look for a test that closes or exhausts all file descriptors, or writes to them",
         )
-    if not heard_hook:
+    if recorder.unfinished_sessions:
+        yield RunWarning(
+            "unfinished-session",
+            f"{recorder.unfinished_sessions:,} pytest processes ended in the middle of their session",
+            "they crashed, or could not report any longer: what they did last is told as their last test's",
+        )
+    if not recorder.heard_hook:
         yield RunWarning(
             "no-hook",
-            "no pytest reported a test: the command ran none, or PYTEST_PLUGINS or PYTHONPATH was dropped on the way",
+            "no pytest reported, so nothing can be told of tests",
+            "trace a command that runs pytest and keeps PYTEST_PLUGINS and PYTHONPATH",
         )

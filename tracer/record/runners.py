@@ -17,7 +17,7 @@ from tracer.record.boundary.messages import (
     Requires,
     Uses,
 )
-from tracer.trace.records import Attempt, Facts, Instance, Record, Span
+from tracer.trace.records import PHASES, Attempt, Facts, Instance, Record, Span
 from tracer.trace.timeline import Timeline
 
 
@@ -61,6 +61,7 @@ class Runners:
         self._instances: dict[int, Instance] = {}  # whose set-up has not ended
         self._last_span = 0
         self._last_instance = 0
+        self.unfinished = 0  # runners that ended with a session open
         self.closed: set[int] = set()  # spans that closed since somebody cleared this
 
     @property
@@ -130,10 +131,20 @@ class Runners:
             runner.tests[message.span] = _Test(span, str(subject), runner.facts.get(message.facts or 0, 0))
         elif message.kind == "fixture":
             subject = next(self._known(runner, [int(subject or 0)]), 0)
+        if message.kind in PHASES:
+            yield from self._close_phase(runner, tid, message.ns)
         parent = self._timeline.enclosing(runner.process, tid, message.ns)
         runner.spans[message.span] = span
         self._open[span] = Span(span, parent, runner.process, tid, message.kind, message.ns, message.ns, subject)
         self._timeline.open(runner.process, tid, span, message.ns)
+
+    def _close_phase(self, runner: _Runner, tid: int, ns: int) -> Iterator[Record]:
+        """End the phase that is open on a thread, where the next one opens."""
+        span = self._open.get(self._timeline.enclosing(runner.process, tid, ns))
+        while span is not None and span.kind == "fixture":
+            span = self._open.get(span.parent)
+        if span is not None and span.kind in PHASES and (span.process, span.tid) == (runner.process, tid):
+            yield from self._close(self._timeline.close(runner.process, tid, span.id, ns), ns)
 
     def _known(self, runner: _Runner, numbers: Iterable[int]) -> Iterator[int]:
         """The ids of instances by a runner's own numbers; a forked runner goes on with its parent's."""
@@ -157,7 +168,9 @@ class Runners:
         runner = self._runners.get(process)
         if runner is None:
             return
-        yield from self._close(self._timeline.exit(process, ns), ns, crashed=True)
+        open_spans = self._timeline.exit(process, ns)
+        self.unfinished += any(self._open[span].kind == "session" for span in open_spans)
+        yield from self._close(open_spans, ns, crashed=True)
         for test in runner.tests.values():
             yield test.finish()
         runner.tests.clear()

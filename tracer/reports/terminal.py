@@ -65,6 +65,8 @@ def render(
         _print_validation(classification, console)
     for warning in classification.run.warnings:
         text = Text.assemble(("warning: ", "yellow"), _shown(f"{warning['message']} [{warning['slug']}]", console))
+        if hint := warning.get("hint"):
+            text.append(f"\n  {_shown(hint, console)}")
         console.print(text, highlight=False)
     if report is not None:
         console.print(Text.assemble(("report: ", "dim"), _shown(str(report), console)), soft_wrap=True)

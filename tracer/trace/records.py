@@ -142,7 +142,8 @@ class RunWarning:
     """Something the reader of a report has to know. Slugs are explained in docs/messages.md."""
 
     slug: str
-    message: str
+    message: str  # what is wrong
+    hint: str = ""  # what to do
 
 
 @dataclass(frozen=True, slots=True)

@@ -267,9 +267,12 @@ def test_failures_count_and_connected_datagram_sockets_do_not(suite: Suite, conf
     test, call = suite.test("a.py::test", suite.runner, suite.session)
     suite.send(POSTGRES, call, connects=1, sends=0, errors={"ECONNREFUSED": 1})
     suite.send("udp://127.0.0.1:53", call, connects=1, sends=0, socket=2)
+    suite.send("udp://[2001:db8::1]:53", call, connects=1, sends=0, socket=3, errors={"ENETUNREACH": 1})
+    suite.send("udp://10.0.0.1:8125", call, sends=0, socket=4, errors={"ENETUNREACH": 1})
     suite.finish(test, call)
-    (evidence,) = classified(suite.trace(), config).tests["a.py::test"].evidence
-    assert (evidence.service, evidence.strength, evidence.errno) == ("postgres", "attempted", "ECONNREFUSED")
+    refused, unreachable = classified(suite.trace(), config).tests["a.py::test"].evidence
+    assert (refused.service, refused.strength, refused.errno) == ("postgres", "attempted", "ECONNREFUSED")
+    assert (unreachable.service, unreachable.strength, unreachable.errno) == ("statsd", "attempted", "ENETUNREACH")
 
 
 def test_attempts_of_one_test_are_united_and_the_last_outcome_counts(suite: Suite, config: Config) -> None:

@@ -36,7 +36,7 @@ def _cannot(message: str, hint: str, slug: str) -> SvcTraceError:
 
 
 class _Library:
-    """The calls of libbpf.so.1 that are used, with their types (bpf/libbpf.h, bpf/bpf.h); and its log."""
+    """The calls of libbpf.so.1 that are used, with their types (bpf/libbpf.h, bpf/bpf.h)."""
 
     def __init__(self) -> None:
         try:
@@ -61,20 +61,32 @@ class _Library:
             library.bpf_map_update_elem, c_int, c_int, POINTER(c_int), POINTER(ctypes.c_char), c_uint64
         )
         self.find_kernel_type = self._declare(library.libbpf_find_vmlinux_btf_id, c_int, c_char_p, c_int)
-        self.log: list[str] = []
+        self._set_print = self._declare(library.libbpf_set_print, c_void_p, c_void_p)
+        self._set_print(None)  # it tells thousands of lines at debug level, each a call into Python
+
+    def complaint(self) -> str:
+        """What libbpf says of an object that it could not load: it tries again, and is listened to."""
+        lines: list[str] = []
         vsnprintf = ctypes.CDLL(None).vsnprintf
         vsnprintf.argtypes = [c_char_p, c_size_t, c_char_p, c_void_p]
 
         def keep(level: int, form: bytes, arguments: int) -> int:
-            if level > _LOG_INFO:
-                return 0
-            buffer = ctypes.create_string_buffer(4096)
-            vsnprintf(buffer, len(buffer), form, arguments)
-            self.log.append(buffer.value.decode(errors="replace").strip())
+            if level <= _LOG_INFO:
+                buffer = ctypes.create_string_buffer(4096)
+                vsnprintf(buffer, len(buffer), form, arguments)
+                lines.append(buffer.value.decode(errors="replace").strip().removeprefix("libbpf: "))
             return 0
 
-        self._keep = _LOG_CALLBACK(keep)  # libbpf holds the pointer: it must live as long as the library
-        library.libbpf_set_print(self._keep)
+        callback = _LOG_CALLBACK(keep)
+        self._set_print(ctypes.cast(callback, c_void_p))
+        try:
+            loaded = self.open(os.fsencode(OBJECT), None)
+            if loaded:
+                self.load(loaded)
+                self.close(loaded)
+        finally:
+            self._set_print(None)
+        return next((line for line in lines if "failed" in line or "Error" in line), "libbpf says nothing more")
 
     @staticmethod
     def _declare(function: ctypes._NamedFuncPointer, result: object, *arguments: object) -> ctypes._NamedFuncPointer:
@@ -163,19 +175,18 @@ class LibbpfCapture:
                 "kernel-too-old",
             )
         name = errno.errorcode.get(code, str(code))
-        said = next((line for line in library.log if "failed" in line or "Error" in line), "libbpf said nothing more")
         if code in (errno.EPERM, errno.EACCES):
             hint = "BPF is forbidden here: run outside the container or with --privileged, and check kernel lockdown"
         else:
             hint = "please report this with the kernel's version and the line above"
-        return _cannot(f"the kernel refused the probes ({name}): {said.removeprefix('libbpf: ')}", hint, "load-failed")
+        return _cannot(f"the kernel refused the probes ({name}): {library.complaint()}", hint, "load-failed")
 
     def plant(self, pid: int) -> None:
         """Make the stopped child `pid` the root of the tree: its threads' entries come from fork."""
         assert self._library is not None
         pidfd = os.pidfd_open(pid)
         try:
-            value = TASK.pack(COMMAND_PROCESS, pid, 0, 0, 0, b"", b"")
+            value = TASK.pack(COMMAND_PROCESS, pid, 0, 0, 0, 0, 0, b"")
             if self._library.update(self._tasks_fd, byref(c_int(pidfd)), value, 0):
                 code = ctypes.get_errno()
                 raise OSError(code, f"cannot trace process {pid}: {os.strerror(code)}")

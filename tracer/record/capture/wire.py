@@ -59,7 +59,8 @@ FIELDS: Final[dict[str, tuple[tuple[str, str], ...]]] = {
         ("message", "I"),
         ("announced", "B"),
         ("connecting", "B"),
-        ("reserved", "2s"),
+        ("runner", "B"),
+        ("reserved", "B"),
         ("args", "32s"),
     ),
     "svc_tally": (
