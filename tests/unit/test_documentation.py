@@ -1,0 +1,46 @@
+"""What the documentation promises to list, it lists."""
+
+from __future__ import annotations
+
+import ast
+import re
+from dataclasses import fields
+from pathlib import Path
+
+from tracer.classify.model import Classification, Evidence, RunInfo, Summary, TestResult, Validation
+
+ROOT = Path(__file__).parents[2]
+
+
+def slugs_in_code() -> set[str]:
+    """Every slug that an error or a warning is made with."""
+    found = set()
+    for path in (ROOT / "tracer").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
+                continue
+            told = [keyword.value for keyword in node.keywords if keyword.arg == "slug"]
+            if node.func.id == "RunWarning":
+                told.append(node.args[0])
+            elif node.func.id == "_cannot":  # libbpf.py: message, hint, slug
+                told.append(node.args[2])
+            found |= {str(value.value) for value in told if isinstance(value, ast.Constant)}
+    return found
+
+
+def test_every_slug_is_explained_and_no_other() -> None:
+    explained = set(re.findall(r"^\| `([a-z-]+)` \|", (ROOT / "docs" / "messages.md").read_text(), re.MULTILINE))
+    assert slugs_in_code() == explained
+
+
+def test_links_between_documents_lead_somewhere() -> None:
+    for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_every_field_of_the_report_is_explained() -> None:
+    page = (ROOT / "docs" / "report.md").read_text()
+    records = (Classification, RunInfo, TestResult, Evidence, Summary, Validation)
+    for name in {field.name for record in records for field in fields(record)}:
+        assert f"`{name}`" in page or f'"{name}"' in page, name
