@@ -70,6 +70,14 @@ def test_expected_summary_adds_up(expected: dict[str, Any]) -> None:
         assert set(validation["over_assumed"]) == assumed - observed
 
 
+def lives(process: psutil.Process) -> bool:
+    """Whether a process is neither gone nor a zombie."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 @dataclass(frozen=True, slots=True)
 class Started:
     """`services.py`, with all servers running."""
@@ -81,7 +89,7 @@ class Started:
     def remaining(self) -> list[psutil.Process]:
         """The descendants that are still there, when all of them have had time to end."""
         _, alive = psutil.wait_procs(self.descendants, timeout=GONE_S)
-        return [process for process in alive if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
+        return [process for process in alive if lives(process)]
 
 
 @contextmanager
