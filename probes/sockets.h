@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/* What the probes keep of a socket, and how they read it. */
+#ifndef SOCKETS_H
+#define SOCKETS_H
+
+#include "delivery.h"
+
+/* What a socket's life so far means for its next event. */
+struct svc_socket {
+	__u64 since_ns; /* when the running attempt to connect began; 0: none is running */
+	__u64 inode; /* as in svc_event.socket: a socket that is being closed has lost it */
+	__u32 process; /* who began the attempt */
+	__u32 tid;
+	__u32 tally; /* serial number of the tally that counts its sends */
+	__u32 tally_epoch; /* the epoch in which that is so; 0: never */
+	__u32 tally_process; /* whose sends it counts */
+	__u32 tally_tid;
+	__u64 tally_peer; /* to whom, if the socket is no stream */
+	__u8 tally_head[SVC_HEAD_LEN]; /* the send that the tally began with */
+	__u8 prefixes; /* how many prefixes were told */
+	__u8 accepted; /* the other side connected: the tree acts as a server here */
+	__u8 reserved[6];
+};
+
+/* Socket → svc_socket. Inserted at connect, accept or the first send; deleted with the socket. */
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct svc_socket);
+} sockets SEC(".maps");
+
+static __always_inline struct svc_socket *socket_entry(const struct sock *sk)
+{
+	struct svc_socket *entry = bpf_sk_storage_get(&sockets, (void *)sk, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+
+	if (!entry)
+		count_lost();
+	return entry;
+}
+
+static __always_inline __u64 inode_of(const struct sock *sk)
+{
+	return BPF_CORE_READ(sk, sk_socket, file, f_inode, i_ino);
+}
+
+static __always_inline void set_socket(struct svc_event *event, const struct sock *sk)
+{
+	event->family = BPF_CORE_READ(sk, __sk_common.skc_family);
+	event->network = BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
+	event->socket = inode_of(sk);
+	event->protocol = event->family == AF_UNIX ? 0 : BPF_CORE_READ(sk, sk_protocol);
+}
+
+static __always_inline void set_peer(struct svc_event *event, const struct sock *sk)
+{
+	event->port = bpf_ntohs(BPF_CORE_READ(sk, __sk_common.skc_dport));
+	if (event->family == AF_INET)
+		BPF_CORE_READ_INTO((__be32 *)event->peer, sk, __sk_common.skc_daddr);
+	else if (event->family == AF_INET6)
+		BPF_CORE_READ_INTO(&event->peer, sk, __sk_common.skc_v6_daddr.in6_u.u6_addr8);
+}
+
+/*
+ * Take the peer from a sockaddr in user space, which decides the family: an AF_INET6 socket of UDP takes AF_INET
+ * addresses too. Returns the address family; 0 if there is none.
+ */
+static __always_inline __u16 set_peer_from_user(struct svc_event *event, const void *name, __u32 len)
+{
+	struct sockaddr_any address = {};
+
+	if (!name || len < sizeof(address.family) || bpf_probe_read_user(&address.family, sizeof(__u16), name))
+		return 0;
+	if (address.family == AF_INET && bpf_probe_read_user(&address, 8, name) == 0) {
+		__builtin_memset(event->peer, 0, sizeof(event->peer));
+		__builtin_memcpy(event->peer, address.in.address, 4);
+		event->family = AF_INET;
+		event->port = bpf_ntohs(address.in.port);
+	} else if (address.family == AF_INET6 && bpf_probe_read_user(&address, 24, name) == 0) {
+		__builtin_memcpy(event->peer, address.in6.address, 16);
+		event->family = AF_INET6;
+		event->port = bpf_ntohs(address.in6.port);
+	}
+	return address.family;
+}
+
+static __always_inline void set_path_from_user(struct svc_socket_event *record, const void *name, __u32 len)
+{
+	const __u32 before = sizeof(__u16); /* sun_family */
+
+	if (!name || len <= before)
+		return;
+	len -= before;
+	if (len > SVC_PATH_LEN)
+		len = SVC_PATH_LEN;
+	if (bpf_probe_read_user(record->path, len, name + before) == 0)
+		record->path_len = len;
+}
+
+static __always_inline __u32 name_len(struct unix_address *address)
+{
+	__u32 len = address ? BPF_CORE_READ(address, len) : 0;
+
+	return len > sizeof(__u16) ? len - sizeof(__u16) : 0;
+}
+
+static __always_inline void set_path(struct svc_socket_event *record, struct unix_address *address)
+{
+	__u32 len = name_len(address);
+
+	if (len > SVC_PATH_LEN)
+		len = SVC_PATH_LEN;
+	if (len &&
+	    bpf_probe_read_kernel(record->path, len,
+				  (void *)address + bpf_core_field_offset(struct unix_address, name[0].sun_path)) == 0)
+		record->path_len = len;
+}
+
+static __always_inline void set_listener(struct svc_socket_event *record, const struct sock *sk)
+{
+	struct pid *pid = BPF_CORE_READ(sk, sk_peer_pid);
+
+	if (pid)
+		record->peer_pid = BPF_CORE_READ(pid, numbers[0].nr);
+}
+
+static __always_inline void set_origin(struct svc_event *event, __u8 kind, const struct svc_task *self)
+{
+	event->ns = bpf_ktime_get_ns();
+	event->kind = kind;
+	event->process = self->process;
+	event->tid = self->tid;
+}
+
+/* Read up to `max` (a power of two) bytes that a send was given; returns how many. */
+static __always_inline __u8 read_data(void *to, __u32 max, const struct send_args *args, int sent)
+{
+	__u64 len = args->len;
+
+	if (!args->data || sent <= 0)
+		return 0;
+	if (len > (__u32)sent)
+		len = sent;
+	if (len > max)
+		len = max;
+	if (len == 0 || bpf_probe_read_user(to, len, (const void *)args->data))
+		return 0;
+	return len;
+}
+
+#endif

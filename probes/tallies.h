@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/* Sends counted in place: see svc_tally in svc_trace.h. */
+#ifndef TALLIES_H
+#define TALLIES_H
+
+#include "sockets.h"
+
+/* Serial number of a tally modulo its size → svc_tally. Written by sends; overwritten when its turn comes again. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, SVC_TALLIES);
+	__type(key, __u32);
+	__type(value, struct svc_tally);
+} tallies SEC(".maps");
+
+/* A number for the peer that a socket is associated with now. A stream keeps its peer, or begins anew by a connect. */
+static __always_inline __u64 current_peer(const struct sock *sk)
+{
+	__u32 address[4] = {};
+
+	if (sk->sk_type == SOCK_STREAM)
+		return 0;
+	if (sk->__sk_common.skc_family == AF_UNIX)
+		return (__u64)BPF_CORE_READ((struct unix_sock *)sk, peer);
+	if (sk->__sk_common.skc_family == AF_INET)
+		address[0] = sk->__sk_common.skc_daddr;
+	else
+		BPF_CORE_READ_INTO((__u8(*)[16])address, sk, __sk_common.skc_v6_daddr.in6_u.u6_addr8);
+	return ((__u64)(address[0] ^ address[1] ^ address[2] ^ address[3]) << 32) | sk->__sk_common.skc_dport;
+}
+
+/* Whether a socket's tally counts: it is of this epoch, and its place has not come near to being taken by another. */
+static __always_inline bool has_tally(const struct svc_socket *entry)
+{
+	return entry->tally_epoch == control.epoch && control.last_tally - entry->tally < SVC_TALLIES / 2;
+}
+
+/*
+ * Count a send in the tally of its socket. Returns whether that is all there is to tell: not if the tally is another
+ * thread's or another peer's. Of a thread that is no runner's, such as librdkafka's, the bytes say whose order a send
+ * is: only one that begins as the tally did is counted there.
+ */
+static __always_inline bool count_send(const struct sock *sk, const struct svc_socket *entry,
+				       const struct svc_task *self, int sent)
+{
+	const struct send_args *args = &self->args;
+	__u32 index = entry->tally & (SVC_TALLIES - 1);
+	struct svc_tally *tally;
+	__u64 head = 0;
+
+	if (sent < 0 || args->name || !has_tally(entry) || entry->tally_process != self->process ||
+	    entry->tally_tid != self->tid || entry->tally_peer != current_peer(sk))
+		return false;
+	if (!self->runner) {
+		read_data(&head, SVC_HEAD_LEN, args, sent);
+		if (head != *(__u64 *)entry->tally_head)
+			return false;
+	}
+	tally = bpf_map_lookup_elem(&tallies, &index);
+	if (!tally)
+		return false;
+	tally->last_ns = bpf_ktime_get_ns();
+	__sync_fetch_and_add(&tally->bytes, sent);
+	__sync_fetch_and_add(&tally->sends, 1);
+	return true;
+}
+
+/* Let a new tally count the sends that follow this one on its socket, in this epoch, by this thread, to this peer. */
+static __always_inline void begin_tally(struct svc_event *event, const struct sock *sk, struct svc_socket *entry,
+					const struct send_args *args)
+{
+	__u32 epoch = control.epoch, serial, index;
+	struct svc_tally *tally;
+
+	if (event->result < 0 || args->name || (has_tally(entry) && entry->tally_peer == current_peer(sk)))
+		return; /* it says little of the next; or the tally is another thread's, or began with other bytes */
+	serial = __sync_fetch_and_add(&control.last_tally, 1) + 1;
+	index = serial & (SVC_TALLIES - 1);
+	tally = bpf_map_lookup_elem(&tallies, &index);
+	if (!tally)
+		return;
+	tally->last_ns = event->ns;
+	tally->bytes = 0;
+	tally->sends = 0;
+	tally->epoch = epoch;
+	entry->tally = serial;
+	entry->tally_epoch = epoch;
+	entry->tally_process = event->process;
+	entry->tally_tid = event->tid;
+	entry->tally_peer = current_peer(sk);
+	__builtin_memcpy(entry->tally_head, event->head, SVC_HEAD_LEN);
+	event->tally = serial;
+}
+
+#endif

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/* The threads of the tree: which they are, and what is told of them. */
+#ifndef TASKS_H
+#define TASKS_H
+
+#include "delivery.h"
+
+/* Task → svc_task. Planted by the tracer for the command, by fork for all others; deleted with the task. */
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct svc_task);
+} tasks SEC(".maps");
+
+/* A task's innermost pid number and that namespace's inode number. */
+static __always_inline void read_pid(const struct task_struct *task, __u32 *number, __u32 *pidns)
+{
+	struct pid *pid = BPF_CORE_READ(task, thread_pid); /* no `->`: the verifier lets nobody index a typed pointer */
+	unsigned int level = BPF_CORE_READ(pid, level);
+	const void *upid = (const void *)pid + bpf_core_field_offset(struct pid, numbers) +
+			   level * bpf_core_type_size(struct upid);
+	struct pid_namespace *ns;
+
+	bpf_probe_read_kernel(number, sizeof(*number), upid + bpf_core_field_offset(struct upid, nr));
+	bpf_probe_read_kernel(&ns, sizeof(ns), upid + bpf_core_field_offset(struct upid, ns));
+	*pidns = BPF_CORE_READ(ns, ns.inum);
+}
+
+static __always_inline int tell_task(__u8 kind, struct task_struct *task, __u32 process, __u32 parent, __s32 result)
+{
+	struct svc_task_event *record = reserve(sizeof(*record));
+	__u32 ignored;
+
+	if (!record)
+		return -1;
+	record->event.ns = bpf_ktime_get_ns();
+	record->event.kind = kind;
+	record->event.process = process;
+	record->event.result = result;
+	record->parent = parent;
+	record->start_ns = task->start_time;
+	record->host_pid = task->tgid;
+	read_pid(task, &record->event.tid, &ignored);
+	read_pid(task->group_leader, &record->pid, &record->pidns);
+	bpf_probe_read_kernel_str(record->comm, sizeof(record->comm), task->comm);
+	submit(record);
+	return 0;
+}
+
+/*
+ * The running thread's entry; NULL if it is not of the tree. An io_uring worker is a thread that was not forked
+ * in the usual way (create_io_thread): it joins its process when first seen.
+ */
+static __always_inline struct svc_task *current_task(void)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct svc_task *entry = bpf_task_storage_get(&tasks, task, 0, 0);
+	struct svc_task *leader, worker = {};
+	__u32 pidns;
+
+	if (entry || !(task->flags & PF_IO_WORKER))
+		return entry;
+	leader = bpf_task_storage_get(&tasks, task->group_leader, 0, 0);
+	if (!leader)
+		return NULL;
+	worker.process = leader->process;
+	read_pid(task, &worker.tid, &pidns);
+	entry = bpf_task_storage_get(&tasks, task, &worker, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!entry)
+		count_lost();
+	return entry;
+}
+
+/* Told before the first socket event of a thread, so that the tracer knows its name and age. */
+static __always_inline void announce(struct svc_task *self)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+
+	if (!self->announced && tell_task(SVC_THREAD, task, self->process, 0, 0) == 0)
+		self->announced = 1;
+}
+
+#endif
