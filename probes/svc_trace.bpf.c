@@ -69,9 +69,16 @@ SEC("tp_btf/sched_process_exit")
 int BPF_PROG(process_exit, struct task_struct *task)
 {
 	struct svc_task *self = bpf_task_storage_get(&tasks, task, 0, 0);
+	struct svc_task *first;
 
-	/* do_exit() counts the thread out of signal->live before this tracepoint. */
-	if (self && task->signal->live.counter == 0)
+	/*
+	 * do_exit() counts the thread out of signal->live before this tracepoint: of threads that end at the same time,
+	 * several may see that none is left.
+	 */
+	if (!self || task->signal->live.counter)
+		return 0;
+	first = bpf_task_storage_get(&tasks, task->group_leader, 0, 0);
+	if (first && __sync_fetch_and_add(&first->ended, 1) == 0)
 		tell_task(SVC_EXIT, task, self->process, 0, task->exit_code);
 	return 0;
 }

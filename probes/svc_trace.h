@@ -114,13 +114,14 @@ struct svc_task {
 	__u32 tid; /* in its process's own pid namespace */
 	__u32 message; /* index of the message within a running sendmmsg */
 	__u8 announced; /* SVC_THREAD was delivered */
-	__u8 connecting; /* 1: SVC_CONNECT was told within the running connect; 2: and it fails before a packet is sent
-			  */
+	__u8 connecting; /* in a connect: 1: SVC_CONNECT was told; 2: and it failed before its first packet */
 	__u8 runner; /* it has told a boundary: what it sends is its span's, whatever the bytes */
 	__u8 reserved; /* 0 */
-	struct send_args
-		args; /* of the running send. Here and not on the stack, where the verifier would follow them */
+	__u32 ended; /* of a process's first thread: how many threads saw the last one go */
+	__u32 padding; /* 0 */
+	/* Of the running send. Here and not on the stack, where the verifier would follow each value. */
+	struct send_args args;
 };
-_Static_assert(sizeof(struct svc_task) == 48, "svc_task has 48 bytes");
+_Static_assert(sizeof(struct svc_task) == 56, "svc_task has 56 bytes");
 
 #endif

@@ -26,9 +26,9 @@ class _Test:
     """An attempt in the making."""
 
     span: int
+    tid: int
     nodeid: str
     facts: int
-    closed: bool = False
     outcomes: dict[str, str] = field(default_factory=dict)
     durations_s: dict[str, float] = field(default_factory=dict)
     instances: dict[int, None] = field(default_factory=dict)
@@ -47,7 +47,7 @@ class _Runner:
     spans: dict[int, int] = field(default_factory=dict)  # its number → span id, while open
     facts: dict[int, int] = field(default_factory=dict)
     instances: dict[int, int] = field(default_factory=dict)
-    tests: dict[int, _Test] = field(default_factory=dict)  # its span number → attempt, until the next test opens
+    tests: dict[int, _Test] = field(default_factory=dict)  # its span number → attempt, until its thread opens another
 
 
 class Runners:
@@ -84,10 +84,8 @@ class Runners:
             case Close():
                 if message.span in runner.spans:
                     span = runner.spans[message.span]
-                    yield from self._close(self._timeline.close(runner.process, tid, span, message.ns), message.ns)
-                    del runner.spans[message.span]
-                    if message.span in runner.tests:
-                        runner.tests[message.span].closed = True
+                    closed = self._timeline.close(runner.process, tid, span, message.ns)
+                    yield from self._close(runner, closed, message.ns)
             case Report() if message.test in runner.tests:
                 test = runner.tests[message.test]
                 test.outcomes[message.phase] = message.outcome
@@ -126,9 +124,11 @@ class Runners:
         span = self._last_span
         subject = message.subject
         if message.kind == "test":
-            for number in [number for number, test in runner.tests.items() if test.closed]:
+            # Its thread tells the reports on a test after closing it, and before it opens another.
+            ended = [number for number, test in runner.tests.items() if test.tid == tid and test.span not in self._open]
+            for number in ended:
                 yield runner.tests.pop(number).finish()
-            runner.tests[message.span] = _Test(span, str(subject), runner.facts.get(message.facts or 0, 0))
+            runner.tests[message.span] = _Test(span, tid, str(subject), runner.facts.get(message.facts or 0, 0))
         elif message.kind == "fixture":
             subject = next(self._known(runner, [int(subject or 0)]), 0)
         if message.kind in PHASES:
@@ -144,7 +144,7 @@ class Runners:
         while span is not None and span.kind == "fixture":
             span = self._open.get(span.parent)
         if span is not None and span.kind in PHASES and (span.process, span.tid) == (runner.process, tid):
-            yield from self._close(self._timeline.close(runner.process, tid, span.id, ns), ns)
+            yield from self._close(runner, self._timeline.close(runner.process, tid, span.id, ns), ns)
 
     def _known(self, runner: _Runner, numbers: Iterable[int]) -> Iterator[int]:
         """The ids of instances by a runner's own numbers; a forked runner goes on with its parent's."""
@@ -155,7 +155,8 @@ class Runners:
                     yield elder.instances[number]
                     break
 
-    def _close(self, spans: list[int], ns: int, *, crashed: bool = False) -> Iterator[Record]:
+    def _close(self, runner: _Runner, spans: list[int], ns: int, *, crashed: bool = False) -> Iterator[Record]:
+        runner.spans = {number: span for number, span in runner.spans.items() if span not in spans}
         for span in spans:
             opened = self._open.pop(span)
             self.closed.add(span)
@@ -170,11 +171,10 @@ class Runners:
             return
         open_spans = self._timeline.exit(process, ns)
         self.unfinished += any(self._open[span].kind == "session" for span in open_spans)
-        yield from self._close(open_spans, ns, crashed=True)
+        yield from self._close(runner, open_spans, ns, crashed=True)
         for test in runner.tests.values():
             yield test.finish()
         runner.tests.clear()
-        runner.spans.clear()
 
     def finish(self, ns: int) -> Iterator[Record]:
         """The run ended: runners that are still alive are cut off here."""

@@ -95,7 +95,7 @@ def test_what_the_hook_encodes_is_decoded(told: list[tuple[Any, Message]], seq: 
 @example('t.py::test[\n"\\\x00\U0001f600\ud800]', 1, 2, 3)
 @example("t.py::test[" + "\U0001f600" * 10_000 + "]", 1, 2, 3)
 def test_any_node_id_passes(nodeid: str, span: int, facts: int, ns: int) -> None:
-    lines = encoded(0, hook.OPEN_TEST % (span, ns, hook.quote(nodeid), facts, 7, ns, "setup"))
+    lines = encoded(0, hook.OPEN_TEST % (span, ns, hook.quote(nodeid), facts, 7, ns))
     assert all(len(line) <= LINE_LIMIT and line.endswith(b"\n") for line in lines)
     packets, decoder = decoded(b"".join(lines))
     assert [packet.messages for packet in packets] == [
@@ -110,6 +110,7 @@ def test_the_formats_made_by_hand() -> None:
         hook.OPEN_FIXTURE % (7, 8, 9),
         hook.CLOSE % (10, 11),
         hook.REPORT % (12, "call", "xpassed", 0.25),
+        hook.REPORTS_PASSED % (13, 0.5, 13, 0.25, 13, 0.0),
     ]
     packets, _ = decoded(b"".join(encoded(0, *told)))
     assert packets[0].messages == (
@@ -117,6 +118,7 @@ def test_the_formats_made_by_hand() -> None:
         Open(7, 8, "fixture", 9, None),
         Close(10, 11),
         Report(12, "call", "xpassed", 0.25),
+        *(Report(13, phase, "passed", duration_s) for phase, duration_s in zip(PHASES, (0.5, 0.25, 0.0), strict=True)),
     )
 
 

@@ -87,20 +87,75 @@ def test_a_tests_life(suite: Suite) -> None:
     suite.say(
         Open(1, 10, "session", "/project", None), Open(2, 20, "test", "a.py::test", 1), Open(3, 21, "setup", None, None)
     )
-    suite.say(Close(3, 30), Open(4, 31, "call", None, None), Report(2, "setup", "passed", 0.5))
-    suite.say(Close(4, 40), Close(2, 50))
-    suite.say(Report(2, "call", "failed", 0.25))  # after the test has closed
-    assert suite.of(Attempt) == []
-    suite.say(Open(5, 60, "test", "a.py::other", 1))
-    assert suite.of(Attempt) == [
-        Attempt(2, "a.py::test", 1, {"setup": "passed", "call": "failed"}, {"setup": 0.5, "call": 0.25}, ())
-    ]
-    assert suite.of(Span) == [
-        Span(3, 2, RUNNER, TID, "setup", 21, 30),
-        Span(4, 2, RUNNER, TID, "call", 31, 40),
+    assert suite.say(Open(4, 30, "call", None, None)) == [Span(3, 2, RUNNER, TID, "setup", 21, 30)]
+    assert suite.say(Open(5, 40, "teardown", None, None)) == [Span(4, 2, RUNNER, TID, "call", 30, 40)]
+    assert suite.say(Close(2, 50)) == [
+        Span(5, 2, RUNNER, TID, "teardown", 40, 50),
         Span(2, 1, RUNNER, TID, "test", 20, 50, "a.py::test"),
     ]
-    assert suite.runners.closed == {2, 3, 4}
+    reports = Report(2, "setup", "passed", 0.5), Report(2, "call", "failed", 0.25), Report(2, "teardown", "passed", 0.0)
+    assert suite.say(*reports, Open(6, 60, "test", "a.py::other", 1)) == [
+        Attempt(
+            2,
+            "a.py::test",
+            1,
+            {"setup": "passed", "call": "failed", "teardown": "passed"},
+            {"setup": 0.5, "call": 0.25, "teardown": 0.0},
+            (),
+        )
+    ]
+    assert suite.runners.closed == {2, 3, 4, 5}
+
+
+def test_a_phase_ends_with_all_within_it_where_the_next_one_opens(suite: Suite) -> None:
+    """As when the close of a fixture's set-up was lost."""
+    suite.say(Open(1, 10, "test", "a.py::test", None), Open(2, 10, "setup", None, None), instance(3))
+    suite.say(Open(4, 11, "fixture", 3, None), Open(5, 12, "fixture", 3, None))
+    assert suite.say(Open(6, 20, "call", None, None)) == [
+        Instance(1, RUNNER, "db", "session", "", "tests", None),
+        Span(4, 3, RUNNER, TID, "fixture", 12, 20, 1),
+        Span(3, 2, RUNNER, TID, "fixture", 11, 20, 1),
+        Span(2, 1, RUNNER, TID, "setup", 10, 20),
+    ]
+    assert suite.say(Close(5, 30), Close(4, 30), Close(2, 30)) == []  # they are long over
+    assert suite.timeline.at(RUNNER, TID, 30) == (5,)
+
+
+def test_a_phase_ends_no_phase_around_its_test(suite: Suite) -> None:
+    """As with pytester, in process, or in a child."""
+    for process in RUNNER, CHILD:
+        suite = Suite()
+        suite.say(Open(1, 10, "test", "outer", None), Open(2, 10, "call", None, None))
+        suite.say(
+            Open(3, 20, "session", "/inner", None),
+            Open(4, 30, "test", "inner", None),
+            Open(5, 30, "setup", None, None),
+            process=process,
+        )
+        suite.say(Open(6, 40, "call", None, None), Close(4, 50), Close(3, 60), process=process)
+        assert {(span.kind, span.end_ns) for span in suite.of(Span)} == {
+            *(("setup", 40), ("call", 50), ("test", 50), ("session", 60)),
+        }
+        assert suite.timeline.at(RUNNER, TID, 70) == (2,)
+        assert suite.say(Open(7, 80, "teardown", None, None)) == [Span(2, 1, RUNNER, TID, "call", 10, 80)]
+
+
+def test_a_phase_ends_no_phase_of_another_thread(suite: Suite) -> None:
+    for tid in TID, TID + 1:
+        suite.say(Open(tid, 10, "test", "a.py::test", None), Open(tid + 10, 10, "setup", None, None), tid=tid)
+    assert suite.say(Open(200, 20, "call", None, None)) == [Span(2, 1, RUNNER, TID, "setup", 10, 20)]
+    assert suite.say(Open(201, 21, "call", None, None), tid=300) == []
+
+
+def test_reports_come_after_the_close(suite: Suite) -> None:
+    """Until the test's own thread opens another one, whatever the others do."""
+    suite.say(Open(1, 10, "test", "a.py::first", None), Close(1, 20))
+    assert suite.say(Open(2, 21, "test", "a.py::second", None), tid=TID + 1) == []
+    suite.say(Report(1, "setup", "passed", 0.5), Report(1, "call", "failed", 1.5), tid=TID + 1)
+    assert suite.say(Open(3, 30, "test", "a.py::third", None)) == [
+        Attempt(1, "a.py::first", 0, {"setup": "passed", "call": "failed"}, {"setup": 0.5, "call": 1.5}, ())
+    ]
+    assert suite.say(Report(1, "teardown", "passed", 0.0)) == []  # too late
 
 
 def test_equal_facts_are_written_once(suite: Suite) -> None:
@@ -128,9 +183,17 @@ def test_a_forked_runner_uses_its_parents_instances(suite: Suite) -> None:
 
 
 def test_a_forked_runner_cannot_close_its_parents_spans(suite: Suite) -> None:
-    suite.say(Open(1, 10, "test", "a.py::test", None))
-    assert suite.say(Close(1, 20), process=CHILD) == []
-    assert suite.timeline.at(RUNNER, TID, 30) == (1,)
+    suite.say(Open(1, 10, "test", "a.py::test", None), Open(2, 11, "call", None, None))
+    assert suite.say(Close(2, 20), Close(1, 20), process=CHILD) == []
+    assert suite.say(Report(1, "call", "failed", 0.1), Open(3, 20, "teardown", None, None), process=CHILD) == []
+    assert suite.timeline.at(RUNNER, TID, 30) == (2,)
+    assert suite.timeline.at(CHILD, TID, 30) == (3,)
+    suite.say(Close(1, 40))
+    suite.finish(50)
+    assert [(span.id, span.process, span.end_ns) for span in suite.of(Span)] == [
+        *((2, RUNNER, 40), (1, RUNNER, 40), (3, CHILD, 50)),
+    ]
+    assert [dict(attempt.outcomes) for attempt in suite.of(Attempt)] == [{}]
 
 
 def test_a_childs_span_is_inside_its_parents(suite: Suite) -> None:
@@ -140,14 +203,15 @@ def test_a_childs_span_is_inside_its_parents(suite: Suite) -> None:
 
 
 def test_an_exit_crashes_what_is_open(suite: Suite) -> None:
-    suite.say(Open(1, 10, "test", "a.py::test", None), Open(2, 11, "call", None, None))
-    suite.say(Report(1, "setup", "passed", 0.1))
-    told = suite.exit(RUNNER, 99)
-    assert told == [
-        Span(2, 1, RUNNER, TID, "call", 11, 99, crashed=True),
+    """A crash in the call: reports come after the test, and so never."""
+    suite.say(Open(1, 10, "test", "a.py::test", None), Open(2, 11, "setup", None, None))
+    suite.say(Open(3, 20, "call", None, None))
+    assert suite.exit(RUNNER, 99) == [
+        Span(3, 1, RUNNER, TID, "call", 20, 99, crashed=True),
         Span(1, 0, RUNNER, TID, "test", 10, 99, "a.py::test", crashed=True),
-        Attempt(1, "a.py::test", 0, {"setup": "passed"}, {"setup": 0.1}, ()),
+        Attempt(1, "a.py::test", 0, {}, {}, ()),
     ]
+    assert suite.of(Span)[0] == Span(2, 1, RUNNER, TID, "setup", 11, 20)
     assert suite.exit(RUNNER, 100) == suite.finish(101) == []
 
 

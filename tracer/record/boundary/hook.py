@@ -9,12 +9,12 @@ Messages are JSON arrays, tag first; `messages.py` is their reading side. Times 
     ["hello", ns, python_version, pytest_version, xdist_worker_id|null]     first of each process, forked ones too
     ["open", span, ns, kind, subject]           subject: session: rootdir; collection: the module's node id;
                                                 test: [nodeid, facts]; phase: null; fixture: instance
-    ["close", span, ns]
+    ["close", span, ns]                         and all spans within it; a phase also ends where the next one opens
     ["facts", id, path, [fixtures], [markers], [bases]]
     ["instance", id, name, scope, baseid, node, param|null]
     ["uses", test_span, [instances]]            what the test requests that is wider than function scope
     ["requires", instance, [instances]]         what an instance requests that is wider than function scope
-    ["report", test_span, phase, outcome, duration_s]
+    ["report", test_span, phase, outcome, duration_s]   a test's are told together, after it closed
 
 Spans, instances and facts share one counter, which a forked child continues: an id below its own first ones is its
 parent's. Spans that were open at the fork are the parent's alone.
@@ -51,13 +51,18 @@ MARK = signal.SIGRTMAX - 1  # what F_GETSIG says of our descriptor, and of hardl
 SIGPIPE, SIG_IGN = int(signal.SIGPIPE), int(signal.SIG_IGN)
 F_GETSIG = fcntl.F_GETSIG
 SECOND_NS = 10**9
+REPORTS_IN_CHILD = "svc_trace_reports_in_child"
 
 # The messages of every test are formatted by hand; the others leave it to json.
-OPEN_TEST = '["open",%d,%d,"test",[%s,%d]],["open",%d,%d,"%s",null]'
+OPEN_TEST = '["open",%d,%d,"test",[%s,%d]],["open",%d,%d,"setup",null]'
 OPEN_PHASE = '["open",%d,%d,"%s",null]'
 OPEN_FIXTURE = '["open",%d,%d,"fixture",%d]'
 CLOSE = '["close",%d,%d]'
 REPORT = '["report",%d,"%s","%s",%.6f]'
+REPORTS_PASSED = ",".join('["report",%%d,"%s","passed",%%.6f]' % phase for phase in ("setup", "call", "teardown"))
+ALL_PASSED = ["passed"] * 3
+XFAIL_OUTCOMES = {"skipped": "xfailed", "passed": "xpassed"}
+LONGEST_S = 1e9
 
 Result = TypeVar("Result")
 Wrapper = Generator[None, Any, None]
@@ -72,7 +77,7 @@ def encode(sender: str, seq: int, messages: str) -> bytes:
 
     `sender` is "pidns,pid,tid"; `messages` is JSON, separated by commas.
     """
-    return ("[%s,%d,[%s]]\n" % (sender, seq, messages)).encode("ascii")
+    return f"[{sender},{seq},[{messages}]]\n".encode("ascii")
 
 
 def cut(sender: str, seq: int, messages: str) -> list[bytes]:
@@ -92,6 +97,7 @@ class Channel:
     def __init__(self, path: str) -> None:
         # Bound before a test can patch, freeze or fake it, and in an object: freezegun and pyfakefs search modules.
         self.clock = time.monotonic_ns
+        self.get_ident = threading.get_ident
         self._getpid, self._get_native_id, self._local = os.getpid, threading.get_native_id, threading.local
         self._open, self._write, self._close, self._fstat, self._stat = os.open, os.write, os.close, os.fstat, os.stat
         self._fcntl, self._getrlimit, self._poll = fcntl.fcntl, resource.getrlimit, select.poll
@@ -115,7 +121,7 @@ class Channel:
         self._namespace = 0
         self._seq = itertools.count()
         self._thread = self._local()
-        self._facts: dict[Any, int] = {}
+        self.known: dict[tuple[Any, ...], int] = {}  # facts → their id
         self._waiting: collections.deque[str] = collections.deque()
 
     def _begin_again(self) -> None:
@@ -134,9 +140,9 @@ class Channel:
 
     def facts(self, content: tuple[Any, ...]) -> int:
         """The id of these static facts, told before it is first used."""
-        known = self._facts.get(content)
+        known = self.known.get(content)
         if known is None:
-            known = self._facts[content] = next(self.ids)
+            known = self.known[content] = next(self.ids)
             self.later(dumps(["facts", known, *content]))
         return known
 
@@ -146,20 +152,19 @@ class Channel:
 
     def now(self, messages: str) -> None:
         """Tell this, and all that waits, before anything else happens on this thread."""
-        if not self.pid:
-            self._introduce()
         try:
             sender = self._thread.sender
         except AttributeError:
-            sender = self._thread.sender = "%d,%d,%d" % (self._namespace, self.pid, self._get_native_id())
+            sender = self._introduce()
         if self._waiting:
             messages = self._take_waiting() + messages
         seq = next(self._seq)
         line = encode(sender, seq, messages)
         if len(line) <= PIPE_BUF:
+            fd = self._fd
             try:  # the common case first: a line is written whole or not at all
-                if self._fcntl(self._fd, F_GETSIG) == MARK and self._getsignal(SIGPIPE) == SIG_IGN:
-                    self._write(self._fd, line)
+                if self._fcntl(fd, F_GETSIG) == MARK and self._getsignal(SIGPIPE) == SIG_IGN:
+                    self._write(fd, line)
                     return
             except OSError:
                 pass
@@ -184,7 +189,15 @@ class Channel:
         except IndexError:
             return "".join(taken)
 
-    def _introduce(self) -> None:
+    def _introduce(self) -> str:
+        """A thread speaks for the first time, perhaps as its process's first."""
+        if not self.pid:
+            self._introduce_process()
+        sender: str = "%d,%d,%d" % (self._namespace, self.pid, self._get_native_id())
+        self._thread.sender = sender
+        return sender
+
+    def _introduce_process(self) -> None:
         self.pid = self._getpid()
         try:
             self._namespace = self._stat("/proc/self/ns/pid").st_ino
@@ -315,52 +328,75 @@ class Instance:
 class Attempt:
     """One execution of a test."""
 
-    def __init__(self, pid: int, span: int, phase: int) -> None:
+    __slots__ = ("pid", "reports", "running", "span", "told")
+
+    def __init__(self, pid: int, span: int) -> None:
         self.pid = pid
         self.span = span
-        self.phase = phase  # the open phase's span
-        self.subtest_failed = False
-        self.told: set[int] = set()  # instances
-
-
-def around(phase: str, before: Callable[..., object], after: Callable[..., object]) -> Any:
-    """A wrapper of a phase's hook, outermost, made of two methods; their errors end here, as in `Channel.quietly`."""
-
-    def hook(self: Tests, item: pytest.Item) -> Wrapper:
-        channel = self.channel
-        if channel.on:
-            try:
-                before(self, item, phase)
-            except Exception:
-                channel.on = False
-        outcome = yield
-        if channel.on:
-            try:
-                after(self, item, outcome)
-            except Exception:
-                channel.on = False
-
-    return outermost(hook)
+        self.running = True  # its last finalizer has not ended
+        self.reports: list[Any] = []
+        self.told: set[int] | None = None  # instances
 
 
 class Tests:
-    """The hooks around a session's tests."""
+    """The hooks around a session's tests.
+
+    These run for every test, amid code that has just emptied the processor's caches: a wrapper or a call saved here is
+    worth microseconds. So only what has to be is a wrapper: the outermost of setup and of teardown.
+    """
 
     __test__ = False
 
     def __init__(self, channel: Channel) -> None:
         self.channel, self.quietly = channel, channel.quietly
-        self.attempts: dict[int, Attempt] = {}  # id of the item → its latest; several threads may run tests at once
+        # By thread, of which several may run tests at once; node ids repeat, and suites change those of reports.
+        self.attempts: dict[int, Attempt] = {}
         self.live: dict[int, Instance] = {}  # id of the FixtureDef → its instance
-        self._parent: Any = None  # of the test before, and what all its tests share
-        self._parent_markers: tuple[str, ...] = ()
-        self._bases: tuple[str, ...] = ()
+        # Tests come class by class, and most share their facts with the one before: its parent, fixture names, the
+        # facts its process had told, and its own. Replaced as a whole, for the threads.
+        self._shared: tuple[Any, Any, Any, int] = (None, None, None, 0)
 
     @outermost
-    def pytest_runtest_makereport(self, item: pytest.Item, call: Any) -> Wrapper:
+    def pytest_runtest_setup(self, item: pytest.Item) -> Wrapper:
+        if self.channel.on:
+            try:
+                self._open_test(item)
+            except Exception:  # as in `Channel.quietly`, without its call
+                self.channel.on = False
         outcome = yield
-        if outcome.excinfo is None:
-            self.quietly(self._tell_report, item, call.when, outcome.get_result())
+        if outcome.excinfo is not None:
+            self.quietly(self._tell_failed_instances, outcome.excinfo[1])
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> None:
+        if self.channel.on:
+            try:
+                self._open_phase(item, "call")
+            except Exception:
+                self.channel.on = False
+
+    @outermost
+    def pytest_runtest_teardown(self, item: pytest.Item) -> Wrapper:
+        if self.channel.on:
+            try:
+                self._open_phase(item, "teardown")
+            except Exception:
+                self.channel.on = False
+        yield
+        if self.channel.on:
+            try:
+                self._close_test()
+            except Exception:
+                self.channel.on = False
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        channel = self.channel
+        if channel.on and not channel.forked:
+            try:
+                self.hear(report)
+            except Exception:
+                channel.on = False
 
     @outermost
     def pytest_fixture_setup(self, fixturedef: Any, request: Any) -> Wrapper:
@@ -371,85 +407,102 @@ class Tests:
         if instance is not None:
             self.quietly(self._close_fixture, instance, itertools.islice(defs.values(), before, None))
 
-    def _open_test(self, item: pytest.Item, phase: str) -> None:
-        channel = self.channel
+    def _open_test(self, item: pytest.Item) -> None:
+        channel, thread = self.channel, self.channel.get_ident()
+        before = self.attempts.get(thread)
+        if before is not None and before.pid == channel.pid:  # older pytest-rerunfailures never log a rerun's teardown
+            self._tell_reports(before)
         span, setup = next(channel.ids), next(channel.ids)
         nodeid = item.nodeid
-        facts = channel.facts(self._facts(item, nodeid))
+        names = getattr(item, "fixturenames", [])
+        parent, shared_names, known, facts = self._shared
+        if item.parent is not parent or item.own_markers or names != shared_names or channel.known is not known:
+            facts = channel.facts(_facts(item, nodeid, names))
+            parent = None if item.own_markers else item.parent  # they are not its neighbours'
+            self._shared = (parent, list(names), channel.known, facts)
         ns = channel.clock()
-        channel.now(OPEN_TEST % (span, ns, quote(nodeid), facts, setup, ns, phase))
-        self.attempts[id(item)] = Attempt(channel.pid, span, setup)
+        channel.now(OPEN_TEST % (span, ns, quote(nodeid), facts, setup, ns))
+        self.attempts[thread] = Attempt(channel.pid, span)
+        if channel.forked:
+            self._report_in_child(item.config)
 
     def _open_phase(self, item: pytest.Item, phase: str) -> None:
-        attempt = self.attempts.get(id(item))
-        if attempt is None or attempt.pid != self.channel.pid:
+        channel = self.channel
+        attempt = self.attempts.get(channel.get_ident())
+        if attempt is None or attempt.pid != channel.pid:
             return  # a fork within the test fell through: what it does on its own is part of its parent's span
         defs = getattr(getattr(item, "_request", None), "_fixture_defs", None)
         if defs:
             self._tell_requested(attempt, defs)
-        attempt.phase = next(self.channel.ids)
-        self.channel.now(OPEN_PHASE % (attempt.phase, self.channel.clock(), phase))
+        channel.now(OPEN_PHASE % (next(channel.ids), channel.clock(), phase))
 
-    def _close_setup(self, item: pytest.Item, outcome: Any) -> None:
-        attempt = self._close_phase(item)
-        if attempt is not None and outcome.excinfo is not None:
-            self._tell_failed_instances(attempt, outcome.excinfo[1])
+    def _close_test(self) -> None:
+        channel = self.channel
+        attempt = self.attempts.get(channel.get_ident())
+        if attempt is not None and attempt.pid == channel.pid:
+            attempt.running = False
+            channel.now(CLOSE % (attempt.span, channel.clock()))
 
-    def _close_phase(self, item: pytest.Item, _: Any = None) -> Attempt | None:
-        attempt = self.attempts.get(id(item))
-        if attempt is not None and attempt.phase:
-            self.channel.later(CLOSE % (attempt.phase, self.channel.clock()))
-            attempt.phase = 0
-        return attempt
+    def hear(self, report: Any) -> None:
+        """Take a report on this thread's test, if it has one: xdist's controller logs those of its workers."""
+        channel = self.channel
+        attempt = self.attempts.get(channel.get_ident())
+        if attempt is not None and attempt.pid == channel.pid:
+            attempt.reports.append(report)
+            if report.when == "teardown":
+                del self.attempts[channel.get_ident()]
+                self._tell_reports(attempt)
 
-    def _close_test(self, item: pytest.Item, _: Any) -> None:
-        attempt = self._close_phase(item)
-        if attempt is not None:
-            self.channel.now(CLOSE % (attempt.span, self.channel.clock()))
+    def _tell_reports(self, attempt: Attempt) -> None:
+        """Tell how the phases of an ended test went, in front of the next packet."""
+        reports = attempt.reports
+        if [report.outcome for report in reports] == ALL_PASSED:
+            setup, call, teardown = reports
+            times = (setup.duration, call.duration, teardown.duration)
+            ended = teardown.when == "teardown"  # else a subtest is among them
+            if ended and not hasattr(call, "wasxfail") and min(times) >= 0.0 and sum(times) <= LONGEST_S:
+                span = attempt.span
+                self.channel.later(REPORTS_PASSED % (span, times[0], span, times[1], span, times[2]))
+                return
+        for phase, report in {report.when: report for report in reports}.items():  # those before a phase's last are
+            subtests = [one.outcome for one in reports if one.when == phase and one is not report]  # its subtests'
+            outcome = report.outcome
+            if "failed" in subtests:
+                outcome = "failed"
+            elif hasattr(report, "wasxfail"):
+                outcome = XFAIL_OUTCOMES.get(outcome, "failed")
+            elif outcome not in ("passed", "skipped"):
+                outcome = "failed"
+            duration_s = report.duration
+            if not 0.0 <= duration_s <= LONGEST_S:  # a test has frozen pytest's clock; JSON has no infinity
+                duration_s = 0.0
+            self.channel.later(REPORT % (attempt.span, phase, outcome, duration_s))
 
-    pytest_runtest_setup = around("setup", _open_test, _close_setup)
-    pytest_runtest_call = around("call", _open_phase, _close_phase)
-    pytest_runtest_teardown = around("teardown", _open_phase, _close_test)
+    def _report_in_child(self, config: pytest.Config) -> None:
+        """Hear the reports of a forked child where they are made: it may leave them for its parent to log, and die."""
+        tests = self
 
-    def _tell_report(self, item: pytest.Item, phase: str, report: Any) -> None:
-        attempt = self.attempts.get(id(item))
-        if attempt is None or report is None:
-            return
-        outcome = report.outcome
-        if attempt.phase:  # a subtest's report comes while the call is still going on
-            attempt.subtest_failed |= outcome == "failed"
-            return
-        if phase == "call" and attempt.subtest_failed:
-            outcome = "failed"
-        elif hasattr(report, "wasxfail"):
-            outcome = {"skipped": "xfailed", "passed": "xpassed"}.get(outcome, outcome)
-        elif outcome not in ("passed", "skipped"):
-            outcome = "failed"
-        duration_s = report.duration
-        if not 0.0 <= duration_s <= 1e9:  # a test has frozen pytest's clock; JSON has no infinity
-            duration_s = 0.0
-        self.channel.later(REPORT % (attempt.span, phase, outcome, duration_s))
-        if phase == "teardown":
-            del self.attempts[id(item)]
-            if self.channel.forked:  # it may leave by os._exit at once
-                self.channel.flush()
+        class Reports:
+            @outermost
+            def pytest_runtest_makereport(self) -> Wrapper:
+                outcome = yield
+                if outcome.excinfo is None:
+                    report = outcome.get_result()
+                    tests.quietly(tests.hear, report)
+                    if report.when == "teardown":
+                        tests.quietly(tests.channel.flush)
+
+        if not config.pluginmanager.has_plugin(REPORTS_IN_CHILD):
+            config.pluginmanager.register(Reports(), REPORTS_IN_CHILD)
 
     def close_interrupted(self) -> None:
-        """Close the tests whose teardown never came, as after Ctrl-C."""
+        """Close the tests whose teardown never came, as after Ctrl-C, and tell what was reported of them."""
         for attempt in self.attempts.values():
-            for span in filter(None, (attempt.phase, attempt.span)):
-                self.channel.later(CLOSE % (span, self.channel.clock()))
+            if attempt.pid == self.channel.pid:
+                if attempt.running:
+                    self.channel.later(CLOSE % (attempt.span, self.channel.clock()))
+                self._tell_reports(attempt)
         self.attempts.clear()
-
-    def _facts(self, item: pytest.Item, nodeid: str) -> tuple[Any, ...]:
-        """Path, fixture closure, marker names (nearest first), names of the class's bases."""
-        if item.parent is not self._parent:  # tests come class by class and module by module
-            self._parent = item.parent
-            self._parent_markers, self._bases = _facts_of_parents(item.parent)
-        markers = self._parent_markers
-        if item.own_markers:
-            markers = tuple(dict.fromkeys([*[mark.name for mark in item.own_markers], *markers]))
-        return nodeid.partition("::")[0], tuple(getattr(item, "fixturenames", ())), markers, self._bases
 
     def _open_fixture(self, fixturedef: Any, request: Any, defs: dict[str, Any]) -> Instance | None:
         if getattr(fixturedef.func, "__name__", "") == "get_direct_param_fixture_func":
@@ -499,33 +552,38 @@ class Tests:
                 requested += instance.wide_ids
         self._tell_uses(attempt, requested)
 
-    def _tell_failed_instances(self, attempt: Attempt, error: BaseException) -> None:
-        """Tell the wide fixture whose failure, kept since its only set-up, has just failed this test too."""
+    def _tell_failed_instances(self, error: BaseException) -> None:
+        """Tell the wide fixture whose failure, kept since its only set-up, has just failed this thread's test too."""
+        attempt = self.attempts.get(self.channel.get_ident())
+        if attempt is None or attempt.pid != self.channel.pid:
+            return
         failed = []
-        for instance in self.live.values():
+        for instance in list(self.live.values()):  # another thread may set one up
             cached = instance.fixturedef.cached_result
             if instance.wide and cached and cached[2] and any(part is error for part in cached[2]):
                 failed.append(instance.id)
         self._tell_uses(attempt, failed)
 
     def _tell_uses(self, attempt: Attempt, instances: list[int]) -> None:
-        fresh = sorted(set(instances) - attempt.told)
+        told = attempt.told or set()
+        fresh = sorted(set(instances) - told)
         if fresh:
-            attempt.told.update(fresh)
+            attempt.told = told.union(fresh)
             self.channel.later(dumps(["uses", attempt.span, fresh]))
 
 
-def _facts_of_parents(node: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Marker names (nearest first), and names of the class and its bases, as all tests under this node have them."""
-    markers: list[str] = []
+def _facts(item: pytest.Item, nodeid: str, names: Any) -> tuple[Any, ...]:
+    """Path, fixture closure, marker names (nearest first, without repeats), names of the class and its bases."""
+    markers: dict[str, None] = {}
     bases: tuple[str, ...] = ()
+    node: Any = item
     while node is not None:
-        markers += [mark.name for mark in node.own_markers]
+        markers.update(dict.fromkeys(mark.name for mark in node.own_markers))
         if not bases and isinstance(node, pytest.Class):
             mro = (base for base in node.obj.__mro__ if base is not object)
             bases = tuple("%s.%s" % (base.__module__, base.__qualname__) for base in mro)
         node = node.parent
-    return tuple(dict.fromkeys(markers)), bases
+    return nodeid.partition("::")[0], tuple(names), tuple(markers), bases
 
 
 def _param(request: Any) -> str | None:

@@ -104,7 +104,7 @@ class Requires:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """How a phase ended. The teardown's comes after the test has closed."""
+    """How a phase ended. All of a test's come after it has closed."""
 
     test: int
     phase: str

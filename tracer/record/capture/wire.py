@@ -61,6 +61,8 @@ FIELDS: Final[dict[str, tuple[tuple[str, str], ...]]] = {
         ("connecting", "B"),
         ("runner", "B"),
         ("reserved", "B"),
+        ("ended", "I"),
+        ("padding", "I"),
         ("args", "32s"),
     ),
     "svc_tally": (
