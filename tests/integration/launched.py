@@ -7,7 +7,6 @@ import os
 import pwd
 import subprocess
 import sys
-import sysconfig
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -82,12 +81,11 @@ def _base_interpreter(uid: int, gid: int) -> str:
 
 
 def _install(user: User) -> None:
-    """Give the user a virtual environment in which this source can be imported."""
+    """Give the user a virtual environment with svc-trace in it: this checkout may be out of the user's reach."""
     base = _base_interpreter(user.uid, user.gid)
     made = user.run(base, "-m", "venv", "--without-pip", "venv")
     assert made.returncode == 0, made.stderr
-    (packages,) = (user.home / "venv" / "lib").glob("python3.*/site-packages")
-    (packages / "source.pth").write_text(f"{_SOURCE}\n{sysconfig.get_path('purelib')}\n")
+    subprocess.run([sys.executable, "-m", "pip", "-q", "--python", user.python, "install", _SOURCE], check=True)
 
 
 @contextmanager
