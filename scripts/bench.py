@@ -106,7 +106,7 @@ def say(what: str, unit: str, pairs: Pairs, digits: int) -> None:
     """Print one line."""
     bare, traced = (f"{median(figures):>9.{digits}f} {unit:<3}" for figures in (pairs.bare, pairs.traced))
     difference = f"{pairs.difference:+.{digits}f} {unit}"
-    click.echo(f"{what:<34} bare {bare} traced {traced} ratio {pairs.ratio:.3f}  difference {difference}")
+    click.echo(f"{what:<34} without {bare} with {traced} ratio {pairs.ratio:.3f}  difference {difference}")
 
 
 def told(prefix: tuple[str, ...], program: str, *arguments: str, cwd: Path = ROOT) -> float:

@@ -97,7 +97,7 @@ class _Attributor:
         self._places = Places(trace)
         self._sockets = Sockets(trace, identifier)
         self._attempts = {attempt.span: attempt for attempt in self._places.attempts()}
-        self._instances = {span: self._places.instances(attempt) for span, attempt in self._attempts.items()}
+        self._instances = {span: self._places.instances(span) for span in self._attempts}
         self._sums: dict[Taker, dict[_Key, _Sum]] = {}
 
     def attribute(self) -> Attribution:
@@ -114,9 +114,11 @@ class _Attributor:
         if service.ignored or _is_silent(flow):
             return
         places = self._places_of(flow)
-        for place in places:
-            own_thread = (flow.process, flow.tid) == (place.process, place.tid)
-            ambient = not own_thread and place.taker.kind == "test" and self._is_ambient(flow, place, service)
+        for innermost in places:
+            own_thread = (flow.process, flow.tid) == (innermost.process, innermost.tid)
+            place = innermost if own_thread else self._doer(flow, innermost, service)
+            ambient = place is None
+            place = place or innermost.outside()
             process = self._trace.processes.get(flow.process)
             key = _Key(
                 service,
@@ -136,28 +138,27 @@ class _Attributor:
         telling = [place for place in places if place.taker != RUN]
         return telling or places[:1] or [Place(flow.process, flow.tid)]
 
-    def _is_ambient(self, flow: Flow, place: Place, service: Identification) -> bool:
-        """Whether what another thread sent during a test is not the test's doing.
+    def _doer(self, flow: Flow, place: Place, service: Identification) -> Place | None:
+        """The place whose doing it is what another thread sends: this one, else the test around it, else None.
 
-        It is the test's if the thread, or the process it is in, began within the test or a fixture the test requests.
-        What an older thread sends, the bytes decide where the protocol is understood (Kafka: only a Produce is
-        somebody's order, all else is the client's own housekeeping); elsewhere, whether the connection was opened
-        within the test or its fixtures.
+        It is a place's doing if the thread, or the process it is in, began within it. What an older thread sends, the
+        bytes decide where the protocol is understood (Kafka: only a Produce is somebody's order, all else is the
+        client's own housekeeping); elsewhere, whether the connection was opened within the place.
         """
-        attempt = self._attempts.get(place.test)
-        if attempt is None or self._began_within(flow, place, attempt):
-            return False
-        if service.protocol == "kafka":
-            return not any(kafka_api_key(bytes.fromhex(head)) == KAFKA_PRODUCE for head in flow.heads)
-        opener = self._sockets.opener(flow)
-        return not any(self._is_of(self._places.of(span), attempt) for span in opener.spans)
+        for candidate in (place, place.outside()):
+            if candidate.taker == RUN or self._began_within(flow, candidate):
+                return candidate
+            if service.protocol == "kafka":
+                if any(kafka_api_key(bytes.fromhex(head)) == KAFKA_PRODUCE for head in flow.heads):
+                    return candidate
+            elif any(
+                self._places.includes(candidate, self._places.of(span)) for span in self._sockets.opener(flow).spans
+            ):
+                return candidate
+        return None
 
-    def _is_of(self, place: Place, attempt: Attempt) -> bool:
-        taker = place.taker
-        return place.test == attempt.span or (taker.kind == "instance" and taker.id in self._instances[attempt.span])
-
-    def _began_within(self, flow: Flow, place: Place, attempt: Attempt) -> bool:
-        """Whether the flow's thread or, where it is in another process, that process's line began within the test."""
+    def _began_within(self, flow: Flow, place: Place) -> bool:
+        """Whether the flow's thread or, where it is in another process, that process's line began within a place."""
         process = flow.process
         if process == place.process:
             thread = self._trace.threads.get((process, flow.tid))
@@ -166,7 +167,7 @@ class _Attributor:
             while (known := self._trace.processes.get(process)) and known.parent not in (0, place.process):
                 process = known.parent
             began_ns = known.start_ns if known else flow.first_ns
-        return self._places.covers(attempt, self._instances[attempt.span], began_ns)
+        return any(span.start_ns <= began_ns <= span.end_ns for span in self._places.spans(place.taker))
 
     def _evidence(self, taker: Taker, key: _Key, sums: _Sum) -> Evidence:
         since_ns = self._trace.spans[taker.id].start_ns if taker.kind == "test" else self._trace.run.start_ns

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import Final, Literal, NamedTuple
 
 from tracer.classify.model import Phase
@@ -46,6 +46,10 @@ class Place:
             return Taker("module", self.process, self.module)
         return RUN
 
+    def outside(self) -> Place:
+        """The test around it; where there is none, the run."""
+        return replace(self, instance=0, module=None)
+
 
 class Places:
     """The places of a trace's spans, and what its tests consist of."""
@@ -54,9 +58,13 @@ class Places:
         self._trace = trace
         self._places: dict[int, Place] = {}
         self._instance_spans: dict[int, list[Span]] = {}
+        self._collections: dict[tuple[int, str], list[Span]] = {}  # process, module → its collection
         for span in sorted(trace.spans.values(), key=lambda span: span.start_ns):
             if span.kind == "fixture" and isinstance(span.subject, int):
                 self._instance_spans.setdefault(span.subject, []).append(span)
+            elif span.kind == "collection":
+                self._collections.setdefault((span.process, str(span.subject)), []).append(span)
+        self._attempts = {attempt.span: attempt for attempt in trace.attempts}
         self._set_up_in: dict[int, list[int]] = {}  # test span → wide instances set up in it
         for instance, spans in self._instance_spans.items():
             if self._is_wide(instance) and (test := self.of(spans[0].id).test):
@@ -113,10 +121,14 @@ class Places:
             if span is not None and self.of(span.id).test == span.id:
                 yield attempt
 
-    def instances(self, attempt: Attempt) -> frozenset[int]:
+    def instances(self, test: int) -> frozenset[int]:
         """The wide fixture instances a test depends on: requested, set up in it, and what those require in turn."""
+        attempt = self._attempts.get(test)
+        return self._required([*(attempt.instances if attempt else ()), *self._set_up_in.get(test, ())])
+
+    def _required(self, instances: Iterable[int]) -> frozenset[int]:
         found: set[int] = set()
-        waiting = [*attempt.instances, *self._set_up_in.get(attempt.span, ())]
+        waiting = list(instances)
         while waiting:
             instance = waiting.pop()
             if instance not in found and instance in self._trace.instances:
@@ -124,9 +136,23 @@ class Places:
                 waiting += self._trace.instances[instance].requires
         return frozenset(found)
 
-    def covers(self, attempt: Attempt, instances: frozenset[int], ns: int) -> bool:
-        """Whether a moment lies in a test or in a set-up or finalizer of one of its instances."""
-        spans = [self._trace.spans[attempt.span]]
+    def spans(self, taker: Taker) -> Iterator[Span]:
+        """What belongs to a taker: its own spans, and those of the wide fixture instances it depends on."""
+        instances: frozenset[int] = frozenset()
+        match taker.kind:
+            case "test":
+                yield self._trace.spans[taker.id]
+                instances = self.instances(taker.id)
+            case "instance":
+                instances = self._required([taker.id])
+            case "module":
+                yield from self._collections.get((taker.id, taker.module), ())
         for instance in instances:
-            spans += self._instance_spans.get(instance, ())
-        return any(span.start_ns <= ns <= span.end_ns for span in spans)
+            yield from self._instance_spans.get(instance, ())
+
+    def includes(self, outer: Place, inner: Place) -> bool:
+        """Whether a place is, or is a part of, another: the test itself, or a wide fixture instance it depends on."""
+        if inner.taker == outer.taker or (outer.taker.kind == "test" and inner.test == outer.test):
+            return True
+        required = self.instances(outer.test) if outer.taker.kind == "test" else self._required([outer.instance])
+        return inner.taker.kind == "instance" and inner.taker.id in required

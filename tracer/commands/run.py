@@ -93,7 +93,7 @@ def run(settings: Settings) -> int:
     from tracer.record.run import RunOptions, record
 
     config = load_config(settings.config, Path.cwd())
-    with record(RunOptions(settings.command, settings.trace), starting) as recorded:
+    with record(RunOptions(settings.command, settings.output, settings.trace), starting) as recorded:
         complete = _report(recorded.trace, config, settings)
     if settings.strict and not complete:
         raise SvcTraceError(
@@ -120,7 +120,7 @@ def _report(trace: Path, config: Config, settings: Settings) -> bool:
     finally:  # a long run's summary is worth printing even if its report cannot be written
         if not settings.quiet:
             console = terminal.ReportConsole(stderr=True)
-            with suppress(BrokenPipeError):  # nobody reads it; the command's status stands all the same
+            with suppress(OSError):  # nobody reads it, or the disk is full; the command's status stands all the same
                 terminal.render(classification, console, by_service=by_service(settings.tests), report=written)
     unheard = any(warning["slug"] == "no-hook" for warning in classification.run.warnings)
     return classification.run.complete and not unheard

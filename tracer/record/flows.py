@@ -26,13 +26,13 @@ class Flows:
         self._timeline = timeline
         self._processes = processes
         self._open: dict[tuple[int, ...], dict[_Key, Flow]] = {}
+        self._connecting: dict[int, tuple[int, ...]] = {}  # socket → the spans in which its attempt began
 
     def fold(self, event: SocketEvent) -> Listen | None:
         """Add an event to its flow. Returns a record where the event is no flow: a listening socket."""
         if event.kind == Kind.LISTEN:
             return Listen(event.process, event.endpoint, event.network, event.ns)
-        began_ns = event.since_ns or event.ns
-        flow = self._flow(event, self._timeline.at(event.process, event.tid, began_ns), began_ns)
+        flow = self._flow(event, self._spans(event), event.since_ns or event.ns)
         flow.last_ns = max(flow.last_ns, event.ns, event.last_ns)
         if event.result < 0:
             name = errno.errorcode.get(-event.result, str(-event.result))
@@ -47,6 +47,15 @@ class Flows:
         if event.peer_pid and not flow.peer:
             flow.peer = self._processes.by_host_pid(event.peer_pid)
         return None
+
+    def _spans(self, event: SocketEvent) -> tuple[int, ...]:
+        """Where an event belongs. The result of an attempt belongs where it began, which may be long ago."""
+        if event.kind == Kind.CONNECT_RESULT and event.socket in self._connecting:
+            return self._connecting.pop(event.socket)
+        spans = self._timeline.at(event.process, event.tid, event.ns)
+        if event.kind == Kind.CONNECT:
+            self._connecting[event.socket] = spans
+        return spans
 
     def _flow(self, event: SocketEvent, spans: tuple[int, ...], began_ns: int) -> Flow:
         flows = self._open.get(spans)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -14,6 +15,8 @@ from typing import Final
 _HOOK: Final = Path(__file__).parent / "boundary" / "hook.py"
 _PLUGIN: Final = "svc_trace_hook"
 _PREFIX: Final = "svc-trace-"
+_NAME: Final = re.compile(rf"\.?{_PREFIX}[a-z0-9_]{{8}}")  # as mkdtemp makes them
+_MARK: Final = Path("plugins", f"{_PLUGIN}.py")  # there only once the folder is locked
 
 
 class RunFolder:
@@ -29,17 +32,16 @@ class RunFolder:
         hidden = Path(tempfile.mkdtemp(prefix=f".{_PREFIX}", dir=base))
         self._lock = os.open(hidden, os.O_RDONLY | os.O_DIRECTORY)
         fcntl.flock(self._lock, fcntl.LOCK_EX)
-        self.path = hidden.rename(hidden.with_name(hidden.name[1:]))  # visible only once it is locked
+        (hidden / _MARK.parent).mkdir()
+        shutil.copyfile(_HOOK, hidden / _MARK)
+        self.path = hidden.rename(hidden.with_name(hidden.name[1:]))
         self.fifo = self.path / "boundaries"
-        self.plugins = self.path / "plugins"
-        self.plugins.mkdir()
-        shutil.copyfile(_HOOK, self.plugins / f"{_PLUGIN}.py")
 
     def hook_environment(self, environment: Mapping[str, str]) -> dict[str, str]:
         """The variables that make every pytest of the tree load the hook, beside what is there already."""
         return {
             "SVC_TRACE_FIFO": str(self.fifo),
-            "PYTHONPATH": _prepend(str(self.plugins), environment.get("PYTHONPATH"), os.pathsep),
+            "PYTHONPATH": _prepend(str((self.path / _MARK).parent), environment.get("PYTHONPATH"), os.pathsep),
             "PYTEST_PLUGINS": _prepend(_PLUGIN, environment.get("PYTEST_PLUGINS"), ","),
         }
 
@@ -58,7 +60,10 @@ def _prepend(first: str, rest: str | None, separator: str) -> str:
 
 
 def _remove_leftovers(base: Path) -> None:
-    for path in base.glob(f"{_PREFIX}*"):
+    """Remove the folders of runs whose tracer was killed: ours by name, content and owner, and locked by nobody."""
+    for path in base.iterdir():
+        if not _NAME.fullmatch(path.name) or not (path / _MARK).is_file():
+            continue
         try:
             folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
         except OSError:

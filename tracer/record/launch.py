@@ -150,10 +150,16 @@ class Child:
         os.close(self._go)
         os.close(self._failed)
 
-    def join(self) -> None:
-        """Wait for the child's end, whatever happened to the tracer; signals are the tracer's own again."""
+    def unblock_signals(self) -> None:
+        """Let signals be the tracer's own again; those that came too late for the child are nobody's."""
+        while signal.sigtimedwait(FORWARDED, 0):
+            pass
         signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
+
+    def join(self) -> None:
+        """Wait for the child's end, whatever happened to the tracer."""
         if not self._ended:
+            self.unblock_signals()
             os.waitpid(self.pid, 0)
 
     def wait(self, seconds: float) -> signal.struct_siginfo | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Final
 
@@ -14,6 +16,8 @@ from tracer.trace.file import TraceWriter
 from tracer.trace.records import Process, Record
 from tracer.trace.timeline import Timeline
 
+_REMEMBERED: Final = 5
+"""Turns whose spans are remembered: a tally is told for the last time two turns after its epoch ended."""
 _WAITING: Final = 10_000
 """Packets that may wait for their process to be told. Anybody may write to the FIFO, so there has to be an end."""
 
@@ -34,6 +38,7 @@ class Recorder:
         self._flows = Flows(self._timeline, self._processes)
         self._waiting: list[Packet] = []  # from processes whose birth the kernel has not told yet
         self._dropped = 0  # those that waited in vain
+        self._turns: deque[int] = deque(maxlen=_REMEMBERED)  # when the last turns began
 
     @property
     def heard_hook(self) -> bool:
@@ -46,12 +51,18 @@ class Recorder:
         return self._runners.unfinished
 
     @property
+    def silent_sessions(self) -> int:
+        """How many of those did not crash: their hook fell silent, or they still ran when the command had ended."""
+        return self._runners.silent
+
+    @property
     def unknown_packets(self) -> int:
         """How many packets came from processes that the kernel never told of."""
         return self._dropped + len(self._waiting)
 
     def turn(self, drain: Callable[[], Iterable[Event]], read: Callable[[], Iterable[Packet]]) -> None:
         """Take in the next part of both streams: first all that `drain` has, then all that `read` has."""
+        self._turns.append(time.monotonic_ns())
         closed_before = self._runners.closed
         self._runners.closed = set()
         socket_events = []
@@ -68,9 +79,10 @@ class Recorder:
             if listen := self._flows.fold(event):
                 self._writer.write(listen)
         for process in ended:
-            self._write(self._runners.exit(process.id, process.end_ns or process.start_ns))
+            self._write(self._runners.exit(process))
         # A flow may still grow in the turn in which its span closed, by an event that was late; not in the next.
         self._write(self._flows.take(closed_before))
+        self._timeline.forget(self._turns[0])
 
     def _apply_packets(self, packets: Iterable[Packet]) -> None:
         waiting, self._waiting = self._waiting, []

@@ -20,6 +20,7 @@ from tracer.record.launch import FORWARDED, Child, Invoker
 from tracer.record.recorder import Recorder
 from tracer.trace.file import TraceWriter
 from tracer.trace.records import End, Run, RunWarning
+from tracer.trace.storage import cannot_write
 
 _TURN_S: Final = 0.02
 """How often both streams are read: the ring buffer holds twenty times what one core can send in that time."""
@@ -32,6 +33,7 @@ class RunOptions:
     """What to run, and how to record it."""
 
     command: tuple[str, ...]
+    output: Path  # where the report will go: whoever cannot write there is told before the command begins
     trace: Path | None = None  # keep the trace file here
 
 
@@ -63,6 +65,7 @@ def record(options: RunOptions, starting: StartingCapture) -> Iterator[Recorded]
                 os.nice(-5)  # a tracer that is starved by what it traces loses events
             invoker.become()
             _check_readable()
+            _check_writable(options.output)
             folder = cleanup.enter_context(RunFolder())
             fifo = cleanup.enter_context(Fifo(folder.fifo))
             trace = options.trace or folder.path / "trace.svctrace"
@@ -73,6 +76,7 @@ def record(options: RunOptions, starting: StartingCapture) -> Iterator[Recorded]
         writer.write(run)
         child.release(folder.hook_environment(invoker.environment))
         status = _record(capture, child, fifo, writer)
+        child.unblock_signals()
         capture.close()
         writer.close()
         yield Recorded(trace, status)
@@ -88,6 +92,13 @@ def _check_readable() -> None:
                 slug="unreadable-installation",
                 exit_code=ExitStatus.CANNOT_TRACE,
             )
+
+
+def _check_writable(output: Path) -> None:
+    """See that the report can be written after the command's end."""
+    where = output if output.exists() else output.parent
+    if not os.access(where, os.W_OK):
+        raise cannot_write(output, OSError(None, "no such folder" if not where.exists() else "permission denied"))
 
 
 def _record(capture: Capture, child: Child, fifo: Fifo, writer: TraceWriter) -> int:
@@ -107,7 +118,7 @@ def _record(capture: Capture, child: Child, fifo: Fifo, writer: TraceWriter) -> 
     end_ns = time.monotonic_ns()
     recorder.turn(capture.drain, read)
     recorder.finish(end_ns)
-    lost_boundaries = decoder.lost + decoder.malformed + recorder.unknown_packets
+    lost_boundaries = decoder.lost + decoder.malformed + recorder.unknown_packets + recorder.silent_sessions
     for warning in _warnings(capture.lost_events(), lost_boundaries, recorder):
         writer.write(warning)
     writer.write(End(end_ns, status, capture.lost_events(), lost_boundaries))
@@ -130,8 +141,8 @@ def _warnings(lost_events: int, lost_boundaries: int, recorder: Recorder) -> Ite
     if recorder.unfinished_sessions:
         yield RunWarning(
             "unfinished-session",
-            f"{recorder.unfinished_sessions:,} pytest processes ended in the middle of their session",
-            "they crashed, or could not report any longer: what they did last is told as their last test's",
+            f"{recorder.unfinished_sessions:,} pytest processes never closed their session",
+            "they crashed, could no longer report, or still ran when the command ended: tests may be missing",
         )
     if not recorder.heard_hook:
         yield RunWarning(

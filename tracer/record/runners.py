@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from tracer.record.boundary.messages import (
     Close,
@@ -17,8 +19,11 @@ from tracer.record.boundary.messages import (
     Requires,
     Uses,
 )
-from tracer.trace.records import PHASES, Attempt, Facts, Instance, Record, Span
+from tracer.trace.records import PHASES, Attempt, Facts, Instance, Process, Record, Span
 from tracer.trace.timeline import Timeline
+
+_PYTESTS: Final = range(6)
+"""pytest's own exit statuses: a process that ends with another, or by a signal, crashed."""
 
 
 @dataclass(slots=True)
@@ -62,6 +67,7 @@ class Runners:
         self._last_span = 0
         self._last_instance = 0
         self.unfinished = 0  # runners that ended with a session open
+        self.silent = 0  # those of them that did not crash
         self.closed: set[int] = set()  # spans that closed since somebody cleared this
 
     @property
@@ -164,19 +170,25 @@ class Runners:
                 yield self._instances.pop(opened.subject)
             yield replace(opened, end_ns=ns, crashed=crashed)
 
-    def exit(self, process: int, ns: int) -> Iterator[Record]:
+    def exit(self, process: Process) -> Iterator[Record]:
         """A process ended: its open spans close with it."""
-        runner = self._runners.get(process)
-        if runner is None:
-            return
-        open_spans = self._timeline.exit(process, ns)
-        self.unfinished += any(self._open[span].kind == "session" for span in open_spans)
-        yield from self._close(runner, open_spans, ns, crashed=True)
-        for test in runner.tests.values():
-            yield test.finish()
-        runner.tests.clear()
+        ended_ns, status = process.end_ns or process.start_ns, process.status or 0
+        yield from self._end(process.id, ended_ns, regular=os.WIFEXITED(status) and os.WEXITSTATUS(status) in _PYTESTS)
 
     def finish(self, ns: int) -> Iterator[Record]:
         """The run ended: runners that are still alive are cut off here."""
         for process in self._runners:
-            yield from self.exit(process, ns)
+            yield from self._end(process, ns, regular=True)
+
+    def _end(self, process: int, ns: int, *, regular: bool) -> Iterator[Record]:
+        runner = self._runners.get(process)
+        if runner is None:
+            return
+        open_spans = self._timeline.exit(process, ns)
+        unfinished = any(self._open[span].kind == "session" for span in open_spans)
+        self.unfinished += unfinished
+        self.silent += unfinished and regular
+        yield from self._close(runner, open_spans, ns, crashed=True)
+        for test in runner.tests.values():
+            yield test.finish()
+        runner.tests.clear()

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator
-from typing import Final
-
-_KEPT: Final = 512
-"""Changes kept of each thread: events that arrive late are older than a few of them at the most."""
 
 
 class _Track:
@@ -23,9 +19,13 @@ class _Track:
     def change(self, ns: int) -> None:
         self.times.append(ns)
         self.innermost.append(self.stack[-1] if self.stack else 0)
-        if len(self.times) > 2 * _KEPT:
-            del self.times[:-_KEPT]
-            del self.innermost[:-_KEPT]
+
+    def forget(self, ns: int) -> None:
+        """Drop the changes that no longer matter from `ns` on."""
+        index = bisect_right(self.times, ns) - 1
+        if index > 0:
+            del self.times[:index]
+            del self.innermost[:index]
 
     def at(self, ns: int) -> int:
         times = self.times
@@ -97,6 +97,12 @@ class Timeline:
                     return found
             runner = self._parents.get(runner, 0)
         return ()
+
+    def forget(self, ns: int) -> None:
+        """Nobody will ask any more about moments before `ns`."""
+        for tracks in self._runners.values():
+            for track in tracks.values():
+                track.forget(ns)
 
     def owns_spans(self, process: int, tid: int) -> bool:
         """Whether this thread ever opened a span."""

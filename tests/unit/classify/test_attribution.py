@@ -222,6 +222,50 @@ class TestOtherThreads:
         (evidence,) = classified(suite.trace(), config).tests["a.py::second"].evidence
         assert (evidence.service, evidence.how) == ("kafka", how)
 
+    def test_a_leaked_thread_is_not_the_doing_of_a_slow_fixture(self, suite: Suite, config: Config) -> None:
+        self.leaked(suite)
+        instance = suite.instance("slow", suite.runner)
+        second, call = suite.test("a.py::second", suite.runner, suite.session)
+        setup = suite.open("fixture", suite.runner, call, instance)
+        suite.send(REDIS, setup, tid=7)
+        suite.close(setup)
+        suite.finish(second, call, instances=(instance,))
+        third, call = suite.test("a.py::third", suite.runner, suite.session)
+        suite.finish(third, call, instances=(instance,))
+        tests = classified(suite.trace(), config).tests
+        assert (tests["a.py::second"].services, tests["a.py::second"].ambient) == ((), ("redis",))
+        assert hows(tests["a.py::third"]) == set()
+
+    def test_a_leaked_thread_is_not_the_doing_of_a_slow_module(self, suite: Suite, config: Config) -> None:
+        guilty = suite.open("collection", suite.runner, suite.session, "a.py")
+        suite.thread(suite.runner, 7)
+        suite.send(REDIS, guilty, tid=7, connects=1)
+        suite.close(guilty)
+        slow = suite.open("collection", suite.runner, suite.session, "b.py")
+        suite.send(REDIS, slow, tid=7)
+        suite.close(slow)
+        for nodeid in ("a.py::test", "b.py::test"):
+            test, call = suite.test(nodeid, suite.runner, suite.session)
+            suite.finish(test, call)
+        result = classified(suite.trace(), config)
+        assert hows(result.tests["a.py::test"]) == {("redis", "inherited", "module:a.py")}
+        assert hows(result.tests["b.py::test"]) == set()
+        assert [one.service for one in result.run_evidence] == ["redis"]
+
+    def test_a_fixtures_own_thread_and_order_are_its_doing(self, suite: Suite, config: Config) -> None:
+        self.leaked(suite, endpoint="tcp://10.0.0.1:40000", prefixes=(API_VERSIONS,))
+        instance = suite.instance("seed", suite.runner)
+        second, call = suite.test("a.py::second", suite.runner, suite.session)
+        setup = suite.open("fixture", suite.runner, call, instance)
+        suite.send("tcp://10.0.0.1:40000", setup, tid=7, heads=(PRODUCE,))
+        suite.thread(suite.runner, 8)
+        suite.send(REDIS, setup, tid=8, connects=1, socket=2)
+        suite.close(setup)
+        suite.finish(second, call, instances=(instance,))
+        via = "fixture:seed@"
+        told = hows(classified(suite.trace(), config).tests["a.py::second"])
+        assert told == {("kafka", "inherited", via), ("redis", "inherited", via)}
+
     def test_a_process_of_the_test_is_direct_and_an_older_one_ambient(self, suite: Suite, config: Config) -> None:
         first, call = suite.test("a.py::first", suite.runner, suite.session)
         daemon = suite.process(suite.runner, "daemon")

@@ -215,3 +215,15 @@ def test_turns_change_nothing_and_nothing_is_lost(events: list[SocketEvent], cut
         if events
         else ()
     )
+
+
+def test_a_late_result_belongs_where_its_attempt_began(flows: Flows, timeline: Timeline) -> None:
+    def event(kind: Kind, ns: int, since_ns: int = 0) -> SocketEvent:
+        return SocketEvent(ns, kind, RUNNER, TEST_THREAD, 5, NETWORK, POSTGRES, 0, since_ns=since_ns)
+
+    flows.fold(event(Kind.CONNECT, 110))
+    timeline.close(RUNNER, TEST_THREAD, 7, 120)
+    timeline.forget(10_000)
+    flows.fold(event(Kind.CONNECT_RESULT, 10_001, since_ns=110))
+    (flow,) = flows.take_all()
+    assert (flow.spans, flow.connects, flow.established) == ((7,), 1, 1)

@@ -25,7 +25,7 @@ from tracer.record.boundary.messages import (
     Uses,
 )
 from tracer.record.runners import Runners
-from tracer.trace.records import PHASES, Attempt, Facts, Instance, Record, Span
+from tracer.trace.records import PHASES, Attempt, Facts, Instance, Process, Record, Span
 from tracer.trace.timeline import Timeline
 
 RUNNER, CHILD, TID = 1, 2, 100
@@ -48,8 +48,8 @@ class Suite:
         self.records += told
         return told
 
-    def exit(self, process: int, ns: int) -> list[Record]:
-        told = list(self.runners.exit(process, ns))
+    def exit(self, process: int, ns: int, status: int = 9) -> list[Record]:
+        told = list(self.runners.exit(Process(process, 0, 1, 1, "pytest", ns, status)))
         self.records += told
         return told
 
@@ -292,3 +292,22 @@ def test_whatever_is_said_each_opening_becomes_one_span(said: list[tuple[int, in
     assert len({attempt.span for attempt in attempts}) == len(attempts)
     written = {one.id for one in suite.of(Instance)}
     assert len(written) == len(suite.of(Instance))
+
+
+@pytest.mark.parametrize(
+    ("status", "silent"),
+    [(9, 0), (139, 0), (7 << 8, 0), (0, 1), (1 << 8, 1)],
+    ids=["9", "139", "exit 7", "0", "exit 1"],
+)
+def test_a_session_left_open_by_a_regular_end_was_a_silent_hook(status: int, silent: int) -> None:
+    suite = Suite()
+    suite.say(Open(1, 10, "session", "/root", None))
+    suite.exit(RUNNER, 20, status)
+    assert (suite.runners.unfinished, suite.runners.silent) == (1, silent)
+
+
+def test_a_runner_that_outlives_the_command_is_unfinished() -> None:
+    suite = Suite()
+    suite.say(Open(1, 10, "session", "/root", None))
+    suite.finish(20)
+    assert (suite.runners.unfinished, suite.runners.silent) == (1, 1)

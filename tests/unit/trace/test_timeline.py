@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracer.trace import timeline as module
 from tracer.trace.timeline import Timeline
 
 COMMAND, CHILD, GRANDCHILD = 1, 2, 3
@@ -90,16 +89,17 @@ def test_an_exit_closes_everything_in_the_process(timeline: Timeline) -> None:
     assert timeline.exit(GRANDCHILD, 302) == []
 
 
-def test_a_long_run_keeps_the_recent_past_only(timeline: Timeline) -> None:
-    spans = 10 * module._KEPT
+def test_what_nobody_asks_any_more_is_forgotten_and_nothing_else(timeline: Timeline) -> None:
+    spans = 10_000
     for span in range(1, spans + 1):
         timeline.open(COMMAND, 1, span, 10 * span)
         timeline.close(COMMAND, 1, span, 10 * span + 5)
-    for span in range(spans - module._KEPT // 2 + 1, spans + 1):
+    timeline.forget(10 * 9_000 + 3)
+    for span in range(9_000, spans + 1):
         assert timeline.at(COMMAND, 1, 10 * span + 4) == (span,)
         assert timeline.at(COMMAND, 1, 10 * span + 5) == ()
     (track,) = timeline._runners[COMMAND].values()
-    assert len(track.times) == len(track.innermost) <= 2 * module._KEPT + 1
+    assert len(track.times) == len(track.innermost) == 2 * 1_000 + 2
 
 
 @dataclass(slots=True)

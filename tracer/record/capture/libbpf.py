@@ -212,8 +212,9 @@ class LibbpfCapture:
         yield from self._tallies.drain(epoch)
 
     def lost_events(self) -> int:
-        """Sum the kernel's counters over all CPUs."""
-        return 0 if self._lost is None else sum(self._lost[1])
+        """Sum the kernel's counters over all CPUs; a tally that was overwritten too early counts as one."""
+        overwritten = 0 if self._tallies is None else self._tallies.overwritten
+        return overwritten + (0 if self._lost is None else sum(self._lost[1]))
 
     def close(self) -> None:
         """Detach the programs, unmap and free."""

@@ -32,15 +32,20 @@ class Tallies:
         size = -(-SIZE * TALLY.size // mmap.PAGESIZE) * mmap.PAGESIZE
         self._pages = mmap.mmap(fd, size, mmap.MAP_SHARED, mmap.PROT_READ)
         self._open: dict[int, _Tally] = {}
+        self.overwritten = 0  # tallies whose last sends may have been missed, because their place was taken
 
     def begin(self, serial: int, first: SocketEvent) -> None:
         """A send was told that later ones are counted with."""
-        self._open[serial % SIZE] = _Tally(first)
+        index = serial % SIZE
+        before = self._open.get(index)
+        self.overwritten += before is not None and not before.old
+        self._open[index] = _Tally(first)
 
     def drain(self, epoch: int) -> Iterator[SocketEvent]:
         """The sends counted since the last call, one event for each tally that grew.
 
-        A tally is final when an epoch other than its own ran at its last reading already; `epoch` is the one that runs.
+        A tally is final when a later epoch than its own ran at its last reading already. `epoch` is one that ran before
+        the last of the tallies began.
         """
         for index, tally in list(self._open.items()):
             last_ns, total, sends, of_epoch = TALLY.unpack_from(self._pages, index * TALLY.size)
@@ -51,7 +56,7 @@ class Tallies:
                 tally.sends, tally.bytes = sends, total
             if tally.old:
                 del self._open[index]
-            tally.old = of_epoch != epoch
+            tally.old = of_epoch < epoch
 
     def close(self) -> None:
         """Unmap."""

@@ -1,0 +1,79 @@
+"""A whole run under adverse conditions: its classification and its exit status stay right."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.kernel
+
+TRACER = (sys.executable, "-m", "tracer")
+
+
+def test_a_tracer_that_is_stopped_for_a_thousand_tests_misplaces_nothing(tmp_path: Path) -> None:
+    """All their boundaries and sends come in one turn."""
+    (tmp_path / "test_it.py").write_text(
+        """
+import os, signal, socket
+import pytest
+
+statsd = socket.socket(type=socket.SOCK_DGRAM)
+
+@pytest.mark.parametrize("number", range(1000))
+def test_it(number):
+    tracer = os.getppid()
+    if number == 0: os.kill(tracer, signal.SIGSTOP)
+    statsd.sendto(b"count:1|c", ("127.0.0.1", 8125))
+    if number == 999: os.kill(tracer, signal.SIGCONT)
+"""
+    )
+    command = (*TRACER, "-q", "-o", "report.json", "--", sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider")
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["run"]["complete"]
+    assert report["summary"]["services"] == {"statsd": 1000}
+    assert report["run_evidence"] == []
+    assert {one["sends"] for test in report["tests"].values() for one in test["evidence"]} == {1}
+
+
+def test_a_report_that_cannot_be_written_is_told_before_the_command_begins(tmp_path: Path) -> None:
+    command = (*TRACER, "-o", str(tmp_path / "none" / "report.json"), "--", "touch", str(tmp_path / "began"))
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert run.returncode == 73
+    assert "[cannot-write]" in run.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_summary_that_cannot_be_printed_leaves_the_status_alone(tmp_path: Path) -> None:
+    with Path("/dev/full").open("wb") as full:
+        command = (*TRACER, "-o", str(tmp_path / "report.json"), "--", "sh", "-c", "exit 3")
+        assert subprocess.run(command, stderr=full, check=False).returncode == 3
+    assert json.loads((tmp_path / "report.json").read_text())["run"]["exit_status"] == 3
+
+
+def test_a_pytest_that_outlives_the_command_makes_the_run_incomplete(tmp_path: Path) -> None:
+    (tmp_path / "test_it.py").write_text(
+        "import os\n\n"
+        "def test_it():\n"
+        "    os.write(int(os.environ['SAID']), b'1')\n"
+        "    os.read(int(os.environ['GO']), 1)\n"
+    )
+    script = """
+import os, subprocess, sys
+said, say = os.pipe()
+go, _ = os.pipe()
+child = subprocess.Popen([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"], pass_fds=(say, go),
+                         env=os.environ | {"SAID": str(say), "GO": str(go)}, stdout=subprocess.DEVNULL)
+os.read(said, 1)
+print(child.pid)
+"""
+    command = (*TRACER, "--strict", "-o", "report.json", "--", sys.executable, "-c", script)
+    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert run.returncode == 80
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert not report["run"]["complete"]
+    assert "unfinished-session" in {warning["slug"] for warning in report["run"]["warnings"]}

@@ -1,0 +1,47 @@
+"""The run's folder: what is left of killed runs goes, and nothing else ever does."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from tracer.record.folder import RunFolder
+
+
+@pytest.fixture
+def base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return tmp_path
+
+
+def test_it_goes_with_its_run_and_leaves_other_runs_alone(base: Path) -> None:
+    with RunFolder() as first, RunFolder() as second:
+        assert {path.name for path in base.iterdir()} == {first.path.name, second.path.name}
+        assert first.path.stat().st_mode & 0o777 == 0o700
+    assert list(base.iterdir()) == []
+
+
+def test_what_a_killed_run_left_is_removed(base: Path) -> None:
+    if (pid := os.fork()) == 0:
+        RunFolder()
+        os._exit(0)
+    os.waitpid(pid, 0)
+    (left,) = base.iterdir()
+    with RunFolder() as folder:
+        assert not left.exists()
+        assert [path.name for path in base.iterdir()] == [folder.path.name]
+
+
+@pytest.mark.parametrize(
+    "name", ["svc-trace-precious", "svc-trace-abcdefgh", "svc-trace-results", ".svc-trace-abcdefgh"]
+)
+def test_somebody_elses_folder_with_such_a_name_stays(base: Path, name: str) -> None:
+    mine = base / name
+    mine.mkdir()
+    (mine / "results").write_text("precious")
+    with RunFolder():
+        pass
+    assert (mine / "results").read_text() == "precious"
