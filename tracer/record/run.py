@@ -23,7 +23,7 @@ from tracer.trace.records import End, Run, RunWarning
 from tracer.trace.storage import cannot_write
 
 _TURN_S: Final = 0.02
-"""How often both streams are read: the ring buffer holds twenty times what one core can send in that time."""
+"""How often both streams are read: the ring buffer holds some ten times what one core can send in that time."""
 _SI_KERNEL: Final = 0x80
 """si_code of a signal from the terminal: its whole foreground process group got it, the command too (sigaction(2))."""
 

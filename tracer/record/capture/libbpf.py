@@ -23,7 +23,7 @@ from tracer.record.capture.wire import CONTROL, TASK
 
 OBJECT: Final = Path(__file__).with_name("svc_trace.bpf.o")
 RING_BYTES: Final = 16 << 20
-"""Room for about 230,000 sends between two drains."""
+"""Room for about 70,000 records between two drains; most sends need none (tallies.py)."""
 
 _LOG_CALLBACK = ctypes.CFUNCTYPE(c_int, c_int, c_char_p, c_void_p)  # libbpf_print_fn_t; va_list decays to a pointer
 _LOG_INFO = 1  # LIBBPF_INFO; the next level tells every relocation
@@ -54,7 +54,6 @@ class _Library:
         self.map_fd = self._declare(library.bpf_map__fd, c_int, c_void_p)
         self.set_max_entries = self._declare(library.bpf_map__set_max_entries, c_int, c_void_p, c_uint32)
         self.next_program = self._declare(library.bpf_object__next_program, c_void_p, c_void_p, c_void_p)
-        self.program_name = self._declare(library.bpf_program__name, c_char_p, c_void_p)
         self.attach = self._declare(library.bpf_program__attach, c_void_p, c_void_p)
         self.destroy_link = self._declare(library.bpf_link__destroy, c_int, c_void_p)
         self.update = self._declare(

@@ -83,8 +83,12 @@ FIELDS: Final[dict[str, tuple[tuple[str, str], ...]]] = {
 
 
 def layout(name: str) -> Struct:
-    """The packed layout of a C struct of svc_trace.h."""
-    return Struct("=" + "".join(form for _, form in FIELDS[name]))
+    """The layout of a C struct of svc_trace.h.
+
+    Native mode: its size is the same, because no struct has padding, but a number is read and written whole. The
+    kernel counts on in some of them meanwhile, and the standard modes may go byte by byte.
+    """
+    return Struct("@" + "".join(form for _, form in FIELDS[name]))
 
 
 EVENT: Final = layout("svc_event")
