@@ -119,12 +119,25 @@ struct sock {
 	struct pid *sk_peer_pid;
 };
 
+typedef struct {
+	int counter;
+} atomic_t;
+
+typedef struct {
+	atomic_t refs;
+} refcount_t;
+
 struct unix_address {
+	refcount_t refcnt; /* sockets of this name */
 	int len;
 	struct {
 		unsigned short sun_family;
 		char sun_path[108];
 	} name[1];
+};
+
+struct inet_sock {
+	__be16 inet_sport;
 };
 
 struct unix_sock {
@@ -140,10 +153,6 @@ struct fdtable {
 struct files_struct {
 	struct fdtable *fdt;
 };
-
-typedef struct {
-	int counter;
-} atomic_t;
 
 struct signal_struct {
 	atomic_t live;

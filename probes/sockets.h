@@ -19,7 +19,8 @@ struct svc_socket {
 	__u8 tally_head[SVC_HEAD_LEN]; /* the send that the tally began with */
 	__u8 prefixes; /* how many prefixes were told */
 	__u8 accepted; /* the other side connected: the tree acts as a server here */
-	__u8 reserved[6];
+	__u8 named; /* datagrams: its own address was told, to which the answers come */
+	__u8 reserved[5];
 };
 
 /* Socket → svc_socket. Inserted at connect, accept or the first send; deleted with the socket. */
@@ -114,6 +115,46 @@ static __always_inline void set_path(struct svc_socket_event *record, struct uni
 	    bpf_probe_read_kernel(record->path, len,
 				  (void *)address + bpf_core_field_offset(struct unix_address, name[0].sun_path)) == 0)
 		record->path_len = len;
+}
+
+/* To reach one of its own addresses, a machine sends from that very address. Returns SVC_LOCAL or 0. */
+static __always_inline __u8 local_flag(const struct sock *sk)
+{
+	__u64 own[2] = {}, peer[2] = {};
+
+	if (BPF_CORE_READ(sk, __sk_common.skc_family) == AF_INET) {
+		own[0] = BPF_CORE_READ(sk, __sk_common.skc_rcv_saddr);
+		peer[0] = BPF_CORE_READ(sk, __sk_common.skc_daddr);
+	} else {
+		BPF_CORE_READ_INTO((__u8(*)[16])own, sk, __sk_common.skc_v6_rcv_saddr.in6_u.u6_addr8);
+		BPF_CORE_READ_INTO((__u8(*)[16])peer, sk, __sk_common.skc_v6_daddr.in6_u.u6_addr8);
+	}
+	return (own[0] || own[1]) && own[0] == peer[0] && own[1] == peer[1] ? SVC_LOCAL : 0;
+}
+
+/* Whether an event's peer is known to be at an address of this machine: by SVC_LOCAL, or as a loopback address. */
+static __always_inline bool is_local(const struct svc_event *event)
+{
+	const __u32 *words = (const __u32 *)event->peer;
+
+	if (event->flags & SVC_LOCAL)
+		return true;
+	if (event->family == AF_INET)
+		return event->peer[0] == 127;
+	if (words[0] || words[1])
+		return false;
+	return (!words[2] && words[3] == bpf_htonl(1)) || (words[2] == bpf_htonl(0xffff) && event->peer[12] == 127);
+}
+
+/* A socket's own address in place of its peer's. */
+static __always_inline void set_own(struct svc_event *event, const struct sock *sk)
+{
+	/* Not skc_num: a port of the kernel's choice is given back before the end of listening is told. */
+	event->port = bpf_ntohs(BPF_CORE_READ((struct inet_sock *)sk, inet_sport));
+	if (event->family == AF_INET)
+		BPF_CORE_READ_INTO((__be32 *)event->peer, sk, __sk_common.skc_rcv_saddr);
+	else if (event->family == AF_INET6)
+		BPF_CORE_READ_INTO(&event->peer, sk, __sk_common.skc_v6_rcv_saddr.in6_u.u6_addr8);
 }
 
 static __always_inline void set_listener(struct svc_socket_event *record, const struct sock *sk)

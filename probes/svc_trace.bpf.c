@@ -94,6 +94,34 @@ static __always_inline struct unix_address *peer_name(const struct sock *sk)
 	return name_len(name) ? name : NULL;
 }
 
+/*
+ * Whether a unix socket is the accepting side of a connection, although its client has a name too: it shares its own
+ * with the listener (unix_stream_connect). After the listener is gone, that shows only while another shares it.
+ */
+static __always_inline bool shares_its_name(const struct sock *sk)
+{
+	struct unix_address *own = BPF_CORE_READ((struct unix_sock *)sk, addr);
+
+	return own && BPF_CORE_READ(own, refcnt.refs.counter) > 1;
+}
+
+/* A socket can be reached, or no longer: TCP listens; a datagram socket only needs a name. */
+static __always_inline void tell_listen(const struct sock *sk, __u8 kind, const struct svc_task *self)
+{
+	struct svc_socket_event *record = reserve(sizeof(*record));
+
+	if (!record)
+		return;
+	set_origin(&record->event, kind, self);
+	set_socket(&record->event, sk);
+	record->event.flags = SVC_DETAIL;
+	if (record->event.family == AF_UNIX)
+		set_path(record, BPF_CORE_READ((struct unix_sock *)sk, addr));
+	else
+		set_own(&record->event, sk);
+	submit(record);
+}
+
 static __always_inline void tell_send(const struct sock *sk, int sent, struct svc_task *self, struct svc_socket *entry)
 {
 	const struct send_args *args = &self->args;
@@ -101,8 +129,9 @@ static __always_inline void tell_send(const struct sock *sk, int sent, struct sv
 	bool is_unix = BPF_CORE_READ(sk, __sk_common.skc_family) == AF_UNIX;
 	struct unix_address *name = is_unix ? peer_name(sk) : NULL;
 	struct svc_socket_event *record;
+	bool may_be_answered = false;
 
-	if (is_unix && !name && !destination)
+	if (is_unix && ((!name && !destination) || (sk->sk_type != SOCK_DGRAM && shares_its_name(sk))))
 		return;
 	record = reserve(sizeof(*record));
 	if (!record)
@@ -120,8 +149,17 @@ static __always_inline void tell_send(const struct sock *sk, int sent, struct sv
 		set_listener(record, sk);
 	} else {
 		set_peer(&record->event, sk);
-		if (record->event.protocol != IPPROTO_TCP)
-			set_peer_from_user(&record->event, destination, args->name_len);
+		if (record->event.protocol == IPPROTO_TCP ||
+		    !set_peer_from_user(&record->event, destination, args->name_len)) {
+			if (sent < 0 && !record->event.port) {
+				/* There was no peer: never connected, or the attempt failed and has been told. */
+				bpf_ringbuf_discard(record, BPF_RB_NO_WAKEUP);
+				return;
+			}
+			record->event.flags |= local_flag(sk);
+		}
+		may_be_answered =
+			record->event.protocol == IPPROTO_UDP && sent >= 0 && !entry->named && is_local(&record->event);
 	}
 	if (entry->prefixes < SVC_PREFIXES) {
 		record->prefix_len = read_data(record->prefix, SVC_PREFIX_LEN, args, sent);
@@ -130,6 +168,10 @@ static __always_inline void tell_send(const struct sock *sk, int sent, struct sv
 		begin_tally(&record->event, sk, entry, args);
 	}
 	submit(record);
+	if (may_be_answered) {
+		entry->named = 1;
+		tell_listen(sk, SVC_LISTEN, self); /* somebody on this machine may answer to this port */
+	}
 }
 
 /*
@@ -144,7 +186,7 @@ int BPF_PROG(socket_send, struct sock *sk, int sent)
 	struct pt_regs *regs;
 	__u16 family;
 
-	if (!self || sent == -EAGAIN)
+	if (!self || sent == -EAGAIN || (sent == 0 && sk->sk_type == SOCK_STREAM)) /* no room; nothing to send */
 		return 0;
 	family = sk->__sk_common.skc_family;
 	if (family != AF_INET && family != AF_INET6 && family != AF_UNIX)
@@ -185,6 +227,7 @@ static __always_inline void tell_tcp_connect(const struct sock *sk)
 	set_origin(event, SVC_CONNECT, self);
 	set_socket(event, sk);
 	set_peer(event, sk);
+	event->flags = local_flag(sk);
 	entry->since_ns = event->ns;
 	entry->inode = event->socket;
 	entry->process = self->process;
@@ -231,37 +274,21 @@ static __always_inline void tell_tcp_result(const struct sock *sk, int newstate)
 	entry->since_ns = 0;
 }
 
-static __always_inline void tell_listen(const struct sock *sk)
-{
-	struct svc_task *self = current_task();
-	struct svc_event *event;
-
-	if (!self)
-		return;
-	event = reserve(sizeof(*event));
-	if (!event)
-		return;
-	set_origin(event, SVC_LISTEN, self);
-	set_socket(event, sk);
-	event->port = BPF_CORE_READ(sk, __sk_common.skc_num);
-	if (event->family == AF_INET)
-		BPF_CORE_READ_INTO((__be32 *)event->peer, sk, __sk_common.skc_rcv_saddr);
-	else
-		BPF_CORE_READ_INTO(&event->peer, sk, __sk_common.skc_v6_rcv_saddr.in6_u.u6_addr8);
-	submit(event);
-}
-
 SEC("tp_btf/inet_sock_set_state")
 int BPF_PROG(socket_state, const struct sock *sk, int oldstate, int newstate)
 {
 	struct svc_socket *entry;
+	struct svc_task *self;
 
 	if (sk->sk_protocol != IPPROTO_TCP)
 		return 0;
 	if (newstate == TCP_SYN_SENT) {
 		tell_tcp_connect(sk);
-	} else if (newstate == TCP_LISTEN) {
-		tell_listen(sk);
+	} else if (newstate == TCP_LISTEN || (oldstate == TCP_LISTEN && newstate == TCP_CLOSE)) {
+		/* Not from LISTEN to SYN_RECV: that is an accepted socket, which begins as a copy of its listener. */
+		self = current_task();
+		if (self)
+			tell_listen(sk, newstate == TCP_LISTEN ? SVC_LISTEN : SVC_LISTEN_END, self);
 	} else if (oldstate == TCP_SYN_SENT || oldstate == TCP_SYN_RECV) {
 		/* SYN_RECV without an attempt of our own is a connection that somebody else opened. */
 		entry = bpf_sk_storage_get(&sockets, (void *)sk, 0, 0);
@@ -289,13 +316,20 @@ static __always_inline struct file *file_of_fd(__u32 fd)
 	return file;
 }
 
+static __always_inline struct sock *sock_of_fd(__u32 fd)
+{
+	struct socket *socket = BPF_CORE_READ(file_of_fd(fd), private_data);
+
+	return BPF_CORE_READ(socket, sk);
+}
+
 /* A connect whose attempt no TCP state told: unix, UDP, or TCP that failed before its first packet. */
 static __always_inline void tell_connect(const struct pt_regs *regs, long result, struct svc_task *self, __u8 flags)
 {
-	struct socket *socket = BPF_CORE_READ(file_of_fd(ARG1(regs)), private_data);
-	struct sock *sk = BPF_CORE_READ(socket, sk);
+	struct sock *sk = sock_of_fd(ARG1(regs));
 	const void *name = (const void *)ARG2(regs);
 	struct svc_socket_event *record;
+	struct unix_address *bound;
 	__u16 family;
 
 	if (!sk)
@@ -311,11 +345,16 @@ static __always_inline void tell_connect(const struct pt_regs *regs, long result
 		return;
 	set_origin(&record->event, SVC_CONNECT_RESULT, self);
 	set_socket(&record->event, sk);
-	record->event.flags = flags;
+	record->event.flags = flags | (family != AF_UNIX && result == 0 ? local_flag(sk) : 0);
 	record->event.result = result;
 	record->since_ns = record->event.ns;
 	if (family == AF_UNIX) {
-		set_path_from_user(record, name, ARG3(regs));
+		/* As its server bound it, like the sends: what the client was given may be relative, or a link. */
+		bound = result == 0 ? peer_name(sk) : NULL;
+		if (bound)
+			set_path(record, bound);
+		else
+			set_path_from_user(record, name, ARG3(regs));
 		if (result == 0)
 			set_listener(record, sk);
 	} else {
@@ -327,6 +366,19 @@ static __always_inline void tell_connect(const struct pt_regs *regs, long result
 		}
 	}
 	submit(record);
+}
+
+/* A socket got a name. For datagrams that is all that others need to reach it. */
+static __always_inline void tell_bind(const struct pt_regs *regs, const struct svc_task *self)
+{
+	struct sock *sk = sock_of_fd(ARG1(regs));
+	__u16 family;
+
+	if (!sk || BPF_CORE_READ(sk, sk_type) != SOCK_DGRAM)
+		return;
+	family = BPF_CORE_READ(sk, __sk_common.skc_family);
+	if (family == AF_UNIX || family == AF_INET || family == AF_INET6)
+		tell_listen(sk, SVC_LISTEN, self);
 }
 
 /* A hook's boundary begins an epoch before its thread does anything more. */
@@ -345,7 +397,7 @@ int BPF_PROG(syscall_exit, struct pt_regs *regs, long result)
 	struct svc_task *self;
 	__u8 told;
 
-	if (number != NR_write && number != NR_connect && number != NR_sendmmsg)
+	if (number != NR_write && number != NR_connect && number != NR_sendmmsg && number != NR_bind)
 		return 0;
 	self = current_task();
 	if (!self)
@@ -353,6 +405,8 @@ int BPF_PROG(syscall_exit, struct pt_regs *regs, long result)
 	self->message = 0;
 	if (number == NR_write)
 		note_boundary(regs, self);
+	if (number == NR_bind && result == 0)
+		tell_bind(regs, self);
 	if (number != NR_connect)
 		return 0;
 	told = self->connecting;

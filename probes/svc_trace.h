@@ -24,12 +24,14 @@ enum svc_kind {
 	SVC_CONNECT, /* a TCP connection attempt began */
 	SVC_CONNECT_RESULT, /* svc_socket_event: an attempt ended; result is 0 or -errno */
 	SVC_SEND, /* svc_socket_event: a send ended; result is its bytes or -errno */
-	SVC_LISTEN, /* a TCP socket listens; peer and port are its own address */
+	SVC_LISTEN, /* svc_socket_event: a socket can be reached at its own address, in place of the peer's */
+	SVC_LISTEN_END, /* svc_socket_event: it no longer can; of TCP only */
 };
 
 enum svc_flag {
 	SVC_DETAIL = 1, /* the record is a svc_socket_event, not a bare svc_event */
 	SVC_WHOLE = 2, /* a connect result that no SVC_CONNECT announced */
+	SVC_LOCAL = 4, /* the peer's address is this machine's: it is the socket's own too */
 };
 
 /* Every record begins with this. */
@@ -83,7 +85,7 @@ struct svc_socket_event {
 	__u8 prefix_len; /* bytes of prefix that are set */
 	__u8 reserved; /* 0 */
 	__u8 prefix[SVC_PREFIX_LEN]; /* the first bytes of one of the socket's first sends */
-	__u8 path[SVC_PATH_LEN]; /* unix: the peer's name, as the server bound it or the client asked for it */
+	__u8 path[SVC_PATH_LEN]; /* unix: the peer's name, as its server bound it; else as the client gave it */
 	__u8 padding[4]; /* 0 */
 };
 _Static_assert(sizeof(struct svc_socket_event) == 72 + 160, "svc_socket_event has 232 bytes");

@@ -14,6 +14,7 @@ enum {
 	NR_connect = 42,
 	NR_sendto = 44,
 	NR_sendmsg = 46,
+	NR_bind = 49,
 	NR_sendmmsg = 307,
 	NR_pwritev2 = 328,
 };
@@ -35,6 +36,7 @@ static __always_inline long syscall_number(const struct pt_regs *regs)
 enum {
 	NR_write = 64,
 	NR_writev = 66,
+	NR_bind = 200,
 	NR_connect = 203,
 	NR_sendto = 206,
 	NR_sendmsg = 211,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 import tempfile
@@ -14,6 +15,9 @@ from statistics import median
 from typing import Final
 
 import click
+from generated_suite import peers, write_suite
+
+from tracer.trace.file import read_trace
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 SHOP: Final = ROOT / "examples" / "shop"
@@ -77,6 +81,39 @@ def pytest_configure(config):
     config.pluginmanager.register(Toggle(config.pluginmanager))
 """
 
+MANY_SENDS: Final = """
+import os, socket
+def test_many_sends():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        sender.connect(("127.0.0.1", int(os.environ["BENCH_PORTS"])))
+        send = sender.send
+        for _ in range(int(os.environ["BENCH_SENDS"])):
+            send(b"x")
+"""
+
+TRACER: Final = """
+# The tracer, and last on its standard output its own peak of memory in KiB and seconds of CPU, without its children's.
+import atexit, os, resource, runpy
+def tell(own=os.getpid()):
+    if os.getpid() == own:
+        status = dict(line.split(":") for line in open("/proc/self/status"))
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        print(status["VmHWM"].split()[0], used.ru_utime + used.ru_stime)
+atexit.register(tell)
+runpy.run_module("tracer", run_name="__main__", alter_sys=True)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """What one traced run took of the machine."""
+
+    suite_s: float
+    after_s: float  # from the command's end to the tracer's: the report written, the summary printed
+    cpu_s: float  # the tracer's own, recording and all
+    peak_bytes: int  # the tracer's resident memory
+    trace_bytes: int
+
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
@@ -139,12 +176,64 @@ def hook(tests: int) -> tuple[float, float]:
     return bare, hooked
 
 
+def scale(folder: Path, environment: dict[str, str]) -> Scale:
+    """Trace the suite in a folder."""
+    trace = folder / "run.svctrace"
+    options = ("-o", "report.json", "--trace", trace.name)
+    pytest = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider")
+    output = subprocess.run(
+        [sys.executable, "-c", TRACER, *options, "--", *pytest],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(ROOT)} | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        check=True,
+    ).stdout
+    exit_ns = time.monotonic_ns()
+    told = read_trace(trace)
+    assert told.end is not None
+    assert told.complete
+    *_, peak_kib, cpu_s = output.split()
+    return Scale(
+        (told.end.end_ns - told.run.start_ns) / 1e9,
+        (exit_ns - told.end.end_ns) / 1e9,
+        float(cpu_s),
+        int(peak_kib) * 1024,
+        trace.stat().st_size,
+    )
+
+
+def large_suite(tests: int) -> Scale:
+    """Trace a generated suite that talks to three services."""
+    with tempfile.TemporaryDirectory() as folder, peers() as ports:
+        write_suite(Path(folder), tests)
+        return scale(Path(folder), {"BENCH_PORTS": ports})
+
+
+def many_sends(sends: int) -> Scale:
+    """Trace one test that sends so often."""
+    with tempfile.TemporaryDirectory() as folder, socket.socket(type=socket.SOCK_DGRAM) as receiver:
+        receiver.bind(("127.0.0.1", 0))
+        Path(folder, "test_many.py").write_text(MANY_SENDS)
+        return scale(Path(folder), {"BENCH_PORTS": str(receiver.getsockname()[1]), "BENCH_SENDS": str(sends)})
+
+
+def say_scale(what: str, taken: Scale) -> None:
+    """Print one line."""
+    click.echo(
+        f"{what:<34} suite {taken.suite_s:.1f} s, then {taken.after_s:.1f} s  tracer's CPU {taken.cpu_s:.1f} s  "
+        f"peak memory {taken.peak_bytes / 1e6:.0f} MB  trace {taken.trace_bytes:,} bytes"
+    )
+
+
 @click.command()
 @click.option("--pairs", default=11, show_default=True, help="Pairs of runs for each figure.")
 @click.option("--queries", default=20_000, show_default=True, help="Queries of one run.")
 @click.option("--sends", default=300_000, show_default=True, help="One-byte UDP sends of one run.")
 @click.option("--tests", default=3_000, show_default=True, help="Empty tests of one run.")
-def main(pairs: int, queries: int, sends: int, tests: int) -> None:
+@click.option("--suite", default=30_000, show_default=True, help="Tests of the generated suite.")
+@click.option("--many", default=5_000_000, show_default=True, help="Sends of one test.")
+def main(pairs: int, queries: int, sends: int, tests: int, suite: int, many: int) -> None:
     """Print what svc-trace costs on this machine."""
     click.echo(f"medians of {pairs} pairs, bare and traced in turn; kernel {os.uname().release}")
     say("start-up to first instruction", "ms", measure(pairs, start_up), 1)
@@ -153,6 +242,9 @@ def main(pairs: int, queries: int, sends: int, tests: int) -> None:
     say("example suite", "s", measure(pairs, lambda by: told(by, PYTEST, cwd=SHOP)), 3)
     runs = [hook(tests) for _ in range(min(pairs, 5))]
     say(f"an empty test of {tests:,}, the hook", "µs", Pairs(*zip(*runs, strict=True)), 1)
+    say_scale(f"{suite:,} tests, 3 services", large_suite(suite))
+    for count in (1, many):
+        say_scale(f"one test, {count:,} sends", many_sends(count))
 
 
 if __name__ == "__main__":

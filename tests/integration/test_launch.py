@@ -8,6 +8,7 @@ import pty
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypedDict
@@ -20,7 +21,7 @@ pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="only root can make users and trace"),
 ]
 
-ADDED = {"SVC_TRACE_FIFO", "PYTHONPATH", "PYTEST_PLUGINS"}
+ADDED = {"SVC_TRACE_FIFO", "PYTHONPATH"}
 AS_ROOT = (sys.executable, "-m", "tracer", "-q", "--")
 
 IDENTITY = """
@@ -184,6 +185,13 @@ def assert_two_lines(stderr: str, slug: str) -> None:
     assert hint.strip()
 
 
+def test_another_users_run_is_no_obstacle(user: User) -> None:
+    with tempfile.TemporaryDirectory(prefix="svc-trace-", dir="/tmp") as theirs:
+        done = user.run(*user.svc_trace(), "true")
+        assert (done.returncode, done.stderr) == (0, b"")
+        assert Path(theirs).exists()
+
+
 def test_a_name_in_the_current_folder_is_not_executed(root: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "here").write_text("#!/bin/sh\nexit 9\n")
     (tmp_path / "here").chmod(0o755)
@@ -222,7 +230,7 @@ import os, signal, sys
 signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGUSR1})
 print("terminal" if all(map(os.isatty, range(3))) else "no terminal", flush=True)
 assert signal.sigwait({signal.SIGINT, signal.SIGUSR1}) == signal.SIGINT
-os.kill(os.getppid(), signal.SIGUSR1)
+print("interrupted", flush=True)
 assert signal.sigwait({signal.SIGINT, signal.SIGUSR1}) == signal.SIGUSR1
 sys.exit(5)
 """
@@ -243,6 +251,8 @@ def test_an_interrupt_from_the_keyboard_comes_once(
     with open(terminal, "rb") as output, process:  # noqa: PTH123 - a file descriptor
         assert output.readline() == b"terminal\r\n"
         os.write(terminal, b"\x03")
+        assert any(line.endswith(b"interrupted\r\n") for line in iter(output.readline, b""))
+        process.send_signal(signal.SIGUSR1)  # would come after a second SIGINT
     assert process.returncode == 5
 
 

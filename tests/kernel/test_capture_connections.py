@@ -60,6 +60,7 @@ def test_listeners_are_told_and_what_they_accept_is_not(peers: Peers, require: C
         client = create_connection(listeners[0].getsockname())
         accepted, _ = listeners[0].accept()
         accepted.send(b"from the server"); os.write(accepted.fileno(), b"again"); client.send(b"1")
+        for listener in listeners: listener.close()
     """
     traced = run(text, peers)
     ports = [int(port) for port in Path(peers.missing).read_text().split()]
@@ -69,14 +70,76 @@ def test_listeners_are_told_and_what_they_accept_is_not(peers: Peers, require: C
     assert traced.told(peers) == [
         *(f"LISTEN {endpoint} 0" for endpoint in endpoints),
         *(f"CONNECT {own} 0", f"CONNECT_RESULT {own} 0", f"SEND {own} 1"),
+        *(f"LISTEN_END {endpoint} 0" for endpoint in endpoints),
     ]
 
 
+def test_listening_ends_with_the_last_who_has_the_socket(peers: Peers) -> None:
+    text = """
+        listener = create_server(("127.0.0.1", 0))
+        if os.fork(): listener.close(); os.wait()
+        else: create_connection(listener.getsockname()); os._exit(0)
+    """
+    traced = run(text, peers)
+    assert [event.kind for event in traced.sockets] == [
+        *(Kind.LISTEN, Kind.CONNECT, Kind.CONNECT_RESULT, Kind.LISTEN_END),
+    ]
+    assert [event.process for event in traced.sockets] == [1, 2, 2, 2]
+    assert len({event.endpoint for event in traced.sockets}) == 1
+
+
+OWN_NETWORK = """
+    import subprocess
+    for command in ("link set lo up", "address add 192.0.2.1/32 dev lo", "address add 2001:db8::1/128 dev lo nodad",
+                    "route add 198.51.100.0/24 dev lo"):
+        subprocess.run(["ip", *command.split()], check=True)
+"""
+
+
+def test_which_peers_are_this_machine(peers: Peers, require: Callable[[str], None]) -> None:
+    """The addresses of connected sockets tell it."""
+    require("namespaces")
+    require("ipv6")
+    text = """
+    for host in "127.0.0.1", "192.0.2.1", "2001:db8::1":
+        listener = create_server((host, 0), family=AF_INET6 if ":" in host else AF_INET)
+        create_connection(listener.getsockname()[:2])
+    for host in "192.0.2.1", "198.51.100.7":
+        s = socket(type=SOCK_DGRAM); s.connect((host, 9)); s.send(b"1")
+    """
+    traced = run(OWN_NETWORK + text, peers, namespaces="-n")
+    kinds = {Kind.CONNECT, Kind.SEND}
+    assert [(event.endpoint.rpartition(":")[0], event.local) for event in traced.sockets if event.kind in kinds] == [
+        ("tcp://127.0.0.1", True),
+        ("tcp://192.0.2.1", True),
+        ("tcp://[2001:db8::1]", True),
+        ("udp://192.0.2.1", True),
+        ("udp://198.51.100.7", False),
+    ]
+
+
+def test_a_port_that_only_other_machines_answer_is_not_told(peers: Peers, require: Callable[[str], None]) -> None:
+    require("namespaces")
+    text = """
+    s = socket(type=SOCK_DGRAM)
+    s.sendto(b"1", ("198.51.100.7", 9))
+    with suppress(OSError): s.sendto(b"1", ("203.0.113.7", 9))
+    for turn in range(2): s.sendto(b"1", ("127.0.0.1", 9))
+    """
+    told = run(OWN_NETWORK + text, peers, namespaces="-n").told(peers)
+    assert told == [
+        "SEND udp://198.51.100.7:* 1",
+        "SEND udp://203.0.113.7:* ENETUNREACH",
+        *("SEND udp://127.0.0.1:* 1", "LISTEN udp://0.0.0.0:* 0", "SEND udp://127.0.0.1:* 1"),
+    ]
+
+
+@pytest.mark.parametrize("name", ["", "client.bind('');"], ids=["nameless", "named"])
 @pytest.mark.parametrize("kind", ["SOCK_STREAM", "SOCK_SEQPACKET"])
-def test_the_accepting_side_of_a_unix_socket_is_not_told(kind: str, peers: Peers) -> None:
+def test_the_accepting_side_of_a_unix_socket_is_not_told(kind: str, name: str, peers: Peers) -> None:
     text = f"""
         listener = socket(AF_UNIX, {kind}); listener.bind(P.missing); listener.listen()
-        client = socket(AF_UNIX, {kind}); client.connect(P.missing)
+        client = socket(AF_UNIX, {kind}); {name} client.connect(P.missing)
         accepted, _ = listener.accept()
         accepted.send(b"from the server"); client.send(b"1")
     """
@@ -121,7 +184,7 @@ def test_what_does_not_fit_is_counted(sends: int, peers: Peers, monkeypatch: pyt
     with capturing() as capture:
         run_planted(capture, *script(text, peers, str(sends)))
         received = list(capture.drain())
-        happened = sends + 3  # exec, the thread's announcement, exit
+        happened = sends + 4  # exec, the thread's announcement, the socket's own address, exit
         assert capture.lost_events() == happened - len(received)
         assert (capture.lost_events() > 0) == (sends > 1)
         assert list(capture.drain()) == []

@@ -115,7 +115,7 @@ def test_a_thread_is_announced_before_its_first_socket_event(peers: Peers) -> No
             announced[event.tid] += 1
         elif event.kind == Kind.SEND:
             assert announced[event.tid]
-    assert len(traced.sockets) == 200
+    assert len(traced.sends) == 200
     assert sum(announced.values()) == 20  # tids can be reused, so the sum counts
 
 
@@ -220,7 +220,7 @@ def test_a_reused_pid_is_another_process(peers: Peers, require: Callable[[str], 
     """
     traced = run(text, peers, namespaces="--pid --fork")
     assert [(event.process, event.pid) for event in traced.tasks(Kind.FORK)] == [(2, 1), (3, 100), (4, 100), (5, 100)]
-    assert [(event.process, event.tid, event.result) for event in traced.sockets] == [
+    assert [(event.process, event.tid, event.result) for event in traced.sends] == [
         (3, 100, 0),
         (4, 100, 1),
         (5, 100, 2),
@@ -254,5 +254,5 @@ def test_times_are_the_monotonic_clock_and_in_order(peers: Peers) -> None:
     """
     traced = run(text, peers)
     times = told_facts(peers)["times"]
-    for before, event, after in zip(times[:-1], traced.sockets, times[1:], strict=True):
+    for before, event, after in zip(times[:-1], traced.sends, times[1:], strict=True):
         assert before <= event.ns <= after

@@ -13,6 +13,8 @@ from tracer.record.capture.protocol import Kind
 pytestmark = pytest.mark.kernel
 
 CONNECTED = ["CONNECT tcp 0", "CONNECT_RESULT tcp 0"]
+ANSWERED_AT = "LISTEN udp://0.0.0.0:* 0"  # where a UDP socket that has no address of its own can be reached
+ANSWERED_AT_6 = "LISTEN udp://[::]:* 0"
 THIRTEEN = "one-two-three"
 
 SENDMMSG = """
@@ -86,45 +88,66 @@ def test_every_call_that_sends_is_told(
 TALKS = {
     "udp, unconnected": (
         "s = socket(type=SOCK_DGRAM); s.sendto(b'1', P.udp); s.sendmsg([b'22'], [], 0, P.other)",
-        ["SEND udp 1", "SEND other 2"],
+        ["SEND udp 1", ANSWERED_AT, "SEND other 2"],
     ),
     "udp, connected": (
         "s = socket(type=SOCK_DGRAM); s.connect(P.udp); s.send(b'1'); s.sendto(b'22', P.other)",
-        ["CONNECT_RESULT udp 0", "SEND udp 1", "SEND other 2"],
+        ["CONNECT_RESULT udp 0", "SEND udp 1", "LISTEN udp://127.0.0.1:* 0", "SEND other 2"],
+    ),
+    "udp, with a name": (
+        "s = socket(type=SOCK_DGRAM); s.bind(('127.0.0.1', 0)); socket(AF_INET6, SOCK_DGRAM).bind(('::1', 0))",
+        ["LISTEN udp://127.0.0.1:* 0", "LISTEN udp://[::1]:* 0"],
+    ),
+    "udp, a name that is taken": (
+        "with suppress(OSError): socket(type=SOCK_DGRAM).bind(P.udp)",
+        [],
     ),
     "udp, dissolved association": (
         "s = socket(type=SOCK_DGRAM); s.connect(P.udp)\n"
         "assert libc.connect(s.fileno(), struct.pack('=H14x', AF_UNSPEC), 16) == 0\ns.sendto(b'1', P.other)",
-        ["CONNECT_RESULT udp 0", "SEND other 1"],
+        ["CONNECT_RESULT udp 0", "SEND other 1", ANSWERED_AT],
     ),
     "udp, each message of a sendmmsg its own way": (
         SENDMMSG + "s = socket(type=SOCK_DGRAM); s.sendto(b'1', P.udp); s.sendto(b'1', P.udp)\n"
         "for times in range(2): sendmmsg(s, (b'22', inet(*P.other)), (b'333', inet(*P.udp)))",
-        ["SEND udp 1", "SEND udp 1", *["SEND other 2", "SEND udp 3"] * 2],
+        ["SEND udp 1", ANSWERED_AT, "SEND udp 1", *["SEND other 2", "SEND udp 3"] * 2],
     ),
     "empty datagrams": (
         "s = socket(type=SOCK_DGRAM); s.sendto(b'', P.udp)",
-        ["SEND udp 0"],
+        ["SEND udp 0", ANSWERED_AT],
     ),
-    "tcp, sent to nothing": ("s = create_connection(P.tcp); s.send(b'')", [*CONNECTED, "SEND tcp 0"]),
+    "nothing, sent on a stream": (
+        "s = create_connection(P.tcp); s.send(b''); u = socket(AF_UNIX); u.connect(P.stream); u.send(b'')",
+        [*CONNECTED, "CONNECT_RESULT stream 0"],
+    ),
+    "nothing, sent as a record": (
+        "s = socket(AF_UNIX, SOCK_SEQPACKET); s.connect(P.packets); s.send(b'')",
+        ["CONNECT_RESULT packets 0", "SEND packets 0"],
+    ),
+    "sent to nobody": (
+        "for kind in SOCK_STREAM, SOCK_DGRAM:\n    with suppress(OSError): socket(type=kind).send(b'1')\n"
+        "s = socket()\nwith suppress(ConnectionRefusedError): s.connect(P.closed)\n"
+        "with suppress(BrokenPipeError): s.send(b'1')",
+        ["CONNECT closed 0", "CONNECT_RESULT closed ECONNREFUSED"],
+    ),
     "tcp over ipv6": (
         "s = create_connection(P.tcp6); s.send(b'1')",
         ["CONNECT tcp6 0", "CONNECT_RESULT tcp6 0", "SEND tcp6 1"],
     ),
     "udp over ipv6": (
         "s = socket(AF_INET6, SOCK_DGRAM); s.sendto(b'1', P.udp6); s.connect(P.udp6); s.send(b'22')",
-        ["SEND udp6 1", "CONNECT_RESULT udp6 0", "SEND udp6 2"],
+        ["SEND udp6 1", ANSWERED_AT_6, "CONNECT_RESULT udp6 0", "SEND udp6 2"],
     ),
     "ipv4-mapped": (
         "s = socket(AF_INET6); s.connect(('::ffff:127.0.0.1', P.tcp[1])); s.send(b'1')\n"
         "u = socket(AF_INET6, SOCK_DGRAM); u.sendto(b'22', ('::ffff:127.0.0.1', P.udp[1]))",
-        [*CONNECTED, "SEND tcp 1", "SEND udp 2"],
+        [*CONNECTED, "SEND tcp 1", "SEND udp 2", ANSWERED_AT_6],
     ),
     "an ipv4 address given to an ipv6 socket": (
         "s = socket(AF_INET6, SOCK_DGRAM)\n"
         "assert libc.sendto(s.fileno(), b'1', 1, 0, inet(*P.udp), 16) == 1\n"
         "assert libc.connect(s.fileno(), inet(*P.udp), 16) == 0; s.send(b'22')",
-        ["SEND udp 1", "CONNECT_RESULT udp 0", "SEND udp 2"],
+        ["SEND udp 1", ANSWERED_AT_6, "CONNECT_RESULT udp 0", "SEND udp 2"],
     ),
     "unix stream": (
         "s = socket(AF_UNIX); s.connect(P.stream); s.send(b'1'); os.write(s.fileno(), b'22')",
@@ -134,6 +157,10 @@ TALKS = {
         "s = socket(AF_UNIX); s.connect(P.stream); os.unlink(P.stream); s.send(b'1')",
         ["CONNECT_RESULT stream 0", "SEND stream 1"],
     ),
+    "unix stream, by another path": (
+        "os.chdir(os.path.dirname(P.stream)); s = socket(AF_UNIX); s.connect(os.path.basename(P.stream)); s.send(b'1')",
+        ["CONNECT_RESULT stream 0", "SEND stream 1"],
+    ),
     "unix seqpacket": (
         "s = socket(AF_UNIX, SOCK_SEQPACKET); s.connect(P.packets); s.send(b'1')",
         ["CONNECT_RESULT packets 0", "SEND packets 1"],
@@ -141,6 +168,10 @@ TALKS = {
     "unix datagrams": (
         "s = socket(AF_UNIX, SOCK_DGRAM); s.sendto(b'1', P.datagrams); s.connect(P.datagrams); s.send(b'22')",
         ["SEND datagrams 1", "CONNECT_RESULT datagrams 0", "SEND datagrams 2"],
+    ),
+    "unix datagrams, with a name": (
+        "s = socket(AF_UNIX, SOCK_DGRAM); s.bind(P.missing); s.sendto(b'1', P.datagrams)",
+        ["LISTEN missing 0", "SEND datagrams 1"],
     ),
     "unix abstract": (
         "s = socket(AF_UNIX); s.connect(P.abstract); s.send(b'1')",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -78,6 +79,11 @@ class Traced:
         """Its socket events, in the kernel's order."""
         return [event for event in self.events if isinstance(event, SocketEvent)]
 
+    @property
+    def sends(self) -> list[SocketEvent]:
+        """Its sends, in the kernel's order."""
+        return [event for event in self.sockets if event.kind == Kind.SEND]
+
     def tasks(self, kind: Kind) -> list[TaskEvent]:
         """Its task events of one kind, in the kernel's order."""
         return [event for event in self.events if isinstance(event, TaskEvent) and event.kind == kind]
@@ -90,12 +96,17 @@ class Traced:
         return {event.process: event.status for event in exits}
 
     def told(self, peers: Peers) -> list[str]:
-        """Its socket events as `KIND peer result`: an errno's name, or a number."""
+        """Its socket events as `KIND peer result`: an errno's name, or a number. No stranger's UDP port."""
+        names = peers.names
         return [
-            f"{event.kind.name} {peers.names.get(event.endpoint, event.endpoint)} "
+            f"{event.kind.name} {names.get(event.endpoint) or _without_udp_port(event.endpoint)} "
             f"{errno.errorcode[-event.result] if event.result < 0 else event.result}"
             for event in self.sockets
         ]
+
+
+def _without_udp_port(endpoint: str) -> str:
+    return re.sub(r"^(udp://.*):\d+$", r"\1:*", endpoint)
 
 
 @contextmanager

@@ -36,7 +36,7 @@ def trace(tmp_path: Path) -> Path:
             Span(1, 0, 1, 4711, "test", 100, 900, "test_a.py::test_b"),
             Span(2, 1, 1, 4711, "call", 200, 800),
             Flow(1, 4711, 77, "tcp://127.0.0.1:5432", (2,), 300, 400, sends=3, bytes=120, connects=1, established=1),
-            Attempt(1, "test_a.py::test_b", 1, {"call": "passed"}, {"call": 0.5}, ()),
+            Attempt(1, "test_a.py::test_b", 1, {}, ()),
             End(1000, 0, 0, 0),
         ):
             writer.write(record)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from tracer.classify.model import Evidence, How, Strength
-from tracer.classify.places import RUN, Place, Places, Taker
+from tracer.classify.places import NOBODYS, RUN, Place, Places, Taker
 from tracer.classify.services.identify import Identification, Identifier
-from tracer.classify.services.protocols import KAFKA_PRODUCE, kafka_api_key
+from tracer.classify.services.protocols import is_kafka_order
 from tracer.classify.sockets import Sockets
 from tracer.trace.records import Attempt, Flow, Trace
 
@@ -17,13 +19,12 @@ from tracer.trace.records import Attempt, Flow, Trace
 class Attribution:
     """Every flow of a trace in exactly one place; only those that are ambiguous are in several.
 
-    What tests inherit stands here once; `of` adds it to each.
+    What tests inherit stands here once, as its heirs have it.
     """
 
     attempts: tuple[Attempt, ...]
     _taken: Mapping[Taker, tuple[Evidence, ...]]
-    _instances: Mapping[int, frozenset[int]]  # test span → wide fixture instances
-    _trace: Trace
+    _inherited: Mapping[int, tuple[Evidence, ...]]  # test span → in the order of time; tests share them
 
     @property
     def run(self) -> tuple[Evidence, ...]:
@@ -32,23 +33,23 @@ class Attribution:
 
     def of(self, attempt: Attempt) -> tuple[Evidence, ...]:
         """A test's evidence: its own, then what it inherits; both in the order of time."""
-        inherited: list[Evidence] = []
-        for instance in self._instances[attempt.span]:
-            fixture = self._trace.instances[instance]
-            inherited += self._inherited(Taker("instance", instance), f"fixture:{fixture.name}@{fixture.baseid}")
-        module = attempt.nodeid.partition("::")[0]
-        collector = Taker("module", self._trace.spans[attempt.span].process, module)
-        inherited += self._inherited(collector, f"module:{module}")
-        inherited.sort(key=lambda one: (one.first_s, one.endpoint))
-        return (*self._taken.get(Taker("test", attempt.span), ()), *inherited)
-
-    def _inherited(self, taker: Taker, via: str) -> Iterable[Evidence]:
-        return (replace(one, how="inherited", via=via) for one in self._taken.get(taker, ()))
+        return self._taken.get(Taker("test", attempt.span), ()) + self._inherited[attempt.span]
 
 
 def attribute(trace: Trace, identifier: Identifier) -> Attribution:
     """Give each flow to the test, fixture instance, module or run that it belongs to."""
     return _Attributor(trace, identifier).attribute()
+
+
+class _Taking(NamedTuple):
+    """A flow in one of its places."""
+
+    flow: Flow
+    service: Identification
+    place: Place
+    own_thread: bool
+    ambient: bool
+    ambiguous: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,61 +96,65 @@ class _Attributor:
     def __init__(self, trace: Trace, identifier: Identifier) -> None:
         self._trace = trace
         self._places = Places(trace)
+        self._runners = {(span.process, span.tid) for span in trace.spans.values()}  # with their threads
         self._sockets = Sockets(trace, identifier)
         self._attempts = {attempt.span: attempt for attempt in self._places.attempts()}
-        self._instances = {span: self._places.instances(span) for span in self._attempts}
-        self._sums: dict[Taker, dict[_Key, _Sum]] = {}
 
     def attribute(self) -> Attribution:
-        for flow in sorted(self._trace.flows, key=lambda flow: flow.first_ns):
-            self._add(flow)
-        taken = {
-            taker: tuple(self._evidence(taker, key, sums) for key, sums in by_key.items())
-            for taker, by_key in self._sums.items()
-        }
-        return Attribution(tuple(self._attempts.values()), taken, self._instances, self._trace)
+        takings: dict[Taker, list[_Taking]] = {}
+        for flow in _summed(self._trace.flows):
+            for taker, taking in self._takings(flow).items():
+                takings.setdefault(taker, []).append(taking)
+        taken = {taker: self._sum_up(taker, takings.pop(taker)) for taker in list(takings)}
+        return Attribution(tuple(self._attempts.values()), taken, self._inherited(taken))
 
-    def _add(self, flow: Flow) -> None:
-        service = self._sockets.identify(flow.endpoint)
+    def _inherited(self, taken: Mapping[Taker, tuple[Evidence, ...]]) -> dict[int, tuple[Evidence, ...]]:
+        """Test span → what it inherits; tests with the same fixtures and module have the very same."""
+        shared: dict[tuple[Taker, frozenset[int]], tuple[Evidence, ...]] = {}
+        inherited = {}
+        for attempt in self._attempts.values():
+            left = self._places.collection(attempt.span), self._places.instances(attempt.span)
+            if left not in shared:
+                takers = [left[0], *(Taker("instance", instance) for instance in sorted(left[1]))]
+                found = [one for taker in takers for one in taken.get(taker, ())]
+                shared[left] = tuple(sorted(found, key=lambda one: (one.first_s, one.endpoint)))
+            inherited[attempt.span] = shared[left]
+        return inherited
+
+    def _takings(self, flow: Flow) -> dict[Taker, _Taking]:
+        """Who takes a flow, and where; each of them once."""
+        service = self._sockets.identify(flow)
         if service.ignored or _is_silent(flow):
-            return
-        places = self._places_of(flow)
-        for innermost in places:
+            return {}
+        taken: dict[Taker, tuple[Place, bool, bool]] = {}
+        for innermost in self._places_of(flow):
             own_thread = (flow.process, flow.tid) == (innermost.process, innermost.tid)
-            place = innermost if own_thread else self._doer(flow, innermost, service)
-            ambient = place is None
-            place = place or innermost.outside()
-            process = self._trace.processes.get(flow.process)
-            key = _Key(
-                service,
-                flow.endpoint,
-                "ambient" if ambient else "direct",
-                place,
-                own_thread,
-                process.command if process else "",
-                self._sockets.is_self_hosted(flow),
-                len(places) > 1,
-            )
-            self._sums.setdefault(place.taker, {}).setdefault(key, _Sum(flow.first_ns)).add(flow)
+            doer = innermost if own_thread else self._doer(flow, innermost, service)
+            place = doer or innermost.outside()
+            taken.setdefault(place.taker, (place, own_thread, doer is None))
+        return {taker: _Taking(flow, service, *how, ambiguous=len(taken) > 1) for taker, how in taken.items()}
 
     def _places_of(self, flow: Flow) -> list[Place]:
-        """The places of a flow, those that say something before those that only say `run`."""
+        """The places of a flow, one for each taker; that of the run only where there is no other."""
         places = [self._places.of(span) for span in flow.spans if span in self._trace.spans]
-        telling = [place for place in places if place.taker != RUN]
-        return telling or places[:1] or [Place(flow.process, flow.tid)]
+        takers = {place.taker: place for place in reversed(places)}
+        thread = flow.process, flow.tid
+        run = takers.pop(RUN, Place(*thread) if thread in self._runners else NOBODYS)
+        return list(takers.values()) or [run]
 
     def _doer(self, flow: Flow, place: Place, service: Identification) -> Place | None:
         """The place whose doing it is what another thread sends: this one, else the test around it, else None.
 
         It is a place's doing if the thread, or the process it is in, began within it. What an older thread sends, the
-        bytes decide where the protocol is understood (Kafka: only a Produce is somebody's order, all else is the
-        client's own housekeeping); elsewhere, whether the connection was opened within the place.
+        bytes decide where the protocol is understood (Kafka: what is no order is the client's own housekeeping, and
+        so are its attempts to connect); elsewhere, whether the connection was opened within the place.
         """
+        kafka = service.protocol == "kafka" or (service.declared == "kafka" and not flow.sends)
         for candidate in (place, place.outside()):
             if candidate.taker == RUN or self._began_within(flow, candidate):
                 return candidate
-            if service.protocol == "kafka":
-                if any(kafka_api_key(bytes.fromhex(head)) == KAFKA_PRODUCE for head in flow.heads):
+            if kafka:
+                if any(is_kafka_order(bytes.fromhex(head)) for head in flow.heads):
                     return candidate
             elif any(
                 self._places.includes(candidate, self._places.of(span)) for span in self._sockets.opener(flow).spans
@@ -169,14 +174,34 @@ class _Attributor:
             began_ns = known.start_ns if known else flow.first_ns
         return any(span.start_ns <= began_ns <= span.end_ns for span in self._places.spans(place.taker))
 
+    def _sum_up(self, taker: Taker, takings: Iterable[_Taking]) -> tuple[Evidence, ...]:
+        sums: dict[_Key, _Sum] = {}
+        for taking in takings:
+            sums.setdefault(self._key(taking), _Sum(taking.flow.first_ns)).add(taking.flow)
+        return tuple(self._evidence(taker, key, total) for key, total in sums.items())
+
+    def _key(self, taking: _Taking) -> _Key:
+        process = self._trace.processes.get(taking.flow.process)
+        return _Key(
+            taking.service,
+            taking.flow.endpoint,
+            "ambient" if taking.ambient else "direct",
+            taking.place,
+            taking.own_thread,
+            process.command if process else "",
+            self._sockets.is_self_hosted(taking.flow),
+            taking.ambiguous,
+        )
+
     def _evidence(self, taker: Taker, key: _Key, sums: _Sum) -> Evidence:
+        via = self._via(taker)
         since_ns = self._trace.spans[taker.id].start_ns if taker.kind == "test" else self._trace.run.start_ns
         return Evidence(
             service=key.service.name,
             endpoint=key.endpoint,
             protocol=key.service.protocol,
-            how=key.how,
-            via=None,
+            how="inherited" if via else key.how,
+            via=via,
             phase=key.place.phase,
             fixture=key.place.fixture,
             thread="test" if key.own_thread else "other",
@@ -190,6 +215,41 @@ class _Attributor:
             errno=sums.errno,
             first_s=round(max(0, sums.first_ns - since_ns) / 1e9, 6),
         )
+
+    def _via(self, taker: Taker) -> str | None:
+        """What the heirs of a taker inherit from; None where there are none."""
+        match taker.kind:
+            case "instance":
+                fixture = self._trace.instances[taker.id]
+                return f"fixture:{fixture.name}@{fixture.baseid}"
+            case "module":
+                return f"module:{taker.module}"
+        return None
+
+
+def _summed(flows: Iterable[Flow]) -> Iterable[Flow]:
+    """Flows in the order of time, each key's as one: what is asked of a flow may stand in any part of it."""
+    sums: dict[tuple[object, ...], Flow] = {}
+    for flow in sorted(flows, key=lambda flow: flow.first_ns):
+        key = (flow.process, flow.tid, flow.socket, flow.endpoint, flow.spans)
+        known = sums.get(key)
+        sums[key] = flow if known is None else _sum(known, flow)
+    return sums.values()
+
+
+def _sum(flow: Flow, later: Flow) -> Flow:
+    return replace(
+        flow,
+        last_ns=max(flow.last_ns, later.last_ns),
+        sends=flow.sends + later.sends,
+        bytes=flow.bytes + later.bytes,
+        connects=flow.connects + later.connects,
+        established=flow.established + later.established,
+        peer=flow.peer or later.peer,
+        prefixes=flow.prefixes + later.prefixes,
+        heads=dict(Counter(flow.heads) + Counter(later.heads)),
+        errors=dict(Counter(flow.errors) + Counter(later.errors)),
+    )
 
 
 def _is_silent(flow: Flow) -> bool:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
@@ -14,7 +14,7 @@ from tracer.classify.model import Classification, Evidence, Outcome, RunInfo, Su
 from tracer.classify.services.config import Config
 from tracer.classify.services.identify import Identifier
 from tracer.classify.tiers import tier_of
-from tracer.trace.records import Attempt, Trace
+from tracer.trace.records import Attempt, Span, Trace
 
 _UNFAILED: Final[Mapping[str, Outcome]] = {"skipped": "skipped", "xfailed": "xfailed", "xpassed": "xpassed"}
 
@@ -26,9 +26,8 @@ def classify(trace: Trace, config: Config, *, generated_at: datetime) -> Classif
     for attempt in attribution.attempts:
         test = gathered.setdefault(attempt.nodeid, _Gathered())
         facts = trace.facts.get(attempt.facts)
-        test.add(
-            attempt, attribution.of(attempt), assumed_services(facts, config) if facts else (), _outcome(trace, attempt)
-        )
+        test.add(trace.spans[attempt.span], _outcome(trace, attempt), attribution.of(attempt))
+        test.assumed = assumed_services(facts, config) if facts else ()
     tests = {nodeid: test.result() for nodeid, test in gathered.items()}
     return Classification(
         generated_at=_iso(generated_at),
@@ -60,13 +59,12 @@ class _Gathered:
     duration_s: float = 0.0
     attempts: int = 0
     assumed: tuple[str, ...] = ()
-    evidence: list[Evidence] = field(default_factory=list)
+    evidence: tuple[Evidence, ...] = ()
 
-    def add(self, attempt: Attempt, evidence: Iterable[Evidence], assumed: tuple[str, ...], outcome: Outcome) -> None:
+    def add(self, span: Span, outcome: Outcome, evidence: tuple[Evidence, ...]) -> None:
         self.outcome = outcome
-        self.duration_s += sum(attempt.durations_s.values())
+        self.duration_s += (span.end_ns - span.start_ns) / 1e9
         self.attempts += 1
-        self.assumed = assumed
         self.evidence += evidence
 
     def result(self) -> TestResult:
@@ -80,7 +78,7 @@ class _Gathered:
             ambient=tuple(sorted({one.service for one in external} - services)),
             self_hosted=tuple(sorted({one.service for one in self.evidence if one.self_hosted})),
             assumed=self.assumed,
-            evidence=tuple(self.evidence),
+            evidence=self.evidence,
         )
 
 
@@ -93,6 +91,8 @@ def _outcome(trace: Trace, attempt: Attempt) -> Outcome:
         return "failed"
     if "failed" in (attempt.outcomes.get("setup"), attempt.outcomes.get("teardown")):
         return "error"
+    if "interrupted" in attempt.outcomes.values():
+        return "interrupted"
     return _UNFAILED.get(call or attempt.outcomes.get("setup", ""), "passed")
 
 

@@ -11,7 +11,7 @@ SCHEMA: Final = "svc-trace/1"
 How = Literal["direct", "inherited", "ambient"]
 Phase = Literal["collection", "setup", "call", "teardown"]
 Strength = Literal["sent", "connected", "attempted"]
-Outcome = Literal["passed", "failed", "error", "skipped", "xfailed", "xpassed", "crashed"]
+Outcome = Literal["passed", "failed", "error", "skipped", "xfailed", "xpassed", "interrupted", "crashed"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,23 +51,28 @@ class Place:
         return replace(self, instance=0, module=None)
 
 
+NOBODYS: Final = Place(0, 0)
+"""Outside every span of every thread."""
+
+
 class Places:
     """The places of a trace's spans, and what its tests consist of."""
 
     def __init__(self, trace: Trace) -> None:
         self._trace = trace
         self._places: dict[int, Place] = {}
-        self._instance_spans: dict[int, list[Span]] = {}
+        self._instance_spans: dict[int, list[Span]] = {}  # of wide ones
         self._collections: dict[tuple[int, str], list[Span]] = {}  # process, module → its collection
         for span in sorted(trace.spans.values(), key=lambda span: span.start_ns):
-            if span.kind == "fixture" and isinstance(span.subject, int):
+            if span.kind == "fixture" and isinstance(span.subject, int) and self._is_wide(span.subject):
                 self._instance_spans.setdefault(span.subject, []).append(span)
             elif span.kind == "collection":
                 self._collections.setdefault((span.process, str(span.subject)), []).append(span)
         self._attempts = {attempt.span: attempt for attempt in trace.attempts}
+        self._closures: dict[tuple[int, ...], frozenset[int]] = {}  # tests that ask for the same share the answer
         self._set_up_in: dict[int, list[int]] = {}  # test span → wide instances set up in it
         for instance, spans in self._instance_spans.items():
-            if self._is_wide(instance) and (test := self.of(spans[0].id).test):
+            if test := self.of(spans[0].id).test:
                 self._set_up_in.setdefault(test, []).append(instance)
 
     def of(self, span_id: int) -> Place:
@@ -85,9 +90,11 @@ class Places:
         test, instance = 0, 0
         phase: Phase | None = None
         fixture = module = None
+        inner = span  # the innermost that counts
         for outer in self._from_outermost(span):
             if test and outer.kind == "session":
                 break
+            inner = outer
             match outer.kind:
                 case "test":
                     test = outer.id
@@ -100,7 +107,7 @@ class Places:
                     if self._is_wide(outer.subject):
                         instance = outer.subject
                         phase = "setup" if outer is self._instance_spans[instance][0] else "teardown"
-        return Place(span.process, span.tid, test, phase, fixture, instance, module)
+        return Place(inner.process, inner.tid, test, phase, fixture, instance, module)
 
     def _from_outermost(self, span: Span) -> list[Span]:
         chain: list[Span] = []
@@ -124,9 +131,15 @@ class Places:
     def instances(self, test: int) -> frozenset[int]:
         """The wide fixture instances a test depends on: requested, set up in it, and what those require in turn."""
         attempt = self._attempts.get(test)
-        return self._required([*(attempt.instances if attempt else ()), *self._set_up_in.get(test, ())])
+        return self._required((*(attempt.instances if attempt else ()), *self._set_up_in.get(test, ())))
 
-    def _required(self, instances: Iterable[int]) -> frozenset[int]:
+    def _required(self, instances: tuple[int, ...]) -> frozenset[int]:
+        known = self._closures.get(instances)
+        if known is None:
+            known = self._closures[instances] = frozenset(self._close(instances))
+        return known
+
+    def _close(self, instances: Iterable[int]) -> set[int]:
         found: set[int] = set()
         waiting = list(instances)
         while waiting:
@@ -134,25 +147,34 @@ class Places:
             if instance not in found and instance in self._trace.instances:
                 found.add(instance)
                 waiting += self._trace.instances[instance].requires
-        return frozenset(found)
+        return found
 
     def spans(self, taker: Taker) -> Iterator[Span]:
-        """What belongs to a taker: its own spans, and those of the wide fixture instances it depends on."""
+        """What belongs to a taker: its own spans, those of a test's module, and of the wide fixtures it depends on."""
         instances: frozenset[int] = frozenset()
         match taker.kind:
             case "test":
                 yield self._trace.spans[taker.id]
+                yield from self.spans(self.collection(taker.id))
                 instances = self.instances(taker.id)
             case "instance":
-                instances = self._required([taker.id])
+                instances = self._required((taker.id,))
             case "module":
                 yield from self._collections.get((taker.id, taker.module), ())
         for instance in instances:
             yield from self._instance_spans.get(instance, ())
 
+    def collection(self, test: int) -> Taker:
+        """The collection of a test's module, in the process that ran the test."""
+        span, attempt = self._trace.spans[test], self._attempts.get(test)
+        facts = self._trace.facts.get(attempt.facts) if attempt else None
+        return Taker("module", span.process, facts.path if facts else str(span.subject).partition("::")[0])
+
     def includes(self, outer: Place, inner: Place) -> bool:
         """Whether a place is, or is a part of, another: the test itself, or a wide fixture instance it depends on."""
         if inner.taker == outer.taker or (outer.taker.kind == "test" and inner.test == outer.test):
             return True
-        required = self.instances(outer.test) if outer.taker.kind == "test" else self._required([outer.instance])
+        if outer.taker.kind == "test" and inner.taker == self.collection(outer.test):
+            return True
+        required = self.instances(outer.test) if outer.taker.kind == "test" else self._required((outer.instance,))
         return inner.taker.kind == "instance" and inner.taker.id in required

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from functools import cache
 from ipaddress import ip_address
+from math import inf
 
 from tracer.classify.services.identify import Identification, Identifier
 from tracer.classify.services.protocols import recognise
 from tracer.trace.endpoint import Endpoint
-from tracer.trace.records import Flow, Trace
+from tracer.trace.records import Flow, Listen, Trace
 
 _WILDCARDS = ("0.0.0.0", "::")
+
+_Place = tuple[int, str]  # network, endpoint: in another network namespace, an address is somebody else's
 
 
 class Sockets:
@@ -20,43 +24,86 @@ class Sockets:
     def __init__(self, trace: Trace, identifier: Identifier) -> None:
         self._identifier = identifier
         self._openers: dict[int, Flow] = {}
-        self._prefixes: dict[str, dict[int, list[bytes]]] = {}  # endpoint → socket → first bytes of its first sends
-        self._identified: dict[str, Identification] = {}
+        self._used: dict[tuple[int, str], int] = {}  # socket, endpoint → since when, ns
+        self._failed: Counter[tuple[int, str]] = Counter()  # socket, endpoint → attempts without success
+        self._prefixes: dict[_Place, dict[int, list[bytes]]] = {}  # place → socket → first bytes of its first sends
+        self._identified: dict[_Place, Identification] = {}
         for flow in sorted(trace.flows, key=lambda flow: flow.first_ns):
             opener = self._openers.setdefault(flow.socket, flow)
             if flow.connects and not opener.connects:
                 self._openers[flow.socket] = flow
+            self._used.setdefault((flow.socket, flow.endpoint), flow.first_ns)
+            self._failed[flow.socket, flow.endpoint] += flow.connects - flow.established
             if flow.prefixes:
-                of_endpoint = self._prefixes.setdefault(flow.endpoint, {})
-                of_endpoint.setdefault(flow.socket, []).extend(map(bytes.fromhex, flow.prefixes))
-        self._listeners = {(listen.network, listen.endpoint) for listen in trace.listens}
+                of_place = self._prefixes.setdefault(_place(flow), {})
+                of_place.setdefault(flow.socket, []).extend(map(bytes.fromhex, flow.prefixes))
+        self._listening = _Listening(trace.listens)
+        self._own_paths = {_place(flow) for flow in trace.flows if flow.peer}
 
     def opener(self, flow: Flow) -> Flow:
         """The flow that connected this flow's socket; where nobody was seen to, the first that used it."""
         return self._openers[flow.socket]
 
-    def identify(self, endpoint: str) -> Identification:
-        """Name the service behind an endpoint, by the first of its sockets whose bytes say something."""
-        known = self._identified.get(endpoint)
+    def identify(self, flow: Flow) -> Identification:
+        """Name the service where a flow leads, by the first of the sockets there whose bytes say something."""
+        place = _place(flow)
+        known = self._identified.get(place)
         if known is None:
-            sockets: Iterable[list[bytes]] = self._prefixes.get(endpoint, {}).values()
+            sockets: Iterable[list[bytes]] = self._prefixes.get(place, {}).values()
             told = next((prefixes for prefixes in sockets if recognise(prefixes)), [])
-            known = self._identified[endpoint] = self._identifier.service_of(_parse(endpoint), told)
+            known = self._identified[place] = self._identifier.service_of(_parse(flow.endpoint), told)
         return known
 
     def is_self_hosted(self, flow: Flow) -> bool:
-        """Whether a process of the run listens where this flow leads.
+        """Whether it is the run itself that can be reached where this flow leads.
 
-        A wildcard listener answers at loopback addresses; which other addresses are this host's own, a trace does not
-        tell.
+        A TCP connection is the run's own if the run listened when it was opened. Where an attempt failed, it is enough
+        that the run listens there at any time: whoever waits for a server of the run begins before it is there. So it
+        is for datagrams: how long a name lasts is not told, and an answer may be told before the question.
         """
         if flow.peer:
             return True
-        endpoint = _parse(flow.endpoint)
-        candidates = [flow.endpoint]
-        if endpoint.host and ip_address(endpoint.host).is_loopback:
-            candidates += [str(Endpoint(endpoint.protocol, wildcard, endpoint.port)) for wildcard in _WILDCARDS]
-        return any((flow.network, candidate) in self._listeners for candidate in candidates)
+        use = flow.socket, flow.endpoint
+        if self._failed[use] and _place(flow) in self._own_paths:
+            return True
+        at_ns = self._used[use] if flow.endpoint.startswith("tcp://") and not self._failed[use] else None
+        return any(
+            self._listening.at((flow.network, endpoint), at_ns) for endpoint in _reached_at(flow.endpoint, flow.local)
+        )
+
+
+class _Listening:
+    """When the run can be reached where. Several sockets may share a place."""
+
+    def __init__(self, listens: Iterable[Listen]) -> None:
+        self._intervals: dict[_Place, list[tuple[int, float]]] = {}
+        begun: dict[_Place, list[int]] = {}
+        for listen in sorted(listens, key=lambda listen: listen.start_ns):
+            starts = begun.setdefault(_place(listen), [])
+            if listen.begins:
+                starts.append(listen.start_ns)
+            elif starts:
+                self._intervals.setdefault(_place(listen), []).append((starts.pop(), listen.start_ns))
+        for place, starts in begun.items():
+            self._intervals.setdefault(place, []).extend((start_ns, inf) for start_ns in starts)
+
+    def at(self, place: _Place, at_ns: int | None) -> bool:
+        """Whether the run can be reached there at a time; None: at any."""
+        intervals = self._intervals.get(place, ())
+        return any(at_ns is None or start_ns <= at_ns <= end_ns for start_ns, end_ns in intervals)
+
+
+def _place(at: Flow | Listen) -> _Place:
+    return at.network, at.endpoint
+
+
+@cache
+def _reached_at(text: str, local: bool) -> tuple[str, ...]:
+    """Whoever is at one of these is reached at an endpoint: a wildcard stands for each of the machine's addresses."""
+    endpoint = _parse(text)
+    if not endpoint.host or not (local or ip_address(endpoint.host).is_loopback):
+        return (text,)
+    return (text, *(str(Endpoint(endpoint.protocol, wildcard, endpoint.port)) for wildcard in _WILDCARDS))
 
 
 @cache

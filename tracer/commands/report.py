@@ -41,7 +41,7 @@ def command(source: Path, output: Path | None, config: Path | None, form: str, t
     if output is not None:
         write_file(output, json_report.render(classification))
     if form == "json":
-        sys.stdout.buffer.write(json_report.render(classification))
+        sys.stdout.buffer.writelines(json_report.render(classification))
     else:
         terminal.render(classification, terminal.ReportConsole(), by_service=by_service(tests), report=output)
     return 0

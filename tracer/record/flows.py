@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Final
 
 from tracer.record.capture.protocol import Kind, SocketEvent
@@ -19,21 +20,61 @@ _OPEN_FLOWS: Final = 4096
 _Key = tuple[int, int, int, str]  # process, tid, socket, endpoint
 
 
+@dataclass(slots=True)
+class _Flow:
+    """A flow in the making."""
+
+    first_ns: int
+    last_ns: int
+    network: int
+    sends: int = 0
+    bytes: int = 0
+    connects: int = 0
+    established: int = 0
+    peer: int = 0
+    prefixes: list[str] = field(default_factory=list)
+    heads: dict[str, int] = field(default_factory=dict)
+    errors: dict[str, int] = field(default_factory=dict)
+    local: bool = False
+
+    def finish(self, key: _Key, spans: tuple[int, ...]) -> Flow:
+        return Flow(
+            *key,
+            spans,
+            self.first_ns,
+            self.last_ns,
+            self.sends,
+            self.bytes,
+            self.connects,
+            self.established,
+            self.network,
+            self.peer,
+            tuple(self.prefixes),
+            self.heads,
+            self.errors,
+            self.local,
+        )
+
+
 class Flows:
     """The flows of all open spans, by the spans they fall into."""
 
     def __init__(self, timeline: Timeline, processes: Processes) -> None:
         self._timeline = timeline
         self._processes = processes
-        self._open: dict[tuple[int, ...], dict[_Key, Flow]] = {}
+        self._open: dict[tuple[int, ...], dict[_Key, _Flow]] = {}
         self._connecting: dict[int, tuple[int, ...]] = {}  # socket → the spans in which its attempt began
 
     def fold(self, event: SocketEvent) -> Listen | None:
-        """Add an event to its flow. Returns a record where the event is no flow: a listening socket."""
-        if event.kind == Kind.LISTEN:
-            return Listen(event.process, event.endpoint, event.network, event.ns)
+        """Add an event to its flow. Returns a record where the event is of no flow: a listening socket's."""
+        if event.kind in (Kind.LISTEN, Kind.LISTEN_END):
+            begins = event.kind == Kind.LISTEN
+            return Listen(event.process, event.endpoint, event.network, event.ns, begins)
         flow = self._flow(event, self._spans(event), event.since_ns or event.ns)
         flow.last_ns = max(flow.last_ns, event.ns, event.last_ns)
+        flow.local = flow.local or event.local
+        if event.kind != Kind.SEND and event.endpoint.startswith("udp://"):
+            return None  # it reaches nobody (udp(7)), but the socket is opened here
         if event.result < 0:
             name = errno.errorcode.get(-event.result, str(-event.result))
             flow.errors[name] = flow.errors.get(name, 0) + 1
@@ -45,7 +86,7 @@ class Flows:
             flow.connects += not event.since_ns  # its beginning was not told
             flow.established += event.result == 0
         if event.peer_pid and not flow.peer:
-            flow.peer = self._processes.by_host_pid(event.peer_pid)
+            flow.peer = self._processes.by_host_pid(event.peer_pid, event.ns)
         return None
 
     def _spans(self, event: SocketEvent) -> tuple[int, ...]:
@@ -57,17 +98,17 @@ class Flows:
             self._connecting[event.socket] = spans
         return spans
 
-    def _flow(self, event: SocketEvent, spans: tuple[int, ...], began_ns: int) -> Flow:
+    def _flow(self, event: SocketEvent, spans: tuple[int, ...], began_ns: int) -> _Flow:
         flows = self._open.get(spans)
         if flows is None:
             flows = self._open[spans] = {}
         key = (event.process, event.tid, event.socket, event.endpoint)
         flow = flows.get(key)
         if flow is None:
-            flow = flows[key] = Flow(*key, spans, began_ns, event.ns, network=event.network)
+            flow = flows[key] = _Flow(began_ns, event.ns, event.network)
         return flow
 
-    def _add_send(self, flow: Flow, event: SocketEvent) -> None:
+    def _add_send(self, flow: _Flow, event: SocketEvent) -> None:
         if event.result >= 0:
             flow.sends += event.sends
             flow.bytes += event.result
@@ -81,14 +122,14 @@ class Flows:
     def take(self, closed: set[int]) -> Iterable[Flow]:
         """Remove and return the flows of closed spans, and those of any place that has grown too large."""
         for spans in [spans for spans in self._open if not closed.isdisjoint(spans)]:
-            yield from self._open.pop(spans).values()
-        for spans, flows in self._open.items():
-            if len(flows) > _OPEN_FLOWS:
-                yield from flows.values()
-                self._open[spans] = {}
+            yield from self._finish(spans)
+        for spans in [spans for spans, flows in self._open.items() if len(flows) > _OPEN_FLOWS]:
+            yield from self._finish(spans)
 
     def take_all(self) -> Iterable[Flow]:
         """Remove and return every flow."""
-        for flows in self._open.values():
-            yield from flows.values()
-        self._open.clear()
+        for spans in list(self._open):
+            yield from self._finish(spans)
+
+    def _finish(self, spans: tuple[int, ...]) -> Iterable[Flow]:
+        return [flow.finish(key, spans) for key, flow in self._open.pop(spans).items()]

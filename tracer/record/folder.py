@@ -16,6 +16,12 @@ _HOOK: Final = Path(__file__).parent / "boundary" / "hook.py"
 _PLUGIN: Final = "svc_trace_hook"
 _PREFIX: Final = "svc-trace-"
 _NAME: Final = re.compile(rf"\.?{_PREFIX}[a-z0-9_]{{8}}")  # as mkdtemp makes them
+_DISTRIBUTION: Final = Path("plugins", f"{_PLUGIN}-1.dist-info")
+_METADATA: Final = {
+    "METADATA": f"Metadata-Version: 2.1\nName: {_PLUGIN}\nVersion: 1\n",
+    "entry_points.txt": f"[pytest11]\n{_PLUGIN} = {_PLUGIN}\n",
+}
+"""As if the hook were installed (entry_points.txt: packaging.python.org): pytest loads such plugins by itself."""
 _MARK: Final = Path("plugins", f"{_PLUGIN}.py")  # there only once the folder is locked
 
 
@@ -32,18 +38,26 @@ class RunFolder:
         hidden = Path(tempfile.mkdtemp(prefix=f".{_PREFIX}", dir=base))
         self._lock = os.open(hidden, os.O_RDONLY | os.O_DIRECTORY)
         fcntl.flock(self._lock, fcntl.LOCK_EX)
-        (hidden / _MARK.parent).mkdir()
+        (hidden / _DISTRIBUTION).mkdir(parents=True)
+        for name, text in _METADATA.items():
+            (hidden / _DISTRIBUTION / name).write_text(text)
         shutil.copyfile(_HOOK, hidden / _MARK)
         self.path = hidden.rename(hidden.with_name(hidden.name[1:]))
         self.fifo = self.path / "boundaries"
 
     def hook_environment(self, environment: Mapping[str, str]) -> dict[str, str]:
-        """The variables that make every pytest of the tree load the hook, beside what is there already."""
-        return {
+        """The variables that make every pytest of the tree load the hook, beside what is there already.
+
+        Found on PYTHONPATH, it is loaded as an installed plugin is, or, where PYTHONPATH gets lost, not at all. By
+        PYTEST_PLUGINS, which breaks a pytest without that PYTHONPATH, only if installed plugins are not loaded.
+        """
+        variables = {
             "SVC_TRACE_FIFO": str(self.fifo),
             "PYTHONPATH": _prepend(str((self.path / _MARK).parent), environment.get("PYTHONPATH"), os.pathsep),
-            "PYTEST_PLUGINS": _prepend(_PLUGIN, environment.get("PYTEST_PLUGINS"), ","),
         }
+        if environment.get("PYTEST_DISABLE_PLUGIN_AUTOLOAD"):
+            variables["PYTEST_PLUGINS"] = _prepend(_PLUGIN, environment.get("PYTEST_PLUGINS"), ",")
+        return variables
 
     def __enter__(self) -> RunFolder:
         return self
@@ -62,14 +76,14 @@ def _prepend(first: str, rest: str | None, separator: str) -> str:
 def _remove_leftovers(base: Path) -> None:
     """Remove the folders of runs whose tracer was killed: ours by name, content and owner, and locked by nobody."""
     for path in base.iterdir():
-        if not _NAME.fullmatch(path.name) or not (path / _MARK).is_file():
+        if not _NAME.fullmatch(path.name):
             continue
         try:
             folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
         except OSError:
             continue  # somebody else's, or gone
         try:
-            if os.fstat(folder).st_uid == os.geteuid():
+            if os.fstat(folder).st_uid == os.geteuid() and (path / _MARK).is_file():
                 fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 shutil.rmtree(path, ignore_errors=True)
         except BlockingIOError:

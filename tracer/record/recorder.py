@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Final
 
 from tracer.record.boundary.messages import Packet
@@ -36,9 +37,10 @@ class Recorder:
         self._processes = Processes(self._timeline)
         self._runners = Runners(self._timeline)
         self._flows = Flows(self._timeline, self._processes)
+        self._pidns = Path("/proc/self/ns/pid").stat().st_ino
         self._waiting: list[Packet] = []  # from processes whose birth the kernel has not told yet
         self._dropped = 0  # those that waited in vain
-        self._turns: deque[int] = deque(maxlen=_REMEMBERED)  # when the last turns began
+        self._turns = deque([0] * _REMEMBERED, maxlen=_REMEMBERED)  # when the last turns began
 
     @property
     def heard_hook(self) -> bool:
@@ -51,14 +53,18 @@ class Recorder:
         return self._runners.unfinished
 
     @property
-    def silent_sessions(self) -> int:
-        """How many of those did not crash: their hook fell silent, or they still ran when the command had ended."""
-        return self._runners.silent
+    def cut_off_sessions(self) -> int:
+        """How many of those still ran when the command had ended."""
+        return self._runners.cut_off
 
     @property
     def unknown_packets(self) -> int:
         """How many packets came from processes that the kernel never told of."""
         return self._dropped + len(self._waiting)
+
+    def is_of_the_tree(self, pid: int) -> bool:
+        """Whether a pid, as the tracer sees it, is or recently was a process of the traced tree."""
+        return self._processes.by_pid(self._pidns, pid) != 0
 
     def turn(self, drain: Callable[[], Iterable[Event]], read: Callable[[], Iterable[Packet]]) -> None:
         """Take in the next part of both streams: first all that `drain` has, then all that `read` has."""
@@ -75,20 +81,23 @@ class Recorder:
                 if isinstance(record, Process):
                     ended.append(record)
         self._apply_packets(read())
+        for process in ended:
+            self._write(self._runners.exit(process))
         for event in socket_events:
             if listen := self._flows.fold(event):
                 self._writer.write(listen)
-        for process in ended:
-            self._write(self._runners.exit(process))
         # A flow may still grow in the turn in which its span closed, by an event that was late; not in the next.
         self._write(self._flows.take(closed_before))
         self._timeline.forget(self._turns[0])
+        self._processes.forget(self._turns[0])
 
     def _apply_packets(self, packets: Iterable[Packet]) -> None:
         waiting, self._waiting = self._waiting, []
+        now_ns = time.monotonic_ns()
         for packet in [*waiting, *packets]:
-            process = self._processes.by_pid(packet.pidns, packet.pid)
-            if process:
+            process = self._processes.by_pid(packet.pidns, packet.pid, packet.ns)
+            # What is yet to be was told by another clock, that of a time namespace (time_namespaces(7)).
+            if process and (packet.ns or 0) <= now_ns:
                 self._write(self._runners.apply(process, packet))
             else:
                 self._waiting.append(packet)

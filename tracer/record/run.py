@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -111,18 +112,28 @@ def _record(capture: Capture, child: Child, fifo: Fifo, writer: TraceWriter) -> 
     status = None
     while status is None:
         received = child.wait(_TURN_S)
-        if received and received.si_signo in FORWARDED and received.si_code != _SI_KERNEL:
-            child.forward(received.si_signo)
         status = child.poll()
         recorder.turn(capture.drain, read)
+        if received and status is None and _is_for_the_command(received, recorder):
+            child.forward(received.si_signo)
     end_ns = time.monotonic_ns()
     recorder.turn(capture.drain, read)
     recorder.finish(end_ns)
-    lost_boundaries = decoder.lost + decoder.malformed + recorder.unknown_packets + recorder.silent_sessions
+    lost_boundaries = decoder.lost + decoder.malformed + recorder.unknown_packets + recorder.cut_off_sessions
+    lost_boundaries += fifo.silenced
     for warning in _warnings(capture.lost_events(), lost_boundaries, recorder):
         writer.write(warning)
     writer.write(End(end_ns, status, capture.lost_events(), lost_boundaries))
     return status
+
+
+def _is_for_the_command(received: signal.struct_siginfo, recorder: Recorder) -> bool:
+    """Whether a signal has to be forwarded: what terminal or tree sent to the process group, the command has too."""
+    return (
+        received.si_signo in FORWARDED
+        and received.si_code != _SI_KERNEL
+        and not recorder.is_of_the_tree(received.si_pid)
+    )
 
 
 def _warnings(lost_events: int, lost_boundaries: int, recorder: Recorder) -> Iterator[RunWarning]:
@@ -148,5 +159,5 @@ def _warnings(lost_events: int, lost_boundaries: int, recorder: Recorder) -> Ite
         yield RunWarning(
             "no-hook",
             "no pytest reported, so nothing can be told of tests",
-            "trace a command that runs pytest and keeps PYTEST_PLUGINS and PYTHONPATH",
+            "trace a command that runs pytest and keeps PYTHONPATH",
         )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import fields
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,25 +19,32 @@ _DEFAULTS: Final[Defaults] = {
     Evidence: {"protocol": None, **dict.fromkeys(_FLAGS, False)},
     TestResult: {"attempts": 1},
 }
+_NAMES: Final = {
+    kind: tuple(field.name for field in fields(kind)) for kind in (Evidence, TestResult, RunInfo, Summary, Validation)
+}
 
 
-def render(classification: Classification) -> bytes:
-    """The report as indented UTF-8, ending in a newline."""
-    return dump(
-        {
-            "schema": classification.schema,
-            "generated_at": classification.generated_at,
-            "run": _object(classification.run),
-            "tests": {
-                nodeid: _object(test) | {"evidence": [_evidence(evidence) for evidence in test.evidence]}
-                for nodeid, test in classification.tests.items()
-            },
-            "run_evidence": [_evidence(evidence) for evidence in classification.run_evidence],
-            "summary": _object(classification.summary),
-            "validation": {service: _object(held) for service, held in classification.validation.items()},
-        },
-        indent=True,
-    )
+def render(classification: Classification) -> Iterator[bytes]:
+    """The report as UTF-8 text, ending in a newline, in parts: the whole may be longer than there is memory.
+
+    Indented down to the tests, each of which has a line, and a line for each evidence.
+    """
+    head = {
+        "schema": classification.schema,
+        "generated_at": classification.generated_at,
+        "run": _object(classification.run),
+    }
+    tail = {
+        "summary": _object(classification.summary),
+        "validation": {service: _object(held) for service, held in classification.validation.items()},
+    }
+    yield dump(head, indent=True).removesuffix(b"\n}\n")
+    yield b',\n  "tests": {'
+    yield from _listed(_test(nodeid, test) for nodeid, test in classification.tests.items())
+    yield b'\n  },\n  "run_evidence": ['
+    yield from _listed(_evidence(evidence) for evidence in classification.run_evidence)
+    yield b"\n  ],\n"
+    yield dump(tail, indent=True).removeprefix(b"{\n")
 
 
 def read_classification(path: Path) -> Classification:
@@ -62,18 +70,40 @@ def read_classification(path: Path) -> Classification:
     return classification
 
 
-def _object(record: Evidence | TestResult | RunInfo | Summary | Validation) -> dict[str, Any]:
-    """A record's fields by name. `dataclasses.asdict` would copy all that is below."""
-    return {field.name: _plain(getattr(record, field.name)) for field in fields(record)}
+def _listed(parts: Iterable[bytes]) -> Iterator[bytes]:
+    """The members of an object or an array, each on a line."""
+    separator = b"\n    "
+    for part in parts:
+        yield separator + part
+        separator = b",\n    "
 
 
-def _evidence(evidence: Evidence) -> dict[str, Any]:
+def _test(nodeid: str, test: TestResult) -> bytes:
+    value = _object(test)
+    evidence = b"".join(_listed(b"  " + _evidence(one) for one in value.pop("evidence")))
+    return b'%b: %b,"evidence":[%b]}' % (_line(nodeid), _line(value).removesuffix(b"}"), evidence)
+
+
+def _evidence(evidence: Evidence) -> bytes:
+    """One line; made once of what many tests inherit."""
+    return _shared(evidence) if evidence.via else _text(evidence)
+
+
+def _text(evidence: Evidence) -> bytes:
     value = _object(evidence)
     for flag in _FLAGS:
         if not value[flag]:
             del value[flag]
-    return value
+    return _line(value)
 
 
-def _plain(value: object) -> object:
-    return dict(value) if isinstance(value, Mapping) else value
+_shared: Final = lru_cache(maxsize=4096)(_text)
+
+
+def _line(value: object) -> bytes:
+    return dump(value).removesuffix(b"\n")
+
+
+def _object(record: Evidence | TestResult | RunInfo | Summary | Validation) -> dict[str, Any]:
+    """A record's fields by name. `dataclasses.asdict` would copy all that is below."""
+    return {name: getattr(record, name) for name in _NAMES[type(record)]}

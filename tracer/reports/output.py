@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from tracer.trace.storage import cannot_write, partial_path
 
 
-def write_file(path: Path, data: bytes) -> None:
+def write_file(path: Path, parts: Iterable[bytes]) -> None:
     """Put a whole file in its place. A symbolic link stays one; what is no regular file (`/dev/stdout`) is written to.
 
     Raises:
@@ -15,15 +16,20 @@ def write_file(path: Path, data: bytes) -> None:
     """
     try:
         if path.exists() and not path.is_file():
-            path.write_bytes(data)
+            _write(path, parts)
             return
         target = path.resolve()
         partial = partial_path(target)
         try:
-            partial.write_bytes(data)
+            _write(partial, parts)
             partial.replace(target)
-        except OSError:
+        except BaseException:  # also of what makes the parts
             partial.unlink(missing_ok=True)
             raise
     except OSError as error:
         raise cannot_write(path, error) from error
+
+
+def _write(path: Path, parts: Iterable[bytes]) -> None:
+    with path.open("wb", buffering=1 << 18) as file:
+        file.writelines(parts)

@@ -24,6 +24,7 @@ _OUTCOME_STYLES: Final[Mapping[Outcome, str]] = {
     "passed": "green",
     "failed": "bold red",
     "error": "bold red",
+    "interrupted": "bold red",
     "crashed": "bold red",
     "skipped": "yellow",
     "xfailed": "yellow",

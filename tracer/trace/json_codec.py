@@ -9,10 +9,11 @@ back, it is that character.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
+from sys import intern
 from types import NoneType, UnionType
-from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Final, Literal, Union, cast, get_args, get_origin, get_type_hints
 
 import orjson
 
@@ -31,6 +32,7 @@ _TYPE_NAMES: Final = {
     list: "a list",
     NoneType: "null",
 }
+_SCALARS: Final = frozenset({str, int, float, bool, NoneType})
 
 
 def dump(value: object, *, indent: bool = False) -> bytes:
@@ -74,6 +76,8 @@ def converter(hint: Any, defaults: Defaults | None = None) -> Converter:  # noqa
     if origin is Literal:
         return _choice(arguments)
     if origin in (Union, UnionType):
+        if _SCALARS.issuperset(arguments):
+            return _scalar(*arguments)
         return _union([converter(argument, defaults) for argument in arguments], NoneType in arguments)
     if origin in (list, tuple):
         return _sequence(origin, converter(arguments[0], defaults))
@@ -84,21 +88,70 @@ def converter(hint: Any, defaults: Defaults | None = None) -> Converter:  # noqa
     return _scalar(hint)
 
 
-def _scalar(kind: type) -> Converter:
-    accepted = {int, float} if kind is float else {kind}
+class _Cell:
+    """A column of rows. Values often repeat that of the row before: they are checked, and kept in memory, once."""
+
+    __slots__ = ("_convert", "_raw", "_value", "name")
+
+    def __init__(self, name: str, convert: Converter) -> None:
+        self.name = name
+        self._convert = convert
+        self._raw: object = self  # like no other
+        self._value: object = None
+
+    def of(self, raw: object) -> object:
+        if raw != self._raw or type(raw) is not type(self._raw):  # True == 1
+            self._value = self._convert(raw)
+            self._raw = raw
+        return self._value
+
+
+def row_converter(kind: type, columns: Sequence[str]) -> Converter:
+    """What makes records of a dataclass out of rows: lists of as many values, in the order of the columns, or fewer.
+
+    Columns that the dataclass does not have are ignored. Records may share values, mutable ones too.
+    """
+    hints = get_type_hints(kind)
+    cells = [_Cell(name, converter(hints[name])) if name in hints else None for name in columns]
+    required = _required(kind)
+
+    def convert(row: Sequence[object]) -> object:
+        if len(row) > len(cells):
+            raise ValueError(f"{len(row)} values for {len(cells)} columns")
+        arguments = {}
+        for cell, raw in zip(cells, row, strict=False):
+            if cell is not None:
+                try:
+                    arguments[cell.name] = cell.of(raw)
+                except ValueError as error:
+                    raise ValueError(f"{cell.name}: {error}") from None
+        if missing := required - arguments.keys():
+            raise ValueError(f"lacks {', '.join(sorted(missing))}")
+        return kind(**arguments)
+
+    return convert
+
+
+def _scalar(*kinds: type) -> Converter:
+    accepted = {*kinds, int} if float in kinds else {*kinds}
 
     def convert(value: object) -> object:
-        if type(value) in accepted:
+        kind = type(value)
+        if kind is str and str in accepted:
+            return intern(cast(str, value))  # the same few texts stand in many records
+        if kind in accepted:
             return value
-        raise _unexpected(kind, value)
+        raise _unexpected(kinds[0], value)
 
     return convert
 
 
 def _choice(choices: tuple[object, ...]) -> Converter:
+    known = {choice: choice for choice in choices}
+
     def convert(value: object) -> object:
-        if isinstance(value, str) and value in choices:
-            return value
+        if isinstance(value, str) and value in known:
+            return known[value]
         raise ValueError(f"expected one of {', '.join(map(str, choices))}; found {value!r:.40}")
 
     return convert
@@ -150,11 +203,7 @@ def _record(kind: type, defaults: Defaults) -> Converter:
     hints = get_type_hints(kind)
     converters = {field.name: converter(hints[field.name], defaults) for field in fields(kind)}
     stand_ins = defaults.get(kind, {})
-    required = {
-        field.name
-        for field in fields(kind)
-        if field.default is MISSING and field.default_factory is MISSING and field.name not in stand_ins
-    }
+    required = _required(kind) - stand_ins.keys()
 
     def convert(value: object) -> object:
         if not isinstance(value, dict):
@@ -171,6 +220,13 @@ def _record(kind: type, defaults: Defaults) -> Converter:
         return kind(**arguments)
 
     return convert
+
+
+def _required(kind: type) -> frozenset[str]:
+    """The fields of a dataclass that have no default."""
+    return frozenset(
+        field.name for field in fields(kind) if field.default is MISSING and field.default_factory is MISSING
+    )
 
 
 def _unexpected(kind: type, value: object) -> ValueError:

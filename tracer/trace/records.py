@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Any, Final, Literal, get_args
 
-SpanKind = Literal["session", "collection", "test", "setup", "call", "teardown", "fixture"]
-PHASES: Final = ("setup", "call", "teardown")
+PhaseName = Literal["setup", "call", "teardown"]
+SpanKind = Literal["session", "collection", "test", "fixture"] | PhaseName
+PHASES: Final = get_args(PhaseName)
+_NONE: Final[Mapping[str, Any]] = {}  # one for all: hardly any flow of many has errors or heads
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +83,7 @@ class Attempt:
     span: int  # the test's span
     nodeid: str
     facts: int
-    outcomes: Mapping[str, str]  # phase → passed | failed | skipped | xfailed | xpassed; none if it did not end
-    durations_s: Mapping[str, float]  # phase → seconds, as pytest measured it
+    outcomes: Mapping[str, str]  # phase that did not pass → failed | skipped | xfailed | xpassed | interrupted
     instances: tuple[int, ...]  # the fixture instances wider than function scope that it requested, directly or not
 
 
@@ -102,15 +103,19 @@ class Instance:
 
 @dataclass(frozen=True, slots=True)
 class Listen:
-    """A process of the traced tree listens: what connects there is self-hosted."""
+    """A socket of the traced tree can be reached from now on, so what leads there is self-hosted; or it no longer can.
+
+    TCP listens, and ends to. A datagram socket has a name, and for how long is not told.
+    """
 
     process: int
     endpoint: str
     network: int  # inode number of the network namespace; 0 where unknown
     start_ns: int
+    begins: bool = True  # False: one socket fewer can be reached there
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Flow:
     """All sends of one thread on one socket to one endpoint within one span, summed. Flows add up: the same key may
     stand in a trace more than once.
@@ -128,13 +133,14 @@ class Flow:
     last_ns: int
     sends: int = 0
     bytes: int = 0
-    connects: int = 0  # attempts begun
+    connects: int = 0  # attempts begun; none of UDP, which reach nobody
     established: int = 0  # attempts that succeeded
-    errors: dict[str, int] = field(default_factory=dict)  # errno name of a failed connect or send → times
     network: int = 0  # inode number of the network namespace; 0 where unknown
     peer: int = 0  # the process of the tree that listens behind a unix socket; 0 for none
-    prefixes: list[str] = field(default_factory=list)  # hex of the first ≤ 32 bytes of the socket's first sends
-    heads: dict[str, int] = field(default_factory=dict)  # other threads only: hex of a send's first ≤ 8 bytes → times
+    prefixes: tuple[str, ...] = ()  # hex of the first ≤ 32 bytes of the socket's first sends
+    heads: Mapping[str, int] = field(default_factory=lambda: _NONE)  # other threads: hex of first ≤ 8 bytes → sends
+    errors: Mapping[str, int] = field(default_factory=lambda: _NONE)  # errno name of a failed connect or send → times
+    local: bool = False  # the endpoint is at an address of the traced machine; False where unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +172,7 @@ class Trace:
     run: Run
     processes: Mapping[int, Process]
     threads: Mapping[tuple[int, int], Thread]  # (process, tid) → thread; the latest where a tid was reused
-    spans: Mapping[int, Span]
+    spans: Mapping[int, Span]  # phases and narrow fixtures only with a flow or another kind of span within
     facts: Mapping[int, Facts]
     attempts: tuple[Attempt, ...]  # in the order in which they ended
     instances: Mapping[int, Instance]

@@ -24,7 +24,7 @@ from tracer.trace.records import Trace
 POSTGRES = "tcp://127.0.0.1:5432"
 KAFKA = "tcp://127.0.0.1:9092"
 REDIS = "tcp://127.0.0.1:6379"
-PRODUCE, FETCH = (pack(">ihh", 40, key, 7) for key in (0, 1))
+PRODUCE, FETCH, CREATE_TOPICS = (pack(">ihh", 40, key, 7) for key in (0, 1, 19))
 API_VERSIONS = pack(">ihhi", 40, 18, 3, 1) + pack(">h", 7) + b"rdkafka" + bytes(15)
 
 
@@ -211,7 +211,7 @@ class TestOtherThreads:
         assert tests["a.py::requests"].services == ("redis",)
         assert (tests["a.py::does_not"].services, tests["a.py::does_not"].ambient) == ((), ("redis",))
 
-    @pytest.mark.parametrize(("head", "how"), [(PRODUCE, "direct"), (FETCH, "ambient")])
+    @pytest.mark.parametrize(("head", "how"), [(PRODUCE, "direct"), (CREATE_TOPICS, "direct"), (FETCH, "ambient")])
     def test_kafkas_bytes_decide_what_an_older_thread_does(
         self, suite: Suite, config: Config, head: bytes, how: str
     ) -> None:
@@ -221,6 +221,17 @@ class TestOtherThreads:
         suite.finish(second, call)
         (evidence,) = classified(suite.trace(), config).tests["a.py::second"].evidence
         assert (evidence.service, evidence.how) == ("kafka", how)
+
+    @pytest.mark.parametrize(("endpoint", "how"), [("tcp://10.0.0.1:9092", "ambient"), (REDIS, "direct")])
+    def test_that_kafkas_clients_try_again_and_again_is_nobodys_order(
+        self, suite: Suite, config: Config, endpoint: str, how: str
+    ) -> None:
+        self.leaked(suite, endpoint=endpoint, sends=0, errors={"ECONNREFUSED": 1})
+        second, call = suite.test("a.py::second", suite.runner, suite.session)
+        suite.send(endpoint, call, tid=7, connects=1, sends=0, socket=2, errors={"ECONNREFUSED": 1})
+        suite.finish(second, call)
+        (evidence,) = classified(suite.trace(), config).tests["a.py::second"].evidence
+        assert (evidence.how, evidence.errno) == (how, "ECONNREFUSED")
 
     def test_a_leaked_thread_is_not_the_doing_of_a_slow_fixture(self, suite: Suite, config: Config) -> None:
         self.leaked(suite)
@@ -295,6 +306,32 @@ def test_parallel_tests_in_one_process_are_ambiguous(suite: Suite, config: Confi
     assert told == {"a.py::first": {("redis", False), ("postgres", True)}, "a.py::second": {("postgres", True)}}
 
 
+def test_parallel_threads_of_a_session_within_a_test_are_not_ambiguous(suite: Suite, config: Config) -> None:
+    outer, call = suite.test("a.py::outer", suite.runner, suite.session)
+    session = suite.open("session", suite.runner, call)
+    inner = [suite.open("test", suite.runner, session, f"inner.py::{tid}", tid) for tid in (11, 12)]
+    suite.thread(suite.runner, 13)
+    suite.send(POSTGRES, *inner, tid=13, connects=1, sends=3)
+    suite.finish(outer, *inner, session, call)
+    (evidence,) = classified(suite.trace(), config).tests["a.py::outer"].evidence
+    assert (evidence.sends, evidence.ambiguous) == (3, False)
+
+
+def test_what_tests_inherit_is_held_in_memory_once(suite: Suite, config: Config) -> None:
+    instance = suite.instance("pool", suite.runner)
+    for name in ("first", "second"):
+        test, call = suite.test(f"a.py::{name}", suite.runner, suite.session)
+        if name == "first":
+            setup = suite.open("fixture", suite.runner, call, instance)
+            suite.send(POSTGRES, setup, connects=1)
+            suite.close(setup)
+        suite.send(REDIS, call, socket=2)
+        suite.finish(test, call, instances=(instance,))
+    first, second = classified(suite.trace(), config).tests.values()
+    assert [one.service for one in first.evidence] == ["redis", "postgres"]
+    assert first.evidence[1] is second.evidence[1]
+
+
 @pytest.mark.parametrize("listener", ["tcp://127.0.0.1:5432", "tcp://0.0.0.0:5432", "tcp://[::]:5432"])
 def test_what_the_run_provides_itself_is_no_external_service(suite: Suite, config: Config, listener: str) -> None:
     test, call = suite.test("a.py::test", suite.runner, suite.session)
@@ -326,6 +363,36 @@ def test_attempts_of_one_test_are_united_and_the_last_outcome_counts(suite: Suit
         suite.finish(test, call, outcome=outcome)
     result = classified(suite.trace(), config).tests["a.py::flaky"]
     assert (result.attempts, result.outcome, result.services) == (2, "passed", ("postgres", "redis"))
+
+
+@pytest.mark.parametrize(
+    ("phases", "outcome"),
+    [
+        ({}, "passed"),
+        ({"call": "failed"}, "failed"),
+        ({"setup": "failed"}, "error"),
+        ({"teardown": "failed"}, "error"),
+        ({"call": "xfailed", "teardown": "failed"}, "error"),
+        ({"call": "failed", "teardown": "interrupted"}, "failed"),
+        ({"setup": "skipped"}, "skipped"),
+        ({"call": "xpassed"}, "xpassed"),
+        ({"setup": "interrupted"}, "interrupted"),
+        ({"call": "skipped", "teardown": "interrupted"}, "interrupted"),
+    ],
+)
+def test_one_word_for_all_phases(suite: Suite, config: Config, phases: dict[str, str], outcome: str) -> None:
+    test, call = suite.test("a.py::test", suite.runner, suite.session)
+    suite.finish(test, call)
+    suite.attempts[-1] = replace(suite.attempts[-1], outcomes=phases)
+    assert classified(suite.trace(), config).tests["a.py::test"].outcome == outcome
+
+
+def test_a_tests_duration_is_that_of_its_attempts_spans(suite: Suite, config: Config) -> None:
+    for _ in range(2):
+        test, call = suite.test("a.py::flaky", suite.runner, suite.session)
+        suite.finish(test, call)
+    took_ns = sum(span.end_ns - span.start_ns for span in suite.spans.values() if span.kind == "test")
+    assert classified(suite.trace(), config).tests["a.py::flaky"].duration_s == took_ns / 1e9 > 0
 
 
 def test_a_test_whose_process_died_is_crashed(suite: Suite, config: Config) -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from tracer.classify.services.config import load_config
-from tracer.classify.services.identify import Identification, Identifier
+from tracer.classify.services.identify import Identifier
 from tracer.trace.endpoint import Endpoint
 
 REDIS = b"*1\r\n$4\r\nPING\r\n"
@@ -87,7 +87,7 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Identifier:
 )
 def test_by_the_endpoint_itself(identifier: Identifier, endpoint: str, service: str | None) -> None:
     found = identifier.service_of(Endpoint.parse(endpoint))
-    assert found == Identification(service or f"unknown:{endpoint}", protocol=None, ignored=False)
+    assert (found.name, found.protocol, found.ignored) == (service or f"unknown:{endpoint}", None, False)
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_by_protocol(
     identifier: Identifier, endpoint: str, opening: bytes, service: str | None, protocol: str | None
 ) -> None:
     found = identifier.service_of(Endpoint.parse(endpoint), [b"", opening])
-    assert found == Identification(service or f"unknown:{endpoint}", protocol, ignored=False)
+    assert (found.name, found.protocol, found.ignored) == (service or f"unknown:{endpoint}", protocol, False)
 
 
 def test_one_endpoint_may_speak_several_protocols_in_turn(identifier: Identifier) -> None:
@@ -121,7 +121,7 @@ def test_one_endpoint_may_speak_several_protocols_in_turn(identifier: Identifier
 
 def test_an_ignored_service_is_still_named(identifier: Identifier) -> None:
     found = identifier.service_of(Endpoint.parse("tcp://127.0.0.1:9999"), [HTTP])
-    assert found == Identification("noise", "http", ignored=True)
+    assert (found.name, found.protocol, found.ignored) == ("noise", "http", True)
 
 
 @pytest.mark.parametrize(
@@ -163,4 +163,5 @@ def test_plumbing_is_ignored_by_default(plain: Identifier, path: str) -> None:
     ],
 )
 def test_the_default_preset(plain: Identifier, endpoint: str, service: str) -> None:
-    assert plain.service_of(Endpoint.parse(endpoint)) == Identification(service, protocol=None, ignored=False)
+    found = plain.service_of(Endpoint.parse(endpoint))
+    assert (found.name, found.protocol, found.ignored) == (service, None, False)

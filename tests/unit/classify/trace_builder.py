@@ -84,7 +84,8 @@ class TraceBuilder:
         nodeid = str(self.spans[test].subject)
         facts = len(self.facts) + 1
         self.facts[facts] = Facts(facts, nodeid.partition("::")[0], (), (), ())
-        self.attempts.append(Attempt(test, nodeid, facts, {"setup": "passed", "call": outcome}, {}, instances))
+        outcomes = {} if outcome == "passed" else {"call": outcome}
+        self.attempts.append(Attempt(test, nodeid, facts, outcomes, instances))
 
     def instance(
         self, name: str, process: int, scope: str = "session", requires: tuple[int, ...] = (), baseid: str = ""
@@ -119,11 +120,11 @@ class TraceBuilder:
             10 * sends,
             connects,
             connects if not errors else 0,
-            errors or {},
             0,
             peer,
-            [prefix.hex() for prefix in prefixes],
+            tuple(prefix.hex() for prefix in prefixes),
             {head.hex(): 1 for head in heads},
+            errors or {},
         )
         self.flows.append(flow)
         return flow

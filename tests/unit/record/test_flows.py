@@ -18,7 +18,7 @@ from tracer.record.processes import Processes
 from tracer.trace.records import Flow, Listen
 from tracer.trace.timeline import Timeline
 
-POSTGRES, REDIS = "tcp://127.0.0.1:5432", "tcp://127.0.0.1:6379"
+POSTGRES, REDIS, STATSD = "tcp://127.0.0.1:5432", "tcp://127.0.0.1:6379", "udp://127.0.0.1:8125"
 RUNNER, TEST_THREAD, OTHER_THREAD, CHILD = 1, 100, 101, 2
 NETWORK: Final = 4026531840
 
@@ -98,8 +98,30 @@ def test_failed_sends_are_errors(flows: Flows) -> None:
     assert (flow.sends, flow.bytes, flow.errors) == (1, 4, {"EPIPE": 2, "9999": 1})
 
 
-def test_a_listener_is_no_flow(flows: Flows) -> None:
-    assert flows.fold(send(110, 0, kind=Kind.LISTEN)) == Listen(RUNNER, POSTGRES, NETWORK, 110)
+def test_to_connect_a_udp_socket_is_no_attempt(flows: Flows, timeline: Timeline) -> None:
+    """It tells where the socket was opened; only sends reach anybody."""
+    connect = send(110, 0, kind=Kind.CONNECT_RESULT, endpoint=STATSD)
+    flows.fold(connect)
+    flows.fold(connect._replace(ns=120, result=-errno.ENETUNREACH))
+    timeline.open(RUNNER, TEST_THREAD, 8, 200)
+    opened, used = fold(flows, send(210, 3, endpoint=STATSD), send(220, -errno.ECONNREFUSED, endpoint=STATSD))
+    assert opened == Flow(RUNNER, TEST_THREAD, 5, STATSD, (7,), 110, 120, network=NETWORK)
+    assert (used.connects, used.established, used.sends, used.errors) == (0, 0, 1, {"ECONNREFUSED": 1})
+
+
+def test_to_connect_a_unix_socket_for_datagrams_is_an_attempt(flows: Flows) -> None:
+    (flow,) = fold(flows, send(110, -errno.ENOENT, kind=Kind.CONNECT_RESULT, endpoint="unix:///run/missing"))
+    assert (flow.connects, flow.errors) == (1, {"ENOENT": 1})
+
+
+def test_an_address_of_this_machine_may_be_told_by_any_event(flows: Flows) -> None:
+    (flow,) = fold(flows, send(110, 1, local=True), send(120, 1))
+    assert flow.local
+
+
+@pytest.mark.parametrize("kind", [Kind.LISTEN, Kind.LISTEN_END])
+def test_a_listener_is_no_flow(kind: Kind, flows: Flows) -> None:
+    assert flows.fold(send(110, 0, kind=kind)) == Listen(RUNNER, POSTGRES, NETWORK, 110, kind == Kind.LISTEN)
     assert list(flows.take_all()) == []
 
 
@@ -110,8 +132,8 @@ def test_first_bytes_are_kept_of_other_threads_only(flows: Flows) -> None:
         send(120, 4, head=b"ping", prefix=b"ping", tid=OTHER_THREAD),
         send(130, 4, head=b"ping", tid=OTHER_THREAD),
     )
-    assert (own.prefixes, own.heads) == ([b"SELECT 1;".hex()], {})
-    assert (other.prefixes, other.heads) == ([b"ping".hex()], {b"ping".hex(): 2})
+    assert (own.prefixes, own.heads) == ((b"SELECT 1;".hex(),), {})
+    assert (other.prefixes, other.heads) == ((b"ping".hex(),), {b"ping".hex(): 2})
 
 
 def test_different_first_bytes_are_bounded(flows: Flows) -> None:
@@ -164,6 +186,7 @@ events = st.lists(
         st.sampled_from([b"", b"ping pong"]),
         st.sampled_from([0, 0, 15]),
         st.just(0),
+        st.booleans(),
         st.sampled_from([1, 1, 7]),
     ),
     max_size=40,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tracer.record.capture.protocol import Kind, TaskEvent
 from tracer.record.processes import Processes
@@ -46,14 +48,45 @@ def test_threads_pass_through(processes: Processes) -> None:
     assert list(processes.take_all()) == [Process(1, 0, 10, 100, "python")]
 
 
-def test_a_pid_means_the_process_that_had_it_last(processes: Processes) -> None:
+def test_a_pid_means_the_process_that_lived_at_the_moment(processes: Processes) -> None:
     processes.apply(task(Kind.EXEC, 1, 10, 100))
     processes.apply(task(Kind.FORK, 2, 11, 200, parent=1))
     processes.apply(task(Kind.EXIT, 2, 11, 300))
-    assert processes.by_pid(PIDNS, 11) == processes.by_host_pid(5011) == 2  # what it wrote may come late
-    processes.apply(task(Kind.FORK, 3, 11, 400, parent=1))
-    assert processes.by_pid(PIDNS, 11) == processes.by_host_pid(5011) == 3
+    processes.apply(task(Kind.FORK, 3, 11, 400, parent=1))  # within one turn
+    assert [processes.by_pid(PIDNS, 11, ns) for ns in (199, 200, 300, 301, 399, 400, 999)] == [0, 2, 2, 0, 0, 3, 3]
+    assert processes.by_pid(PIDNS, 11) == 3  # what tells no time
     assert processes.by_pid(PIDNS, 12) == processes.by_host_pid(5012) == 0
+
+
+def test_a_listener_is_known_after_its_death(processes: Processes) -> None:
+    processes.apply(task(Kind.EXEC, 1, 10, 100))
+    processes.apply(task(Kind.FORK, 2, 11, 200, parent=1))
+    processes.apply(task(Kind.EXIT, 2, 11, 300))
+    processes.apply(task(Kind.FORK, 3, 11, 400, parent=1))
+    assert [processes.by_host_pid(5011, ns) for ns in (199, 200, 399, 400)] == [0, 2, 2, 3]
+    assert processes.by_host_pid(5011) == 3
+
+
+def test_a_process_whose_end_was_lost_gives_way_to_the_next(processes: Processes) -> None:
+    processes.apply(task(Kind.EXEC, 1, 10, 100))
+    processes.apply(task(Kind.EXEC, 2, 10, 200))
+    assert [processes.by_pid(PIDNS, 10, ns) for ns in (150, 250)] == [1, 2]
+
+
+def test_an_unknown_namespace_is_no_hindrance_where_a_pid_is_unique(processes: Processes) -> None:
+    processes.apply(task(Kind.EXEC, 1, 10, 100))
+    processes.apply(task(Kind.FORK, 2, 1, 200, parent=1, pidns=INNER))
+    processes.apply(task(Kind.FORK, 3, 1, 300, parent=1, pidns=INNER + 1))
+    assert [processes.by_pid(0, 10, 400), processes.by_pid(0, 1, 250), processes.by_pid(0, 1, 400)] == [1, 2, 0]
+
+
+def test_a_namespaces_number_is_reused_too(processes: Processes) -> None:
+    """As when each test runs its own `unshare --pid`: the kernel hands out the lowest free number."""
+    processes.apply(task(Kind.EXEC, 1, 10, 100))
+    for process, ns in ((2, 200), (3, 400)):
+        processes.apply(task(Kind.FORK, process, 1, ns, parent=1, pidns=INNER, host_pid=5000 + process))
+        processes.apply(task(Kind.EXIT, process, 1, ns + 100, pidns=INNER))
+    assert [processes.by_pid(INNER, 1, ns) for ns in (250, 350, 450)] == [2, 0, 3]
 
 
 def test_equal_pids_of_two_namespaces_are_two_processes(processes: Processes) -> None:
@@ -67,3 +100,59 @@ def test_a_process_whose_birth_was_lost_is_known_from_its_next_event(processes: 
     ended = processes.apply(task(Kind.EXIT, 9, 19, 300, status=256, start_ns=250))
     assert ended == Process(9, 0, 19, 250, "python", 300, 256)
     assert list(processes.take_all()) == []
+
+
+def test_the_dead_are_forgotten_with_the_last_of_their_line(processes: Processes) -> None:
+    processes.apply(task(Kind.EXEC, 1, 10, 100))
+    processes.apply(task(Kind.FORK, 2, 11, 200, parent=1))
+    processes.apply(task(Kind.FORK, 3, 12, 210, parent=2))
+    processes.apply(task(Kind.EXIT, 2, 11, 220))
+    processes.forget(1_000)
+    assert processes.by_host_pid(5011) == 2  # its child may serve the socket that it listened on
+    processes.apply(task(Kind.EXIT, 3, 12, 1_000))
+    processes.forget(1_000)
+    assert [processes.by_host_pid(5012), processes.by_pid(PIDNS, 12, 900)] == [3, 3]  # what it wrote may come late
+    processes.forget(1_001)
+    assert [processes.by_host_pid(pid) for pid in (5010, 5011, 5012)] == [1, 0, 0]
+    assert [process.id for process in processes.take_all()] == [1]
+
+
+def test_memory_is_for_those_who_live(processes: Processes) -> None:
+    processes.apply(task(Kind.EXEC, 1, 1, 1))
+    for number in range(2, 100_002):
+        ns = 10 * number
+        processes.apply(task(Kind.FORK, number, 100 + number % 30_000, ns, parent=1))
+        processes.apply(task(Kind.EXIT, number, 100 + number % 30_000, ns + 5))
+        processes.forget(ns - 50)
+    assert len(processes._lives) == len(processes._by_pid) == len(processes._by_host_pid) < 10
+    assert len(processes._ended) < 10
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[tuple[TaskEvent, TaskEvent]]:
+    """Births and ends: few pids in two namespaces, each pid one process's at a time."""
+    lives, free_ns = [], dict.fromkeys([(PIDNS, 7), (PIDNS, 8), (INNER, 7)], 1)
+    for process in range(1, draw(st.integers(1, 12)) + 1):
+        place = draw(st.sampled_from(sorted(free_ns)))
+        born_ns = free_ns[place] + draw(st.integers(0, 30))
+        ended_ns = born_ns + draw(st.integers(0, 30))
+        free_ns[place] = ended_ns + 1
+        birth = task(Kind.FORK, process, place[1], born_ns, pidns=place[0], start_ns=born_ns)
+        lives.append((birth, birth._replace(kind=Kind.EXIT, ns=ended_ns)))
+    return lives
+
+
+@given(histories(), st.integers(0, 400))
+def test_each_moment_of_a_life_is_that_lifes(history: list[tuple[TaskEvent, TaskEvent]], forgotten_ns: int) -> None:
+    processes = Processes(Timeline())
+    for event in sorted((event for life in history for event in life), key=lambda event: (event.ns, event.kind)):
+        processes.apply(event)
+    processes.forget(forgotten_ns)
+    for ns in range(400):
+        for pidns, pid in ((PIDNS, 7), (PIDNS, 8), (INNER, 7)):
+            living = [
+                birth.process
+                for birth, end in history
+                if (birth.pidns, birth.pid) == (pidns, pid) and birth.ns <= ns <= end.ns and end.ns >= forgotten_ns
+            ]
+            assert processes.by_pid(pidns, pid, ns) == sum(living)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from itertools import pairwise
 from typing import TypeVar
 
 import pytest
@@ -17,9 +18,12 @@ from tracer.record.boundary.messages import (
     FactsTold,
     Hello,
     InstanceTold,
+    Interrupted,
     Message,
     Open,
+    Outcome,
     Packet,
+    Phase,
     Report,
     Requires,
     Uses,
@@ -84,78 +88,123 @@ def test_greeting_is_hearing(suite: Suite) -> None:
 
 def test_a_tests_life(suite: Suite) -> None:
     assert suite.say(facts(1)) == [Facts(1, "tests/test_a.py", ("db",), ("slow",), ())]
-    suite.say(
-        Open(1, 10, "session", "/project", None), Open(2, 20, "test", "a.py::test", 1), Open(3, 21, "setup", None, None)
-    )
-    assert suite.say(Open(4, 30, "call", None, None)) == [Span(3, 2, RUNNER, TID, "setup", 21, 30)]
-    assert suite.say(Open(5, 40, "teardown", None, None)) == [Span(4, 2, RUNNER, TID, "call", 30, 40)]
+    assert suite.say(Open(1, 10, "session", "/project", None), Open(2, 20, "test", "a.py::test", 1)) == []
+    assert suite.timeline.at(RUNNER, TID, 20) == (3,)
+    assert suite.say(Phase(30, "call")) == [Span(3, 2, RUNNER, TID, "setup", 20, 30)]
+    assert suite.say(Phase(40, "teardown")) == [Span(4, 2, RUNNER, TID, "call", 30, 40)]
     assert suite.say(Close(2, 50)) == [
         Span(5, 2, RUNNER, TID, "teardown", 40, 50),
         Span(2, 1, RUNNER, TID, "test", 20, 50, "a.py::test"),
     ]
-    reports = Report(2, "setup", "passed", 0.5), Report(2, "call", "failed", 0.25), Report(2, "teardown", "passed", 0.0)
-    assert suite.say(*reports, Open(6, 60, "test", "a.py::other", 1)) == [
-        Attempt(
-            2,
-            "a.py::test",
-            1,
-            {"setup": "passed", "call": "failed", "teardown": "passed"},
-            {"setup": 0.5, "call": 0.25, "teardown": 0.0},
-            (),
-        )
+    assert suite.say(Report(2, "call", "failed"), Open(3, 60, "test", "a.py::other", 1)) == [
+        Attempt(2, "a.py::test", 1, {"call": "failed"}, ())
     ]
     assert suite.runners.closed == {2, 3, 4, 5}
 
 
 def test_a_phase_ends_with_all_within_it_where_the_next_one_opens(suite: Suite) -> None:
     """As when the close of a fixture's set-up was lost."""
-    suite.say(Open(1, 10, "test", "a.py::test", None), Open(2, 10, "setup", None, None), instance(3))
-    suite.say(Open(4, 11, "fixture", 3, None), Open(5, 12, "fixture", 3, None))
-    assert suite.say(Open(6, 20, "call", None, None)) == [
+    suite.say(Open(1, 10, "test", "a.py::test", 0), instance(2))
+    suite.say(Open(3, 11, "fixture", 2, None), Open(4, 12, "fixture", 2, None))
+    assert suite.say(Phase(20, "call")) == [
         Instance(1, RUNNER, "db", "session", "", "tests", None),
         Span(4, 3, RUNNER, TID, "fixture", 12, 20, 1),
         Span(3, 2, RUNNER, TID, "fixture", 11, 20, 1),
         Span(2, 1, RUNNER, TID, "setup", 10, 20),
     ]
-    assert suite.say(Close(5, 30), Close(4, 30), Close(2, 30)) == []  # they are long over
+    assert suite.say(Close(4, 30), Close(3, 30)) == []  # they are long over
     assert suite.timeline.at(RUNNER, TID, 30) == (5,)
 
 
-def test_a_phase_ends_no_phase_around_its_test(suite: Suite) -> None:
+@pytest.mark.parametrize("process", [RUNNER, CHILD])
+def test_a_phase_ends_no_phase_around_its_test(suite: Suite, process: int) -> None:
     """As with pytester, in process, or in a child."""
-    for process in RUNNER, CHILD:
-        suite = Suite()
-        suite.say(Open(1, 10, "test", "outer", None), Open(2, 10, "call", None, None))
-        suite.say(
-            Open(3, 20, "session", "/inner", None),
-            Open(4, 30, "test", "inner", None),
-            Open(5, 30, "setup", None, None),
-            process=process,
-        )
-        suite.say(Open(6, 40, "call", None, None), Close(4, 50), Close(3, 60), process=process)
-        assert {(span.kind, span.end_ns) for span in suite.of(Span)} == {
-            *(("setup", 40), ("call", 50), ("test", 50), ("session", 60)),
-        }
-        assert suite.timeline.at(RUNNER, TID, 70) == (2,)
-        assert suite.say(Open(7, 80, "teardown", None, None)) == [Span(2, 1, RUNNER, TID, "call", 10, 80)]
+    suite.say(Open(1, 10, "test", "outer", 0), Phase(11, "call"))
+    suite.say(Open(2, 20, "session", "/inner", None), Open(3, 30, "test", "inner", 0), process=process)
+    suite.say(Phase(40, "call"), Close(3, 50), Close(2, 60), process=process)
+    assert [(span.kind, span.start_ns, span.end_ns) for span in suite.of(Span)] == [
+        *(("setup", 10, 11), ("setup", 30, 40), ("call", 40, 50), ("test", 30, 50), ("session", 20, 60)),
+    ]
+    assert suite.timeline.at(RUNNER, TID, 70) == (3,)
+    assert suite.say(Phase(80, "teardown")) == [Span(3, 1, RUNNER, TID, "call", 11, 80)]
 
 
-def test_a_phase_ends_no_phase_of_another_thread(suite: Suite) -> None:
+def test_a_phase_is_of_its_own_threads_test(suite: Suite) -> None:
     for tid in TID, TID + 1:
-        suite.say(Open(tid, 10, "test", "a.py::test", None), Open(tid + 10, 10, "setup", None, None), tid=tid)
-    assert suite.say(Open(200, 20, "call", None, None)) == [Span(2, 1, RUNNER, TID, "setup", 10, 20)]
-    assert suite.say(Open(201, 21, "call", None, None), tid=300) == []
+        suite.say(Open(tid, 10, "test", "a.py::test", 0), tid=tid)
+    assert suite.say(Phase(20, "call")) == [Span(2, 1, RUNNER, TID, "setup", 10, 20)]
+    assert suite.say(Phase(21, "call"), tid=300) == suite.say(Phase(22, "call"), process=CHILD) == []
+    assert suite.timeline.at(RUNNER, TID + 1, 30) == (4,)
+
+
+def test_a_phase_without_a_test_is_left_out(suite: Suite) -> None:
+    """As when the opening of the test was lost."""
+    suite.say(Open(1, 10, "session", "/project", None))
+    assert suite.say(Phase(20, "call"), Phase(30, "teardown")) == []
+    assert suite.timeline.at(RUNNER, TID, 40) == (1,)
 
 
 def test_reports_come_after_the_close(suite: Suite) -> None:
     """Until the test's own thread opens another one, whatever the others do."""
-    suite.say(Open(1, 10, "test", "a.py::first", None), Close(1, 20))
-    assert suite.say(Open(2, 21, "test", "a.py::second", None), tid=TID + 1) == []
-    suite.say(Report(1, "setup", "passed", 0.5), Report(1, "call", "failed", 1.5), tid=TID + 1)
-    assert suite.say(Open(3, 30, "test", "a.py::third", None)) == [
-        Attempt(1, "a.py::first", 0, {"setup": "passed", "call": "failed"}, {"setup": 0.5, "call": 1.5}, ())
+    suite.say(Open(1, 10, "test", "a.py::first", 0), Close(1, 20))
+    suite.say(Open(2, 21, "test", "a.py::second", 0), tid=TID + 1)
+    assert suite.of(Attempt) == []
+    suite.say(Report(1, "setup", "skipped"), Report(1, "teardown", "failed"), tid=TID + 1)
+    assert suite.say(Open(3, 30, "test", "a.py::third", 0)) == [
+        Attempt(1, "a.py::first", 0, {"setup": "skipped", "teardown": "failed"}, ())
     ]
-    assert suite.say(Report(1, "teardown", "passed", 0.0)) == []  # too late
+    assert suite.say(Report(1, "call", "failed")) == []  # too late
+
+
+@pytest.mark.parametrize("outcomes", [("failed", "xfailed"), ("xfailed", "failed"), ("skipped", "xfailed", "failed")])
+def test_of_several_reports_a_failure_counts(suite: Suite, outcomes: tuple[Outcome, ...]) -> None:
+    suite.say(Open(1, 10, "test", "a.py::test", 0), *(Report(1, "call", outcome) for outcome in outcomes))
+    suite.finish(20)
+    assert [dict(attempt.outcomes) for attempt in suite.of(Attempt)] == [{"call": "failed"}]
+
+
+def test_of_several_reports_none_of_which_failed_the_last_counts(suite: Suite) -> None:
+    suite.say(Open(1, 10, "test", "a.py::test", 0), Report(1, "call", "skipped"), Report(1, "call", "xfailed"))
+    suite.finish(20)
+    assert [dict(attempt.outcomes) for attempt in suite.of(Attempt)] == [{"call": "xfailed"}]
+
+
+def test_an_interrupted_test_ends_with_its_session(suite: Suite) -> None:
+    suite.say(Open(1, 10, "session", "/project", None), Open(2, 20, "test", "a.py::test", 0), Phase(30, "call"))
+    assert suite.say(Interrupted(2, 40)) == [
+        Span(4, 2, RUNNER, TID, "call", 30, 40),
+        Span(2, 1, RUNNER, TID, "test", 20, 40, "a.py::test"),
+    ]
+    suite.say(Close(1, 50))
+    assert suite.finish(60) == [Attempt(2, "a.py::test", 0, {"call": "interrupted"}, ())]
+
+
+def test_a_failure_before_the_interruption_counts(suite: Suite) -> None:
+    suite.say(Open(1, 10, "test", "a.py::test", 0), Phase(20, "call"), Report(1, "call", "failed"))
+    suite.say(Interrupted(1, 30))
+    suite.finish(40)
+    assert [dict(attempt.outcomes) for attempt in suite.of(Attempt)] == [{"call": "failed"}]
+
+
+def test_the_main_thread_tells_of_all_threads_interrupted_tests(suite: Suite) -> None:
+    suite.say(Open(1, 10, "session", "/project", None))
+    for tid in 7, 8:
+        suite.say(Open(tid, 20, "test", f"a.py::test_{tid}", 0), tid=tid)
+    suite.say(Phase(25, "call"), tid=8)
+    told = suite.say(Interrupted(7, 30), Interrupted(8, 31), Close(1, 32))
+    ended = [(span.kind, span.tid, span.end_ns) for span in told if isinstance(span, Span)]
+    assert ended == [("setup", 7, 30), ("test", 7, 30), ("call", 8, 31), ("test", 8, 31), ("session", TID, 32)]
+    suite.finish(40)
+    assert [(attempt.nodeid, dict(attempt.outcomes)) for attempt in suite.of(Attempt)] == [
+        ("a.py::test_7", {"setup": "interrupted"}),
+        ("a.py::test_8", {"call": "interrupted"}),
+    ]
+
+
+def test_a_test_that_is_over_cannot_be_interrupted(suite: Suite) -> None:
+    suite.say(Open(1, 10, "test", "a.py::test", 0), Close(1, 20), Interrupted(1, 30))
+    suite.finish(40)
+    assert [dict(attempt.outcomes) for attempt in suite.of(Attempt)] == [{}]
 
 
 def test_equal_facts_are_written_once(suite: Suite) -> None:
@@ -183,52 +232,48 @@ def test_a_forked_runner_uses_its_parents_instances(suite: Suite) -> None:
 
 
 def test_a_forked_runner_cannot_close_its_parents_spans(suite: Suite) -> None:
-    suite.say(Open(1, 10, "test", "a.py::test", None), Open(2, 11, "call", None, None))
-    assert suite.say(Close(2, 20), Close(1, 20), process=CHILD) == []
-    assert suite.say(Report(1, "call", "failed", 0.1), Open(3, 20, "teardown", None, None), process=CHILD) == []
-    assert suite.timeline.at(RUNNER, TID, 30) == (2,)
-    assert suite.timeline.at(CHILD, TID, 30) == (3,)
+    suite.say(Open(1, 10, "test", "a.py::test", 0))
+    assert suite.say(Close(1, 20), Interrupted(1, 20), process=CHILD) == []
+    assert suite.say(Report(1, "call", "failed"), Phase(20, "teardown"), process=CHILD) == []
+    assert suite.timeline.at(RUNNER, TID, 30) == suite.timeline.at(CHILD, TID, 30) == (2,)
     suite.say(Close(1, 40))
     suite.finish(50)
-    assert [(span.id, span.process, span.end_ns) for span in suite.of(Span)] == [
-        *((2, RUNNER, 40), (1, RUNNER, 40), (3, CHILD, 50)),
-    ]
+    assert [(span.id, span.process, span.end_ns) for span in suite.of(Span)] == [(2, RUNNER, 40), (1, RUNNER, 40)]
     assert [dict(attempt.outcomes) for attempt in suite.of(Attempt)] == [{}]
 
 
 def test_a_childs_span_is_inside_its_parents(suite: Suite) -> None:
-    suite.say(Open(1, 10, "test", "a.py::test", None))
+    suite.say(Open(1, 10, "test", "a.py::test", 0))
     suite.say(Open(1, 20, "session", "/inner", None), process=CHILD)
-    assert suite.exit(CHILD, 30) == [Span(2, 1, CHILD, TID, "session", 20, 30, "/inner", crashed=True)]
+    assert suite.exit(CHILD, 30) == [Span(3, 2, CHILD, TID, "session", 20, 30, "/inner", crashed=True)]
 
 
 def test_an_exit_crashes_what_is_open(suite: Suite) -> None:
     """A crash in the call: reports come after the test, and so never."""
-    suite.say(Open(1, 10, "test", "a.py::test", None), Open(2, 11, "setup", None, None))
-    suite.say(Open(3, 20, "call", None, None))
+    suite.say(Open(1, 10, "test", "a.py::test", 0), Phase(20, "call"))
     assert suite.exit(RUNNER, 99) == [
         Span(3, 1, RUNNER, TID, "call", 20, 99, crashed=True),
         Span(1, 0, RUNNER, TID, "test", 10, 99, "a.py::test", crashed=True),
-        Attempt(1, "a.py::test", 0, {}, {}, ()),
+        Attempt(1, "a.py::test", 0, {}, ()),
     ]
-    assert suite.of(Span)[0] == Span(2, 1, RUNNER, TID, "setup", 11, 20)
+    assert suite.of(Span)[0] == Span(2, 1, RUNNER, TID, "setup", 10, 20)
     assert suite.exit(RUNNER, 100) == suite.finish(101) == []
 
 
 def test_a_rerun_is_another_attempt(suite: Suite) -> None:
     for number in 1, 2:
-        suite.say(Open(number, 10 * number, "test", "a.py::test", None), Close(number, 10 * number + 5))
+        suite.say(Open(number, 10 * number, "test", "a.py::test", 0), Close(number, 10 * number + 5))
     suite.finish(30)
-    assert [(attempt.span, attempt.nodeid) for attempt in suite.of(Attempt)] == [(1, "a.py::test"), (2, "a.py::test")]
+    assert [(attempt.span, attempt.nodeid) for attempt in suite.of(Attempt)] == [(1, "a.py::test"), (3, "a.py::test")]
 
 
 def test_a_test_run_by_a_test_does_not_end_it(suite: Suite) -> None:
     """As with pytester, in process: the inner test opens while the outer one is open."""
-    suite.say(Open(1, 10, "test", "outer", None), Open(2, 20, "test", "inner", None), Close(2, 30))
-    suite.say(Report(1, "call", "passed", 1.0), Close(1, 40))
+    suite.say(Open(1, 10, "test", "outer", 0), Open(2, 20, "test", "inner", 0), Close(2, 30))
+    suite.say(Report(1, "call", "failed"), Close(1, 40))
     suite.finish(50)
     assert [(attempt.nodeid, dict(attempt.outcomes)) for attempt in suite.of(Attempt)] == [
-        ("outer", {"call": "passed"}),
+        ("outer", {"call": "failed"}),
         ("inner", {}),
     ]
 
@@ -242,18 +287,20 @@ messages = st.one_of(
         small,
         small,
         st.sampled_from(KINDS),
-        st.one_of(st.none(), small, st.sampled_from("ab")),
+        small | st.sampled_from("ab"),
         st.none() | small,
     ),
+    st.builds(Phase, small, st.sampled_from(PHASES)),
     st.builds(Close, small, small),
     st.builds(Close, small, small),
+    st.builds(Interrupted, small, small),
     st.builds(FactsTold, small, st.sampled_from("ab"), st.just(()), st.just(()), st.just(())),
     st.builds(
         InstanceTold, small, st.just("db"), st.sampled_from(["session", "function"]), *[st.just("")] * 2, st.none()
     ),
     st.builds(Uses, small, numbers),
     st.builds(Requires, small, numbers),
-    st.builds(Report, small, st.sampled_from(PHASES), st.sampled_from(OUTCOMES), st.just(0.5)),
+    st.builds(Report, small, st.sampled_from(PHASES), st.sampled_from(OUTCOMES)),
 )
 
 
@@ -261,31 +308,35 @@ def typed(message: Message) -> bool:
     """Whether the decoder lets it pass: an opening's subject is of its kind's type."""
     if not isinstance(message, Open):
         return True
-    match message.kind:
-        case "session" | "collection":
-            return isinstance(message.subject, str) and message.facts is None
-        case "test":
-            return isinstance(message.subject, str) and message.facts is not None
-        case "fixture":
-            return isinstance(message.subject, int) and message.facts is None
-    return message.subject is None and message.facts is None
+    subject_type = int if message.kind == "fixture" else str
+    return isinstance(message.subject, subject_type) and (message.facts is not None) == (message.kind == "test")
 
 
 @given(st.lists(st.tuples(st.sampled_from([RUNNER, CHILD]), st.integers(1, 2), messages.filter(typed)), max_size=60))
-def test_whatever_is_said_each_opening_becomes_one_span(said: list[tuple[int, int, Message]]) -> None:
+def test_whatever_is_said_each_opening_becomes_one_span_and_phases_follow_one_another(
+    said: list[tuple[int, int, Message]],
+) -> None:
     suite = Suite()
     for ns, (process, tid, message) in enumerate(said):
-        # A thread's boundaries come in the order of time.
-        suite.say(replace(message, ns=ns) if isinstance(message, Open | Close) else message, process=process, tid=tid)
+        if isinstance(message, Open | Close | Phase | Interrupted):
+            message = replace(message, ns=ns)  # a thread's boundaries come in the order of time
+        suite.say(message, process=process, tid=tid)
     suite.finish(len(said))
     openings = [message for _, _, message in said if isinstance(message, Open)]
     spans = suite.of(Span)
-    assert Counter(span.kind for span in spans) == Counter(message.kind for message in openings)
-    assert sorted(span.id for span in spans) == list(range(1, len(openings) + 1)) == sorted(suite.runners.closed)
+    phases = [span for span in spans if span.kind in PHASES]
+    assert Counter(span.kind for span in spans if span.kind not in PHASES) == Counter(
+        message.kind for message in openings
+    )
+    assert sorted(span.id for span in spans) == list(range(1, len(spans) + 1)) == sorted(suite.runners.closed)
     known = {span.id: span for span in spans}
     for span in spans:
         assert span.start_ns <= span.end_ns
-        assert span.parent == 0 or known[span.parent].start_ns < span.start_ns
+        assert span.parent == 0 or known[span.parent].start_ns <= span.start_ns
+    for test in (span for span in spans if span.kind == "test"):
+        own = sorted((phase for phase in phases if phase.parent == test.id), key=lambda phase: phase.id)
+        assert (own[0].kind, own[0].start_ns, own[-1].end_ns) == ("setup", test.start_ns, test.end_ns)
+        assert all(one.end_ns == other.start_ns for one, other in pairwise(own))
     tests = {span.id for span in spans if span.kind == "test"}
     attempts = suite.of(Attempt)
     assert {attempt.span for attempt in attempts} <= tests
@@ -294,20 +345,17 @@ def test_whatever_is_said_each_opening_becomes_one_span(said: list[tuple[int, in
     assert len(written) == len(suite.of(Instance))
 
 
-@pytest.mark.parametrize(
-    ("status", "silent"),
-    [(9, 0), (139, 0), (7 << 8, 0), (0, 1), (1 << 8, 1)],
-    ids=["9", "139", "exit 7", "0", "exit 1"],
-)
-def test_a_session_left_open_by_a_regular_end_was_a_silent_hook(status: int, silent: int) -> None:
+@pytest.mark.parametrize("status", [9, 139, 7 << 8, 0, 1 << 8], ids=["9", "139", "exit 7", "0", "exit 1"])
+def test_a_session_left_open_is_unfinished_however_its_process_ended(status: int) -> None:
     suite = Suite()
     suite.say(Open(1, 10, "session", "/root", None))
     suite.exit(RUNNER, 20, status)
-    assert (suite.runners.unfinished, suite.runners.silent) == (1, silent)
+    suite.finish(30)
+    assert (suite.runners.unfinished, suite.runners.cut_off) == (1, 0)
 
 
 def test_a_runner_that_outlives_the_command_is_unfinished() -> None:
     suite = Suite()
     suite.say(Open(1, 10, "session", "/root", None))
     suite.finish(20)
-    assert (suite.runners.unfinished, suite.runners.silent) == (1, 1)
+    assert (suite.runners.unfinished, suite.runners.cut_off) == (1, 1)

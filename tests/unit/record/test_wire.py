@@ -107,7 +107,11 @@ def test_fields_are_those_of_the_compiled_probes(name: str, btf: _Btf) -> None:
 
 def test_kinds_and_flags_are_those_of_the_compiled_probes(btf: _Btf) -> None:
     assert btf.values("svc_kind") == {f"SVC_{kind.name}": kind.value for kind in Kind}
-    assert btf.values("svc_flag") == {"SVC_DETAIL": wire._DETAIL, "SVC_WHOLE": wire._WHOLE}
+    assert btf.values("svc_flag") == {
+        "SVC_DETAIL": wire._DETAIL,
+        "SVC_WHOLE": wire._WHOLE,
+        "SVC_LOCAL": wire._LOCAL,
+    }
 
 
 def record(name: str, event: dict[str, object], **fields: object) -> memoryview:
@@ -121,7 +125,8 @@ def record(name: str, event: dict[str, object], **fields: object) -> memoryview:
     return memoryview(bytes(8) + (head if name == "svc_event" else pack(name, {"event": head} | fields)))
 
 
-def test_a_bare_event_is_decoded() -> None:
+@pytest.mark.parametrize(("flags", "local"), [(0, False), (4, True)])
+def test_a_bare_event_is_decoded(flags: int, local: bool) -> None:
     data = record(
         "svc_event",
         {
@@ -135,16 +140,18 @@ def test_a_bare_event_is_decoded() -> None:
             "protocol": socket.IPPROTO_TCP,
             "peer": socket.inet_aton("10.0.0.1"),
             "port": 5432,
+            "flags": flags,
         },
     )
-    assert decode(data, 8) == (SocketEvent(11, Kind.CONNECT, 3, 77, 5, 9, "tcp://10.0.0.1:5432", 0), 0)
+    assert decode(data, 8) == (SocketEvent(11, Kind.CONNECT, 3, 77, 5, 9, "tcp://10.0.0.1:5432", 0, local=local), 0)
 
 
 def test_a_send_is_decoded_with_its_tally() -> None:
-    event = {"ns": 11, "kind": Kind.SEND, "flags": 1, "family": socket.AF_INET, "protocol": socket.IPPROTO_UDP}
+    event = {"ns": 11, "kind": Kind.SEND, "flags": 5, "family": socket.AF_INET, "protocol": socket.IPPROTO_UDP}
     bytes_sent = {"result": 9, "head": b"abcdefgh", "head_len": 3, "tally": 17}
     data = record("svc_socket_event", event | bytes_sent, prefix=b"prefix", prefix_len=4)
-    assert decode(data, 8) == (SocketEvent(11, Kind.SEND, 0, 0, 0, 0, "udp://0.0.0.0:0", 9, b"abc", b"pref"), 17)
+    expected = SocketEvent(11, Kind.SEND, 0, 0, 0, 0, "udp://0.0.0.0:0", 9, b"abc", b"pref", local=True)
+    assert decode(data, 8) == (expected, 17)
 
 
 @pytest.mark.parametrize(("flags", "since_ns"), [(1, 4), (3, 0)], ids=["announced", "whole"])

@@ -35,6 +35,10 @@ def sample() -> Classification:
     return large_suite.classification()
 
 
+def rendered(classification: Classification) -> bytes:
+    return b"".join(render(classification))
+
+
 def stored(path: Path, data: bytes) -> Path:
     path.write_bytes(data)
     return path
@@ -42,12 +46,12 @@ def stored(path: Path, data: bytes) -> Path:
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gzip"])
 def test_a_report_comes_back_as_it_was(sample: Classification, tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
-    assert read_classification(stored(tmp_path / "r", pack(render(sample)))) == sample
+    assert read_classification(stored(tmp_path / "r", pack(rendered(sample)))) == sample
 
 
 def test_a_report_has_the_designs_keys_in_its_order(tmp_path: Path) -> None:
     design = json.loads(AS_IN_THE_DESIGN)
-    report = json.loads(render(read_classification(stored(tmp_path / "r", AS_IN_THE_DESIGN.encode()))))
+    report = json.loads(rendered(read_classification(stored(tmp_path / "r", AS_IN_THE_DESIGN.encode()))))
     test = report["tests"]["a.py::b"]
     assert list(report) == list(design)
     assert test.pop("attempts") == 1
@@ -57,23 +61,23 @@ def test_a_report_has_the_designs_keys_in_its_order(tmp_path: Path) -> None:
 
 def test_what_is_true_of_an_evidence_is_told(sample: Classification, tmp_path: Path) -> None:
     one = replace(sample, run_evidence=(replace(SEEN, self_hosted=True, ambiguous=True),))
-    data = render(one)
+    data = rendered(one)
     assert json.loads(data)["run_evidence"][0]["self_hosted"] is True
-    assert "self_hosted" not in json.loads(render(sample))["run_evidence"][0]
+    assert "self_hosted" not in json.loads(rendered(sample))["run_evidence"][0]
     assert read_classification(stored(tmp_path / "r", data)) == one
 
 
 def test_node_ids_with_lone_surrogates_come_back(sample: Classification, tmp_path: Path) -> None:
     nodeid = "tests/test_\udce9t\udce9.py::test_é[\n\x1b\U0001f600]"
     one = replace(sample, tests={nodeid: next(iter(sample.tests.values()))})
-    data = render(one)
+    data = rendered(one)
     assert rb"test_\udce9t\udce9.py::test_" + "é[".encode() in data, "only the surrogates are escaped"
     assert read_classification(stored(tmp_path / "r", data)) == one
 
 
 def test_the_text_is_indented_and_ends_in_a_newline(sample: Classification) -> None:
-    assert render(sample).startswith(b'{\n  "schema": "svc-trace/1",\n  "generated_at": ')
-    assert render(sample).endswith(b"}\n")
+    assert rendered(sample).startswith(b'{\n  "schema": "svc-trace/1",\n  "generated_at": ')
+    assert rendered(sample).endswith(b"}\n")
 
 
 @pytest.mark.parametrize(
@@ -97,6 +101,6 @@ def test_what_is_no_report_is_told(tmp_path: Path, old: str, new: str, problem: 
 
 
 def test_half_a_packed_report_is_told(sample: Classification, tmp_path: Path) -> None:
-    path = stored(tmp_path / "r", gzip.compress(render(sample))[:-100])
+    path = stored(tmp_path / "r", gzip.compress(rendered(sample))[:-100])
     with pytest.raises(SvcTraceError, match="ended before"):
         read_classification(path)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from tracer.errors import ExitStatus, SvcTraceError
 from tracer.trace.file import RECORD_TYPES, SCHEMA, TraceWriter, is_trace, read_records, read_trace
-from tracer.trace.records import End, Flow, Process, Record, Run, Span, Thread
+from tracer.trace.records import End, Flow, Instance, Process, Record, Run, Span, SpanKind, Thread
 
 RUN = Run(("pytest", "-q"), "libbpf", "6.18.0", 1763676000.5, 81273645, "/home/me/project")
 SPAN = Span(12, 11, 3, 4711, "test", 100, 200, "tests/test_a.py::test_b")
@@ -91,8 +92,21 @@ def test_a_trace_holds_what_was_written(tmp_path: Path) -> None:
     assert trace.complete
 
 
+def test_phases_and_narrow_fixtures_are_read_only_where_something_was(tmp_path: Path) -> None:
+    def span(number: int, parent: int, kind: SpanKind, subject: int | None = None) -> Span:
+        return Span(number, parent, 3, 4711, kind, number, 100, subject)
+
+    narrow, wide = (Instance(number, 3, "f", scope, "", "", None) for number, scope in ((1, "function"), (2, "module")))
+    sent = [span(12, 0, "test"), span(13, 12, "setup"), span(14, 13, "fixture", 1), span(15, 14, "fixture", 1)]
+    kept = [span(16, 12, "call"), span(17, 16, "fixture", 2), span(18, 0, "collection"), span(19, 0, "session")]
+    quiet = [span(20, 16, "fixture", 1), span(21, 12, "teardown"), span(22, 21, "fixture", 1)]
+    path = written(tmp_path / "t", RUN, narrow, wide, *sent, *quiet, *kept, replace(FLOW, spans=(15,)))
+    assert set(read_trace(path).spans.values()) == {*sent, *kept}
+    assert {record for record in read_records(path) if isinstance(record, Span)} == {*sent, *quiet, *kept}
+
+
 def test_the_file_is_utf8_lines_without_trailing_defaults(tmp_path: Path) -> None:
-    first, *rest = written(tmp_path / "t", SPAN, FLOW).read_text("utf-8").splitlines()
+    first, *rest = gzip.decompress(written(tmp_path / "t", SPAN, FLOW).read_bytes()).decode().splitlines()
     assert json.loads(first)["columns"]["end"] == ["end_ns", "exit_status", "lost_events", "lost_boundaries"]
     assert rest == [
         '["span",12,11,3,4711,"test",100,200,"tests/test_a.py::test_b"]',
@@ -117,17 +131,17 @@ def test_missing_columns_take_the_default(tmp_path: Path) -> None:
     assert list(read_records(path)) == [Process(1, 0, 2, 3, "x", end_ns=None, status=None)]
 
 
-def test_gzip_is_read_as_well(tmp_path: Path) -> None:
-    plain = written(tmp_path / "t", RUN, SPAN, END)
-    packed = tmp_path / "t.gz"
-    packed.write_bytes(gzip.compress(plain.read_bytes()))
-    assert is_trace(packed)
-    assert read_trace(packed) == read_trace(plain)
+def test_an_unpacked_trace_is_read_as_well(tmp_path: Path) -> None:
+    packed = written(tmp_path / "t.gz", RUN, SPAN, END)
+    plain = tmp_path / "t"
+    plain.write_bytes(gzip.decompress(packed.read_bytes()))
+    assert is_trace(plain)
+    assert read_trace(plain) == read_trace(packed)
 
 
-@pytest.mark.parametrize("compress", [bytes, gzip.compress], ids=["plain", "gzip"])
-def test_a_cut_off_trace_is_read_up_to_there(tmp_path: Path, compress: Callable[[bytes], bytes]) -> None:
-    whole = compress(written(tmp_path / "t", RUN, SPAN, FLOW, END).read_bytes())
+@pytest.mark.parametrize("unpack", [gzip.decompress, bytes], ids=["plain", "gzip"])
+def test_a_cut_off_trace_is_read_up_to_there(tmp_path: Path, unpack: Callable[[bytes], bytes]) -> None:
+    whole = unpack(written(tmp_path / "t", RUN, SPAN, FLOW, END).read_bytes())
     path = tmp_path / "cut"
     problems, lengths = set(), set()
     for length in range(len(whole)):

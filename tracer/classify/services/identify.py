@@ -19,6 +19,7 @@ class Identification:
     name: str  # a configured service, or `unknown:<endpoint>`
     protocol: str | None  # recognised from the first bytes sent; None where they say nothing
     ignored: bool  # plumbing: not to be reported
+    declared: str | None = None  # the protocol that the service's rule names
 
 
 class Identifier:
@@ -46,7 +47,7 @@ class Identifier:
             rule = next((candidate for candidate in by_protocol if candidate.protocol == protocol), None)
         if rule is None:
             return Identification(f"unknown:{endpoint}", protocol, ignored=False)
-        return Identification(rule.name, protocol, rule.ignore)
+        return Identification(rule.name, protocol, rule.ignore, rule.protocol)
 
     def _candidates(self, endpoint: Endpoint) -> tuple[ServiceRule | None, tuple[ServiceRule, ...]]:
         """The rule that names this endpoint, and those that may where the bytes speak their protocol."""

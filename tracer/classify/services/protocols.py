@@ -16,6 +16,17 @@ from typing import Final
 KAFKA_PRODUCE: Final = 0
 KAFKA_API_VERSIONS: Final = 18
 
+_KAFKA_HOUSEKEEPING: Final = frozenset(
+    {
+        1, 2, 3,  # Fetch, ListOffsets, Metadata
+        8, 9, 10, 11, 12, 13, 14,  # OffsetCommit, OffsetFetch, FindCoordinator, JoinGroup to SyncGroup with Heartbeat
+        17, KAFKA_API_VERSIONS, 36,  # SaslHandshake, ApiVersions, SaslAuthenticate
+        22, 23,  # InitProducerId, OffsetForLeaderEpoch
+        68, 71, 72,  # ConsumerGroupHeartbeat, GetTelemetrySubscriptions, PushTelemetry
+    }
+)  # fmt: skip
+"""What clients send of their own accord, from threads of their own. All else somebody has ordered."""
+
 _KAFKA_HEAD: Final = Struct(">ihh")  # size, api key, api version
 _KAFKA_TAIL: Final = Struct(">ih")  # correlation id, client id's length
 _KAFKA_LARGEST: Final = 100 * 1024 * 1024  # the broker's default `socket.request.max.bytes`
@@ -36,6 +47,15 @@ def kafka_api_key(head: bytes) -> int | None:
     if not 8 <= size <= _KAFKA_LARGEST or not 0 <= version <= _KAFKA_LAST_VERSION:
         return None
     return api_key if 0 <= api_key <= _KAFKA_LAST_KEY else None
+
+
+def is_kafka_order(head: bytes) -> bool:
+    """Whether somebody ordered the Kafka request that a send begins with, such as a Produce; False if it begins none.
+
+    What is no order is the client's housekeeping: it is sent without anybody's asking, at any time.
+    """
+    api_key = kafka_api_key(head)
+    return api_key is not None and api_key not in _KAFKA_HOUSEKEEPING
 
 
 def _kafka(send: bytes) -> bool:

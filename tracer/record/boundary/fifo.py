@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Final, Self
 
 CAPACITY: Final = 1 << 20  # bytes; what /proc/sys/fs/pipe-max-size grants to everybody by default (pipe(7))
+OFF: Final = ".off"  # the hook's own word: the file that it leaves next to the FIFO when it falls silent
 READ_LIMIT: Final = 4 << 20  # bytes taken by one `read`, so that a flood cannot keep the recorder from its events
 
 
@@ -53,6 +54,11 @@ class Fifo:
             parts.append(part)
             left -= len(part)
         return b"".join(parts)
+
+    @property
+    def silenced(self) -> bool:
+        """Whether any hook has fallen silent."""
+        return self.path.with_name(self.path.name + OFF).exists()
 
     def close(self) -> None:
         """Remove it; who still writes gets EPIPE. A second call does nothing."""

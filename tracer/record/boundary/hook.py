@@ -1,23 +1,29 @@
 """The pytest hook: tells the recorder when each span opens and closes, through a FIFO. PYTEST_DONT_REWRITE
 
 One file, standard library and pytest only, Python from 3.8 and pytest from 7.0: the launcher shows it to whatever
-pytest the traced command runs, by `PYTEST_PLUGINS`. Without `SVC_TRACE_FIFO` it does nothing. It never fails, slows
-or hangs a test: any error of its own turns it off for good.
+pytest the traced command runs (see `folder.py`). Without `SVC_TRACE_FIFO` it does nothing. It never fails, slows or
+hangs a test: any error of its own turns it off for good.
 
 Messages are JSON arrays, tag first; `messages.py` is their reading side. Times are CLOCK_MONOTONIC nanoseconds:
 
     ["hello", ns, python_version, pytest_version, xdist_worker_id|null]     first of each process, forked ones too
     ["open", span, ns, kind, subject]           subject: session: rootdir; collection: the module's node id;
-                                                test: [nodeid, facts]; phase: null; fixture: instance
-    ["close", span, ns]                         and all spans within it; a phase also ends where the next one opens
+                                                test: [nodeid, facts]; fixture: instance
+    ["phase", ns, phase]                        of this thread's test, whose setup opens with it; the one before ends
+    ["close", span, ns]                         and all spans within it
+    ["interrupted", test_span, ns]              closed by the end of its session, in the middle of a phase
     ["facts", id, path, [fixtures], [markers], [bases]]
     ["instance", id, name, scope, baseid, node, param|null]
     ["uses", test_span, [instances]]            what the test requests that is wider than function scope
     ["requires", instance, [instances]]         what an instance requests that is wider than function scope
-    ["report", test_span, phase, outcome, duration_s]   a test's are told together, after it closed
+    ["report", test_span, phase, outcome]       of a phase that did not pass; may come after the test has closed
 
 Spans, instances and facts share one counter, which a forked child continues: an id below its own first ones is its
 parent's. Spans that were open at the fork are the parent's alone.
+
+What runs for every test is written for speed: it runs amid code that has just emptied the processor's caches, where
+each wrapper, call and attribute costs several times what it does in a loop. So all passing tests tell nothing of how
+they went, and what they do tell is formatted and written by functions that keep in cells what they need.
 """
 
 # ruff: noqa: ANN401, D102 - what pytest hands to a plugin has no public types, and a hook is explained where pytest is
@@ -25,6 +31,7 @@ parent's. Spans that were open at the fork are the parent's alone.
 from __future__ import annotations
 
 import collections
+import contextlib
 import errno
 import fcntl
 import itertools
@@ -35,9 +42,9 @@ import resource
 import select
 import signal
 import stat
+import sys
 import threading
 import time
-from _signal import getsignal  # type: ignore[import-not-found]  # signal's own costs eightfold, for its enum
 from platform import python_version
 from typing import Any, Callable, Generator, TypeVar
 
@@ -47,41 +54,40 @@ PIPE_BUF = 4096  # pipe(7): a write of no more is atomic on Linux
 MAX_CHUNKS = 256  # of one packet; a longer one is not told, and is missed by its number
 PARAM_LENGTH = 200  # characters of a parameter's id that are told
 NO_DESCRIPTOR = 2**31 - 1  # no kernel gives out so high a number: EBADF
+OFF = ".off"  # a file next to the FIFO: some hook fell silent
+HIGH = 2048  # nobody closes this descriptor and then opens so many that its number is another's
 MARK = signal.SIGRTMAX - 1  # what F_GETSIG says of our descriptor, and of hardly any other
-SIGPIPE, SIG_IGN = int(signal.SIGPIPE), int(signal.SIG_IGN)
-F_GETSIG = fcntl.F_GETSIG
 SECOND_NS = 10**9
 REPORTS_IN_CHILD = "svc_trace_reports_in_child"
 
-# The messages of every test are formatted by hand; the others leave it to json.
-OPEN_TEST = '["open",%d,%d,"test",[%s,%d]],["open",%d,%d,"setup",null]'
-OPEN_PHASE = '["open",%d,%d,"%s",null]'
+# What is told often is formatted by hand; the rest leaves it to json.
 OPEN_FIXTURE = '["open",%d,%d,"fixture",%d]'
 CLOSE = '["close",%d,%d]'
-REPORT = '["report",%d,"%s","%s",%.6f]'
-REPORTS_PASSED = ",".join('["report",%%d,"%s","passed",%%.6f]' % phase for phase in ("setup", "call", "teardown"))
-ALL_PASSED = ["passed"] * 3
+INTERRUPTED = '["interrupted",%d,%d]'
+REPORT = '["report",%d,"%s","%s"]'
+PHASES = ("setup", "call", "teardown")
 XFAIL_OUTCOMES = {"skipped": "xfailed", "passed": "xpassed"}
-LONGEST_S = 1e9
+INTERRUPTIONS = (KeyboardInterrupt, pytest.exit.Exception)  # of these pytest makes no report
 
 Result = TypeVar("Result")
-Wrapper = Generator[None, Any, None]
+Wrapper = Generator[None, Any, Any]
 
 quote = json.encoder.encode_basestring_ascii  # everything outside ASCII, lone surrogates too, becomes an escape
 dumps = json.JSONEncoder(separators=(",", ":")).encode
-outermost = pytest.hookimpl(hookwrapper=True, tryfirst=True)
 
-
-def encode(sender: str, seq: int, messages: str) -> bytes:
-    """One packet, to be written at once if it does not exceed PIPE_BUF.
-
-    `sender` is "pidns,pid,tid"; `messages` is JSON, separated by commas.
-    """
-    return f"[{sender},{seq},[{messages}]]\n".encode("ascii")
+try:  # quicker, and from pluggy 1.2
+    outermost = pytest.hookimpl(wrapper=True, tryfirst=True)
+    OLD_STYLE = False
+except TypeError:  # here `yield` gives not the result but an object that has it or the exception
+    outermost = pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    OLD_STYLE = True
 
 
 def cut(sender: str, seq: int, messages: str) -> list[bytes]:
-    """The same packet as numbered chunks, each for one write."""
+    """A packet as numbered chunks, each for one write.
+
+    `sender` is "pidns,pid,tid"; `messages` is JSON, separated by commas.
+    """
     size = PIPE_BUF - 128  # a chunk's head holds six numbers of at most 20 digits
     parts = [messages[start : start + size] for start in range(0, len(messages), size)]
     head = "+%s,%d" % (sender, seq)
@@ -91,27 +97,34 @@ def cut(sender: str, seq: int, messages: str) -> list[bytes]:
 class Channel:
     """The writing end of the FIFO, one a process, shared by all its sessions.
 
-    A full pipe may cost a run one second and one percent of its time; after that, and when nobody reads, it is off.
+    A full pipe may cost a run one second and one percent of its time; after that it is off. It is a reading end too,
+    which Linux allows (fifo(7)): when the tracer is killed, no write raises SIGPIPE, whatever a test did to that.
+
+    Attributes:
+        now: tells messages (JSON, separated by commas), behind all that waits, before its thread does anything more.
     """
 
     def __init__(self, path: str) -> None:
         # Bound before a test can patch, freeze or fake it, and in an object: freezegun and pyfakefs search modules.
         self.clock = time.monotonic_ns
         self.get_ident = threading.get_ident
-        self._getpid, self._get_native_id, self._local = os.getpid, threading.get_native_id, threading.local
+        self._getpid, self._get_native_id = os.getpid, threading.get_native_id
         self._open, self._write, self._close, self._fstat, self._stat = os.open, os.write, os.close, os.fstat, os.stat
-        self._fcntl, self._getrlimit, self._poll = fcntl.fcntl, resource.getrlimit, select.poll
-        self._getsignal, self._mask, self._sigtimedwait = getsignal, signal.pthread_sigmask, signal.sigtimedwait
-        self._flags = os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC
+        self._getrlimit, self._setrlimit, self._poll = resource.getrlimit, resource.setrlimit, select.poll
+        self._fcntl = fcntl.fcntl
         self.on = True
         self.path = path
         self.ids = itertools.count(1)
         self.worker: str | None = None
         self.forked = False  # this process was forked by one that had already told something
         self._fd = NO_DESCRIPTOR
+        self._unmistakable = NO_DESCRIPTOR  # the same, if its number cannot have become another's
         self._identity: tuple[int, int] | None = None
         self._patience_ns = SECOND_NS
         self._waited_ns = 0
+        self._thread = threading.local()
+        self._waiting: collections.deque[str] = collections.deque()
+        self.now = self._make_now(os.write)
         self._begin()
         os.register_at_fork(after_in_child=self._begin_again)
 
@@ -120,9 +133,9 @@ class Channel:
         self.pid = 0  # until something is told
         self._namespace = 0
         self._seq = itertools.count()
-        self._thread = self._local()
         self.known: dict[tuple[Any, ...], int] = {}  # facts → their id
-        self._waiting: collections.deque[str] = collections.deque()
+        self._thread.__dict__.clear()  # a child has no other thread
+        self._waiting.clear()
 
     def _begin_again(self) -> None:
         self.forked = self.forked or self.pid != 0
@@ -135,8 +148,14 @@ class Channel:
         try:
             return function(*args)
         except Exception:  # KeyboardInterrupt and pytest's own outcomes are not ours to keep
-            self.on = False
+            self.turn_off()
             return None
+
+    def turn_off(self) -> None:
+        """Fall silent for good, and leave word of it where a full FIFO does not matter."""
+        self.on = False
+        with contextlib.suppress(OSError):  # the run is over, or the disk is full
+            self._close(self._open(self.path + OFF, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
 
     def facts(self, content: tuple[Any, ...]) -> int:
         """The id of these static facts, told before it is first used."""
@@ -150,30 +169,30 @@ class Channel:
         """Tell this in front of the next packet, whichever thread's it is."""
         self._waiting.append(message)
 
-    def now(self, messages: str) -> None:
-        """Tell this, and all that waits, before anything else happens on this thread."""
-        try:
-            sender = self._thread.sender
-        except AttributeError:
-            sender = self._introduce()
-        if self._waiting:
-            messages = self._take_waiting() + messages
-        seq = next(self._seq)
-        line = encode(sender, seq, messages)
-        if len(line) <= PIPE_BUF:
-            fd = self._fd
-            try:  # the common case first: a line is written whole or not at all
-                if self._fcntl(fd, F_GETSIG) == MARK and self._getsignal(SIGPIPE) == SIG_IGN:
-                    self._write(fd, line)
-                    return
-            except OSError:
-                pass
-            self._send(line)
-            return
-        chunks = cut(sender, seq, messages)
-        if len(chunks) <= MAX_CHUNKS:
-            for chunk in chunks:
-                self._send(chunk)
+    def _make_now(self, write: Callable[[int, bytes], int]) -> Callable[[str], None]:
+        thread, waiting, take_waiting, send = self._thread, self._waiting, self._take_waiting, self._send
+
+        def now(messages: str) -> None:
+            try:
+                sender = thread.sender
+            except AttributeError:
+                sender = self._introduce()
+            if waiting:
+                messages = take_waiting() + messages
+            seq = next(self._seq)
+            line = f"[{sender},{seq},[{messages}]]\n".encode("ascii")
+            if len(line) <= PIPE_BUF:  # it is written whole or not at all
+                try:
+                    write(self._unmistakable, line)
+                except OSError:
+                    send(line)
+            else:
+                chunks = cut(sender, seq, messages)
+                if len(chunks) <= MAX_CHUNKS:
+                    for chunk in chunks:
+                        send(chunk)
+
+        return now
 
     def flush(self) -> None:
         """Tell all that waits."""
@@ -209,29 +228,20 @@ class Channel:
     def _send(self, line: bytes) -> None:
         """Write it whatever the test did: closed our descriptor, gave its number to something else, filled the pipe."""
         try:
-            ours = self._fcntl(self._fd, F_GETSIG) == MARK
+            ours = self._fcntl(self._fd, fcntl.F_GETSIG) == MARK
         except OSError:
             ours = False
         if ours or self._reopen():
-            # With the reader gone, a write must neither kill by SIGPIPE nor call what a test has set for it.
-            before = self._mask(signal.SIG_BLOCK, {SIGPIPE})
-            try:
-                self._write_or_wait(line)
-            except BrokenPipeError:
-                if SIGPIPE not in before:
-                    self._sigtimedwait({SIGPIPE}, 0)
-                raise
-            finally:
-                self._mask(signal.SIG_SETMASK, before)
+            self._write_or_wait(line)
 
     def _reopen(self) -> bool:
-        """Open the FIFO, away from the low numbers, which suites count and reuse.
+        """Open the FIFO, far from the low numbers, which suites count and reuse.
 
         Raises:
-            OSError: it is gone, or nobody reads it.
+            OSError: it is gone.
         """
         try:
-            low = self._open(self.path, self._flags)
+            low = self._open(self.path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError as error:
             if error.errno in (errno.EMFILE, errno.ENFILE):
                 return False  # the test has taken all descriptors; the packet is missed by its number
@@ -243,14 +253,26 @@ class Channel:
             raise FileNotFoundError(self.path)
         self._identity = identity
         self._fcntl(low, fcntl.F_SETSIG, MARK)  # without O_ASYNC it does nothing
-        high = min(200, self._getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
-        try:
-            self._fd = self._fcntl(low, fcntl.F_DUPFD_CLOEXEC, high)
-        except OSError:
-            self._fd = low
-        else:
-            self._close(low)
+        self._fd = self._move_up(low)
+        self._unmistakable = self._fd if self._fd >= HIGH else NO_DESCRIPTOR
         return True
+
+    def _move_up(self, low: int) -> int:
+        """Give a descriptor another number: HIGH or more if the hard limit allows it, and be it beyond the soft one."""
+        soft, hard = limits = self._getrlimit(resource.RLIMIT_NOFILE)
+        lifted = False
+        try:
+            if soft <= HIGH < hard:
+                self._setrlimit(resource.RLIMIT_NOFILE, (min(HIGH + 64, hard), hard))
+                lifted = True
+            moved = self._fcntl(low, fcntl.F_DUPFD_CLOEXEC, HIGH if lifted or soft > HIGH else min(200, soft // 2))
+        except (OSError, ValueError):
+            return low
+        finally:
+            if lifted:
+                self._setrlimit(resource.RLIMIT_NOFILE, limits)
+        self._close(low)
+        return moved
 
     def _write_or_wait(self, line: bytes) -> None:
         while True:
@@ -282,25 +304,33 @@ class Instance:
         self.wide = request.scope != "function"
         self.requires: list[int] = []
         self.span = next(self.channel.ids)
-        self.newest: Callable[[], None] | None = None  # the newest finalizer that is ours
+        self._marker = self.open  # one object, to be told from other finalizers
+        self._add_finalizer = fixturedef.addfinalizer
+        self._add_finalizer(self.close)
+        fixturedef.addfinalizer = self.add_finalizer
 
     @property
     def wide_ids(self) -> list[int]:
         """What a requester of this instance depends on beyond its own scope."""
         return [self.id] if self.wide else self.requires
 
-    def add_finalizer(self, finalizer: Callable[[], None]) -> None:
-        self.fixturedef.addfinalizer(finalizer)
-        self.newest = finalizer
+    def add_finalizer(self, finalizer: Callable[[], object]) -> None:
+        """See that the instance's span opens before the newest of the finalizers.
 
-    def cover_finalizers(self) -> None:
-        """See that the span of the finalizers opens before the newest of them, if there are any but ours.
-
-        They run from the newest to the oldest. A factory fixture adds some during the test.
+        They run from the newest to the oldest. A factory adds some during the test, or in another's finalizer.
         """
-        finalizers = getattr(self.fixturedef, "_finalizers", None)
-        if finalizers is None or (finalizers and finalizers[-1] != self.newest):
-            self.add_finalizer(self.open)
+        self._add_finalizer(finalizer)
+        self.channel.quietly(self._add_marker, finalizer)
+
+    def _add_marker(self, finalizer: Any) -> None:
+        finish = getattr(getattr(finalizer, "func", None), "__func__", None)
+        if finish is type(self.fixturedef).finish:
+            return  # of a fixture that requests this one: its finalizers are not ours
+        finalizers: Any = getattr(self.fixturedef, "_finalizers", ())
+        if finalizers[-2:-1] == [self._marker]:
+            finalizers[-2:] = finalizers[:-3:-1]
+        else:
+            self._add_finalizer(self._marker)
 
     def open(self) -> None:
         self.channel.quietly(self._open)
@@ -315,7 +345,10 @@ class Instance:
 
     def _close(self) -> None:
         """The end of the finalizers, and of the instance."""
+        if self.wide:
+            self.tests.tell_requested()  # by a finalizer perhaps, of the test in whose teardown it ends
         self.close_span()
+        vars(self.fixturedef).pop("addfinalizer", None)
         if self.tests.live.get(id(self.fixturedef)) is self:
             del self.tests.live[id(self.fixturedef)]
 
@@ -328,22 +361,19 @@ class Instance:
 class Attempt:
     """One execution of a test."""
 
-    __slots__ = ("pid", "reports", "running", "span", "told")
+    __slots__ = ("active", "asked", "pid", "running", "span", "told")
 
-    def __init__(self, pid: int, span: int) -> None:
-        self.pid = pid
+    def __init__(self, pid: int, span: int, active: Any) -> None:
+        self.pid = pid  # of a child that falls through the fork of a test, all is part of its parent's span
         self.span = span
+        self.active = active  # its FixtureDefs by name, as pytest adds them
+        self.asked = 0  # how many there were when it was last told what it requests
         self.running = True  # its last finalizer has not ended
-        self.reports: list[Any] = []
         self.told: set[int] | None = None  # instances
 
 
 class Tests:
-    """The hooks around a session's tests.
-
-    These run for every test, amid code that has just emptied the processor's caches: a wrapper or a call saved here is
-    worth microseconds. So only what has to be is a wrapper: the outermost of setup and of teardown.
-    """
+    """The hooks around a session's tests."""
 
     __test__ = False
 
@@ -352,156 +382,179 @@ class Tests:
         # By thread, of which several may run tests at once; node ids repeat, and suites change those of reports.
         self.attempts: dict[int, Attempt] = {}
         self.live: dict[int, Instance] = {}  # id of the FixtureDef → its instance
-        # Tests come class by class, and most share their facts with the one before: its parent, fixture names, the
-        # facts its process had told, and its own. Replaced as a whole, for the threads.
-        self._shared: tuple[Any, Any, Any, int] = (None, None, None, 0)
+        self.open_test, self.open_phase, self.close_test = self._make_boundaries()
 
     @outermost
     def pytest_runtest_setup(self, item: pytest.Item) -> Wrapper:
-        if self.channel.on:
-            try:
-                self._open_test(item)
-            except Exception:  # as in `Channel.quietly`, without its call
-                self.channel.on = False
-        outcome = yield
-        if outcome.excinfo is not None:
-            self.quietly(self._tell_failed_instances, outcome.excinfo[1])
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_call(self, item: pytest.Item) -> None:
-        if self.channel.on:
-            try:
-                self._open_phase(item, "call")
-            except Exception:
-                self.channel.on = False
+        __tracebackhide__ = True
+        self.open_test(item)
+        error: BaseException | None = None
+        try:
+            outcome = yield
+            if OLD_STYLE and outcome.excinfo is not None:
+                error = outcome.excinfo[1]
+        except BaseException as raised:
+            error = raised
+            raise
+        finally:
+            if error is None:
+                self.open_phase("call")
+            else:
+                self.quietly(self._tell_failed_instances, error)
+        return outcome
 
     @outermost
-    def pytest_runtest_teardown(self, item: pytest.Item) -> Wrapper:
-        if self.channel.on:
-            try:
-                self._open_phase(item, "teardown")
-            except Exception:
-                self.channel.on = False
-        yield
-        if self.channel.on:
-            try:
-                self._close_test()
-            except Exception:
-                self.channel.on = False
+    def pytest_runtest_teardown(self) -> Wrapper:
+        __tracebackhide__ = True
+        self.open_phase("teardown")
+        error: BaseException | None = None
+        try:
+            outcome = yield
+            if OLD_STYLE and outcome.excinfo is not None:
+                error = outcome.excinfo[1]
+        except BaseException as raised:
+            error = raised
+            raise
+        finally:
+            if not isinstance(error, INTERRUPTIONS):
+                self.close_test()
+        return outcome
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: Any) -> None:
-        channel = self.channel
-        if channel.on and not channel.forked:
-            try:
+        try:
+            passed = report.outcome == "passed" and report.when != "teardown" and not hasattr(report, "wasxfail")
+            if not passed and self.channel.on and not self.channel.forked:
                 self.hear(report)
-            except Exception:
-                channel.on = False
+        except Exception:
+            self.channel.turn_off()
 
     @outermost
     def pytest_fixture_setup(self, fixturedef: Any, request: Any) -> Wrapper:
+        __tracebackhide__ = True
         defs = getattr(request, "_fixture_defs", {})
         before = len(defs)
         instance = self.quietly(self._open_fixture, fixturedef, request, defs)
-        yield
-        if instance is not None:
-            self.quietly(self._close_fixture, instance, itertools.islice(defs.values(), before, None))
+        try:
+            return (yield)
+        finally:
+            if instance is not None:
+                self.quietly(self._close_fixture, instance, defs, before)
 
-    def _open_test(self, item: pytest.Item) -> None:
-        channel, thread = self.channel, self.channel.get_ident()
-        before = self.attempts.get(thread)
-        if before is not None and before.pid == channel.pid:  # older pytest-rerunfailures never log a rerun's teardown
-            self._tell_reports(before)
-        span, setup = next(channel.ids), next(channel.ids)
-        nodeid = item.nodeid
-        names = getattr(item, "fixturenames", [])
-        parent, shared_names, known, facts = self._shared
-        if item.parent is not parent or item.own_markers or names != shared_names or channel.known is not known:
-            facts = channel.facts(_facts(item, nodeid, names))
-            parent = None if item.own_markers else item.parent  # they are not its neighbours'
-            self._shared = (parent, list(names), channel.known, facts)
-        ns = channel.clock()
-        channel.now(OPEN_TEST % (span, ns, quote(nodeid), facts, setup, ns))
-        self.attempts[thread] = Attempt(channel.pid, span)
-        if channel.forked:
-            self._report_in_child(item.config)
+    def _make_boundaries(self) -> tuple[Callable[[pytest.Item], None], Callable[[str], None], Callable[[], None]]:
+        """What opens a test, opens its phases, and closes it."""
+        channel, attempts, tell_requested = self.channel, self.attempts, self.tell_requested
+        now, clock, get_ident, ids = channel.now, channel.clock, channel.get_ident, channel.ids
+        # Tests come class by class, and most share their facts with the one before: its parent, fixtures' names, the
+        # facts its process had told, and its own. Replaced as a whole, for threads.
+        shared: tuple[Any, Any, Any, int] = (None, None, None, 0)
 
-    def _open_phase(self, item: pytest.Item, phase: str) -> None:
-        channel = self.channel
-        attempt = self.attempts.get(channel.get_ident())
-        if attempt is None or attempt.pid != channel.pid:
-            return  # a fork within the test fell through: what it does on its own is part of its parent's span
-        defs = getattr(getattr(item, "_request", None), "_fixture_defs", None)
-        if defs:
-            self._tell_requested(attempt, defs)
-        channel.now(OPEN_PHASE % (next(channel.ids), channel.clock(), phase))
+        def open_test(item: pytest.Item) -> None:
+            nonlocal shared
+            if channel.on:
+                try:
+                    span = next(ids)
+                    nodeid = item.nodeid if channel.worker is None else _plain_nodeid(item)
+                    names = getattr(item, "fixturenames", [])
+                    parent, shared_names, known, facts = shared
+                    if (
+                        item.parent is not parent
+                        or item.own_markers
+                        or names != shared_names
+                        or channel.known is not known
+                    ):
+                        facts = channel.facts(_facts(item, names))
+                        parent = None if item.own_markers else item.parent  # they are not its neighbours'
+                        shared = (parent, list(names), channel.known, facts)
+                    try:
+                        active = item._request._fixture_defs  # type: ignore[attr-defined]
+                    except AttributeError:  # no function
+                        active = {}
+                    now(f'["open",{span},{clock()},"test",[{quote(nodeid)},{facts}]]')
+                    attempts[get_ident()] = Attempt(channel.pid, span, active)
+                    if channel.forked:
+                        self._report_in_child(item.config)
+                except Exception:  # as in `Channel.quietly`, without its call
+                    channel.turn_off()
 
-    def _close_test(self) -> None:
-        channel = self.channel
-        attempt = self.attempts.get(channel.get_ident())
-        if attempt is not None and attempt.pid == channel.pid:
-            attempt.running = False
-            channel.now(CLOSE % (attempt.span, channel.clock()))
+        def open_phase(phase: str) -> None:
+            attempt = attempts.get(get_ident())
+            if attempt is not None and attempt.pid == channel.pid and channel.on:
+                try:
+                    if len(attempt.active) != attempt.asked:
+                        tell_requested()
+                    now(f'["phase",{clock()},"{phase}"]')
+                except Exception:
+                    channel.turn_off()
 
-    def hear(self, report: Any) -> None:
+        def close_test() -> None:
+            attempt = attempts.get(get_ident())
+            if attempt is not None and attempt.pid == channel.pid and channel.on:
+                try:
+                    attempt.running = False
+                    if len(attempt.active) != attempt.asked:
+                        tell_requested()
+                    now(f'["close",{attempt.span},{clock()}]')
+                except Exception:
+                    channel.turn_off()
+
+        return open_test, open_phase, close_test
+
+    def hear(self, report: Any, *, subtest: bool = False) -> None:
         """Take a report on this thread's test, if it has one: xdist's controller logs those of its workers."""
-        channel = self.channel
-        attempt = self.attempts.get(channel.get_ident())
-        if attempt is not None and attempt.pid == channel.pid:
-            attempt.reports.append(report)
-            if report.when == "teardown":
-                del self.attempts[channel.get_ident()]
-                self._tell_reports(attempt)
-
-    def _tell_reports(self, attempt: Attempt) -> None:
-        """Tell how the phases of an ended test went, in front of the next packet."""
-        reports = attempt.reports
-        if [report.outcome for report in reports] == ALL_PASSED:
-            setup, call, teardown = reports
-            times = (setup.duration, call.duration, teardown.duration)
-            ended = teardown.when == "teardown"  # else a subtest is among them
-            if ended and not hasattr(call, "wasxfail") and min(times) >= 0.0 and sum(times) <= LONGEST_S:
-                span = attempt.span
-                self.channel.later(REPORTS_PASSED % (span, times[0], span, times[1], span, times[2]))
-                return
-        for phase, report in {report.when: report for report in reports}.items():  # those before a phase's last are
-            subtests = [one.outcome for one in reports if one.when == phase and one is not report]  # its subtests'
-            outcome = report.outcome
-            if "failed" in subtests:
-                outcome = "failed"
-            elif hasattr(report, "wasxfail"):
-                outcome = XFAIL_OUTCOMES.get(outcome, "failed")
-            elif outcome not in ("passed", "skipped"):
-                outcome = "failed"
-            duration_s = report.duration
-            if not 0.0 <= duration_s <= LONGEST_S:  # a test has frozen pytest's clock; JSON has no infinity
-                duration_s = 0.0
-            self.channel.later(REPORT % (attempt.span, phase, outcome, duration_s))
+        channel, ident = self.channel, self.channel.get_ident()
+        attempt = self.attempts.get(ident)
+        if attempt is None or attempt.pid != channel.pid:
+            return
+        outcome = report.outcome
+        if hasattr(report, "wasxfail"):
+            outcome = XFAIL_OUTCOMES.get(outcome, "failed")
+        elif outcome not in ("passed", "skipped"):
+            outcome = "failed"
+        subtest = subtest or hasattr(report, "context")
+        if report.when in PHASES and (outcome == "failed" or not (outcome == "passed" or subtest)):
+            channel.later(REPORT % (attempt.span, report.when, outcome))
+        if report.when == "teardown":
+            if attempt.running:  # an interruption that became a failure, as with --pdb
+                self.close_test()
+            self.attempts.pop(ident, None)  # an interruption may have cleared them meanwhile
 
     def _report_in_child(self, config: pytest.Config) -> None:
         """Hear the reports of a forked child where they are made: it may leave them for its parent to log, and die."""
         tests = self
 
         class Reports:
+            calling = False  # reports that are made meanwhile are subtests'
+
+            @outermost
+            def pytest_runtest_call(self) -> Wrapper:
+                self.calling = True
+                try:
+                    return (yield)
+                finally:
+                    self.calling = False
+
             @outermost
             def pytest_runtest_makereport(self) -> Wrapper:
                 outcome = yield
-                if outcome.excinfo is None:
-                    report = outcome.get_result()
-                    tests.quietly(tests.hear, report)
-                    if report.when == "teardown":
-                        tests.quietly(tests.channel.flush)
+                tests.quietly(tests.hear_in_child, outcome, self.calling)
+                return outcome
 
         if not config.pluginmanager.has_plugin(REPORTS_IN_CHILD):
             config.pluginmanager.register(Reports(), REPORTS_IN_CHILD)
 
+    def hear_in_child(self, outcome: Any, subtest: bool) -> None:
+        """The same, in a child that may end before it tells anything more."""
+        report = outcome.get_result() if OLD_STYLE else outcome
+        self.hear(report, subtest=subtest)
+        if report.when == "teardown":
+            self.channel.flush()
+
     def close_interrupted(self) -> None:
-        """Close the tests whose teardown never came, as after Ctrl-C, and tell what was reported of them."""
-        for attempt in self.attempts.values():
-            if attempt.pid == self.channel.pid:
-                if attempt.running:
-                    self.channel.later(CLOSE % (attempt.span, self.channel.clock()))
-                self._tell_reports(attempt)
+        """Close the tests whose teardown never came to its end, as after Ctrl-C."""
+        for attempt in list(self.attempts.values()):  # other threads may go on
+            if attempt.running and attempt.pid == self.channel.pid:
+                self.channel.later(INTERRUPTED % (attempt.span, self.channel.clock()))
         self.attempts.clear()
 
     def _open_fixture(self, fixturedef: Any, request: Any, defs: dict[str, Any]) -> Instance | None:
@@ -510,7 +563,6 @@ class Tests:
         instance = self.live[id(fixturedef)] = Instance(self, fixturedef, request)
         # What it names as arguments is active by now, under its own name too if it overrides another.
         self._require(instance, (defs[name] for name in fixturedef.argnames if name in defs))
-        instance.add_finalizer(instance.close)
         baseid = getattr(fixturedef, "baseid", None) or ""
         told = [
             "instance",
@@ -524,17 +576,17 @@ class Tests:
         self.channel.now(dumps(told) + "," + OPEN_FIXTURE % (instance.span, self.channel.clock(), instance.id))
         return instance
 
-    def _close_fixture(self, instance: Instance, fetched: Any) -> None:
+    def _close_fixture(self, instance: Instance, defs: dict[str, Any], before: int) -> None:
         """End of a set-up.
 
-        `fetched` became active during it, that is by `getfixturevalue`. Not seen: what it fetched so and the test had
-        requested before; this test uses it anyway, but a later one that requests only this fixture won't be told to.
+        What follows the first `before` of the active fixtures it fetched by `getfixturevalue`. Not seen: what it
+        fetched so and the test had requested before; this test uses it anyway, but a later one that requests only this
+        fixture won't be told to.
         """
-        self._require(instance, fetched)
+        self._require(instance, list(defs.values())[before:])
         if instance.requires:
             self.channel.later(dumps(["requires", instance.id, instance.requires]))
         instance.close_span()
-        instance.cover_finalizers()
 
     def _require(self, instance: Instance, fixturedefs: Any) -> None:
         for fixturedef in fixturedefs:
@@ -542,15 +594,13 @@ class Tests:
             if required is not None and required is not instance:
                 instance.requires += [one for one in required.wide_ids if one not in instance.requires]
 
-    def _tell_requested(self, attempt: Attempt, defs: dict[str, Any]) -> None:
-        """Tell the wide instances that the test requested since this was last asked."""
-        requested = []
-        for fixturedef in defs.values():
-            instance = self.live.get(id(fixturedef))
-            if instance is not None:
-                instance.cover_finalizers()
-                requested += instance.wide_ids
-        self._tell_uses(attempt, requested)
+    def tell_requested(self) -> None:
+        """Tell the wide instances that this thread's test requested since this was last asked."""
+        attempt = self.attempts.get(self.channel.get_ident())
+        if attempt is not None and attempt.pid == self.channel.pid:
+            attempt.asked = len(attempt.active)
+            active = [self.live.get(id(fixturedef)) for fixturedef in attempt.active.values()]
+            self._tell_uses(attempt, [one for instance in active if instance is not None for one in instance.wide_ids])
 
     def _tell_failed_instances(self, error: BaseException) -> None:
         """Tell the wide fixture whose failure, kept since its only set-up, has just failed this thread's test too."""
@@ -572,7 +622,14 @@ class Tests:
             self.channel.later(dumps(["uses", attempt.span, fresh]))
 
 
-def _facts(item: pytest.Item, nodeid: str, names: Any) -> tuple[Any, ...]:
+def _plain_nodeid(item: pytest.Item) -> str:
+    """The node id by which pytest selects a test: on older pytests xdist appends @group to it for --dist loadgroup."""
+    nodeid = item.nodeid
+    plain = "%s::%s" % (item.parent.nodeid if item.parent else "", item.name)
+    return plain if nodeid.startswith(plain + "@") else nodeid
+
+
+def _facts(item: pytest.Item, names: list[str]) -> tuple[Any, ...]:
     """Path, fixture closure, marker names (nearest first, without repeats), names of the class and its bases."""
     markers: dict[str, None] = {}
     bases: tuple[str, ...] = ()
@@ -583,7 +640,13 @@ def _facts(item: pytest.Item, nodeid: str, names: Any) -> tuple[Any, ...]:
             mro = (base for base in node.obj.__mro__ if base is not object)
             bases = tuple("%s.%s" % (base.__module__, base.__qualname__) for base in mro)
         node = node.parent
-    return nodeid.partition("::")[0], tuple(names), tuple(markers), bases
+    return _file(item), tuple(names), tuple(markers), bases
+
+
+def _file(node: Any) -> str:
+    """The node id of the file a node is in, whose name may hold `::` too."""
+    file = node.getparent(pytest.File)
+    return str((node if file is None else file).nodeid)
 
 
 def _param(request: Any) -> str | None:
@@ -621,15 +684,17 @@ class Session:
     @outermost
     def pytest_make_collect_report(self, collector: pytest.Collector) -> Wrapper:
         span = self.quietly(self._open_collection, collector)
-        yield
-        if span is not None:
-            self.quietly(self._close_collection, span)
+        try:
+            return (yield)
+        finally:
+            if span is not None:
+                self.quietly(self._close_collection, span)
 
     def _open_collection(self, collector: pytest.Collector) -> int | None:
         if isinstance(collector, pytest.Package) or collector.getparent(pytest.File) is None:  # type: ignore[type-abstract]
             return None
         span = next(self.channel.ids)
-        module = quote(collector.nodeid.partition("::")[0])
+        module = quote(_file(collector))
         self.channel.now('["open",%d,%d,"collection",%s]' % (span, self.channel.clock(), module))
         return span
 
@@ -639,7 +704,7 @@ class Session:
     @outermost
     def pytest_runtestloop(self) -> Wrapper:
         self.quietly(self._register_tests)
-        yield
+        return (yield)
 
     def _register_tests(self) -> None:
         # pluggy calls those first that came last: only now is every conftest's own wrapper within ours.
@@ -655,7 +720,10 @@ class Session:
         self.quietly(self._close)
 
 
-_channel = Channel(os.environ["SVC_TRACE_FIFO"]) if "SVC_TRACE_FIFO" in os.environ else None
+# A suite that purges sys.modules and runs pytest again gets this module anew; the process still has one channel.
+_channel = getattr(sys, "_svc_trace_channel", None)
+if _channel is None and "SVC_TRACE_FIFO" in os.environ:
+    _channel = sys._svc_trace_channel = Channel(os.environ["SVC_TRACE_FIFO"])  # type: ignore[attr-defined]
 
 
 def _begin(channel: Channel, config: pytest.Config) -> None:

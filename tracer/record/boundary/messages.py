@@ -8,16 +8,16 @@ bounded.
 
 from __future__ import annotations
 
-import json
-import math
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, Literal, NoReturn, get_args
+from typing import Any, Final, Literal, get_args
 
-from tracer.trace.records import PHASES, SpanKind
+from tracer.trace.json_codec import load
+from tracer.trace.records import PHASES, PhaseName
 
-Outcome = Literal["passed", "failed", "skipped", "xfailed", "xpassed"]
+Opened = Literal["session", "collection", "test", "fixture"]
+Outcome = Literal["failed", "skipped", "xfailed", "xpassed"]
 
 LINE_LIMIT: Final = 4096  # PIPE_BUF: the hook writes no longer line
 CHUNKS_LIMIT: Final = 256  # chunks of one packet
@@ -25,7 +25,7 @@ UNFINISHED_LIMIT: Final = 64  # packets in reassembly at once; the oldest gives 
 PROCESSES_LIMIT: Final = 65536  # whose packets are counted at once; the oldest gives way
 NUMBER_LIMIT: Final = 1 << 63
 
-KINDS: Final = get_args(SpanKind)
+KINDS: Final = get_args(Opened)
 OUTCOMES: Final = get_args(Outcome)
 
 
@@ -41,14 +41,12 @@ class Hello:
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """A span opens on the packet's thread."""
+    """A span opens on the packet's thread, and with a test its setup."""
 
     span: int
     ns: int
-    kind: SpanKind
-    subject: (
-        str | int | None
-    )  # session: rootdir; collection: the module's node id; test: its node id; fixture: instance
+    kind: Opened
+    subject: str | int  # session: rootdir; collection: the module's node id; test: its node id; fixture: instance
     facts: int | None  # only of a test
 
 
@@ -57,6 +55,22 @@ class Close:
     """A span closes. A forked child may close its parent's spans, which it did not open: ignore those."""
 
     span: int
+    ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """The next phase of the test that is open on the packet's thread."""
+
+    ns: int
+    phase: PhaseName
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupted:
+    """The end of its session closes a test in the middle of a phase."""
+
+    test: int
     ns: int
 
 
@@ -104,15 +118,14 @@ class Requires:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """How a phase ended. All of a test's come after it has closed."""
+    """A phase did not pass. Of several reports a failure counts, else the last; they may come after the test closed."""
 
     test: int
-    phase: str
+    phase: PhaseName
     outcome: Outcome
-    duration_s: float
 
 
-Message = Hello | Open | Close | FactsTold | InstanceTold | Uses | Requires | Report
+Message = Hello | Open | Phase | Close | Interrupted | FactsTold | InstanceTold | Uses | Requires | Report
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +138,12 @@ class Packet:
     seq: int
     messages: tuple[Message, ...]
 
+    @property
+    def ns(self) -> int | None:
+        """When it was told, by the latest time in it; None if it tells none."""
+        timed = (Open, Phase, Close, Interrupted, Hello)
+        return max((message.ns for message in self.messages if isinstance(message, timed)), default=None)
+
 
 class Decoder:
     """Bytes in, packets out, in the order in which their last byte was written. No input makes it raise.
@@ -135,8 +154,8 @@ class Decoder:
 
     def __init__(self) -> None:
         self.malformed = 0
-        self._line = bytearray()
-        self._skipping = False  # the rest of a line that was too long
+        self._rest = b""  # of the last line, whose end has not come
+        self._skipping = False  # it was too long
         self._unfinished: OrderedDict[tuple[int, int, int], _Chunks] = OrderedDict()
         self._counts: OrderedDict[tuple[int, int], _Count] = OrderedDict()
         self._lost = 0  # of processes that are counted no longer
@@ -148,34 +167,24 @@ class Decoder:
 
     def feed(self, data: bytes) -> list[Packet]:
         """The packets that this completes; `data` may end anywhere."""
-        packets = []
-        *ends, rest = data.split(b"\n")
-        for end in ends:
-            self._extend(end)
-            if not self._skipping:
-                packet = self._decode(bytes(self._line))
-                if packet is not None:
-                    packets.append(packet)
-            self._line.clear()
+        *lines, rest = (self._rest + data).split(b"\n")
+        if lines and self._skipping:
+            del lines[0]
             self._skipping = False
-        self._extend(rest)
-        return packets
-
-    def _extend(self, part: bytes) -> None:
-        if self._skipping:
-            return
-        if len(self._line) + len(part) < LINE_LIMIT:
-            self._line += part
-        else:
+        packets = [packet for line in lines if (packet := self._decode(line))]
+        if len(rest) >= LINE_LIMIT and not self._skipping:
             self.malformed += 1
-            self._line.clear()
             self._skipping = True
+        self._rest = b"" if self._skipping else rest
+        return packets
 
     def _decode(self, line: bytes) -> Packet | None:
         try:
+            if len(line) >= LINE_LIMIT:
+                raise ValueError("too long")
             if line.startswith(b"+"):
                 return self._chunk(line[1:])
-            *head, messages = _parse(line)
+            *head, messages = load(line)
             pidns, pid, tid, seq = _numbers(head, 4)
             return self._packet(pidns, pid, tid, seq, messages)
         except (ValueError, TypeError, RecursionError):
@@ -196,7 +205,7 @@ class Decoder:
             return None  # one before it is missing, and so is the packet
         chunks.parts.append(part)
         if index + 1 == total:
-            return self._packet(pidns, pid, tid, seq, _parse(b"[%s]" % b"".join(chunks.parts)))
+            return self._packet(pidns, pid, tid, seq, load(b"[%s]" % b"".join(chunks.parts)))
         self._unfinished[thread] = chunks
         if len(self._unfinished) > UNFINISHED_LIMIT:
             self._unfinished.popitem(last=False)
@@ -253,17 +262,6 @@ class _Chunks:
     parts: list[bytes]
 
 
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is not JSON")
-
-
-_loads: Final = json.JSONDecoder(parse_constant=_refuse).decode
-
-
-def _parse(text: bytes) -> Any:  # noqa: ANN401 - JSON; each use checks what it takes
-    return _loads(text.decode("ascii"))
-
-
 def _number(value: object) -> int:
     if type(value) is not int or not 0 <= value < NUMBER_LIMIT:
         raise TypeError("no number")
@@ -300,31 +298,24 @@ def _one_of(value: object, choices: tuple[Any, ...]) -> Any:  # noqa: ANN401 - t
 
 def _open(span: object, ns: object, kind: object, subject: object) -> Open:
     facts = None
-    told: str | int | None
-    match _one_of(kind, KINDS):
-        case "session" | "collection":
-            told = _text(subject)
-        case "test":
-            if type(subject) is not list or len(subject) != 2:
-                raise TypeError("no test")
-            told, facts = _text(subject[0]), _number(subject[1])
-        case "fixture":
-            told = _number(subject)
-        case _:
-            told = _one_of(subject, (None,))
+    told: str | int
+    if kind == "test":
+        if type(subject) is not list or len(subject) != 2:
+            raise TypeError("no test")
+        told, facts = _text(subject[0]), _number(subject[1])
+    elif kind == "fixture":
+        told = _number(subject)
+    else:
+        told = _text(subject)
     return Open(_number(span), _number(ns), _one_of(kind, KINDS), told, facts)
-
-
-def _report(test: object, phase: object, outcome: object, duration_s: object) -> Report:
-    if type(duration_s) not in (int, float) or not math.isfinite(duration_s):  # type: ignore[arg-type]
-        raise TypeError("no duration")
-    return Report(_number(test), _one_of(phase, PHASES), _one_of(outcome, OUTCOMES), float(duration_s))  # type: ignore[arg-type]
 
 
 _MESSAGES: Final[dict[str, Callable[..., Message]]] = {
     "hello": lambda ns, python, pytest, worker: Hello(_number(ns), _text(python), _text(pytest), _text_or_none(worker)),
     "open": _open,
+    "phase": lambda ns, phase: Phase(_number(ns), _one_of(phase, PHASES)),
     "close": lambda span, ns: Close(_number(span), _number(ns)),
+    "interrupted": lambda test, ns: Interrupted(_number(test), _number(ns)),
     "facts": lambda id_, path, fixtures, markers, bases: FactsTold(
         _number(id_), _text(path), _texts(fixtures), _texts(markers), _texts(bases)
     ),
@@ -333,7 +324,7 @@ _MESSAGES: Final[dict[str, Callable[..., Message]]] = {
     ),
     "uses": lambda test, instances: Uses(_number(test), _numbers(instances)),
     "requires": lambda instance, instances: Requires(_number(instance), _numbers(instances)),
-    "report": _report,
+    "report": lambda test, phase, outcome: Report(_number(test), _one_of(phase, PHASES), _one_of(outcome, OUTCOMES)),
 }
 
 

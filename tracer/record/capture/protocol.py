@@ -21,6 +21,7 @@ class Kind(IntEnum):
     CONNECT_RESULT = 6
     SEND = 7
     LISTEN = 8
+    LISTEN_END = 9
 
 
 class TaskEvent(NamedTuple):
@@ -43,20 +44,21 @@ class TaskEvent(NamedTuple):
 
 
 class SocketEvent(NamedTuple):
-    """A thread connected, sent or began to listen. Times are CLOCK_MONOTONIC ns."""
+    """A thread connected, sent, or began or ceased to listen. Times are CLOCK_MONOTONIC ns."""
 
     ns: int
-    kind: Kind  # CONNECT, CONNECT_RESULT, SEND or LISTEN
+    kind: Kind  # CONNECT, CONNECT_RESULT, SEND, LISTEN or LISTEN_END
     process: int
     tid: int
     socket: int  # inode number
     network: int  # inode number of the network namespace; 0 where unknown
-    endpoint: str  # the peer; LISTEN: the socket's own address
+    endpoint: str  # the peer; LISTEN, LISTEN_END: the socket's own address
     result: int  # SEND: bytes of all sends or -errno; CONNECT_RESULT: 0 or -errno
     head: bytes = b""  # SEND: the first ≤ 8 bytes
     prefix: bytes = b""  # SEND: the first ≤ 32 bytes, for the first sends of a socket
     since_ns: int = 0  # CONNECT_RESULT: when the attempt began; 0: its beginning was not told and is told by this
     peer_pid: int = 0  # unix: the listener's pid in the initial pid namespace; 0 where unknown
+    local: bool = False  # the peer is at an address of this machine; False where unknown
     sends: int = 1  # SEND: how many sends of one thread on one socket within one epoch this stands for
     last_ns: int = 0  # SEND: when the last of several happened; 0: there is one
 

@@ -99,6 +99,7 @@ _SOCKET_DETAIL: Final = Struct("=QIHBx32s108s")  # svc_socket_event after its sv
 _TASK_DETAIL: Final = Struct("=QIIII16s")  # svc_task_event after its svc_event
 _DETAIL: Final = 1  # SVC_DETAIL
 _WHOLE: Final = 2  # SVC_WHOLE
+_LOCAL: Final = 4  # SVC_LOCAL
 _TASK_KINDS: Final = frozenset({Kind.FORK, Kind.EXEC, Kind.EXIT, Kind.THREAD})
 _KINDS: Final = {int(kind): kind for kind in Kind}
 
@@ -139,13 +140,14 @@ def decode(data: memoryview, offset: int) -> tuple[Event, int]:
         start_ns, parent, host_pid, pid, pidns, comm = _TASK_DETAIL.unpack_from(data, offset + EVENT.size)
         command = comm.split(b"\0", 1)[0].decode(errors="replace")
         return TaskEvent(ns, kind, process, tid, parent, pid, host_pid, pidns, start_ns, command, result), 0
+    local = bool(flags & _LOCAL)
     if not flags & _DETAIL:
         endpoint = decode_endpoint(family, protocol, peer, port, b"")
-        return SocketEvent(ns, kind, process, tid, inode, network, endpoint, result), 0
+        return SocketEvent(ns, kind, process, tid, inode, network, endpoint, result, local=local), 0
     since_ns, peer_pid, path_len, prefix_len, prefix, path = _SOCKET_DETAIL.unpack_from(data, offset + EVENT.size)
     endpoint = decode_endpoint(family, protocol, peer, port, path[:path_len])
     if flags & _WHOLE:
         since_ns = 0
     head, prefix = head[:head_len], prefix[:prefix_len]
-    event = SocketEvent(ns, kind, process, tid, inode, network, endpoint, result, head, prefix, since_ns, peer_pid)
-    return event, tally
+    where = (inode, network, endpoint)
+    return SocketEvent(ns, kind, process, tid, *where, result, head, prefix, since_ns, peer_pid, local), tally

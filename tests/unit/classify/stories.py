@@ -1,0 +1,203 @@
+"""Random traces that a real run might have left."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Generator, Iterator
+from dataclasses import replace
+from struct import pack
+
+from trace_builder import MAIN, TraceBuilder
+
+from tracer.trace.records import Attempt, SpanKind
+from tracer.trace.timeline import Timeline
+
+TCP = "tcp://127.0.0.1:5432", "tcp://127.0.0.1:6379", "tcp://127.0.0.1:9092", "tcp://10.1.1.1:1", "tcp://[::1]:5432"
+UNIX = "unix:///run/x/.s.PGSQL.5432", "unix://@abstract"
+UDP = "udp://127.0.0.1:8125", "udp://[2001:db8::1]:53"
+LISTENED = "tcp://0.0.0.0:5432", "tcp://127.0.0.1:6379", "tcp://10.1.1.1:1", "tcp://[::]:4711"
+KAFKA = TCP[2]
+HEADS = [pack(">ihh", 40, key, 7) for key in (0, 1, 3, 12)]
+SCOPES = "function", "class", "module", "package", "session"
+THREADS = 11, 12  # that run tests
+TIDS = MAIN, MAIN, MAIN, 7, 8, *THREADS
+
+
+class Story(TraceBuilder):
+    """A random run: runners that take their steps in turn, and, between any two steps, all that may happen."""
+
+    def __init__(self, chance: random.Random) -> None:
+        super().__init__()
+        self.chance = chance
+        self.timeline = Timeline()
+        self.sockets: list[tuple[str, int]] = []  # endpoint, network namespace; numbered from 1
+        self.told: set[tuple[int, int, int, tuple[int, ...]]] = set()  # process, tid, socket, spans: one flow
+        self.modules = [f"test_{name}.py" for name in "ab"]
+
+    def tell(self, steps: int) -> None:
+        """A run of one pytest, of a controller with its workers, or one with threads; cut off after so many steps."""
+        command = self.process()
+        runners: dict[tuple[int, int], Iterator[None]] = {}
+        match self.chance.choice(["plain", "workers", "threads"]):
+            case "plain":
+                runners[command, MAIN] = self.session(command, MAIN)
+            case "workers":
+                self.enter("session", command, MAIN, "/suite")
+                for worker in [self.process(command) for _ in range(self.chance.randint(1, 3))]:
+                    runners[worker, MAIN] = self.session(worker, MAIN)
+            case "threads":
+                self.enter("session", command, MAIN, "/suite")
+                for tid in THREADS:
+                    runners[command, tid] = self.tests(command, tid, [], 0)
+        for _ in range(steps):
+            if not runners:
+                break
+            runner = self.chance.choice(list(runners))
+            if next(runners[runner], "over") == "over":
+                del runners[runner]
+            elif self.chance.random() < 0.01:
+                self.crash(runner[0])
+                runners = {other: steps for other, steps in runners.items() if other[0] != runner[0]}
+            self.something_happens()
+        for process in self.processes:
+            self.crash(process)
+
+    def session(self, process: int, tid: int, depth: int = 0) -> Iterator[None]:
+        session = self.enter("session", process, tid, "/suite")
+        for module in self.modules:
+            yield from self.within(self.enter("collection", process, tid, module))
+        yield from self.tests(process, tid, [], depth)
+        self.close(session)
+
+    def tests(self, process: int, tid: int, live: list[int], depth: int) -> Iterator[None]:
+        """`live` are the wide instances that are set up."""
+        for _ in range(self.chance.randint(1, 4)):
+            yield from self.test_life(process, tid, live, depth)
+            yield
+
+    def test_life(self, process: int, tid: int, live: list[int], depth: int) -> Iterator[None]:
+        nodeid = f"{self.chance.choice(self.modules)}::test_{self.chance.randint(0, 3)}"
+        test = self.enter("test", process, tid, nodeid)
+        setup = self.enter("setup", process, tid)
+        requested = set(self.some(live))
+        narrow = []
+        for _ in range(self.chance.randint(0, 2)):
+            instance = yield from self.set_up(process, tid, live)
+            if self.instances[instance].scope == "function":
+                narrow.append(instance)
+                requested.update(self.instances[instance].requires)
+            else:
+                requested.add(instance)
+        self.close(setup)
+        call = self.enter("call", process, tid)
+        yield
+        if depth == 0 and self.chance.random() < 0.3:
+            inner = self.chance.choice([process, self.process(process)])
+            yield from self.session(inner, self.chance.choice([tid, 100 + test]), depth + 1)  # a thread of its own
+        self.close(call)
+        teardown = self.enter("teardown", process, tid)
+        ending = self.some(live)
+        for instance in (*narrow, *ending):
+            yield from self.within(self.enter("fixture", process, tid, instance))
+        live[:] = [instance for instance in live if instance not in ending]
+        self.finish(
+            test, teardown, instances=tuple(sorted(requested)), outcome=self.chance.choice(["passed", "failed"])
+        )
+
+    def set_up(self, process: int, tid: int, live: list[int]) -> Generator[None, None, int]:
+        """Returns the instance; those that it requests while it is set up are set up inside of it."""
+        scope = self.chance.choice(SCOPES)
+        instance = self.instance(f"fixture_{self.chance.randint(0, 2)}", process, scope, tuple(self.some(live)))
+        span = self.enter("fixture", process, tid, instance)
+        yield
+        if self.chance.random() < 0.2:
+            inner = yield from self.set_up(process, tid, live)
+            if self.instances[inner].scope != "function":
+                requires = (*self.instances[instance].requires, inner)
+                self.instances[instance] = replace(self.instances[instance], requires=requires)
+        self.close(span)
+        if scope != "function":
+            live.append(instance)
+        return instance
+
+    def within(self, span: int) -> Iterator[None]:
+        yield
+        self.close(span)
+
+    def enter(self, kind: SpanKind, process: int, tid: int, subject: str | int | None = None) -> int:
+        """A span opens where the recorder would put it."""
+        return self.open(kind, process, self.timeline.enclosing(process, tid, self.ns), subject, tid)
+
+    def some(self, instances: list[int]) -> list[int]:
+        return self.chance.sample(instances, self.chance.randint(0, len(instances)))
+
+    def crash(self, process: int) -> None:
+        for span in self.timeline.exit(process, self.ns + 1):
+            if self.spans[span].kind == "test":
+                self.attempts.append(Attempt(span, str(self.spans[span].subject), 0, {}, ()))
+            self.close(span, crashed=True)
+
+    def something_happens(self) -> None:
+        for _ in range(self.chance.randint(0, 4)):
+            what = self.chance.random()
+            somebody = self.chance.choice(list(self.processes))
+            if what < 0.7:
+                self.somebody_sends(somebody)
+            elif what < 0.8:
+                self.thread(somebody, self.chance.choice(TIDS[3:]))
+            elif what < 0.9:
+                self.process(somebody, self.chance.choice(["psql", "node"]))
+            else:
+                self.listen(self.chance.choice(LISTENED), somebody)
+
+    def somebody_sends(self, process: int) -> None:
+        chance = self.chance
+        tid = chance.choice(TIDS)
+        fresh = not self.sockets or chance.random() < 0.5
+        if fresh:
+            self.sockets.append((chance.choice([*TCP, *UNIX, *UDP]), chance.choice([0, 0, 4026531840])))
+        socket = len(self.sockets) if fresh else chance.randint(1, len(self.sockets))
+        endpoint, network = self.sockets[socket - 1]
+        spans = self.timeline.at(process, tid, self.ns)
+        if (process, tid, socket, spans) in self.told:
+            return
+        self.told.add((process, tid, socket, spans))
+        errors = {chance.choice(["ECONNREFUSED", "EPIPE"]): 1} if chance.random() < 0.2 else {}
+        flow = self.send(
+            endpoint,
+            *spans,
+            process=process,
+            tid=tid,
+            socket=socket,
+            connects=int(fresh and chance.random() < 0.8),
+            sends=chance.randint(0, 4),
+            errors=errors,
+            peer=process if endpoint in UNIX and chance.random() < 0.2 else 0,
+            prefixes=(b"GET / HTTP/1.1\r\n",) if fresh and chance.random() < 0.3 else (),
+        )
+        heads = chance.sample(HEADS, flow.sends) if tid != MAIN and endpoint == KAFKA else []
+        self.flows[-1] = replace(flow, network=network, heads={head.hex(): 1 for head in heads})
+
+    # Whatever the builder adds, the timeline hears of.
+
+    def process(self, parent: int = 0, command: str = "python") -> int:
+        number = super().process(parent, command)
+        self.timeline.fork(number, parent)
+        return number
+
+    def open(
+        self, kind: SpanKind, process: int, parent: int = 0, subject: str | int | None = None, tid: int = MAIN
+    ) -> int:
+        number = super().open(kind, process, parent, subject, tid)
+        self.timeline.open(process, tid, number, self.ns)
+        return number
+
+    def close(self, *spans: int, crashed: bool = False) -> None:
+        for number in spans:
+            super().close(number, crashed=crashed)
+            span = self.spans[number]
+            self.timeline.close(span.process, span.tid, number, span.end_ns)
+
+    def tick(self) -> int:
+        self.ns += self.chance.randint(1, 3_000)
+        return self.ns

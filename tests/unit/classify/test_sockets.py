@@ -1,0 +1,154 @@
+"""What the flows together say of endpoints: who answers there, and whether that is the run itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from trace_builder import TraceBuilder
+
+from tracer.classify.services.config import load_config
+from tracer.classify.services.identify import Identifier
+from tracer.classify.sockets import Sockets
+from tracer.trace.records import Flow, Listen
+
+Build = Callable[..., Sockets]
+PROCESS, TID, SOCKET = 1, 100, 5
+INSIDE, OUTSIDE = 4026531840, 4026532000  # two network namespaces
+WEB, METRICS, PATH = "tcp://127.0.0.1:8000", "udp://127.0.0.1:8125", "unix:///run/own.sock"
+
+
+@pytest.fixture
+def sockets(tmp_path_factory: pytest.TempPathFactory) -> Build:
+    """Of a trace with these listeners and flows."""
+    identifier = Identifier(load_config(None, tmp_path_factory.mktemp("no_configuration")))
+
+    def build(listens: tuple[Listen, ...], *flows: Flow) -> Sockets:
+        return Sockets(replace(TraceBuilder().trace(), listens=listens, flows=flows), identifier)
+
+    return build
+
+
+def listen(endpoint: str, start_ns: int = 100, *, begins: bool = True, network: int = INSIDE) -> Listen:
+    return Listen(PROCESS, endpoint, network, start_ns, begins)
+
+
+def flow(endpoint: str, first_ns: int = 200, **changes: object) -> Flow:
+    """A connection that was made, and used."""
+    made = Flow(PROCESS, TID, SOCKET, endpoint, (), first_ns, first_ns + 10, 1, 9, 1, 1, INSIDE)
+    return replace(made, **changes)  # type: ignore[arg-type]  # fields by name
+
+
+def attempt(endpoint: str, first_ns: int = 200) -> Flow:
+    """A connection that was refused."""
+    return flow(endpoint, first_ns, sends=0, bytes=0, established=0, errors={"ECONNREFUSED": 1})
+
+
+@pytest.mark.parametrize(("first_ns", "own"), [(99, False), (100, True), (300, True), (301, False)])
+def test_a_connection_is_the_runs_own_if_it_listened_when_that_was_opened(
+    first_ns: int, own: bool, sockets: Build
+) -> None:
+    begun, ended = listen(WEB, 100), listen(WEB, 300, begins=False)
+    made = flow(WEB, first_ns)
+    later = flow(WEB, first_ns + 5_000, spans=(7,), connects=0, established=0)
+    broken = replace(later, spans=(8,), sends=0, errors={"EPIPE": 1})
+    told = sockets((ended, begun), made, later, broken)
+    assert [told.is_self_hosted(each) for each in (made, later, broken)] == [own] * 3
+
+
+def test_a_place_is_given_up_when_the_last_of_its_sockets_is(sockets: Build) -> None:
+    """Processes that share a port (SO_REUSEPORT) have a socket each."""
+    listens = (listen(WEB, 100), listen(WEB, 110), listen(WEB, 300, begins=False), listen(WEB, 400, begins=False))
+    times = (105, 350, 450)
+    flows = [flow(WEB, first_ns, socket=first_ns) for first_ns in times]
+    told = sockets(listens, *flows)
+    assert [told.is_self_hosted(each) for each in flows] == [True, True, False]
+
+
+def test_a_listener_that_was_there_before_it_was_told_of_does_not_matter(sockets: Build) -> None:
+    """One that the command inherited: only its end is told."""
+    assert not sockets((listen(WEB, 300, begins=False),), made := flow(WEB)).is_self_hosted(made)
+
+
+@pytest.mark.parametrize("first_ns", [50, 200, 500])
+def test_what_met_nobody_is_the_runs_own_if_it_ever_listens_there(first_ns: int, sockets: Build) -> None:
+    listens = (listen(WEB, 100), listen(WEB, 300, begins=False))
+    refused, elsewhere = attempt(WEB, first_ns), attempt("tcp://127.0.0.1:9", first_ns)
+    told = sockets(listens, refused, elsewhere)
+    assert told.is_self_hosted(refused)
+    assert not told.is_self_hosted(elsewhere)
+
+
+def test_a_socket_that_found_another_server_at_its_second_attempt(sockets: Build) -> None:
+    refused, made = attempt("tcp://127.0.0.1:9", 50), flow(WEB, 200)
+    assert sockets((listen(WEB),), refused, made).is_self_hosted(made)
+    assert not sockets((listen(WEB, 300),), refused, made).is_self_hosted(made)
+
+
+def test_who_waits_for_a_server_with_one_socket(sockets: Build) -> None:
+    waited = flow(WEB, 50, connects=3, errors={"ECONNREFUSED": 2})
+    assert sockets((listen(WEB, 100),), waited).is_self_hosted(waited)
+
+
+def test_who_waits_for_a_unix_server_of_the_run_meets_nobody_else(sockets: Build) -> None:
+    refused, made, foreign = attempt(PATH, 50), flow(PATH, 200, socket=6, peer=PROCESS), flow(PATH, 300, socket=7)
+    told = sockets((), refused, made, foreign)
+    assert [told.is_self_hosted(each) for each in (refused, made, foreign)] == [True, True, False]
+    assert not sockets((), refused).is_self_hosted(refused)
+
+
+@pytest.mark.parametrize("first_ns", [50, 200])
+def test_a_name_for_datagrams_holds_for_the_whole_run(first_ns: int, sockets: Build) -> None:
+    """An answer may be told before the question that told the name."""
+    sent, to_path = (flow(place, first_ns, connects=0, established=0) for place in (METRICS, PATH))
+    told = sockets((listen(METRICS), listen(PATH)), sent, to_path)
+    assert told.is_self_hosted(sent)
+    assert told.is_self_hosted(to_path)
+
+
+@pytest.mark.parametrize(
+    ("listener", "endpoint", "local", "own"),
+    [
+        ("tcp://0.0.0.0:80", "tcp://127.0.0.1:80", False, True),
+        ("tcp://[::]:80", "tcp://127.0.0.9:80", False, True),
+        ("tcp://[::]:80", "tcp://[::1]:80", False, True),
+        ("tcp://0.0.0.0:80", "tcp://192.0.2.1:80", True, True),
+        ("tcp://0.0.0.0:80", "tcp://192.0.2.1:80", False, False),
+        ("tcp://[::]:80", "tcp://[2001:db8::1]:80", True, True),
+        ("tcp://[::]:80", "tcp://[2001:db8::1]:80", False, False),
+        ("tcp://192.0.2.1:80", "tcp://192.0.2.1:80", False, True),
+        ("tcp://192.0.2.1:80", "tcp://127.0.0.1:80", True, False),
+        ("tcp://0.0.0.0:80", "udp://127.0.0.1:80", True, False),
+        ("tcp://0.0.0.0:80", "tcp://127.0.0.1:81", True, False),
+    ],
+)
+def test_a_wildcard_stands_for_all_addresses_of_the_machine(
+    listener: str, endpoint: str, local: bool, own: bool, sockets: Build
+) -> None:
+    assert sockets((listen(listener),), made := flow(endpoint, local=local)).is_self_hosted(made) == own
+
+
+def test_an_address_is_somebody_elses_in_another_network(sockets: Build) -> None:
+    inside = flow(WEB, prefixes=(b"*1\r\n$4\r\nPING\r\n".hex(),))
+    outside = flow(WEB, socket=6, network=OUTSIDE)
+    told = sockets((listen(WEB),), inside, outside)
+    assert [told.is_self_hosted(each) for each in (inside, outside)] == [True, False]
+    assert [told.identify(each).protocol for each in (inside, outside)] == ["redis", None]
+
+
+def test_one_socket_that_says_something_names_the_others_of_its_endpoint(sockets: Build) -> None:
+    silent, speaks = flow(WEB), flow(WEB, 300, socket=6, prefixes=(b"*1\r\n$4\r\nPING\r\n".hex(),))
+    told = sockets((), silent, speaks)
+    assert told.identify(silent) == told.identify(speaks)
+    assert told.identify(silent).protocol == "redis"
+
+
+def test_who_opened_a_socket(sockets: Build) -> None:
+    """The flow that connected it; else the first that used it."""
+    used = flow(WEB, 100, connects=0, established=0)
+    made, again = flow(WEB, 200, spans=(7,)), flow(WEB, 300, spans=(8,))
+    nobody = [flow(METRICS, first_ns, socket=6, connects=0, spans=(first_ns,)) for first_ns in (120, 110)]
+    told = sockets((), again, made, used, *nobody)
+    assert told.opener(again) == told.opener(used) == made
+    assert told.opener(nobody[0]) == nobody[1]
