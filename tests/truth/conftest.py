@@ -1,0 +1,64 @@
+"""What all scenarios share: their peers, and the names of these."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from truth.runs import Surroundings
+
+collect_ignore = ["scenarios", "suite"]  # they are run as children
+
+Rules = dict[str, dict[str, Any]]
+
+
+@pytest.fixture(scope="session")
+def plain() -> Iterator[Surroundings]:
+    """The plain peers, in a process of their own."""
+    server = [sys.executable, str(Path(__file__).with_name("peers.py"))]
+    with subprocess.Popen(server, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        addresses = process.stdout.readline()
+        rules = {name: _plain_rule(peer["address"]) for name, peer in json.loads(addresses).items()}
+        yield Surroundings({"TRUTH_PEERS": addresses.strip()}, _configuration(rules))
+
+
+@pytest.fixture(scope="session")
+def with_servers(plain: Surroundings, shop_services: dict[str, str]) -> Surroundings:
+    """The plain peers and the real servers."""
+    rules: Rules = {
+        "postgres": {
+            "ports": [int(shop_services["SHOP_POSTGRES_PORT"])],
+            "unix": [f"{shop_services['SHOP_POSTGRES_SOCKET_DIR']}/.s.PGSQL.*"],
+        },
+        "redis": _rule_of_urls(shop_services["SHOP_REDIS_URL"]),
+        "kafka": _rule_of_urls(*(f"//{broker}" for broker in shop_services["SHOP_KAFKA_BOOTSTRAP"].split(","))),
+        "search": _rule_of_urls(shop_services["SHOP_SEARCH_URL"]),
+    }
+    return Surroundings({**plain.environment, **shop_services}, plain.configuration + _configuration(rules))
+
+
+def _plain_rule(address: str | list[Any]) -> dict[str, Any]:
+    if isinstance(address, str):
+        return {"unix": [address.replace("\0", "@")]}
+    host, port = address
+    return {"ports": [port], "hosts": [host.removeprefix("::ffff:")]}
+
+
+def _rule_of_urls(*urls: str) -> dict[str, Any]:
+    return {"ports": [urlsplit(url).port for url in urls]}
+
+
+def _configuration(rules: Rules) -> str:
+    """TOML, of which JSON's strings, numbers and lists are a part."""
+    return "".join(
+        f"\n[services.{name}]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in rule.items())
+        for name, rule in rules.items()
+    )

@@ -1,0 +1,80 @@
+"""In what a report differs from the truth, a line each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
+
+from tracer.classify.model import Classification, Evidence, TestResult
+from truth.glob import matches
+from truth.scenario import Claim, Scenario, Test
+
+_ESSENCE = ("service", "how", "via", "phase", "self_hosted", "ambiguous")
+
+
+def differences(scenario: Scenario, report: Classification) -> Iterator[str]:
+    """Every difference between a report and what is true."""
+    run = report.run
+    if run.exit_status not in scenario.exit_statuses:
+        yield f"the run: exit status {run.exit_status}, not {' or '.join(map(str, scenario.exit_statuses))}"
+    if run.complete != scenario.complete:
+        yield f"the run: complete is {run.complete}, {run.lost_events} events are lost"
+    warnings = sorted(warning["slug"] for warning in run.warnings)
+    if warnings != list(scenario.warnings):
+        yield f"the run: warnings {warnings}, not {list(scenario.warnings)}"
+    yield from _evidence("the run", scenario.run_evidence, report.run_evidence)
+    yield from _tests(scenario.tests, report.tests)
+
+
+def _tests(expected: Mapping[str, Test], found: Mapping[str, TestResult]) -> Iterator[str]:
+    unexpected = dict(found)
+    for name, test in expected.items():
+        nodeids = [nodeid for nodeid in found if test.named(name, nodeid)]
+        if len(nodeids) != (1 if test.count is None else test.count):
+            yield f"{name}: {len(nodeids)} tests in the report" + ("" if test.count is None else f", not {test.count}")
+        for nodeid in nodeids:
+            unexpected.pop(nodeid, None)
+            yield from _test(nodeid, test, found[nodeid])
+    for nodeid in unexpected:
+        yield f"{nodeid}: a test that is not expected"
+
+
+def _test(nodeid: str, expected: Test, found: TestResult) -> Iterator[str]:
+    if found.outcome != expected.outcome:
+        yield f"{nodeid}: {found.outcome}, not {expected.outcome}"
+    if found.attempts != expected.attempts:
+        yield f"{nodeid}: {found.attempts} attempts, not {expected.attempts}"
+    yield from _evidence(nodeid, expected.evidence, found.evidence)
+
+
+def _evidence(where: str, claims: Sequence[Claim], evidence: Sequence[Evidence]) -> Iterator[str]:
+    """Each evidence has to be what a claim says, and each claim has to have an evidence."""
+    found = [_facts(one) for one in evidence]
+    for facts in found:
+        if not any(_holds(claim, facts) for claim in claims):
+            yield f"{where}: unexpected: {_tell(facts)}"
+    for claim in claims:
+        if not claim.get("optional") and not any(_holds(claim, facts) for facts in found):
+            yield f"{where}: missing:    {_tell(claim)}"
+
+
+def _facts(evidence: Evidence) -> dict[str, object]:
+    facts = {field.name: getattr(evidence, field.name) for field in fields(evidence)}
+    return facts | {"transport": evidence.endpoint.partition("://")[0]}
+
+
+def _holds(claim: Claim, facts: Mapping[str, object]) -> bool:
+    return all(_equals(value, facts[name]) for name, value in claim.items() if name != "optional")
+
+
+def _equals(claimed: object, fact: object) -> bool:
+    if isinstance(claimed, str) and isinstance(fact, str):
+        return matches(claimed, fact)
+    return claimed == fact
+
+
+def _tell(facts: Mapping[str, object]) -> str:
+    via = f" via {facts['via']}" if facts["via"] is not None else ""
+    flags = "".join(f", {flag}" for flag in ("self_hosted", "ambiguous") if facts[flag])
+    others = "".join(f", {name} {value}" for name, value in facts.items() if name not in _ESSENCE and value is not None)
+    return f"{facts['service']} {facts['how']}{via} in {facts['phase'] or 'no phase'}{flags}{others}"

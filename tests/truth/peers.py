@@ -1,0 +1,244 @@
+"""Real peers for the scenarios, in one process of their own outside of the traced tree: they answer with what they
+hear.
+
+`python peers.py` prints their addresses as one line of JSON and serves until its stdin ends.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import ssl
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import Thread
+from typing import Final, NoReturn
+
+HOST, HOST6 = "127.0.0.1", "::1"
+_KEPT: Final[list[socket.socket]] = []
+"""What only has to stay open for as long as the process lives."""
+
+
+_BY_PORT: Final[dict[str, socket.socket]] = {}
+"""Port → what listens there on somebody's errand."""
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """How a client reaches a peer."""
+
+    family: int
+    type: int
+    address: str | tuple[str, int]  # a unix socket's path or name; host and port
+    tls: bool = False
+
+
+def main() -> None:
+    """Serve until stdin ends."""
+    os.umask(0)  # a scenario may run as another user
+    with TemporaryDirectory(prefix="truth-peers-", dir="/tmp") as directory:  # a unix socket's path has to be short
+        Path(directory).chmod(0o755)
+        peers = start(Path(directory))
+        print(json.dumps({name: asdict(peer) for name, peer in peers.items()}), flush=True)
+        sys.stdin.buffer.read()
+
+
+def start(directory: Path) -> dict[str, Peer]:
+    """Start all peers, in threads that end with the process."""
+    peers = {name: echo(reserve(HOST)[0]) for name in ("alpha", "beta", "gamma", "delta")}
+    peers["six"] = echo(reserve(HOST6)[0])
+    mapped = echo(reserve(HOST)[0])
+    peers["dual"] = Peer(socket.AF_INET6, mapped.type, (f"::ffff:{HOST}", int(mapped.address[1])))
+    peers["tls"] = echo(reserve(HOST)[0], certified(directory))
+    peers["udp"] = echo(reserve(HOST)[1])
+    peers["udp6"] = echo(reserve(HOST6)[1])
+    peers["stream"] = echo(bound(socket.SOCK_STREAM, f"{directory}/stream"))
+    peers["packets"] = echo(bound(socket.SOCK_SEQPACKET, f"{directory}/packets"))
+    peers["datagrams"] = echo(bound(socket.SOCK_DGRAM, f"{directory}/datagrams"))
+    peers["abstract"] = echo(bound(socket.SOCK_STREAM, f"\0truth-peers-{os.getpid()}"))
+    peers["greeter"] = serve(reserve(HOST)[0], greet)
+    peers["sink"] = serve(reserve(HOST)[0], swallow)
+    peers["errands"] = serve(reserve(HOST)[0], run_errands)
+    peers["closed"] = peer(reserve(HOST)[0])
+    peers["silent"] = silent(reserve(HOST)[0])
+    peers["missing"] = Peer(socket.AF_UNIX, socket.SOCK_STREAM, f"{directory}/missing")
+    return peers
+
+
+def reserve(host: str) -> tuple[socket.socket, socket.socket]:
+    """A TCP and a UDP socket on the same port, so that it is nobody else's: a rule's port counts for both."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    while True:
+        stream, datagram = socket.socket(family, socket.SOCK_STREAM), socket.socket(family, socket.SOCK_DGRAM)
+        stream.bind((host, 0))
+        with suppress(OSError):  # the port is somebody's UDP port
+            datagram.bind(stream.getsockname())
+            _KEPT.extend((stream, datagram))
+            return stream, datagram
+
+
+def bound(kind: int, address: str) -> socket.socket:
+    """A unix socket with a path or an abstract name."""
+    sock = socket.socket(socket.AF_UNIX, kind)
+    sock.bind(address)
+    return sock
+
+
+def peer(sock: socket.socket, *, tls: bool = False) -> Peer:
+    """The peer behind a bound socket."""
+    address = sock.getsockname()
+    if isinstance(address, tuple):
+        return Peer(sock.family, sock.type, (address[0], address[1]), tls)
+    return Peer(sock.family, sock.type, address.decode() if isinstance(address, bytes) else address)
+
+
+def echo(sock: socket.socket, context: ssl.SSLContext | None = None) -> Peer:
+    """Answer whoever sends to a bound socket; `context`: over TLS."""
+    if sock.type == socket.SOCK_DGRAM:
+        _start(echo_datagrams, sock)
+    else:
+        sock.listen(socket.SOMAXCONN)
+        _start(accept, sock, context)
+    return peer(sock, tls=context is not None)
+
+
+def accept(sock: socket.socket, context: ssl.SSLContext | None) -> None:
+    """Answer each connection in a thread of its own, until the socket is shut down."""
+    with suppress(OSError):
+        while True:
+            _start(echo_stream, sock.accept()[0], context)
+
+
+def echo_stream(client: socket.socket, context: ssl.SSLContext | None) -> None:
+    """Answer until the client leaves, in whatever way."""
+    with suppress(OSError), context.wrap_socket(client, server_side=True) if context else client as connection:
+        while data := connection.recv(65536):
+            connection.sendall(data)
+
+
+def serve(sock: socket.socket, answer: Callable[[socket.socket], None]) -> Peer:
+    """Let `answer` deal with each connection to a bound socket, in a thread of its own."""
+    sock.listen(socket.SOMAXCONN)
+    _start(accept_all, sock, answer)
+    return peer(sock)
+
+
+def accept_all(sock: socket.socket, answer: Callable[[socket.socket], None]) -> None:
+    """Accept until the socket is shut down."""
+    with suppress(OSError):
+        while True:
+            _start(_deal_with, sock.accept()[0], answer)
+
+
+def _deal_with(client: socket.socket, answer: Callable[[socket.socket], None]) -> None:
+    with suppress(OSError), client:
+        answer(client)
+
+
+def greet(client: socket.socket) -> None:
+    """Speak first, then wait until the client leaves."""
+    client.sendall(b"hello")
+    client.recv(1)
+
+
+def swallow(client: socket.socket) -> None:
+    """Read to the end, then tell how many bytes that were."""
+    size = 0
+    while data := client.recv(65536):
+        size += len(data)
+    client.sendall(str(size).encode())
+
+
+def run_errands(client: socket.socket) -> None:
+    """Do what a client asks for, and answer with a line: `suite/peers.py` says what there is."""
+    errand, *arguments = client.recv(65536).decode().split()
+    client.sendall((ERRANDS[errand](*arguments) + "\n").encode())
+
+
+def call(host: str, port: str) -> str:
+    """Connect there, ask, and hand back all of the answer."""
+    with socket.create_connection((host, int(port))) as sock, sock.makefile() as answer:
+        sock.sendall(b"ask")
+        return answer.read()
+
+
+def listen(port: str) -> str:
+    """Listen on a port and answer there; port 0: a free one. Hands back the port."""
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    sock.bind((HOST, int(port)))
+    echo(sock)
+    _BY_PORT[str(sock.getsockname()[1])] = sock
+    return str(sock.getsockname()[1])
+
+
+def stop(port: str) -> str:
+    """Listen no more on a port. Who waits in accept keeps the socket alive until it is shut down."""
+    with _BY_PORT.pop(port) as sock:
+        sock.shutdown(socket.SHUT_RDWR)
+    return "stopped"
+
+
+def keep_waiting() -> str:
+    """Listen on a free port with a full queue, so that nobody's attempt to connect succeeds. Hands back the port."""
+    sock = reserve(HOST)[0]
+    port = str(silent(sock).address[1])
+    _BY_PORT[port] = sock
+    return port
+
+
+def admit(port: str) -> str:
+    """Let in those who are kept waiting there, and answer them."""
+    echo(_BY_PORT.pop(port))
+    return "admitted"
+
+
+def echo_datagrams(sock: socket.socket) -> NoReturn:
+    """Answer each datagram whose sender has an address and is still there."""
+    while True:
+        data, sender = sock.recvfrom(65536)
+        if sender:
+            with suppress(OSError):
+                sock.sendto(data, sender)
+
+
+def silent(sock: socket.socket) -> Peer:
+    """A peer whose queue is full: the kernel leaves further attempts to connect without an answer."""
+    sock.listen(0)
+    _KEPT.append(socket.create_connection(sock.getsockname()))
+    return peer(sock)
+
+
+def certified(directory: Path) -> ssl.SSLContext:
+    """A server's context with a fresh self-signed certificate."""
+    key, certificate = directory / "key.pem", directory / "certificate.pem"
+    curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
+    names = ("-subj", "/CN=localhost", "-days", "1")
+    command = ["openssl", "req", "-x509", *curve, *names, "-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(command, check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    return context
+
+
+ERRANDS: Final[dict[str, Callable[..., str]]] = {
+    "call": call,
+    "listen": listen,
+    "stop": stop,
+    "keep_waiting": keep_waiting,
+    "admit": admit,
+}
+
+
+def _start(function: Callable[..., None], *arguments: object) -> None:
+    Thread(target=function, args=arguments, daemon=True).start()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,2 @@
+import patches  # noqa: F401
+from cases import *  # noqa: F403

@@ -1,0 +1,5 @@
+from peers import alpha
+
+
+def test_it():
+    alpha.ask()

@@ -1,0 +1,5 @@
+from peers import beta
+
+
+def test_it():
+    beta.ask()

@@ -1,0 +1,7 @@
+from peers import beta, gamma
+
+beta.ask()
+
+
+def test_it():
+    gamma.ask()

@@ -1,0 +1,4 @@
+from peers import alpha
+
+alpha.ask()
+raise RuntimeError("after it has sent")

@@ -1,0 +1,9 @@
+from peers import beta, gamma
+
+
+def test_first():
+    beta.ask()
+
+
+def test_second():
+    gamma.ask()

@@ -1,0 +1,9 @@
+from test_imports import send
+
+
+def test_sends():
+    send()
+
+
+def test_nothing():
+    pass

@@ -1,0 +1,7 @@
+from peers import alpha
+
+alpha.ask()
+
+
+def test_it():
+    pass

@@ -1,0 +1,5 @@
+from peers import delta
+
+
+def test_it():
+    delta.ask()

@@ -1,0 +1,7 @@
+import pytest
+from peers import delta
+
+
+@pytest.fixture(scope="session")
+def shared():
+    delta.ask()

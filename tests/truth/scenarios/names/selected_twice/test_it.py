@@ -1,0 +1,9 @@
+from peers import alpha
+
+
+def test_it():
+    alpha.ask()
+
+
+def test_other():
+    pass

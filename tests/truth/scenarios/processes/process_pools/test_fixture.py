@@ -1,0 +1,27 @@
+import pytest
+from peers import beta
+from pools import ask_on_kept, connect, new_pool
+
+pools = []
+
+
+@pytest.fixture(scope="session")
+def pool():
+    with new_pool() as pool:
+        pools.append(pool)
+        pool.submit(connect).result()
+        yield pool
+
+
+def test_requests(pool):
+    pool.submit(ask_on_kept).result()
+
+
+def test_requests_too(pool):
+    pool.submit(ask_on_kept).result()
+    pool.submit(beta.ask).result()
+
+
+def test_does_not():
+    pools[0].submit(ask_on_kept).result()
+    pools[0].submit(beta.ask).result()

@@ -1,0 +1,17 @@
+import os
+from urllib.parse import urlsplit
+
+server = urlsplit(os.environ["SHOP_POSTGRES_DSN"])
+DATABASES = {
+    "default": {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": "truth",
+        "USER": server.username,
+        "HOST": server.hostname,
+        "PORT": server.port,
+        "TEST": {"NAME": f"truth_{os.getpid()}"},
+    }
+}
+INSTALLED_APPS = ["shop"]
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+USE_TZ = True

@@ -1,0 +1,9 @@
+from peers import udp
+
+
+def test_first():
+    udp.ask()
+
+
+def test_second():
+    pass

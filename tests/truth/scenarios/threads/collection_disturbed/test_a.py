@@ -1,0 +1,17 @@
+from concurrent.futures import ThreadPoolExecutor
+
+from peers import alpha, ask
+
+worker = ThreadPoolExecutor(1)
+sock = worker.submit(alpha.connect).result()
+
+
+def poll():
+    worker.submit(ask, sock).result()
+
+
+poll()
+
+
+def test_first():
+    pass

@@ -1,0 +1,27 @@
+from threading import Event
+
+from c_thread import CThread
+from peers import alpha, ask, beta
+
+now, connected = Event(), Event()
+
+
+def poll():
+    with beta.connect() as sock:
+        connected.set()
+        assert now.wait(30)
+        ask(sock)
+
+
+def test_joins_it():
+    CThread(lambda: alpha.ask() and None).join()
+
+
+def test_leaks_one():
+    test_leaks_one.thread = CThread(poll)
+    assert connected.wait(30)
+
+
+def test_is_disturbed():
+    now.set()
+    test_leaks_one.thread.join()

@@ -1,0 +1,56 @@
+"""Every scenario: its classification is the truth, and it runs as it does without svc-trace."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from truth.differences import differences
+from truth.runs import disturbances, run_bare, run_traced
+from truth.scenario import CAPABILITIES, SERVERS, Scenario, load
+
+pytestmark = pytest.mark.kernel
+
+SCENARIOS: Final = Path(__file__).parent / "scenarios"
+FOLDERS: Final = sorted(path for path in SCENARIOS.glob("*/*") if path.is_dir() and path.name != "__pycache__")
+SHOWN: Final = 50
+"""Lines of a failure: a scenario may have thousands of tests."""
+
+
+def lacks_io_uring() -> str | None:
+    """Why this machine can't be expected to have it; None: it ought to."""
+    disabled = Path("/proc/sys/kernel/io_uring_disabled")
+    return "io_uring is disabled" if disabled.exists() and disabled.read_text().strip() == "2" else None
+
+
+LACKS: Final = {"io_uring": lacks_io_uring}
+assert tuple(LACKS) == CAPABILITIES
+
+
+def failure(scenario: Scenario, wrong: list[str], output: str) -> Iterator[str]:
+    """Shown when a scenario fails."""
+    yield f"{scenario.folder.relative_to(SCENARIOS)}: {scenario.says}"
+    yield from islice((f"  {line}" for line in wrong), SHOWN)
+    if len(wrong) > SHOWN:
+        yield f"  and {len(wrong) - SHOWN} more"
+    yield f"The traced run said:\n{output}"
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.relative_to(SCENARIOS).as_posix())
+def test_is_true(folder: Path, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    scenario = load(folder)
+    for need in scenario.needs:
+        if need in LACKS and (reason := LACKS[need]()):
+            pytest.skip(reason)
+    surroundings = request.getfixturevalue("with_servers" if set(scenario.needs) & set(SERVERS) else "plain")
+    traced, report = run_traced(scenario, surroundings, tmp_path / "traced")
+    wrong = ["there is no report"] if report is None else [*differences(scenario, report)]
+    if scenario.only_traced is None:
+        bare = run_bare(scenario, surroundings, tmp_path / "bare")
+        wrong += disturbances(traced, bare)
+    if wrong:
+        pytest.fail("\n".join(failure(scenario, wrong, traced.output)), pytrace=False)
