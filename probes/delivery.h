@@ -22,6 +22,15 @@ struct {
 
 struct svc_control control = {.epoch = 1, .last_process = 1};
 
+/*
+ * A number for one use of a pid: what a socket remembers of its listener is the kernel's struct pid, which lives on
+ * with the socket, while the pid itself may be given to another process.
+ */
+static __always_inline __u32 pid_mark(const struct pid *pid)
+{
+	return ((__u64)pid * 0x9e3779b97f4a7c15ULL) >> 32;
+}
+
 static __always_inline void count_lost(void)
 {
 	__u32 cpu = bpf_get_smp_processor_id();

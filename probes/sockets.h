@@ -161,8 +161,10 @@ static __always_inline void set_listener(struct svc_socket_event *record, const 
 {
 	struct pid *pid = BPF_CORE_READ(sk, sk_peer_pid);
 
-	if (pid)
-		record->peer_pid = BPF_CORE_READ(pid, numbers[0].nr);
+	if (!pid)
+		return;
+	record->peer_pid = BPF_CORE_READ(pid, numbers[0].nr);
+	record->event.pid_mark = pid_mark(pid);
 }
 
 static __always_inline void set_origin(struct svc_event *event, __u8 kind, const struct svc_task *self)

@@ -41,13 +41,14 @@ int BPF_PROG(process_fork, struct task_struct *parent, struct task_struct *child
 	born.process = from->process;
 	if (child->pid == child->tgid)
 		born.process = __sync_fetch_and_add(&control.last_process, 1) + 1;
+	born.line_ns = from->runner || !from->line_ns ? child->start_time : from->line_ns;
 	read_pid(child, &born.tid, &pidns);
 	if (!bpf_task_storage_get(&tasks, child, &born, BPF_LOCAL_STORAGE_GET_F_CREATE)) {
 		count_lost();
 		return 0;
 	}
 	if (born.process != from->process)
-		tell_task(SVC_FORK, child, born.process, from->process, 0);
+		tell_task(SVC_FORK, child, born.process, from->process, 0, born.line_ns);
 	return 0;
 }
 
@@ -61,7 +62,7 @@ int BPF_PROG(process_exec, struct task_struct *task)
 		return 0;
 	read_pid(task, &self->tid, &pidns); /* exec in a thread makes it the leader, with its pid */
 	self->announced = 0;
-	tell_task(SVC_EXEC, task, self->process, 0, 0);
+	tell_task(SVC_EXEC, task, self->process, 0, 0, self->line_ns);
 	return 0;
 }
 
@@ -79,7 +80,7 @@ int BPF_PROG(process_exit, struct task_struct *task)
 		return 0;
 	first = bpf_task_storage_get(&tasks, task->group_leader, 0, 0);
 	if (first && __sync_fetch_and_add(&first->ended, 1) == 0)
-		tell_task(SVC_EXIT, task, self->process, 0, task->exit_code);
+		tell_task(SVC_EXIT, task, self->process, 0, task->exit_code, self->line_ns);
 	return 0;
 }
 

@@ -51,7 +51,7 @@ struct svc_event {
 	__u8 flags; /* enum svc_flag */
 	__u8 head_len; /* bytes of head that are set */
 	__u32 tally; /* SVC_SEND: serial number of the tally that counts the sends after this one; 0: none does */
-	__u32 reserved; /* 0 */
+	__u32 pid_mark; /* of the process that a task event is about, or that peer_pid names: see pid_mark() */
 };
 _Static_assert(sizeof(struct svc_event) == 72, "svc_event has 72 bytes");
 
@@ -93,13 +93,14 @@ _Static_assert(sizeof(struct svc_socket_event) == 72 + 160, "svc_socket_event ha
 struct svc_task_event {
 	struct svc_event event; /* tid: the thread; for SVC_FORK the new process's first */
 	__u64 start_ns; /* when the task was created */
+	__u64 line_ns; /* when its line began: see svc_task */
 	__u32 parent; /* SVC_FORK: serial number of the forking process; else 0 */
 	__u32 host_pid; /* in the initial pid namespace */
 	__u32 pid; /* in the process's own pid namespace */
 	__u32 pidns; /* inode number of that namespace */
 	__u8 comm[SVC_COMM_LEN]; /* NUL-terminated */
 };
-_Static_assert(sizeof(struct svc_task_event) == 72 + 40, "svc_task_event has 112 bytes");
+_Static_assert(sizeof(struct svc_task_event) == 72 + 48, "svc_task_event has 120 bytes");
 
 /* What a send was given. Pointers are the sender's own; they were readable a moment ago. */
 struct send_args {
@@ -121,9 +122,14 @@ struct svc_task {
 	__u8 reserved; /* 0 */
 	__u32 ended; /* of a process's first thread: how many threads saw the last one go */
 	__u32 padding; /* 0 */
+	/*
+	 * When its line began: birth of the eldest of its forebears, tasks that started one another, up to the one
+	 * that a runner started; 0: the command, or unknown
+	 */
+	__u64 line_ns;
 	/* Of the running send. Here and not on the stack, where the verifier would follow each value. */
 	struct send_args args;
 };
-_Static_assert(sizeof(struct svc_task) == 56, "svc_task has 56 bytes");
+_Static_assert(sizeof(struct svc_task) == 64, "svc_task has 64 bytes");
 
 #endif

@@ -27,7 +27,8 @@ static __always_inline void read_pid(const struct task_struct *task, __u32 *numb
 	*pidns = BPF_CORE_READ(ns, ns.inum);
 }
 
-static __always_inline int tell_task(__u8 kind, struct task_struct *task, __u32 process, __u32 parent, __s32 result)
+static __always_inline int tell_task(__u8 kind, struct task_struct *task, __u32 process, __u32 parent, __s32 result,
+				     __u64 line_ns)
 {
 	struct svc_task_event *record = reserve(sizeof(*record));
 	__u32 ignored;
@@ -40,7 +41,9 @@ static __always_inline int tell_task(__u8 kind, struct task_struct *task, __u32 
 	record->event.result = result;
 	record->parent = parent;
 	record->start_ns = task->start_time;
+	record->line_ns = line_ns ?: task->start_time;
 	record->host_pid = task->tgid;
+	record->event.pid_mark = pid_mark(BPF_CORE_READ(task, group_leader, thread_pid));
 	read_pid(task, &record->event.tid, &ignored);
 	read_pid(task->group_leader, &record->pid, &record->pidns);
 	bpf_probe_read_kernel_str(record->comm, sizeof(record->comm), task->comm);
@@ -77,7 +80,7 @@ static __always_inline void announce(struct svc_task *self)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 
-	if (!self->announced && tell_task(SVC_THREAD, task, self->process, 0, 0) == 0)
+	if (!self->announced && tell_task(SVC_THREAD, task, self->process, 0, 0, self->line_ns) == 0)
 		self->announced = 1;
 }
 

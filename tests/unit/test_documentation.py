@@ -7,9 +7,12 @@ import re
 from dataclasses import fields
 from pathlib import Path
 
+import pytest
+
 from tracer.classify.model import Classification, Evidence, RunInfo, Summary, TestResult, Validation
 
 ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
 def slugs_in_code() -> set[str]:
@@ -33,10 +36,25 @@ def test_every_slug_is_explained_and_no_other() -> None:
     assert slugs_in_code() == explained
 
 
-def test_links_between_documents_lead_somewhere() -> None:
-    for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
-        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
-            assert (page.parent / target).exists(), f"{page.name}: {target}"
+def anchors(page: Path) -> set[str]:
+    """Where a link into a page may lead: its headings, as GitHub makes anchors of them."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)  # a comment is no heading
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target, anchor in re.findall(r"\]\(([^)#:]*)(?:#([^)]*))?\)", page.read_text()):
+        leads_to = page.parent / target if target else page
+        assert leads_to.exists(), target
+        assert not anchor or anchor in anchors(leads_to), f"{target}#{anchor}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_files_that_are_named_exist(page: Path) -> None:
+    for path in re.findall(r"`((?:tracer|probes|tests|scripts|docs|examples)/[\w./-]*)[ `]", page.read_text()):
+        assert (ROOT / path).exists(), path
 
 
 def test_every_field_of_the_report_is_explained() -> None:

@@ -167,11 +167,11 @@ class _Attributor:
         process = flow.process
         if process == place.process:
             thread = self._trace.threads.get((process, flow.tid))
-            began_ns = thread.start_ns if thread else flow.first_ns
+            began_ns = (thread.line_ns or thread.start_ns) if thread else flow.first_ns
         else:
             while (known := self._trace.processes.get(process)) and known.parent not in (0, place.process):
                 process = known.parent
-            began_ns = known.start_ns if known else flow.first_ns
+            began_ns = (known.line_ns or known.start_ns) if known else flow.first_ns
         return any(span.start_ns <= began_ns <= span.end_ns for span in self._places.spans(place.taker))
 
     def _sum_up(self, taker: Taker, takings: Iterable[_Taking]) -> tuple[Evidence, ...]:
@@ -181,17 +181,24 @@ class _Attributor:
         return tuple(self._evidence(taker, key, total) for key, total in sums.items())
 
     def _key(self, taking: _Taking) -> _Key:
-        process = self._trace.processes.get(taking.flow.process)
         return _Key(
             taking.service,
             taking.flow.endpoint,
             "ambient" if taking.ambient else "direct",
             taking.place,
             taking.own_thread,
-            process.command if process else "",
+            self._command(taking.flow),
             self._sockets.is_self_hosted(taking.flow),
             taking.ambiguous,
         )
+
+    def _command(self, flow: Flow) -> str:
+        """The name that the sending process had, which may have executed another program since."""
+        process = self._trace.processes.get(flow.process)
+        if process is None:
+            return ""
+        earlier = zip(process.earlier, process.earlier_until_ns, strict=False)
+        return next((command for command, until_ns in earlier if flow.first_ns < until_ns), process.command)
 
     def _evidence(self, taker: Taker, key: _Key, sums: _Sum) -> Evidence:
         via = self._via(taker)
@@ -246,6 +253,7 @@ def _sum(flow: Flow, later: Flow) -> Flow:
         connects=flow.connects + later.connects,
         established=flow.established + later.established,
         peer=flow.peer or later.peer,
+        local=flow.local or later.local,
         prefixes=flow.prefixes + later.prefixes,
         heads=dict(Counter(flow.heads) + Counter(later.heads)),
         errors=dict(Counter(flow.errors) + Counter(later.errors)),

@@ -18,8 +18,20 @@ class _Life:
     process: Process
     pidns: int
     host_pid: int
+    mark: int  # which process of this host_pid it is; 0 where unknown
     parent: _Life | None
     holders: int = 1  # itself, until it is forgotten, and each child that is remembered
+    talks: bool = False  # the program that it executes now has used a socket
+
+    def executes(self, ns: int) -> None:
+        """Another program takes over from one that has used a socket."""
+        process = self.process
+        self.process = replace(
+            process,
+            earlier=(*process.earlier, process.command),
+            earlier_until_ns=(*process.earlier_until_ns, ns),
+        )
+        self.talks = False
 
     def lived_at(self, ns: int) -> bool:
         """Whether it was there at a moment."""
@@ -42,9 +54,13 @@ class Processes:
     def apply(self, event: TaskEvent) -> Process | Thread | None:
         """Take a task event in; returns the record that it completes, if any."""
         if event.kind == Kind.THREAD:
-            return Thread(event.process, event.tid, event.start_ns, event.command)
+            if life := self._lives.get(event.process):
+                life.talks = True
+            return Thread(event.process, event.tid, event.start_ns, event.command, event.line_ns)
         # The command itself is first heard of when it executes.
         life = self._lives.get(event.process) or self._be_born(event)
+        if event.kind == Kind.EXEC and life.talks:
+            life.executes(event.ns)
         life.process = replace(life.process, command=event.command)
         if event.kind != Kind.EXIT:
             return None
@@ -53,8 +69,8 @@ class Processes:
         return life.process
 
     def _be_born(self, event: TaskEvent) -> _Life:
-        process = Process(event.process, event.parent, event.pid, event.start_ns, event.command)
-        life = _Life(process, event.pidns, event.host_pid, self._lives.get(event.parent))
+        process = Process(event.process, event.parent, event.pid, event.start_ns, event.command, line_ns=event.line_ns)
+        life = _Life(process, event.pidns, event.host_pid, event.pid_mark, self._lives.get(event.parent))
         if life.parent:
             life.parent.holders += 1
         self._lives[process.id] = life
@@ -75,12 +91,16 @@ class Processes:
             return 0
         return lives[-1].process.id
 
-    def by_host_pid(self, pid: int, ns: int | None = None) -> int:
+    def by_host_pid(self, pid: int, ns: int | None = None, mark: int = 0) -> int:
         """The process that had this pid in the initial namespace last, up to `ns`; 0 for none of the tree.
 
         It may be dead: what listens on a socket is who called listen(2), even when a child of it has taken over.
         """
-        lives = [life for life in self._by_host_pid.get(pid, ()) if ns is None or life.process.start_ns <= ns]
+        lives = [
+            life
+            for life in self._by_host_pid.get(pid, ())
+            if (ns is None or life.process.start_ns <= ns) and (0 in (mark, life.mark) or mark == life.mark)
+        ]
         return lives[-1].process.id if lives else 0
 
     def forget(self, ns: int) -> None:

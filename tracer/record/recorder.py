@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from tracer.record.boundary.messages import Packet
-from tracer.record.capture.protocol import Event, TaskEvent
+from tracer.record.capture.protocol import Event, SocketEvent, TaskEvent
 from tracer.record.flows import Flows
 from tracer.record.processes import Processes
 from tracer.record.runners import Runners
@@ -38,6 +38,8 @@ class Recorder:
         self._runners = Runners(self._timeline)
         self._flows = Flows(self._timeline, self._processes)
         self._pidns = Path("/proc/self/ns/pid").stat().st_ino
+        self._ahead: list[SocketEvent | Process] = []  # what happened, and who ended, since the turn began
+        self._unread: list[Packet] = []  # what was told since
         self._waiting: list[Packet] = []  # from processes whose birth the kernel has not told yet
         self._dropped = 0  # those that waited in vain
         self._turns = deque([0] * _REMEMBERED, maxlen=_REMEMBERED)  # when the last turns began
@@ -67,34 +69,39 @@ class Recorder:
         return self._processes.by_pid(self._pidns, pid) != 0
 
     def turn(self, drain: Callable[[], Iterable[Event]], read: Callable[[], Iterable[Packet]]) -> None:
-        """Take in the next part of both streams: first all that `drain` has, then all that `read` has."""
-        self._turns.append(time.monotonic_ns())
+        """Take in the next part of both streams: first all that `drain` has, then all that `read` has.
+
+        What either has of the time since the turn began is kept for the next: until then it may be unknown that a
+        process has died and another has its pid.
+        """
+        began_ns = time.monotonic_ns()
+        self._turns.append(began_ns)
         closed_before = self._runners.closed
         self._runners.closed = set()
-        socket_events = []
-        ended: list[Process] = []
+        happened, self._ahead = self._ahead, []
         for event in drain():
             if not isinstance(event, TaskEvent):
-                socket_events.append(event)
+                (happened if event.ns <= began_ns else self._ahead).append(event)
             elif record := self._processes.apply(event):
                 self._writer.write(record)
                 if isinstance(record, Process):
-                    ended.append(record)
-        self._apply_packets(read())
-        for process in ended:
-            self._write(self._runners.exit(process))
-        for event in socket_events:
-            if listen := self._flows.fold(event):
-                self._writer.write(listen)
+                    (happened if event.ns <= began_ns else self._ahead).append(record)
+        self._apply_packets([*self._unread, *read()], began_ns)
+        self._settle(happened)
         # A flow may still grow in the turn in which its span closed, by an event that was late; not in the next.
         self._write(self._flows.take(closed_before))
         self._timeline.forget(self._turns[0])
         self._processes.forget(self._turns[0])
 
-    def _apply_packets(self, packets: Iterable[Packet]) -> None:
-        waiting, self._waiting = self._waiting, []
+    def _apply_packets(self, packets: Iterable[Packet], until_ns: int) -> None:
+        """Apply packets up to the first that was told later, and keep the rest: they come in the order of time."""
+        packets, self._unread = [*self._waiting, *packets], []
+        self._waiting = []
         now_ns = time.monotonic_ns()
-        for packet in [*waiting, *packets]:
+        for index, packet in enumerate(packets):
+            if until_ns < (packet.ns or 0) <= now_ns:
+                self._unread = packets[index:]
+                break
             process = self._processes.by_pid(packet.pidns, packet.pid, packet.ns)
             # What is yet to be was told by another clock, that of a time namespace (time_namespaces(7)).
             if process and (packet.ns or 0) <= now_ns:
@@ -104,12 +111,26 @@ class Recorder:
         self._dropped += max(0, len(self._waiting) - _WAITING)
         del self._waiting[:-_WAITING]
 
+    def _settle(self, happened: Iterable[SocketEvent | Process]) -> None:
+        """Put what happened in its place, now that the boundaries are known: first the ends, at which spans close."""
+        events = []
+        for one in happened:
+            if isinstance(one, Process):
+                self._write(self._runners.exit(one))
+            else:
+                events.append(one)
+        for event in events:
+            if listen := self._flows.fold(event):
+                self._writer.write(listen)
+
     def _write(self, records: Iterable[Record]) -> None:
         for record in records:
             self._writer.write(record)
 
     def finish(self, ns: int) -> None:
         """Close what is still open at `ns`, the end of the run."""
+        self._apply_packets(self._unread, time.monotonic_ns())
+        self._settle(self._ahead)
         self._write(self._runners.finish(ns))
         self._write(self._flows.take_all())
         self._write(self._processes.take_all())

@@ -38,6 +38,9 @@ class Process:
     command: str  # the kernel's comm after the last exec, at most 15 bytes
     end_ns: int | None = None  # None: still alive when the run ended
     status: int | None = None  # wait status (waitpid(2)): exit code << 8 | signal
+    line_ns: int = 0  # when its line began: birth of the eldest that started one another, up to a runner's thread
+    earlier: tuple[str, ...] = ()  # its commands before an exec, in order; only those that used a socket
+    earlier_until_ns: tuple[int, ...] = ()  # when each of these executed the next program
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,7 @@ class Thread:
     tid: int  # in the process's own pid namespace
     start_ns: int  # when the kernel created it
     name: str  # comm at its first socket event, at most 15 bytes
+    line_ns: int = 0  # when its line began, as a process's
 
 
 @dataclass(frozen=True, slots=True)

@@ -382,50 +382,45 @@ class Tests:
         # By thread, of which several may run tests at once; node ids repeat, and suites change those of reports.
         self.attempts: dict[int, Attempt] = {}
         self.live: dict[int, Instance] = {}  # id of the FixtureDef → its instance
-        self.open_test, self.open_phase, self.close_test = self._make_boundaries()
+        self.open_test, self.open_phase, self.close_test, self.forget_test = self._make_boundaries()
 
     @outermost
     def pytest_runtest_setup(self, item: pytest.Item) -> Wrapper:
         __tracebackhide__ = True
         self.open_test(item)
-        error: BaseException | None = None
         try:
             outcome = yield
-            if OLD_STYLE and outcome.excinfo is not None:
-                error = outcome.excinfo[1]
-        except BaseException as raised:
-            error = raised
+        except BaseException as error:
+            self.quietly(self._tell_failed_instances, error)
             raise
-        finally:
-            if error is None:
-                self.open_phase("call")
-            else:
-                self.quietly(self._tell_failed_instances, error)
+        if OLD_STYLE and outcome.excinfo is not None:
+            self.quietly(self._tell_failed_instances, outcome.excinfo[1])
+        else:
+            self.open_phase("call")
         return outcome
 
     @outermost
     def pytest_runtest_teardown(self) -> Wrapper:
         __tracebackhide__ = True
         self.open_phase("teardown")
-        error: BaseException | None = None
         try:
             outcome = yield
-            if OLD_STYLE and outcome.excinfo is not None:
-                error = outcome.excinfo[1]
-        except BaseException as raised:
-            error = raised
+        except INTERRUPTIONS:
+            raise  # it has not ended: see `close_interrupted`
+        except BaseException:
+            self.close_test()
             raise
-        finally:
-            if not isinstance(error, INTERRUPTIONS):
-                self.close_test()
+        if not (OLD_STYLE and outcome.excinfo is not None and isinstance(outcome.excinfo[1], INTERRUPTIONS)):
+            self.close_test()
         return outcome
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: Any) -> None:
         try:
-            passed = report.outcome == "passed" and report.when != "teardown" and not hasattr(report, "wasxfail")
-            if not passed and self.channel.on and not self.channel.forked:
+            if report.outcome != "passed" or hasattr(report, "wasxfail"):
                 self.hear(report)
+            if report.when == "teardown":
+                self.forget_test()
         except Exception:
             self.channel.turn_off()
 
@@ -441,8 +436,10 @@ class Tests:
             if instance is not None:
                 self.quietly(self._close_fixture, instance, defs, before)
 
-    def _make_boundaries(self) -> tuple[Callable[[pytest.Item], None], Callable[[str], None], Callable[[], None]]:
-        """What opens a test, opens its phases, and closes it."""
+    def _make_boundaries(
+        self,
+    ) -> tuple[Callable[[pytest.Item], None], Callable[[str], None], Callable[[], None], Callable[[], None]]:
+        """What opens a test, opens its phases, closes it, and forgets it with its last report."""
         channel, attempts, tell_requested = self.channel, self.attempts, self.tell_requested
         now, clock, get_ident, ids = channel.now, channel.clock, channel.get_ident, channel.ids
         # Tests come class by class, and most share their facts with the one before: its parent, fixtures' names, the
@@ -455,7 +452,10 @@ class Tests:
                 try:
                     span = next(ids)
                     nodeid = item.nodeid if channel.worker is None else _plain_nodeid(item)
-                    names = getattr(item, "fixturenames", [])
+                    try:
+                        names, active = item.fixturenames, item._request._fixture_defs  # type: ignore[attr-defined]
+                    except AttributeError:  # no function
+                        names, active = [], {}
                     parent, shared_names, known, facts = shared
                     if (
                         item.parent is not parent
@@ -466,10 +466,6 @@ class Tests:
                         facts = channel.facts(_facts(item, names))
                         parent = None if item.own_markers else item.parent  # they are not its neighbours'
                         shared = (parent, list(names), channel.known, facts)
-                    try:
-                        active = item._request._fixture_defs  # type: ignore[attr-defined]
-                    except AttributeError:  # no function
-                        active = {}
                     now(f'["open",{span},{clock()},"test",[{quote(nodeid)},{facts}]]')
                     attempts[get_ident()] = Attempt(channel.pid, span, active)
                     if channel.forked:
@@ -498,12 +494,20 @@ class Tests:
                 except Exception:
                     channel.turn_off()
 
-        return open_test, open_phase, close_test
+        def forget_test() -> None:
+            attempts.pop(get_ident(), None)  # an interruption may have cleared them
 
-    def hear(self, report: Any, *, subtest: bool = False) -> None:
+        return open_test, open_phase, close_test, forget_test
+
+    def hear(self, report: Any) -> None:
+        """Take a report that is no pass, unless it is a forked child's, which tells of its own."""
+        if self.channel.on and not self.channel.forked:
+            self.tell_outcome(report)
+
+    def tell_outcome(self, report: Any, *, subtest: bool = False) -> None:
         """Take a report on this thread's test, if it has one: xdist's controller logs those of its workers."""
-        channel, ident = self.channel, self.channel.get_ident()
-        attempt = self.attempts.get(ident)
+        channel = self.channel
+        attempt = self.attempts.get(channel.get_ident())
         if attempt is None or attempt.pid != channel.pid:
             return
         outcome = report.outcome
@@ -514,10 +518,8 @@ class Tests:
         subtest = subtest or hasattr(report, "context")
         if report.when in PHASES and (outcome == "failed" or not (outcome == "passed" or subtest)):
             channel.later(REPORT % (attempt.span, report.when, outcome))
-        if report.when == "teardown":
-            if attempt.running:  # an interruption that became a failure, as with --pdb
-                self.close_test()
-            self.attempts.pop(ident, None)  # an interruption may have cleared them meanwhile
+        if report.when == "teardown" and attempt.running:  # an interruption that became a failure, as with --pdb
+            self.close_test()
 
     def _report_in_child(self, config: pytest.Config) -> None:
         """Hear the reports of a forked child where they are made: it may leave them for its parent to log, and die."""
@@ -546,8 +548,9 @@ class Tests:
     def hear_in_child(self, outcome: Any, subtest: bool) -> None:
         """The same, in a child that may end before it tells anything more."""
         report = outcome.get_result() if OLD_STYLE else outcome
-        self.hear(report, subtest=subtest)
+        self.tell_outcome(report, subtest=subtest)
         if report.when == "teardown":
+            self.forget_test()
             self.channel.flush()
 
     def close_interrupted(self) -> None:

@@ -185,7 +185,7 @@ class LibbpfCapture:
         assert self._library is not None
         pidfd = os.pidfd_open(pid)
         try:
-            value = TASK.pack(COMMAND_PROCESS, pid, *[0] * 7, b"")
+            value = TASK.pack(COMMAND_PROCESS, pid, *[0] * 8, b"")
             if self._library.update(self._tasks_fd, byref(c_int(pidfd)), value, 0):
                 code = ctypes.get_errno()
                 raise OSError(code, f"cannot trace process {pid}: {os.strerror(code)}")

@@ -31,7 +31,7 @@ FIELDS: Final[dict[str, tuple[tuple[str, str], ...]]] = {
         ("flags", "B"),
         ("head_len", "B"),
         ("tally", "I"),
-        ("reserved", "I"),
+        ("pid_mark", "I"),
     ),
     "svc_socket_event": (
         ("event", "72s"),
@@ -47,6 +47,7 @@ FIELDS: Final[dict[str, tuple[tuple[str, str], ...]]] = {
     "svc_task_event": (
         ("event", "72s"),
         ("start_ns", "Q"),
+        ("line_ns", "Q"),
         ("parent", "I"),
         ("host_pid", "I"),
         ("pid", "I"),
@@ -63,6 +64,7 @@ FIELDS: Final[dict[str, tuple[tuple[str, str], ...]]] = {
         ("reserved", "B"),
         ("ended", "I"),
         ("padding", "I"),
+        ("line_ns", "Q"),
         ("args", "32s"),
     ),
     "svc_tally": (
@@ -96,7 +98,7 @@ TASK: Final = layout("svc_task")
 TALLY: Final = layout("svc_tally")
 CONTROL: Final = layout("svc_control")
 _SOCKET_DETAIL: Final = Struct("=QIHBx32s108s")  # svc_socket_event after its svc_event
-_TASK_DETAIL: Final = Struct("=QIIII16s")  # svc_task_event after its svc_event
+_TASK_DETAIL: Final = Struct("=QQIIII16s")  # svc_task_event after its svc_event
 _DETAIL: Final = 1  # SVC_DETAIL
 _WHOLE: Final = 2  # SVC_WHOLE
 _LOCAL: Final = 4  # SVC_LOCAL
@@ -132,14 +134,15 @@ def decode_endpoint(family: int, protocol: int, peer: bytes, port: int, path: by
 
 def decode(data: memoryview, offset: int) -> tuple[Event, int]:
     """Decode the record that begins at `offset`; returns it with the serial number of its tally, 0 for none."""
-    (ns, inode, result, process, tid, network, peer, head, port, protocol, kind, family, flags, head_len, tally, _) = (
-        EVENT.unpack_from(data, offset)
-    )
+    fields = EVENT.unpack_from(data, offset)
+    ns, inode, result, process, tid, network, peer, head, port, protocol, kind, family, flags, head_len = fields[:14]
+    tally, pid_mark = fields[14:]
     kind = _KINDS[kind]
     if kind in _TASK_KINDS:
-        start_ns, parent, host_pid, pid, pidns, comm = _TASK_DETAIL.unpack_from(data, offset + EVENT.size)
+        start_ns, line_ns, parent, host_pid, pid, pidns, comm = _TASK_DETAIL.unpack_from(data, offset + EVENT.size)
         command = comm.split(b"\0", 1)[0].decode(errors="replace")
-        return TaskEvent(ns, kind, process, tid, parent, pid, host_pid, pidns, start_ns, command, result), 0
+        who = (process, tid, parent, pid, host_pid, pidns)
+        return TaskEvent(ns, kind, *who, start_ns, command, result, line_ns, pid_mark), 0
     local = bool(flags & _LOCAL)
     if not flags & _DETAIL:
         endpoint = decode_endpoint(family, protocol, peer, port, b"")
@@ -150,4 +153,5 @@ def decode(data: memoryview, offset: int) -> tuple[Event, int]:
         since_ns = 0
     head, prefix = head[:head_len], prefix[:prefix_len]
     where = (inode, network, endpoint)
-    return SocketEvent(ns, kind, process, tid, *where, result, head, prefix, since_ns, peer_pid, local), tally
+    listener = (peer_pid, pid_mark)
+    return SocketEvent(ns, kind, process, tid, *where, result, head, prefix, since_ns, *listener, local), tally

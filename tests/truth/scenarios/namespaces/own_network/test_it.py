@@ -40,7 +40,7 @@ def test_unix_sockets_are_the_same():
     stream.ask()
 
 
-def test_abstract_ones_are_not():
+def test_own_abstract_one_not_yet_served():
     with pytest.raises(ConnectionRefusedError):
         abstract.connect()
 
