@@ -28,7 +28,7 @@ class Attribution:
 
     @property
     def run(self) -> tuple[Evidence, ...]:
-        """What happened outside every test, fixture and module."""
+        """What happened outside every test and fixture, or in the collection of a module of which no test ran."""
         return self._taken.get(RUN, ())
 
     def of(self, attempt: Attempt) -> tuple[Evidence, ...]:
@@ -102,8 +102,11 @@ class _Attributor:
 
     def attribute(self) -> Attribution:
         takings: dict[Taker, list[_Taking]] = {}
+        modules = {self._places.collection(test).module for test in self._attempts}
         for flow in _summed(self._trace.flows):
             for taker, taking in self._takings(flow).items():
+                if taker.kind == "module" and taker.module not in modules:
+                    taker = RUN  # it has no tests to inherit it
                 takings.setdefault(taker, []).append(taking)
         taken = {taker: self._sum_up(taker, takings.pop(taker)) for taker in list(takings)}
         return Attribution(tuple(self._attempts.values()), taken, self._inherited(taken))
@@ -201,14 +204,14 @@ class _Attributor:
         return next((command for command, until_ns in earlier if flow.first_ns < until_ns), process.command)
 
     def _evidence(self, taker: Taker, key: _Key, sums: _Sum) -> Evidence:
-        via = self._via(taker)
+        inherited_via = self._via(taker)
         since_ns = self._trace.spans[taker.id].start_ns if taker.kind == "test" else self._trace.run.start_ns
         return Evidence(
             service=key.service.name,
             endpoint=key.endpoint,
             protocol=key.service.protocol,
-            how="inherited" if via else key.how,
-            via=via,
+            how="inherited" if inherited_via else key.how,
+            via=inherited_via or (f"module:{key.place.module}" if key.place.module is not None else None),
             phase=key.place.phase,
             fixture=key.place.fixture,
             thread="test" if key.own_thread else "other",

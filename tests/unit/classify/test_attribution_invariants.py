@@ -93,9 +93,18 @@ def taker_of(trace: Trace, span_id: int) -> Taker:
             return "instance", span.subject, ""
         if span.kind == "test":
             return "test", span.id, ""
-        if span.kind == "collection":
+        if span.kind == "collection" and span.subject in modules_with_tests(trace):
             return "module", span.process, span.subject
     return "run", 0, ""
+
+
+def modules_with_tests(trace: Trace) -> set[str]:
+    """Those of which a test ran that is not within another one's session."""
+    own = (attempt for attempt in trace.attempts if sum(span.kind == "test" for span in line(trace, attempt.span)) == 1)
+    return {
+        trace.facts[attempt.facts].path if attempt.facts in trace.facts else attempt.nodeid.partition("::")[0]
+        for attempt in own
+    }
 
 
 @given(traces())

@@ -61,7 +61,7 @@ class Fifo:
         return self.path.with_name(self.path.name + OFF).exists()
 
     def close(self) -> None:
-        """Remove it; who still writes gets EPIPE. A second call does nothing."""
+        """Remove it; a hook that still writes fills the pipe and falls silent. A second call does nothing."""
         if self._reading < 0:
             return
         os.close(self._reading)
