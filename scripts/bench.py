@@ -65,7 +65,7 @@ class Toggle:
         self.manager, self.hook, self.on, self.count, self.times = manager, None, True, 0, {True: [], False: []}
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self):
-        self.hook = self.hook or next(p for p in self.manager.get_plugins() if type(p).__name__ == "Tests")
+        self.hook = self.hook or next(p for p in self.manager.get_plugins() if type(p).__name__ == "Boundaries")
         self.count += 1
         if self.count % 50 == 0:
             self.on = not self.on

@@ -382,47 +382,7 @@ class Tests:
         # By thread, of which several may run tests at once; node ids repeat, and suites change those of reports.
         self.attempts: dict[int, Attempt] = {}
         self.live: dict[int, Instance] = {}  # id of the FixtureDef → its instance
-        self.open_test, self.open_phase, self.close_test, self.forget_test = self._make_boundaries()
-
-    @outermost
-    def pytest_runtest_setup(self, item: pytest.Item) -> Wrapper:
-        __tracebackhide__ = True
-        self.open_test(item)
-        try:
-            outcome = yield
-        except BaseException as error:
-            self.quietly(self._tell_failed_instances, error)
-            raise
-        if OLD_STYLE and outcome.excinfo is not None:
-            self.quietly(self._tell_failed_instances, outcome.excinfo[1])
-        else:
-            self.open_phase("call")
-        return outcome
-
-    @outermost
-    def pytest_runtest_teardown(self) -> Wrapper:
-        __tracebackhide__ = True
-        self.open_phase("teardown")
-        try:
-            outcome = yield
-        except INTERRUPTIONS:
-            raise  # it has not ended: see `close_interrupted`
-        except BaseException:
-            self.close_test()
-            raise
-        if not (OLD_STYLE and outcome.excinfo is not None and isinstance(outcome.excinfo[1], INTERRUPTIONS)):
-            self.close_test()
-        return outcome
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_logreport(self, report: Any) -> None:
-        try:
-            if report.outcome != "passed" or hasattr(report, "wasxfail"):
-                self.hear(report)
-            if report.when == "teardown":
-                self.forget_test()
-        except Exception:
-            self.channel.turn_off()
+        self.boundaries, self.close_test = self._make_boundaries()
 
     @outermost
     def pytest_fixture_setup(self, fixturedef: Any, request: Any) -> Wrapper:
@@ -436,12 +396,11 @@ class Tests:
             if instance is not None:
                 self.quietly(self._close_fixture, instance, defs, before)
 
-    def _make_boundaries(
-        self,
-    ) -> tuple[Callable[[pytest.Item], None], Callable[[str], None], Callable[[], None], Callable[[], None]]:
-        """What opens a test, opens its phases, closes it, and forgets it with its last report."""
+    def _make_boundaries(self) -> tuple[object, Callable[[], None]]:
+        """The plugin that opens a test, opens its phases and closes it; and the function that closes it."""
         channel, attempts, tell_requested = self.channel, self.attempts, self.tell_requested
         now, clock, get_ident, ids = channel.now, channel.clock, channel.get_ident, channel.ids
+        quietly, tell_failed_instances, hear = self.quietly, self._tell_failed_instances, self.hear
         # Tests come class by class, and most share their facts with the one before: its parent, fixtures' names, the
         # facts its process had told, and its own. Replaced as a whole, for threads.
         shared: tuple[Any, Any, Any, int] = (None, None, None, 0)
@@ -494,10 +453,48 @@ class Tests:
                 except Exception:
                     channel.turn_off()
 
-        def forget_test() -> None:
-            attempts.pop(get_ident(), None)  # an interruption may have cleared them
+        class Boundaries:
+            @outermost
+            def pytest_runtest_setup(self, item: pytest.Item) -> Wrapper:
+                __tracebackhide__ = True
+                open_test(item)
+                try:
+                    outcome = yield
+                except BaseException as error:
+                    quietly(tell_failed_instances, error)
+                    raise
+                if OLD_STYLE and outcome.excinfo is not None:
+                    quietly(tell_failed_instances, outcome.excinfo[1])
+                else:
+                    open_phase("call")
+                return outcome
 
-        return open_test, open_phase, close_test, forget_test
+            @outermost
+            def pytest_runtest_teardown(self) -> Wrapper:
+                __tracebackhide__ = True
+                open_phase("teardown")
+                try:
+                    outcome = yield
+                except INTERRUPTIONS:
+                    raise  # it has not ended: see `close_interrupted`
+                except BaseException:
+                    close_test()
+                    raise
+                if not (OLD_STYLE and outcome.excinfo is not None and isinstance(outcome.excinfo[1], INTERRUPTIONS)):
+                    close_test()
+                return outcome
+
+            @pytest.hookimpl(tryfirst=True)
+            def pytest_runtest_logreport(self, report: Any) -> None:
+                try:
+                    if report.outcome != "passed" or hasattr(report, "wasxfail"):
+                        hear(report)
+                    if report.when == "teardown":
+                        attempts.pop(get_ident(), None)  # an interruption may have cleared them
+                except Exception:
+                    channel.turn_off()
+
+        return Boundaries(), close_test
 
     def hear(self, report: Any) -> None:
         """Take a report that is no pass, unless it is a forked child's, which tells of its own."""
@@ -550,7 +547,7 @@ class Tests:
         report = outcome.get_result() if OLD_STYLE else outcome
         self.tell_outcome(report, subtest=subtest)
         if report.when == "teardown":
-            self.forget_test()
+            self.attempts.pop(self.channel.get_ident(), None)
             self.channel.flush()
 
     def close_interrupted(self) -> None:
@@ -713,6 +710,7 @@ class Session:
         # pluggy calls those first that came last: only now is every conftest's own wrapper within ours.
         if not self.config.pluginmanager.is_registered(self.tests):
             self.config.pluginmanager.register(self.tests)
+            self.config.pluginmanager.register(self.tests.boundaries)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self) -> None:
