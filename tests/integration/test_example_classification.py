@@ -10,6 +10,7 @@ import tomllib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
@@ -81,6 +82,23 @@ def test_the_example_is_classified_as_expected_ten_times_in_a_row(
 def test_the_same_with_xdist(shop_services: dict[str, str], tmp_path: Path) -> None:
     for number in range(3):
         check(traced(shop_services, tmp_path / f"{number}.json", "-n", "2"))
+
+
+def outcomes(services: dict[str, str], folder: Path, *before: str | Path) -> list[tuple[str, str, list[str]]]:
+    """Of each test of the suite its class, its name and what pytest says that passing tests do not have."""
+    results = folder / "results.xml"
+    suite = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={results}")
+    subprocess.run([*before, *suite], cwd=SHOP, env=os.environ | services, check=True, capture_output=True)
+    cases = ElementTree.parse(results).iter("testcase")
+    return [(case.attrib["classname"], case.attrib["name"], [found.tag for found in case]) for case in cases]
+
+
+@pytest.mark.kernel
+def test_every_test_ends_as_it_does_without_svc_trace(shop_services: dict[str, str], tmp_path: Path) -> None:
+    bare = outcomes(shop_services, tmp_path)
+    traced = outcomes(shop_services, tmp_path, sys.executable, "-m", "tracer", "-q", "-o", tmp_path / "report", "--")
+    assert len(bare) == len(EXPECTED["tests"])
+    assert traced == bare
 
 
 @pytest.mark.kernel
