@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("svc-trace", deadline=None)  # the machine may be busy
+settings.load_profile("svc-trace")
+
+# A shell's job in the background ignores SIGINT, and so would everything that a test starts and interrupts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

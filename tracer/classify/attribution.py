@@ -99,14 +99,12 @@ class _Attributor:
         self._runners = {(span.process, span.tid) for span in trace.spans.values()}  # with their threads
         self._sockets = Sockets(trace, identifier)
         self._attempts = {attempt.span: attempt for attempt in self._places.attempts()}
+        self._modules = {self._places.collection(test).module for test in self._attempts}  # of which a test ran
 
     def attribute(self) -> Attribution:
         takings: dict[Taker, list[_Taking]] = {}
-        modules = {self._places.collection(test).module for test in self._attempts}
         for flow in _summed(self._trace.flows):
             for taker, taking in self._takings(flow).items():
-                if taker.kind == "module" and taker.module not in modules:
-                    taker = RUN  # it has no tests to inherit it
                 takings.setdefault(taker, []).append(taking)
         taken = {taker: self._sum_up(taker, takings.pop(taker)) for taker in list(takings)}
         return Attribution(tuple(self._attempts.values()), taken, self._inherited(taken))
@@ -134,16 +132,21 @@ class _Attributor:
             own_thread = (flow.process, flow.tid) == (innermost.process, innermost.tid)
             doer = innermost if own_thread else self._doer(flow, innermost, service)
             place = doer or innermost.outside()
-            taken.setdefault(place.taker, (place, own_thread, doer is None))
+            taken.setdefault(self._taker(place), (place, own_thread, doer is None))
         return {taker: _Taking(flow, service, *how, ambiguous=len(taken) > 1) for taker, how in taken.items()}
 
     def _places_of(self, flow: Flow) -> list[Place]:
         """The places of a flow, one for each taker; that of the run only where there is no other."""
         places = [self._places.of(span) for span in flow.spans if span in self._trace.spans]
-        takers = {place.taker: place for place in reversed(places)}
+        takers = {self._taker(place): place for place in reversed(places)}
         thread = flow.process, flow.tid
         run = takers.pop(RUN, Place(*thread) if thread in self._runners else NOBODYS)
         return list(takers.values()) or [run]
+
+    def _taker(self, place: Place) -> Taker:
+        """Who takes what happens in a place: the run what happens in a module that has no tests to inherit it."""
+        taker = place.taker
+        return RUN if taker.kind == "module" and taker.module not in self._modules else taker
 
     def _doer(self, flow: Flow, place: Place, service: Identification) -> Place | None:
         """The place whose doing it is what another thread sends: this one, else the test around it, else None.

@@ -330,7 +330,7 @@ def test_without_a_tests_flows_only_its_own_evidence_goes(trace: Trace, chance: 
     taken = takings(trace)
     own = set(taken.pop(("test", chosen.span, ""), ())).difference(*taken.values())
     shared = {flow.socket for index, flow in enumerate(trace.flows) if index not in own}
-    telling = {flow.socket for flow in trace.flows if flow.prefixes}  # what is spoken names the service for all
+    telling = {flow.socket for flow in trace.flows if flow.prefixes or flow.peer}  # what it is, for all who go there
     gone = {index for index in own if trace.flows[index].socket not in shared | telling}
     rest = replace(trace, flows=tuple(flow for index, flow in enumerate(trace.flows) if index not in gone))
     before, after = classified(trace), classified(rest)

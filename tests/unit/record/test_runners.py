@@ -318,7 +318,7 @@ def test_whatever_is_said_each_opening_becomes_one_span_and_phases_follow_one_an
 ) -> None:
     suite = Suite()
     for ns, (process, tid, message) in enumerate(said):
-        if isinstance(message, Open | Close | Phase | Interrupted):
+        if isinstance(message, Hello | Open | Close | Phase | Interrupted):
             message = replace(message, ns=ns)  # a thread's boundaries come in the order of time
         suite.say(message, process=process, tid=tid)
     suite.finish(len(said))
