@@ -97,7 +97,7 @@ def _command(scenario: Scenario) -> Iterator[str]:
 
 def _run(scenario: Scenario, command: Iterable[str], around: Surroundings, folder: Path) -> Finished:
     suite, outcomes = folder / "suite", folder / "outcomes"
-    shutil.copytree(scenario.folder, suite, ignore=shutil.ignore_patterns("scenario.toml", "__pycache__"))
+    shutil.copytree(scenario.suite, suite, ignore=shutil.ignore_patterns("scenario.toml", "__pycache__"))
     with (suite / "svc-trace.toml").open("a") as configuration:  # behind what the scenario says itself
         configuration.write(around.configuration)
     status, output = _run_to_end([*command], suite, _environment(around, outcomes), folder / "output")

@@ -1,6 +1,6 @@
 """A scenario: a small suite, and the classification that is true of it.
 
-`scenario.toml` stands beside the suite. README.md of this folder explains its keys.
+`scenario.toml` stands beside the suite, or names another scenario's. README.md of this folder explains its keys.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ CAPABILITIES: Final = ("io_uring",)
 """What the machine or the backend may lack."""
 
 _KEYS: Final = (
-    *("says", "needs", "python", "requires", "arguments", "command", "exit_status", "complete", "warnings"),
-    *("only_traced", "run_evidence", "tests"),
+    *("says", "suite", "needs", "python", "requires", "arguments", "command", "exit_status", "complete"),
+    *("warnings", "only_traced", "run_evidence", "tests"),
 )
 _TEST_KEYS: Final = ("outcome", "attempts", "count", "evidence")
 _FACTS: Final = (*(field.name for field in fields(Evidence)), "transport", "optional")
@@ -60,6 +60,7 @@ class Scenario:
 
     folder: Path
     says: str  # one sentence: what the scenario shows
+    suite: Path  # the folder of the suite: this one or another scenario's
     needs: tuple[str, ...]  # of SERVERS and CAPABILITIES
     python: int | None  # minor version of the Python that runs the suite, if it is there; None: the one that runs this
     requires: tuple[str, ...]  # of packages; if there are any the suite has an environment with only these
@@ -84,6 +85,7 @@ def load(folder: Path) -> Scenario:
     return Scenario(
         folder=folder,
         says=table["says"].text(),
+        suite=_suite(table["suite"], folder),
         needs=tuple(_needs(table["needs"])),
         python=_minor(table["python"]),
         requires=table["requires"].texts(),
@@ -96,6 +98,15 @@ def load(folder: Path) -> Scenario:
         run_evidence=_claims(table["run_evidence"], {**_DEFAULTS, "phase": None}),
         tests={name: _test(value) for name, value in table["tests"].members()},
     )
+
+
+def _suite(value: Value, folder: Path) -> Path:
+    if value.data is None:
+        return folder
+    suite = folder.parent.parent / value.text()
+    if not (suite / "scenario.toml").exists():
+        raise value.error(f"there is no scenario {value.text()!r}", 'name another one as "group/name"')
+    return suite
 
 
 def _needs(value: Value) -> Iterator[str]:

@@ -87,6 +87,7 @@ def test_a_test_that_is_not_expected_is_told(tmp_path: Path) -> None:
     [
         ("arguments = 1", "arguments: is an integer, not a list"),
         ("argument = []", "argument: unknown key"),
+        ('suite = "fixtures/gone"', "suite: there is no scenario 'fixtures/gone'"),
         ('needs = ["redid"]', "needs[0]: 'redid' is nothing that can be needed"),
         ('exit_status = [0, "1"]', "exit_status[1]: is no integer"),
         ("run_evidence = [{ sends = 1 }]", "run_evidence[0].service: is missing"),
@@ -99,6 +100,15 @@ def test_a_malformed_scenario_names_file_and_key(text: str, problem: str, tmp_pa
     with pytest.raises(SvcTraceError) as caught:
         told(text, tmp_path)
     assert f"{tmp_path / 'scenario.toml'}: {problem}" in str(caught.value)
+
+
+def test_a_scenario_may_have_the_suite_of_another(tmp_path: Path) -> None:
+    own, other = tmp_path / "group" / "own", tmp_path / "group" / "other"
+    for folder in (own, other):
+        folder.mkdir(parents=True)
+    (own / "scenario.toml").write_text('says = "It is so."')
+    (other / "scenario.toml").write_text('says = "So is this."\nsuite = "group/own"')
+    assert [load(folder).suite for folder in (own, other)] == [own, own]
 
 
 def test_every_disturbance_is_told() -> None:
