@@ -17,11 +17,13 @@ from typing import Final
 import click
 from generated_suite import peers, write_suite
 
+from tracer.record.capture.select import BACKENDS
 from tracer.trace.file import read_trace
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 SHOP: Final = ROOT / "examples" / "shop"
-TRACED: Final = (sys.executable, "-m", "tracer", "--quiet", "-o", "/dev/null", "--")
+SLOW: Final = 50
+"""By how much fewer sends a backend gets that stops the sender at each: strace."""
 
 QUERIES: Final = """
 import os, sys, time, psycopg2
@@ -81,6 +83,12 @@ def pytest_configure(config):
     config.pluginmanager.register(Toggle(config.pluginmanager))
 """
 
+STRACE_MEMORY: Final = """
+status = dict(line.split(":", 1) for line in open("/proc/self/status"))
+tracer = status["TracerPid"].strip()
+print(dict(line.split(":", 1) for line in open(f"/proc/{tracer}/status"))["VmHWM"].split()[0] if int(tracer) else 0)
+"""
+
 MANY_SENDS: Final = """
 import os, socket
 def test_many_sends():
@@ -115,6 +123,11 @@ class Scale:
     trace_bytes: int
 
 
+def traced(backend: str) -> tuple[str, ...]:
+    """What stands before a command that is traced by this backend."""
+    return (sys.executable, "-m", "tracer", "--quiet", "-o", "/dev/null", "--backend", backend, "--")
+
+
 @dataclass(frozen=True, slots=True)
 class Pairs:
     """Figures of paired runs, in turn bare and traced."""
@@ -133,9 +146,9 @@ class Pairs:
         return median(traced - bare for bare, traced in zip(self.bare, self.traced, strict=True))
 
 
-def measure(pairs: int, figure: Callable[[tuple[str, ...]], float]) -> Pairs:
+def measure(pairs: int, backend: str, figure: Callable[[tuple[str, ...]], float]) -> Pairs:
     """Take a figure bare (no prefix) and traced, in turn, after one of each that does not count."""
-    runs = [(figure(()), figure(TRACED)) for _ in range(pairs + 1)][1:]
+    runs = [(figure(()), figure(traced(backend))) for _ in range(pairs + 1)][1:]
     return Pairs(tuple(bare for bare, _ in runs), tuple(traced for _, traced in runs))
 
 
@@ -146,12 +159,16 @@ def say(what: str, unit: str, pairs: Pairs, digits: int) -> None:
     click.echo(f"{what:<34} without {bare} with {traced} ratio {pairs.ratio:.3f}  difference {difference}")
 
 
-def told(prefix: tuple[str, ...], program: str, *arguments: str, cwd: Path = ROOT) -> float:
-    """The figure that a Python program prints last."""
-    command = [*prefix, sys.executable, "-c", program, *arguments]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)} if prefix else os.environ
-    output = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, cwd=cwd, env=environment).stdout
-    return float(output.split()[-1])
+def told(program: str, *arguments: str, cwd: Path = ROOT) -> Callable[[tuple[str, ...]], float]:
+    """The figure that a Python program prints last, for `measure`."""
+
+    def figure(prefix: tuple[str, ...]) -> float:
+        command = [*prefix, sys.executable, "-c", program, *arguments]
+        environment = os.environ | {"PYTHONPATH": str(ROOT)} if prefix else os.environ
+        output = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, cwd=cwd, env=environment).stdout
+        return float(output.split()[-1])
+
+    return figure
 
 
 def start_up(prefix: tuple[str, ...]) -> float:
@@ -175,7 +192,7 @@ def hook(tests: int) -> tuple[float, float]:
             "PYTHONPATH": f"{ROOT}{os.pathsep}{folder}",
             "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
         }
-        subprocess.run([*TRACED, *pytest], cwd=folder, env=environment, stdout=subprocess.DEVNULL, check=True)
+        subprocess.run([*traced("auto"), *pytest], cwd=folder, env=environment, stdout=subprocess.DEVNULL, check=True)
         bare, hooked = map(float, Path(folder, "times").read_text().split())
     return bare, hooked
 
@@ -207,6 +224,42 @@ def scale(folder: Path, environment: dict[str, str]) -> Scale:
     )
 
 
+def memory(backend: str) -> float:
+    """Megabytes that tracing the smallest of commands takes at its peak: the tracer's, and strace's own."""
+    command = [sys.executable, "-c", TRACER, "--quiet", "-o", "/dev/null", "--backend", backend, "--"]
+    output = subprocess.run(
+        [*command, sys.executable, "-c", STRACE_MEMORY],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        check=True,
+    ).stdout.split()
+    return (int(output[0]) + int(output[-2])) * 1024 / 1e6
+
+
+def compare(backends: tuple[str, ...], pairs: int, queries: int, sends: int) -> None:
+    """Print what each backend costs, and all of it once more as the rows of a Markdown table."""
+    rows = []
+    for backend in backends:
+        click.echo(f"backend {backend}")
+        count = sends // SLOW if backend == "strace" else sends
+        start = measure(pairs, backend, start_up)
+        say("start-up to first instruction", "ms", start, 1)
+        query = measure(pairs, backend, told(QUERIES, str(queries)))
+        say("psycopg2 SELECT 1, a query", "µs", query, 2)
+        send = measure(pairs, backend, told(SENDS, str(count)))
+        say("one-byte UDP send", "ns", send, 0)
+        suite = measure(pairs, backend, told(PYTEST, cwd=SHOP))
+        say("example suite", "s", suite, 3)
+        megabytes = memory(backend)
+        click.echo(f"{'peak memory':<34} {megabytes:.0f} MB")
+        rows.append(
+            f"| {backend} | {start.difference:+.0f} ms | {megabytes:.0f} MB | {send.difference:+,.0f} ns "
+            f"| {query.ratio:.2f} | {suite.ratio:.2f} |"
+        )
+    click.echo("| backend | start-up | memory | a UDP send | psycopg2 | example suite |\n|" + " --- |" * 6)
+    click.echo("\n".join(rows))
+
+
 def large_suite(tests: int) -> Scale:
     """Trace a generated suite that talks to three services."""
     with tempfile.TemporaryDirectory() as folder, peers() as ports:
@@ -231,19 +284,17 @@ def say_scale(what: str, taken: Scale) -> None:
 
 
 @click.command()
+@click.option("--backend", type=click.Choice(list(BACKENDS)), multiple=True, help="Measure this one only; repeatable.")
 @click.option("--pairs", default=11, show_default=True, help="Pairs of runs for each figure.")
 @click.option("--queries", default=20_000, show_default=True, help="Queries of one run.")
 @click.option("--sends", default=300_000, show_default=True, help="One-byte UDP sends of one run.")
 @click.option("--tests", default=3_000, show_default=True, help="Empty tests of one run.")
 @click.option("--suite", default=30_000, show_default=True, help="Tests of the generated suite.")
 @click.option("--many", default=5_000_000, show_default=True, help="Sends of one test.")
-def main(pairs: int, queries: int, sends: int, tests: int, suite: int, many: int) -> None:
+def main(backend: tuple[str, ...], pairs: int, queries: int, sends: int, tests: int, suite: int, many: int) -> None:
     """Print what svc-trace costs on this machine."""
     click.echo(f"medians of {pairs} pairs, bare and traced in turn; kernel {os.uname().release}")
-    say("start-up to first instruction", "ms", measure(pairs, start_up), 1)
-    say("psycopg2 SELECT 1, a query", "µs", measure(pairs, lambda by: told(by, QUERIES, str(queries))), 2)
-    say("one-byte UDP send", "ns", measure(pairs, lambda by: told(by, SENDS, str(sends))), 0)
-    say("example suite", "s", measure(pairs, lambda by: told(by, PYTEST, cwd=SHOP)), 3)
+    compare(backend or tuple(BACKENDS), pairs, queries, sends)
     runs = [hook(tests) for _ in range(min(pairs, 5))]
     say(f"an empty test of {tests:,}, the hook", "µs", Pairs(*zip(*runs, strict=True)), 1)
     say_scale(f"{suite:,} tests, 3 services", large_suite(suite))
