@@ -1,4 +1,10 @@
+"""A daemon that talks when a suite tells it to. Standard library only, Python from 3.8."""
+
+from __future__ import annotations
+
 import os
+import socket
+from typing import Dict
 
 import peers
 
@@ -6,7 +12,7 @@ import peers
 class Daemon:
     """A process of its own session. It asks each peer that it is told to, on a connection that it keeps."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         orders, self.orders = os.pipe()
         self.answers, answers = os.pipe()
         pid = os.fork()
@@ -24,18 +30,21 @@ class Daemon:
         os.close(answers)
         os.waitpid(pid, 0)
 
-    def ask(self, peer):
+    def ask(self, peer: str) -> None:
+        """Let it ask a peer, by name, and wait until it has the answer."""
         os.write(self.orders, peer.encode().ljust(8))
         assert os.read(self.answers, 1)
 
-    def stop(self):
+    def stop(self) -> None:
+        """Wait until it is gone."""
         os.close(self.orders)
-        assert os.read(self.answers, 1) == b""  # it is gone
+        assert os.read(self.answers, 1) == b""
         os.close(self.answers)
 
 
-def serve(orders, answers):
-    connections = {}
+def serve(orders: int, answers: int) -> None:
+    """Ask each peer named on the one pipe, and tell on the other that it has answered."""
+    connections: Dict[str, socket.socket] = {}
     while peer := os.read(orders, 8).decode().strip():
         if peer not in connections:
             connections[peer] = getattr(peers, peer).connect()
