@@ -188,6 +188,12 @@ struct pt_regs {
 
 #pragma clang attribute pop
 
+/*
+ * A field of a struct of the kernel's behind a pointer whose type the verifier knows: it is loaded without a helper's
+ * call. Behind any other pointer BPF_CORE_READ has to read.
+ */
+#define FIELD(pointer, field) ((pointer)->field)
+
 /* User space's own types: their layout is ABI, so nothing is relocated. */
 struct iovec {
 	void *iov_base;

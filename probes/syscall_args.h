@@ -22,14 +22,14 @@ enum { USER32_CS = 0x23 };
 
 static __always_inline long syscall_number(const struct pt_regs *regs)
 {
-	return regs->cs == USER32_CS ? -1 : (long)regs->orig_ax; /* 32-bit calls are numbered otherwise */
+	return FIELD(regs, cs) == USER32_CS ? -1 : (long)FIELD(regs, orig_ax); /* 32-bit calls are numbered otherwise */
 }
 
-#define ARG1(regs) ((regs)->di)
-#define ARG2(regs) ((regs)->si)
-#define ARG3(regs) ((regs)->dx)
-#define ARG5(regs) ((regs)->r8)
-#define ARG6(regs) ((regs)->r9)
+#define ARG1(regs) FIELD(regs, di)
+#define ARG2(regs) FIELD(regs, si)
+#define ARG3(regs) FIELD(regs, dx)
+#define ARG5(regs) FIELD(regs, r8)
+#define ARG6(regs) FIELD(regs, r9)
 
 #elif defined(__TARGET_ARCH_arm64)
 /* include/uapi/asm-generic/unistd.h */
@@ -47,15 +47,21 @@ enum { PSR_MODE32_BIT = 0x10 };
 
 static __always_inline long syscall_number(const struct pt_regs *regs)
 {
-	return regs->pstate & PSR_MODE32_BIT ? -1 : (long)regs->syscallno;
+	return FIELD(regs, pstate) & PSR_MODE32_BIT ? -1 : (long)FIELD(regs, syscallno);
 }
 
-#define ARG1(regs) ((regs)->orig_x0)
-#define ARG2(regs) ((regs)->regs[1])
-#define ARG3(regs) ((regs)->regs[2])
-#define ARG5(regs) ((regs)->regs[4])
-#define ARG6(regs) ((regs)->regs[5])
+#define ARG1(regs) FIELD(regs, orig_x0)
+#define ARG2(regs) FIELD(regs, regs[1])
+#define ARG3(regs) FIELD(regs, regs[2])
+#define ARG5(regs) FIELD(regs, regs[4])
+#define ARG6(regs) FIELD(regs, regs[5])
 #endif
+
+/* The registers that the running task entered the kernel with. */
+static __always_inline const struct pt_regs *current_regs(void)
+{
+	return (const struct pt_regs *)bpf_task_pt_regs(bpf_get_current_task_btf());
+}
 
 static __always_inline void args_of_iovec(struct send_args *args, const void *iov)
 {

@@ -19,15 +19,15 @@ static __always_inline __u64 current_peer(const struct sock *sk)
 {
 	__u32 address[4] = {};
 
-	if (sk->sk_type == SOCK_STREAM)
+	if (FIELD(sk, sk_type) == SOCK_STREAM)
 		return 0;
-	if (sk->__sk_common.skc_family == AF_UNIX)
+	if (FIELD(sk, __sk_common.skc_family) == AF_UNIX)
 		return (__u64)BPF_CORE_READ((struct unix_sock *)sk, peer);
-	if (sk->__sk_common.skc_family == AF_INET)
-		address[0] = sk->__sk_common.skc_daddr;
+	if (FIELD(sk, __sk_common.skc_family) == AF_INET)
+		address[0] = FIELD(sk, __sk_common.skc_daddr);
 	else
 		BPF_CORE_READ_INTO((__u8(*)[16])address, sk, __sk_common.skc_v6_daddr.in6_u.u6_addr8);
-	return ((__u64)(address[0] ^ address[1] ^ address[2] ^ address[3]) << 32) | sk->__sk_common.skc_dport;
+	return ((__u64)(address[0] ^ address[1] ^ address[2] ^ address[3]) << 32) | FIELD(sk, __sk_common.skc_dport);
 }
 
 /* Whether a socket's tally counts: it is of this epoch, and its place has not come near to being taken by another. */

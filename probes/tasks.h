@@ -40,12 +40,12 @@ static __always_inline int tell_task(__u8 kind, struct task_struct *task, __u32 
 	record->event.process = process;
 	record->event.result = result;
 	record->parent = parent;
-	record->start_ns = task->start_time;
-	record->line_ns = line_ns ?: task->start_time;
-	record->host_pid = task->tgid;
+	record->start_ns = FIELD(task, start_time);
+	record->line_ns = line_ns ?: record->start_ns;
+	record->host_pid = FIELD(task, tgid);
 	record->event.pid_mark = pid_mark(BPF_CORE_READ(task, group_leader, thread_pid));
 	read_pid(task, &record->event.tid, &ignored);
-	read_pid(task->group_leader, &record->pid, &record->pidns);
+	read_pid(FIELD(task, group_leader), &record->pid, &record->pidns);
 	bpf_probe_read_kernel_str(record->comm, sizeof(record->comm), task->comm);
 	submit(record);
 	return 0;
@@ -62,9 +62,9 @@ static __always_inline struct svc_task *current_task(void)
 	struct svc_task *leader, worker = {};
 	__u32 pidns;
 
-	if (entry || !(task->flags & PF_IO_WORKER))
+	if (entry || !(FIELD(task, flags) & PF_IO_WORKER))
 		return entry;
-	leader = bpf_task_storage_get(&tasks, task->group_leader, 0, 0);
+	leader = bpf_task_storage_get(&tasks, FIELD(task, group_leader), 0, 0);
 	if (!leader)
 		return NULL;
 	worker.process = leader->process;

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/* TCP's changes of state, and what the exits of system calls tell beyond them: connects, names, boundaries. */
+#ifndef CONNECTIONS_H
+#define CONNECTIONS_H
+
+#include "sends.h"
+
+static __always_inline void tell_tcp_connect(const struct sock *sk)
+{
+	struct svc_task *self = current_task();
+	struct svc_socket *entry;
+	struct svc_event *event;
+
+	if (!self)
+		return;
+	entry = socket_entry(sk);
+	if (!entry)
+		return;
+	announce(self);
+	event = reserve(sizeof(*event));
+	if (!event)
+		return;
+	set_origin(event, SVC_CONNECT, self);
+	set_socket(event, sk);
+	set_peer(event, sk);
+	event->flags = local_flag(sk);
+	entry->since_ns = event->ns;
+	entry->inode = event->socket;
+	entry->process = self->process;
+	entry->tid = self->tid;
+	entry->tally_epoch = 0;
+	/* io_uring and MSG_FASTOPEN connect in other calls, whose exits nobody looks at. */
+	self->connecting = syscall_number(current_regs()) == NR_connect;
+	submit(event);
+}
+
+/* In any task's context: the result of a non-blocking connect comes with the peer's packet. */
+static __always_inline void tell_tcp_result(const struct sock *sk, int newstate)
+{
+	struct svc_socket *entry = bpf_sk_storage_get(&sockets, (void *)sk, 0, 0);
+	struct svc_task *self = current_task();
+	struct svc_socket_event *record;
+	int error;
+
+	if (!entry || !entry->since_ns)
+		return;
+	if (newstate == TCP_CLOSE && !BPF_CORE_READ(sk, sk_err) && self && self->connecting &&
+	    self->process == entry->process && self->tid == entry->tid) {
+		self->connecting = 2; /* its exit knows the error */
+		entry->since_ns = 0;
+		return;
+	}
+	record = reserve(sizeof(*record));
+	if (record) {
+		set_socket(&record->event, sk);
+		set_peer(&record->event, sk);
+		record->event.ns = bpf_ktime_get_ns();
+		record->event.kind = SVC_CONNECT_RESULT;
+		record->event.flags = SVC_DETAIL;
+		record->event.socket = entry->inode;
+		record->event.process = entry->process;
+		record->event.tid = entry->tid;
+		if (newstate != TCP_ESTABLISHED) {
+			error = BPF_CORE_READ(sk, sk_err);
+			record->event.result = error ? -error : -ECANCELED; /* closed before there was a result */
+		}
+		record->since_ns = entry->since_ns;
+		submit(record);
+	}
+	entry->since_ns = 0;
+}
+
+static __always_inline void on_state(const struct sock *sk, int oldstate, int newstate)
+{
+	struct svc_socket *entry;
+	struct svc_task *self;
+
+	if (FIELD(sk, sk_protocol) != IPPROTO_TCP)
+		return;
+	if (newstate == TCP_SYN_SENT) {
+		tell_tcp_connect(sk);
+	} else if (newstate == TCP_LISTEN || (oldstate == TCP_LISTEN && newstate == TCP_CLOSE)) {
+		/* Not from LISTEN to SYN_RECV: that is an accepted socket, which begins as a copy of its listener. */
+		self = current_task();
+		if (self)
+			tell_listen(sk, newstate == TCP_LISTEN ? SVC_LISTEN : SVC_LISTEN_END, self);
+	} else if (oldstate == TCP_SYN_SENT || oldstate == TCP_SYN_RECV) {
+		/* SYN_RECV without an attempt of our own is a connection that somebody else opened. */
+		entry = bpf_sk_storage_get(&sockets, (void *)sk, 0, 0);
+		if (entry && entry->since_ns) {
+			if (newstate == TCP_ESTABLISHED || newstate == TCP_CLOSE)
+				tell_tcp_result(sk, newstate);
+		} else if (oldstate == TCP_SYN_RECV && newstate == TCP_ESTABLISHED) {
+			entry = socket_entry(sk);
+			if (entry)
+				entry->accepted = 1;
+		}
+	}
+}
+
+/* The file behind a descriptor of the running task; NULL if there is none. */
+static __always_inline struct file *file_of_fd(__u32 fd)
+{
+	struct fdtable *table = BPF_CORE_READ(bpf_get_current_task_btf(), files, fdt);
+	struct file **files = BPF_CORE_READ(table, fd);
+	struct file *file = NULL;
+
+	if (fd < BPF_CORE_READ(table, max_fds))
+		bpf_probe_read_kernel(&file, sizeof(file), files + fd);
+	return file;
+}
+
+static __always_inline struct sock *sock_of_fd(__u32 fd)
+{
+	struct socket *socket = BPF_CORE_READ(file_of_fd(fd), private_data);
+
+	return BPF_CORE_READ(socket, sk);
+}
+
+/* A connect whose attempt no TCP state told: unix, UDP, or TCP that failed before its first packet. */
+static __always_inline void tell_connect(const struct pt_regs *regs, long result, struct svc_task *self, __u8 flags)
+{
+	struct sock *sk = sock_of_fd(ARG1(regs));
+	const void *name = (const void *)ARG2(regs);
+	struct svc_socket_event *record;
+	struct unix_address *bound;
+	__u16 family;
+
+	if (!sk)
+		return;
+	family = BPF_CORE_READ(sk, __sk_common.skc_family);
+	if (family != AF_UNIX && family != AF_INET && family != AF_INET6)
+		return;
+	if (family != AF_UNIX && BPF_CORE_READ(sk, sk_protocol) == IPPROTO_TCP && result == 0)
+		return; /* the end of an attempt that an earlier, interrupted call began */
+	announce(self);
+	record = reserve(sizeof(*record));
+	if (!record)
+		return;
+	set_origin(&record->event, SVC_CONNECT_RESULT, self);
+	set_socket(&record->event, sk);
+	record->event.flags = flags | (family != AF_UNIX && result == 0 ? local_flag(sk) : 0);
+	record->event.result = result;
+	record->since_ns = record->event.ns;
+	if (family == AF_UNIX) {
+		/* As its server bound it, like the sends: what the client was given may be relative, or a link. */
+		bound = result == 0 ? peer_name(sk) : NULL;
+		if (bound)
+			set_path(record, bound);
+		else
+			set_path_from_user(record, name, ARG3(regs));
+		if (result == 0)
+			set_listener(record, sk);
+	} else {
+		family = set_peer_from_user(&record->event, name, ARG3(regs));
+		if (family != AF_INET && family != AF_INET6) {
+			/* Nobody's address, or AF_UNSPEC, which dissolves an association. */
+			bpf_ringbuf_discard(record, BPF_RB_NO_WAKEUP);
+			return;
+		}
+	}
+	submit(record);
+}
+
+/* A socket got a name. For datagrams that is all that others need to reach it. */
+static __always_inline void tell_bind(const struct pt_regs *regs, const struct svc_task *self)
+{
+	struct sock *sk = sock_of_fd(ARG1(regs));
+	__u16 family;
+
+	if (!sk || BPF_CORE_READ(sk, sk_type) != SOCK_DGRAM)
+		return;
+	family = BPF_CORE_READ(sk, __sk_common.skc_family);
+	if (family == AF_UNIX || family == AF_INET || family == AF_INET6)
+		tell_listen(sk, SVC_LISTEN, self);
+}
+
+/* A hook's boundary begins an epoch before its thread does anything more. */
+static __always_inline void note_boundary(const struct pt_regs *regs, struct svc_task *self)
+{
+	if (BPF_CORE_READ(file_of_fd(ARG1(regs)), f_inode, i_ino) != control.fifo)
+		return;
+	__sync_fetch_and_add(&control.epoch, 1);
+	self->runner = 1;
+}
+
+static __always_inline void on_syscall_exit(const struct pt_regs *regs, long number, long result)
+{
+	struct svc_task *self;
+	__u8 told;
+
+	if (number != NR_write && number != NR_connect && number != NR_sendmmsg && number != NR_bind)
+		return;
+	self = current_task();
+	if (!self)
+		return;
+	self->message = 0;
+	if (number == NR_write)
+		note_boundary(regs, self);
+	if (number == NR_bind && result == 0)
+		tell_bind(regs, self);
+	if (number != NR_connect)
+		return;
+	told = self->connecting;
+	self->connecting = 0;
+	if (told == 1 || result == -EINPROGRESS || result == -EALREADY || result == -EISCONN || result == -ENOTSOCK ||
+	    (result <= -ERESTARTSYS && result >= -ERESTART_RESTARTBLOCK))
+		return;
+	tell_connect(regs, result, self, told ? SVC_DETAIL : SVC_DETAIL | SVC_WHOLE);
+}
+
+#endif

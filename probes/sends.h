@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/* What is told of a send, and of a socket that can be reached. */
+#ifndef SENDS_H
+#define SENDS_H
+
+#include "syscall_args.h"
+#include "tasks.h"
+#include "tallies.h"
+
+/* The name of a unix socket's peer; NULL if it has none: a socketpair, or the accepting side of a connection. */
+static __always_inline struct unix_address *peer_name(const struct sock *sk)
+{
+	struct sock *peer = BPF_CORE_READ((struct unix_sock *)sk, peer);
+	struct unix_address *name = peer ? BPF_CORE_READ((struct unix_sock *)peer, addr) : NULL;
+
+	return name_len(name) ? name : NULL;
+}
+
+/*
+ * Whether a unix socket is the accepting side of a connection, although its client has a name too: it shares its own
+ * with the listener (unix_stream_connect). After the listener is gone, that shows only while another shares it.
+ */
+static __always_inline bool shares_its_name(const struct sock *sk)
+{
+	struct unix_address *own = BPF_CORE_READ((struct unix_sock *)sk, addr);
+
+	return own && BPF_CORE_READ(own, refcnt.refs.counter) > 1;
+}
+
+/* A socket can be reached, or no longer: TCP listens; a datagram socket only needs a name. */
+static __always_inline void tell_listen(const struct sock *sk, __u8 kind, const struct svc_task *self)
+{
+	struct svc_socket_event *record = reserve(sizeof(*record));
+
+	if (!record)
+		return;
+	set_origin(&record->event, kind, self);
+	set_socket(&record->event, sk);
+	record->event.flags = SVC_DETAIL;
+	if (record->event.family == AF_UNIX)
+		set_path(record, BPF_CORE_READ((struct unix_sock *)sk, addr));
+	else
+		set_own(&record->event, sk);
+	submit(record);
+}
+
+static __always_inline void tell_send(const struct sock *sk, int sent, struct svc_task *self, struct svc_socket *entry)
+{
+	const struct send_args *args = &self->args;
+	const void *destination = (const void *)args->name;
+	bool is_unix = BPF_CORE_READ(sk, __sk_common.skc_family) == AF_UNIX;
+	struct unix_address *name = is_unix ? peer_name(sk) : NULL;
+	struct svc_socket_event *record;
+	bool may_be_answered = false;
+
+	if (is_unix && ((!name && !destination) || (FIELD(sk, sk_type) != SOCK_DGRAM && shares_its_name(sk))))
+		return;
+	record = reserve(sizeof(*record));
+	if (!record)
+		return;
+	set_origin(&record->event, SVC_SEND, self);
+	set_socket(&record->event, sk);
+	record->event.flags = SVC_DETAIL;
+	record->event.result = sent;
+	record->event.head_len = read_data(record->event.head, SVC_HEAD_LEN, args, sent);
+	if (is_unix) {
+		if (destination)
+			set_path_from_user(record, destination, args->name_len);
+		else
+			set_path(record, name);
+		set_listener(record, sk);
+	} else {
+		set_peer(&record->event, sk);
+		if (record->event.protocol == IPPROTO_TCP ||
+		    !set_peer_from_user(&record->event, destination, args->name_len)) {
+			if (sent < 0 && !record->event.port) {
+				/* There was no peer: never connected, or the attempt failed and has been told. */
+				bpf_ringbuf_discard(record, BPF_RB_NO_WAKEUP);
+				return;
+			}
+			record->event.flags |= local_flag(sk);
+		}
+		may_be_answered =
+			record->event.protocol == IPPROTO_UDP && sent >= 0 && !entry->named && is_local(&record->event);
+	}
+	if (entry->prefixes < SVC_PREFIXES) {
+		record->prefix_len = read_data(record->prefix, SVC_PREFIX_LEN, args, sent);
+		entry->prefixes++;
+	} else {
+		begin_tally(&record->event, sk, entry, args);
+	}
+	submit(record);
+	if (may_be_answered) {
+		entry->named = 1;
+		tell_listen(sk, SVC_LISTEN, self); /* somebody on this machine may answer to this port */
+	}
+}
+
+/* A send ended, in the sender's context: `sent` bytes, or -errno. */
+static __always_inline void on_send(struct sock *sk, int sent)
+{
+	struct svc_task *self = current_task();
+	struct svc_socket *entry;
+	const struct pt_regs *regs;
+	__u16 family;
+
+	if (!self || sent == -EAGAIN || (sent == 0 && FIELD(sk, sk_type) == SOCK_STREAM)) /* no room; nothing to send */
+		return;
+	family = FIELD(sk, __sk_common.skc_family);
+	if (family != AF_INET && family != AF_INET6 && family != AF_UNIX)
+		return;
+	entry = socket_entry(sk);
+	if (!entry || entry->accepted)
+		return;
+	self->args.name = 0;
+	/* The one case in which what the call was given does not matter, and by far the most common. */
+	if (FIELD(sk, sk_type) == SOCK_STREAM && self->runner && count_send(sk, entry, self, sent))
+		return;
+	regs = current_regs();
+	read_send_args(&self->args, regs, self->message);
+	if (syscall_number(regs) == NR_sendmmsg)
+		self->message++; /* until its exit */
+	if (count_send(sk, entry, self, sent))
+		return;
+	announce(self);
+	tell_send(sk, sent, self, entry);
+}
+
+#endif
