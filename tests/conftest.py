@@ -8,11 +8,24 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
+from tracer.record.capture.select import BACKENDS
+
 settings.register_profile("svc-trace", deadline=None)  # the machine may be busy
 settings.load_profile("svc-trace")
 
 # A shell's job in the background ignores SIGINT, and so would everything that a test starts and interrupts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--backend NAME`, repeatable: what the tests run with that are there for every backend."""
+    parser.addoption("--backend", action="append", choices=list(BACKENDS), help="only with this backend; repeatable")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test that takes a `backend` with each of them."""
+    if "backend" in metafunc.fixturenames:
+        metafunc.parametrize("backend", metafunc.config.getoption("backend") or list(BACKENDS))
 
 
 @pytest.fixture(scope="session")

@@ -24,7 +24,7 @@ from truth.scenario import Scenario
 SUITE: Final = Path(__file__).parent / "suite"
 """The modules that every suite can import."""
 PYTEST: Final = ("-m", "pytest", "-p", "no:cacheprovider", "-p", "outcomes")
-TRACER: Final = (sys.executable, "-m", "tracer", "-q")
+TRACER: Final = (sys.executable, "-m", "tracer", "-q", "--backend")
 LIMIT_S: Final = 60.0
 """Until a run counts as hanging. Most end within a second."""
 
@@ -53,14 +53,16 @@ class Hung(Exception):
     """A run did not end in time; says what it printed."""
 
 
-def run_traced(scenario: Scenario, surroundings: Surroundings, folder: Path) -> tuple[Finished, Classification | None]:
+def run_traced(
+    scenario: Scenario, backend: str, surroundings: Surroundings, folder: Path
+) -> tuple[Finished, Classification | None]:
     """Run a copy of the suite in a new folder under svc-trace; returns its report too, if there is any.
 
     Raises:
         Hung: it does not end.
     """
     report = folder / "report.json"
-    finished = _run(scenario, (*TRACER, "-o", str(report), "--", *_command(scenario)), surroundings, folder)
+    finished = _run(scenario, (*TRACER, backend, "-o", str(report), "--", *_command(scenario)), surroundings, folder)
     return finished, read_classification(report) if report.exists() else None
 
 

@@ -1,4 +1,4 @@
-"""Every scenario: its classification is the truth, and it runs as it does without svc-trace."""
+"""Every scenario, with every backend: its classification is the truth, and it runs as it does without svc-trace."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Final
 
 import pytest
 
+from tracer.record.capture.select import BACKENDS
 from truth.differences import differences
 from truth.runs import disturbances, run_bare, run_traced
 from truth.scenario import CAPABILITIES, SERVERS, Scenario, load
@@ -41,13 +42,15 @@ def failure(scenario: Scenario, wrong: list[str], output: str) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.relative_to(SCENARIOS).as_posix())
-def test_is_true(folder: Path, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+def test_is_true(backend: str, folder: Path, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     scenario = load(folder)
     for need in scenario.needs:
+        if need in BACKENDS[backend]().blind_to:
+            pytest.skip(f"{backend} does not see {need}")
         if need in LACKS and (reason := LACKS[need]()):
             pytest.skip(reason)
     surroundings = request.getfixturevalue("with_servers" if set(scenario.needs) & set(SERVERS) else "plain")
-    traced, report = run_traced(scenario, surroundings, tmp_path / "traced")
+    traced, report = run_traced(scenario, backend, surroundings, tmp_path / "traced")
     wrong = ["there is no report"] if report is None else [*differences(scenario, report)]
     if scenario.only_traced is None:
         bare = run_bare(scenario, surroundings, tmp_path / "bare")

@@ -15,8 +15,10 @@ from click.testing import CliRunner
 from tracer import __version__
 from tracer.cli import COMMANDS, cli
 from tracer.commands import main
+from tracer.commands import run as run_command
 from tracer.commands.run import Settings
 from tracer.errors import ExitStatus
+from tracer.record.capture.select import BACKENDS
 from tracer.trace.file import TraceWriter
 from tracer.trace.records import Attempt, End, Facts, Flow, Process, Run, Span
 
@@ -237,6 +239,12 @@ def test_an_unknown_exception_keeps_its_traceback(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr("tracer.cli.COMMANDS", {"broken": "broken_command"})
     with pytest.raises(LookupError, match="a bug"):
         main(["broken"])
+
+
+def test_every_backend_can_be_chosen() -> None:
+    option = next(parameter for parameter in run_command.command.params if parameter.name == "backend")
+    assert isinstance(option.type, click.Choice)
+    assert [*option.type.choices] == ["auto", *BACKENDS]
 
 
 def test_nothing_heavy_is_imported_before_the_command_begins() -> None:

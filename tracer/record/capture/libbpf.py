@@ -98,6 +98,7 @@ class LibbpfCapture:
     """`Capture` by tracepoints with BTF (kernel 6.3 or later)."""
 
     name = "libbpf"
+    blind_to: frozenset[str] = frozenset()
 
     def __init__(self) -> None:
         self._library: _Library | None = None

@@ -78,6 +78,8 @@ class Capture(Protocol):
     """
 
     name: str
+    blind_to: frozenset[str]
+    """What it can't see, by the names of the truth suite's capabilities."""
 
     def start(self) -> None:
         """Load and attach.

@@ -6,11 +6,17 @@ from collections.abc import Callable
 from threading import Thread
 from typing import Final
 
-from tracer.record.capture.libbpf import LibbpfCapture
 from tracer.record.capture.protocol import Capture
 
-BACKENDS: Final[dict[str, Callable[[], Capture]]] = {"libbpf": LibbpfCapture}
-"""Name → constructor, in the order in which `auto` tries them."""
+
+def _libbpf() -> type[Capture]:
+    from tracer.record.capture.libbpf import LibbpfCapture
+
+    return LibbpfCapture
+
+
+BACKENDS: Final[dict[str, Callable[[], type[Capture]]]] = {"libbpf": _libbpf}
+"""Name → what imports its class, in the order in which `auto` tries them. Each import delays the command."""
 
 
 class StartingCapture:
@@ -18,7 +24,7 @@ class StartingCapture:
 
     def __init__(self, backend: str) -> None:
         """Begin to start the backend of that name, or with `auto` the first that this machine can run."""
-        self._capture = BACKENDS[next(iter(BACKENDS)) if backend == "auto" else backend]()
+        self._capture = BACKENDS[next(iter(BACKENDS)) if backend == "auto" else backend]()()
         self._error: BaseException | None = None
         self._thread = Thread(target=self._start)
         self._thread.start()
