@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tracer.classify.model import Classification, Evidence, RunInfo, Summary, TestResult
+from tracer.classify.services.config import Rules
 from tracer.errors import SvcTraceError
 from truth.differences import differences
 from truth.runs import Finished, Phases, disturbances
@@ -31,9 +32,11 @@ EVIDENCE = Evidence(
     errno=None,
     first_s=0.1,
 )
-TEST = TestResult("passed", 0.1, 1, ("alpha",), (), (), (), (EVIDENCE,))
+TEST = TestResult("passed", 0.1, 1, ("alpha",), (), (), (), None, (EVIDENCE,))
 RUN = RunInfo(("pytest",), "libbpf", "6.18", "2026-11-20T22:00:00Z", 1.0, 0, True, 0, ())
-REPORT = Classification("2026-11-20T22:00:00Z", RUN, {"test_a.py::test[1]": TEST}, (), Summary(1, {}, {}), {})
+REPORT = Classification(
+    "2026-11-20T22:00:00Z", RUN, Rules(), (), {"test_a.py::test[1]": TEST}, (), Summary(1, {}, {}), {}
+)
 TRUE = '[tests."test_a.py::test[1]"]\nevidence = [{ service = "alpha", sends = 3, transport = "tcp", errno = "" }]'
 
 

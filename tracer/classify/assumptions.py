@@ -6,14 +6,13 @@ from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from functools import lru_cache
 
-from tracer.classify.model import TestResult, Validation
-from tracer.classify.services.config import AssumptionRule, Config
-from tracer.trace.records import Facts
+from tracer.classify.model import StaticFacts, TestResult, Validation
+from tracer.classify.services.config import AssumptionRule, Rules
 
 
-def assumed_services(facts: Facts, config: Config) -> tuple[str, ...]:
+def assumed_services(facts: StaticFacts, rules: Rules) -> tuple[str, ...]:
     """The services, sorted, that the static rules claim for a test with these facts."""
-    return tuple(sorted(service for service, rule in config.assumptions.items() if _claims(rule, facts)))
+    return tuple(sorted(service for service, rule in rules.assumptions.items() if _claims(rule, facts)))
 
 
 def validate(tests: Mapping[str, TestResult], services: Iterable[str]) -> dict[str, Validation]:
@@ -43,7 +42,7 @@ def _matches(parts: tuple[str, ...], patterns: tuple[str, ...]) -> bool:
     return bool(parts) and fnmatchcase(parts[0], patterns[0]) and _matches(parts[1:], patterns[1:])
 
 
-def _claims(rule: AssumptionRule, facts: Facts) -> bool:
+def _claims(rule: AssumptionRule, facts: StaticFacts) -> bool:
     return (
         not rule.fixtures.isdisjoint(facts.fixtures)
         or not rule.markers.isdisjoint(facts.markers)

@@ -10,11 +10,11 @@ from typing import Final
 
 from tracer.classify.assumptions import assumed_services, validate
 from tracer.classify.attribution import attribute
-from tracer.classify.model import Classification, Evidence, Outcome, RunInfo, Summary, TestResult
-from tracer.classify.services.config import Config
+from tracer.classify.model import Classification, Evidence, Outcome, RunInfo, StaticFacts, Summary, TestResult
+from tracer.classify.services.config import Config, Rules
 from tracer.classify.services.identify import Identifier
 from tracer.classify.tiers import tier_of
-from tracer.trace.records import Attempt, Span, Trace
+from tracer.trace.records import Attempt, Facts, Span, Trace
 
 _UNFAILED: Final[Mapping[str, Outcome]] = {"skipped": "skipped", "xfailed": "xfailed", "xpassed": "xpassed"}
 
@@ -22,28 +22,53 @@ _UNFAILED: Final[Mapping[str, Outcome]] = {"skipped": "skipped", "xfailed": "xfa
 def classify(trace: Trace, config: Config, *, generated_at: datetime) -> Classification:
     """Say of every test which services it uses and why."""
     attribution = attribute(trace, Identifier(config))
+    asked = {attempt.facts for attempt in attribution.attempts}
+    told = {number: _static(trace.facts[number]) for number in asked & trace.facts.keys()}
+    facts = tuple(sorted(set(told.values())))
+    numbers = {one: number for number, one in enumerate(facts)}
+    judged = {number: (numbers[one], assumed_services(one, config.rules)) for number, one in told.items()}
     gathered: dict[str, _Gathered] = {}
     for attempt in attribution.attempts:
         test = gathered.setdefault(attempt.nodeid, _Gathered())
-        facts = trace.facts.get(attempt.facts)
         test.add(trace.spans[attempt.span], _outcome(trace, attempt), attribution.of(attempt))
-        test.assumed = assumed_services(facts, config) if facts else ()
-    tests = {nodeid: test.result() for nodeid, test in gathered.items()}
-    return Classification(
-        generated_at=_iso(generated_at),
+        test.facts, test.assumed = judged.get(attempt.facts, (None, ()))
+    return conclude(
+        {nodeid: test.result() for nodeid, test in gathered.items()},
+        facts,
+        config.rules,
         run=_run_info(trace),
-        tests=tests,
         run_evidence=attribution.run,
-        summary=summarise(tests, config),
-        validation=validate(tests, config.assumptions),
+        generated_at=_iso(generated_at),
     )
 
 
-def summarise(tests: Mapping[str, TestResult], config: Config) -> Summary:
+def conclude(
+    tests: Mapping[str, TestResult],
+    facts: tuple[StaticFacts, ...],
+    rules: Rules,
+    *,
+    run: RunInfo,
+    run_evidence: tuple[Evidence, ...],
+    generated_at: str,
+) -> Classification:
+    """Draw from judged tests what a report says of them together. Their `assumed` has to be of the same rules."""
+    return Classification(
+        generated_at=generated_at,
+        run=run,
+        rules=rules,
+        facts=facts,
+        tests=tests,
+        run_evidence=run_evidence,
+        summary=summarise(tests, rules),
+        validation=validate(tests, rules.assumptions),
+    )
+
+
+def summarise(tests: Mapping[str, TestResult], rules: Rules) -> Summary:
     """Count tests by service and by tier."""
     services = Counter(service for test in tests.values() for service in test.services)
-    tiers = Counter(tier_of(test.services, config.tiers) for test in tests.values())
-    order = [tier.name for tier in config.tiers]
+    tiers = Counter(tier_of(test.services, rules.tiers) for test in tests.values())
+    order = [tier.name for tier in rules.tiers]
     return Summary(
         total_tests=len(tests),
         services=dict(sorted(services.items(), key=lambda item: (-item[1], item[0]))),
@@ -58,6 +83,7 @@ class _Gathered:
     outcome: Outcome = "passed"
     duration_s: float = 0.0
     attempts: int = 0
+    facts: int | None = None
     assumed: tuple[str, ...] = ()
     evidence: tuple[Evidence, ...] = ()
 
@@ -78,6 +104,7 @@ class _Gathered:
             ambient=tuple(sorted({one.service for one in external} - services)),
             self_hosted=tuple(sorted({one.service for one in self.evidence if one.self_hosted})),
             assumed=self.assumed,
+            facts=self.facts,
             evidence=self.evidence,
         )
 
@@ -94,6 +121,10 @@ def _outcome(trace: Trace, attempt: Attempt) -> Outcome:
     if "interrupted" in attempt.outcomes.values():
         return "interrupted"
     return _UNFAILED.get(call or attempt.outcomes.get("setup", ""), "passed")
+
+
+def _static(facts: Facts) -> StaticFacts:
+    return StaticFacts(facts.path, facts.fixtures, facts.markers, facts.bases)
 
 
 def _run_info(trace: Trace) -> RunInfo:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from tracer.classify.services.config import Rules
+
 SCHEMA: Final = "svc-trace/1"
 
 How = Literal["direct", "inherited", "ambient"]
@@ -37,6 +39,16 @@ class Evidence:
     first_s: float | None  # seconds since the test began; inherited and run evidence: since the run began
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class StaticFacts:
+    """What pytest knows of a test before it runs, and static rules go by. Many tests share them."""
+
+    path: str  # relative to pytest's rootdir, with forward slashes
+    fixtures: tuple[str, ...]  # the whole closure, autouse ones too
+    markers: tuple[str, ...]  # names, nearest first, without repeats
+    bases: tuple[str, ...]  # qualified names of the class and its bases in MRO order, without `object`; empty: no class
+
+
 @dataclass(frozen=True, slots=True)
 class TestResult:
     """One test, all its attempts united."""
@@ -50,6 +62,7 @@ class TestResult:
     ambient: tuple[str, ...]  # sorted; services seen only as ambient
     self_hosted: tuple[str, ...]  # sorted; provided by the run itself
     assumed: tuple[str, ...]  # sorted; what the static rules claim
+    facts: int | None  # where its static facts stand in the classification's; None: they were lost
     evidence: tuple[Evidence, ...]
 
 
@@ -94,6 +107,8 @@ class Classification:
 
     generated_at: str
     run: RunInfo
+    rules: Rules  # that it was made with
+    facts: tuple[StaticFacts, ...]  # of the tests, each content once, in their own order
     tests: Mapping[str, TestResult]  # node id → result, in the order in which the tests ended
     run_evidence: tuple[Evidence, ...]  # outside every test, fixture and module
     summary: Summary

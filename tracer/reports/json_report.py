@@ -6,9 +6,19 @@ from collections.abc import Iterable, Iterator
 from dataclasses import fields
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args
 
-from tracer.classify.model import SCHEMA, Classification, Evidence, RunInfo, Summary, TestResult, Validation
+from tracer.classify.model import (
+    SCHEMA,
+    Classification,
+    Evidence,
+    RunInfo,
+    StaticFacts,
+    Summary,
+    TestResult,
+    Validation,
+)
+from tracer.classify.services.config import AssumptionRule, Contract, Rules, Tier
 from tracer.errors import ExitStatus, SvcTraceError
 from tracer.trace.json_codec import Defaults, converter, dump, load
 from tracer.trace.storage import open_input
@@ -17,11 +27,13 @@ _FLAGS: Final = ("self_hosted", "ambiguous")
 """What an evidence tells only where it is true."""
 _DEFAULTS: Final[Defaults] = {
     Evidence: {"protocol": None, **dict.fromkeys(_FLAGS, False)},
-    TestResult: {"attempts": 1},
+    TestResult: {"attempts": 1, "facts": None},
+    Classification: {"rules": Rules(), "facts": ()},
 }
-_NAMES: Final = {
-    kind: tuple(field.name for field in fields(kind)) for kind in (Evidence, TestResult, RunInfo, Summary, Validation)
-}
+_Record = (
+    Evidence | TestResult | StaticFacts | RunInfo | Summary | Validation | Rules | AssumptionRule | Tier | Contract
+)
+_NAMES: Final = {kind: tuple(field.name for field in fields(kind)) for kind in get_args(_Record)}
 
 
 def render(classification: Classification) -> Iterator[bytes]:
@@ -33,13 +45,16 @@ def render(classification: Classification) -> Iterator[bytes]:
         "schema": classification.schema,
         "generated_at": classification.generated_at,
         "run": _object(classification.run),
+        "rules": _rules(classification.rules),
     }
     tail = {
         "summary": _object(classification.summary),
         "validation": {service: _object(held) for service, held in classification.validation.items()},
     }
     yield dump(head, indent=True).removesuffix(b"\n}\n")
-    yield b',\n  "tests": {'
+    yield b',\n  "facts": ['
+    yield from _listed(_line(_object(facts)) for facts in classification.facts)
+    yield b'\n  ],\n  "tests": {'
     yield from _listed(_test(nodeid, test) for nodeid, test in classification.tests.items())
     yield b'\n  },\n  "run_evidence": ['
     yield from _listed(_evidence(evidence) for evidence in classification.run_evidence)
@@ -60,6 +75,7 @@ def read_classification(path: Path) -> Classification:
             if schema != SCHEMA:
                 raise ValueError(f"its schema is {schema!r:.40}, not {SCHEMA!r}")
             classification: Classification = converter(Classification, _DEFAULTS)(value)
+            _check_facts(classification)
         except (ValueError, EOFError) as error:
             raise SvcTraceError(
                 f"{path} is not a report that this version reads: {error}",
@@ -68,6 +84,13 @@ def read_classification(path: Path) -> Classification:
                 exit_code=ExitStatus.BAD_INPUT,
             ) from error
     return classification
+
+
+def _check_facts(classification: Classification) -> None:
+    known = range(len(classification.facts))
+    for nodeid, test in classification.tests.items():
+        if test.facts is not None and test.facts not in known:
+            raise ValueError(f"tests: {nodeid}: facts: there are {len(known)}, none has number {test.facts}")
 
 
 def _listed(parts: Iterable[bytes]) -> Iterator[bytes]:
@@ -100,10 +123,24 @@ def _text(evidence: Evidence) -> bytes:
 _shared: Final = lru_cache(maxsize=4096)(_text)
 
 
+def _rules(rules: Rules) -> dict[str, Any]:
+    return {
+        "assumptions": {service: _sorted_object(rule) for service, rule in rules.assumptions.items()},
+        "tiers": [_sorted_object(tier) for tier in rules.tiers],
+        "contracts": [_object(contract) for contract in rules.contracts],
+    }
+
+
 def _line(value: object) -> bytes:
     return dump(value).removesuffix(b"\n")
 
 
-def _object(record: Evidence | TestResult | RunInfo | Summary | Validation) -> dict[str, Any]:
+def _object(record: _Record) -> dict[str, Any]:
     """A record's fields by name. `dataclasses.asdict` would copy all that is below."""
     return {name: getattr(record, name) for name in _NAMES[type(record)]}
+
+
+def _sorted_object(record: AssumptionRule | Tier) -> dict[str, Any]:
+    """The same, with sets as sorted lists."""
+    values = _object(record).items()
+    return {name: sorted(value) if isinstance(value, frozenset) else value for name, value in values}

@@ -69,8 +69,8 @@ def load(text: bytes) -> Any:  # noqa: ANN401 -- JSON is of any type
 def converter(hint: Any, defaults: Defaults | None = None) -> Converter:  # noqa: ANN401 -- a type hint is of any type
     """What makes values of a type out of JSON values, checked all the way down.
 
-    Knows str, int, float, bool, None, Literal, unions of them, lists, tuples of any length, mappings with text for
-    keys, and dataclasses of all these. Keys that a dataclass does not have are ignored.
+    Knows str, int, float, bool, None, Literal, unions of them, lists, sets, tuples of any length, mappings with text
+    for keys, and dataclasses of all these. Keys that a dataclass does not have are ignored.
     """
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is Literal:
@@ -79,7 +79,7 @@ def converter(hint: Any, defaults: Defaults | None = None) -> Converter:  # noqa
         if _SCALARS.issuperset(arguments):
             return _scalar(*arguments)
         return _union([converter(argument, defaults) for argument in arguments], NoneType in arguments)
-    if origin in (list, tuple):
+    if origin in (list, tuple, frozenset):
         return _sequence(origin, converter(arguments[0], defaults))
     if origin in (dict, Mapping):
         return _mapping(converter(arguments[1], defaults))

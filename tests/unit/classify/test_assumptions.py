@@ -5,12 +5,10 @@ from unittest import IsolatedAsyncioTestCase
 import pytest
 
 from tracer.classify.assumptions import assumed_services, matches_path, validate
-from tracer.classify.model import Outcome, TestResult
-from tracer.classify.services.config import AssumptionRule, Config
-from tracer.trace.records import Facts
+from tracer.classify.model import Outcome, StaticFacts, TestResult
+from tracer.classify.services.config import AssumptionRule, Rules
 
-FACTS = Facts(
-    id=1,
+FACTS = StaticFacts(
     path="tests/snuba/api/test_discover.py",
     fixtures=("db", "reset_snuba", "request"),
     markers=("django_db", "slow"),
@@ -20,11 +18,11 @@ FACTS = Facts(
         "unittest.case.TestCase",
     ),
 )
-FUNCTION = Facts(id=2, path="tests/test_function.py", fixtures=(), markers=(), bases=())
+FUNCTION = StaticFacts(path="tests/test_function.py", fixtures=(), markers=(), bases=())
 
 
-def config(**rules: AssumptionRule) -> Config:
-    return Config(source=None, services=(), assumptions=rules, tiers=(), contracts=())
+def rules(**assumptions: AssumptionRule) -> Rules:
+    return Rules(assumptions)
 
 
 @pytest.mark.parametrize(
@@ -42,7 +40,7 @@ def config(**rules: AssumptionRule) -> Config:
     ],
 )
 def test_any_part_of_a_rule_that_matches_makes_the_claim(rule: AssumptionRule) -> None:
-    assert assumed_services(FACTS, config(snuba=rule)) == ("snuba",)
+    assert assumed_services(FACTS, rules(snuba=rule)) == ("snuba",)
 
 
 @pytest.mark.parametrize(
@@ -60,23 +58,23 @@ def test_any_part_of_a_rule_that_matches_makes_the_claim(rule: AssumptionRule) -
     ],
 )
 def test_a_rule_without_a_match_claims_nothing(rule: AssumptionRule) -> None:
-    assert assumed_services(FACTS, config(snuba=rule)) == ()
+    assert assumed_services(FACTS, rules(snuba=rule)) == ()
 
 
 def test_a_function_is_in_no_class() -> None:
-    assert assumed_services(FUNCTION, config(snuba=AssumptionRule(in_class=True))) == ()
+    assert assumed_services(FUNCTION, rules(snuba=AssumptionRule(in_class=True))) == ()
 
 
 def test_the_public_name_of_a_real_class_matches_the_one_it_is_qualified_by() -> None:
     bases = tuple(f"{base.__module__}.{base.__qualname__}" for base in IsolatedAsyncioTestCase.__mro__[:-1])
-    facts = Facts(id=3, path="t.py", fixtures=(), markers=(), bases=bases)
+    facts = StaticFacts(path="t.py", fixtures=(), markers=(), bases=bases)
     assert "unittest.TestCase" not in bases
-    assert assumed_services(facts, config(loop=AssumptionRule(classes=("unittest.TestCase",)))) == ("loop",)
+    assert assumed_services(facts, rules(loop=AssumptionRule(classes=("unittest.TestCase",)))) == ("loop",)
 
 
 def test_services_come_sorted() -> None:
     every = AssumptionRule(in_class=True)
-    assert assumed_services(FACTS, config(redis=every, kafka=every, none=AssumptionRule())) == ("kafka", "redis")
+    assert assumed_services(FACTS, rules(redis=every, kafka=every, none=AssumptionRule())) == ("kafka", "redis")
 
 
 @pytest.mark.parametrize(
@@ -109,6 +107,7 @@ def result(services: tuple[str, ...], assumed: tuple[str, ...], outcome: Outcome
         ambient=(),
         self_hosted=(),
         assumed=assumed,
+        facts=None,
         evidence=(),
     )
 

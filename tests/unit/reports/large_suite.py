@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tracer.classify.model import Classification, Evidence, RunInfo, Summary, TestResult, Validation
+from tracer.classify.model import Classification, Evidence, RunInfo, StaticFacts, Summary, TestResult, Validation
+from tracer.classify.services.config import AssumptionRule, Contract, Rules, Tier
 
 SEEN = Evidence(  # a test's plain use of Postgres
     service="postgres",
@@ -40,6 +41,15 @@ SERVICES = {  # service → every how many tests one uses it
     "smtp": 500,
     "statsd": 1999,
 }
+MODULES = 70
+RULES = Rules(
+    {
+        "postgres": AssumptionRule(classes=("unittest.TestCase",), in_class=True),
+        "kafka": AssumptionRule(frozenset({"requires_kafka"}), frozenset({"z", "a"}), (), ("tests/relay/**",)),
+    },
+    (Tier("no_services", within=frozenset()), Tier("snuba_tier", any=frozenset({"snuba"})), Tier("other_services")),
+    (Contract("marker", "unit", "none"), Contract("path", "tests/relay/**", ("kafka", "redis"))),
+)
 TIERS = {"no_services": 0, "postgres_only": 800, "snuba_tier": 400, "other_services": 800}
 
 
@@ -62,6 +72,8 @@ def classification() -> Classification:
             lost_events=0,
             warnings=(),
         ),
+        rules=RULES,
+        facts=tuple(_facts(module) for module in range(MODULES)),
         tests=tests,
         run_evidence=(replace(SEEN, phase=None), replace(SEEN, service="redis", phase=None, sends=1)),
         summary=Summary(len(tests), dict(sorted(counts.items(), key=lambda item: -item[1])) | unknown, TIERS),
@@ -72,8 +84,18 @@ def classification() -> Classification:
     )
 
 
+def _module(number: int) -> str:
+    return f"tests/sentry/api/endpoints/test_organization_events_{number}.py"
+
+
+def _facts(module: int) -> StaticFacts:
+    own = f"tests.sentry.api.endpoints.test_organization_events_{module}.OrganizationEventsEndpointTest"
+    bases = (own, "sentry.testutils.cases.APITestCase", "unittest.case.TestCase")
+    return StaticFacts(_module(module), ("db", "request"), ("django_db",), bases)
+
+
 def _nodeid(number: int) -> str:
-    module = f"tests/sentry/api/endpoints/test_organization_events_{number % 70}.py"
+    module = _module(number % MODULES)
     return f"{module}::OrganizationEventsEndpointTest::test_handles_project_with_many_releases[{number}-élan]"
 
 
@@ -96,5 +118,6 @@ def _test(number: int) -> TestResult:
         ambient=ambient,
         self_hosted=("http",) if number % 100 == 9 else (),
         assumed=("postgres",),
+        facts=number % MODULES,
         evidence=tuple(evidence),
     )

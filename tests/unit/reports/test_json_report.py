@@ -11,6 +11,7 @@ import pytest
 from large_suite import SEEN
 
 from tracer.classify.model import Classification
+from tracer.classify.services.config import Rules
 from tracer.errors import ExitStatus, SvcTraceError
 from tracer.reports.json_report import read_classification, render
 
@@ -19,8 +20,13 @@ AS_IN_THE_DESIGN = """
  "run": {"command": ["pytest"], "backend": "libbpf", "kernel": "6.18.0", "started_at": "2026-11-20T21:00:00Z",
          "duration_s": 1.5, "exit_status": 0, "complete": true, "lost_events": 0,
          "warnings": [{"slug": "s", "message": "m"}]},
+ "rules": {
+    "assumptions": {"postgres": {"fixtures": ["db"], "markers": [], "classes": [], "paths": [], "in_class": false}},
+    "tiers": [{"name": "postgres_only", "within": ["postgres"], "any": null}],
+    "contracts": [{"selector": "marker", "value": "unit", "services": "none"}]},
+ "facts": [{"path": "a.py", "fixtures": ["db"], "markers": [], "bases": []}],
  "tests": {"a.py::b": {"outcome": "passed", "duration_s": 0.01,
-    "services": ["postgres"], "ambient": [], "self_hosted": [], "assumed": ["postgres"],
+    "services": ["postgres"], "ambient": [], "self_hosted": [], "assumed": ["postgres"], "facts": 0,
     "evidence": [{"service": "postgres", "endpoint": "tcp://127.0.0.1:5432", "how": "direct",
        "via": null, "phase": "call", "fixture": null, "thread": "test", "command": "python",
        "strength": "sent", "connects": 1, "sends": 3, "bytes": 120, "errno": null, "first_s": 0.001}]}},
@@ -59,6 +65,13 @@ def test_a_report_has_the_designs_keys_in_its_order(tmp_path: Path) -> None:
     assert report == design
 
 
+def test_a_report_of_an_older_version_has_no_rules_and_no_facts(tmp_path: Path) -> None:
+    older = json.loads(AS_IN_THE_DESIGN)
+    del older["rules"], older["facts"], older["tests"]["a.py::b"]["facts"]
+    report = read_classification(stored(tmp_path / "r", json.dumps(older).encode()))
+    assert (report.rules, report.facts, report.tests["a.py::b"].facts) == (Rules(), (), None)
+
+
 def test_what_is_true_of_an_evidence_is_told(sample: Classification, tmp_path: Path) -> None:
     one = replace(sample, run_evidence=(replace(SEEN, self_hosted=True, ambiguous=True),))
     data = rendered(one)
@@ -87,6 +100,8 @@ def test_the_text_is_indented_and_ends_in_a_newline(sample: Classification) -> N
         ('"sends": 3', '"sends": "3"', "tests: a.py::b: evidence: in a list: sends: expected an integer, found '3'"),
         ('"phase": "call"', '"phase": "nap"', "expected one of collection, setup, call, teardown; found 'nap'"),
         ('"kernel": "6.18.0", ', "", "run: lacks kernel"),
+        ('"facts": 0', '"facts": 1', "tests: a.py::b: facts: there are 1, none has number 1"),
+        ('"facts": 0', '"facts": -1', "tests: a.py::b: facts: there are 1, none has number -1"),
         ('"tests": {', '"tests": {"x": 1, ', "tests: x: expected an object, found 1"),
         ('"schema"', "schema", "line 2 column 2"),
     ],

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.resources import files
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
@@ -77,6 +77,15 @@ class Contract:
 
 
 @dataclass(frozen=True, slots=True)
+class Rules:
+    """What is said of tests by their services and static facts: it can be judged on a report alone."""
+
+    assumptions: Mapping[str, AssumptionRule] = field(default_factory=dict)  # service → rule
+    tiers: tuple[Tier, ...] = ()
+    contracts: tuple[Contract, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """All layers merged."""
 
@@ -85,6 +94,11 @@ class Config:
     assumptions: Mapping[str, AssumptionRule]  # service → rule
     tiers: tuple[Tier, ...]
     contracts: tuple[Contract, ...]
+
+    @property
+    def rules(self) -> Rules:
+        """The part of it that stands in a report."""
+        return Rules(self.assumptions, self.tiers, self.contracts)
 
 
 def load_config(path: Path | None, directory: Path) -> Config:
