@@ -37,7 +37,7 @@ static __always_inline void tell_tcp_connect(const struct sock *sk)
 /* In any task's context: the result of a non-blocking connect comes with the peer's packet. */
 static __always_inline void tell_tcp_result(const struct sock *sk, int newstate)
 {
-	struct svc_socket *entry = bpf_sk_storage_get(&sockets, (void *)sk, 0, 0);
+	struct svc_socket *entry = find_socket(sk);
 	struct svc_task *self = current_task();
 	struct svc_socket_event *record;
 	int error;
@@ -86,7 +86,7 @@ static __always_inline void on_state(const struct sock *sk, int oldstate, int ne
 			tell_listen(sk, newstate == TCP_LISTEN ? SVC_LISTEN : SVC_LISTEN_END, self);
 	} else if (oldstate == TCP_SYN_SENT || oldstate == TCP_SYN_RECV) {
 		/* SYN_RECV without an attempt of our own is a connection that somebody else opened. */
-		entry = bpf_sk_storage_get(&sockets, (void *)sk, 0, 0);
+		entry = find_socket(sk);
 		if (entry && entry->since_ns) {
 			if (newstate == TCP_ESTABLISHED || newstate == TCP_CLOSE)
 				tell_tcp_result(sk, newstate);
@@ -101,7 +101,7 @@ static __always_inline void on_state(const struct sock *sk, int oldstate, int ne
 /* The file behind a descriptor of the running task; NULL if there is none. */
 static __always_inline struct file *file_of_fd(__u32 fd)
 {
-	struct fdtable *table = BPF_CORE_READ(bpf_get_current_task_btf(), files, fdt);
+	struct fdtable *table = BPF_CORE_READ(running_task(), files, fdt);
 	struct file **files = BPF_CORE_READ(table, fd);
 	struct file *file = NULL;
 
@@ -155,7 +155,7 @@ static __always_inline void tell_connect(const struct pt_regs *regs, long result
 		family = set_peer_from_user(&record->event, name, ARG3(regs));
 		if (family != AF_INET && family != AF_INET6) {
 			/* Nobody's address, or AF_UNSPEC, which dissolves an association. */
-			bpf_ringbuf_discard(record, BPF_RB_NO_WAKEUP);
+			discard(record);
 			return;
 		}
 	}
@@ -178,9 +178,11 @@ static __always_inline void tell_bind(const struct pt_regs *regs, const struct s
 /* A hook's boundary begins an epoch before its thread does anything more. */
 static __always_inline void note_boundary(const struct pt_regs *regs, struct svc_task *self)
 {
-	if (BPF_CORE_READ(file_of_fd(ARG1(regs)), f_inode, i_ino) != control.fifo)
+	struct svc_control *control = shared();
+
+	if (!control || BPF_CORE_READ(file_of_fd(ARG1(regs)), f_inode, i_ino) != control->fifo)
 		return;
-	__sync_fetch_and_add(&control.epoch, 1);
+	__sync_fetch_and_add(&control->epoch, 1);
 	self->runner = 1;
 }
 

@@ -75,7 +75,7 @@ static __always_inline void tell_send(const struct sock *sk, int sent, struct sv
 		    !set_peer_from_user(&record->event, destination, args->name_len)) {
 			if (sent < 0 && !record->event.port) {
 				/* There was no peer: never connected, or the attempt failed and has been told. */
-				bpf_ringbuf_discard(record, BPF_RB_NO_WAKEUP);
+				discard(record);
 				return;
 			}
 			record->event.flags |= local_flag(sk);

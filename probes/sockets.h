@@ -3,42 +3,7 @@
 #ifndef SOCKETS_H
 #define SOCKETS_H
 
-#include "delivery.h"
-
-/* What a socket's life so far means for its next event. */
-struct svc_socket {
-	__u64 since_ns; /* when the running attempt to connect began; 0: none is running */
-	__u64 inode; /* as in svc_event.socket: a socket that is being closed has lost it */
-	__u32 process; /* who began the attempt */
-	__u32 tid;
-	__u32 tally; /* serial number of the tally that counts its sends */
-	__u32 tally_epoch; /* the epoch in which that is so; 0: never */
-	__u32 tally_process; /* whose sends it counts */
-	__u32 tally_tid;
-	__u64 tally_peer; /* to whom, if the socket is no stream */
-	__u8 tally_head[SVC_HEAD_LEN]; /* the send that the tally began with */
-	__u8 prefixes; /* how many prefixes were told */
-	__u8 accepted; /* the other side connected: the tree acts as a server here */
-	__u8 named; /* datagrams: its own address was told, to which the answers come */
-	__u8 reserved[5];
-};
-
-/* Socket → svc_socket. Inserted at connect, accept or the first send; deleted with the socket. */
-struct {
-	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, int);
-	__type(value, struct svc_socket);
-} sockets SEC(".maps");
-
-static __always_inline struct svc_socket *socket_entry(const struct sock *sk)
-{
-	struct svc_socket *entry = bpf_sk_storage_get(&sockets, (void *)sk, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
-
-	if (!entry)
-		count_lost();
-	return entry;
-}
+#include "tasks.h"
 
 static __always_inline __u64 inode_of(const struct sock *sk)
 {

@@ -13,7 +13,7 @@
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_tracing.h>
-#include "svc_trace.h"
+#include "storage.h"
 #include "processes.h"
 #include "sends.h"
 #include "connections.h"

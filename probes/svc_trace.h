@@ -132,4 +132,22 @@ struct svc_task {
 };
 _Static_assert(sizeof(struct svc_task) == 64, "svc_task has 64 bytes");
 
+/* What the kernel keeps for each socket: what its life so far means for its next event. */
+struct svc_socket {
+	__u64 since_ns; /* when the running attempt to connect began; 0: none is running */
+	__u64 inode; /* as in svc_event.socket: a socket that is being closed has lost it */
+	__u32 process; /* who began the attempt */
+	__u32 tid;
+	__u32 tally; /* serial number of the tally that counts its sends */
+	__u32 tally_epoch; /* the epoch in which that is so; 0: never */
+	__u32 tally_process; /* whose sends it counts */
+	__u32 tally_tid;
+	__u64 tally_peer; /* to whom, if the socket is no stream */
+	__u8 tally_head[SVC_HEAD_LEN]; /* the send that the tally began with */
+	__u8 prefixes; /* how many prefixes were told */
+	__u8 accepted; /* the other side connected: the tree acts as a server here */
+	__u8 named; /* datagrams: its own address was told, to which the answers come */
+	__u8 reserved[5];
+};
+
 #endif

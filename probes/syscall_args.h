@@ -57,12 +57,6 @@ static __always_inline long syscall_number(const struct pt_regs *regs)
 #define ARG6(regs) FIELD(regs, regs[5])
 #endif
 
-/* The registers that the running task entered the kernel with. */
-static __always_inline const struct pt_regs *current_regs(void)
-{
-	return (const struct pt_regs *)bpf_task_pt_regs(bpf_get_current_task_btf());
-}
-
 static __always_inline void args_of_iovec(struct send_args *args, const void *iov)
 {
 	struct iovec first;

@@ -5,15 +5,6 @@
 
 #include "sockets.h"
 
-/* Serial number of a tally modulo its size → svc_tally. Written by sends; overwritten when its turn comes again. */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, SVC_TALLIES);
-	__type(key, __u32);
-	__type(value, struct svc_tally);
-} tallies SEC(".maps");
-
 /* A number for the peer that a socket is associated with now. A stream keeps its peer, or begins anew by a connect. */
 static __always_inline __u64 current_peer(const struct sock *sk)
 {
@@ -33,7 +24,9 @@ static __always_inline __u64 current_peer(const struct sock *sk)
 /* Whether a socket's tally counts: it is of this epoch, and its place has not come near to being taken by another. */
 static __always_inline bool has_tally(const struct svc_socket *entry)
 {
-	return entry->tally_epoch == control.epoch && control.last_tally - entry->tally < SVC_TALLIES / 2;
+	const struct svc_control *control = shared();
+
+	return control && entry->tally_epoch == control->epoch && tallies_since(entry->tally) < SVC_TALLIES / 2;
 }
 
 /*
@@ -45,7 +38,6 @@ static __always_inline bool count_send(const struct sock *sk, const struct svc_s
 				       const struct svc_task *self, int sent)
 {
 	const struct send_args *args = &self->args;
-	__u32 index = entry->tally & (SVC_TALLIES - 1);
 	struct svc_tally *tally;
 	__u64 head = 0;
 
@@ -57,7 +49,7 @@ static __always_inline bool count_send(const struct sock *sk, const struct svc_s
 		if (head != *(__u64 *)entry->tally_head)
 			return false;
 	}
-	tally = bpf_map_lookup_elem(&tallies, &index);
+	tally = tally_of(entry->tally);
 	if (!tally)
 		return false;
 	tally->last_ns = bpf_ktime_get_ns();
@@ -70,14 +62,15 @@ static __always_inline bool count_send(const struct sock *sk, const struct svc_s
 static __always_inline void begin_tally(struct svc_event *event, const struct sock *sk, struct svc_socket *entry,
 					const struct send_args *args)
 {
-	__u32 epoch = control.epoch, serial, index;
+	const struct svc_control *control = shared();
 	struct svc_tally *tally;
+	__u32 epoch, serial;
 
-	if (event->result < 0 || args->name || (has_tally(entry) && entry->tally_peer == current_peer(sk)))
+	if (!control || event->result < 0 || args->name || (has_tally(entry) && entry->tally_peer == current_peer(sk)))
 		return; /* it says little of the next; or the tally is another thread's, or began with other bytes */
-	serial = __sync_fetch_and_add(&control.last_tally, 1) + 1;
-	index = serial & (SVC_TALLIES - 1);
-	tally = bpf_map_lookup_elem(&tallies, &index);
+	epoch = control->epoch;
+	serial = next_tally();
+	tally = tally_of(serial);
 	if (!tally)
 		return;
 	tally->last_ns = event->ns;

@@ -3,15 +3,16 @@
 #ifndef TASKS_H
 #define TASKS_H
 
-#include "delivery.h"
+#include "svc_trace.h"
 
-/* Task → svc_task. Planted by the tracer for the command, by fork for all others; deleted with the task. */
-struct {
-	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, int);
-	__type(value, struct svc_task);
-} tasks SEC(".maps");
+/*
+ * A number for one use of a pid: what a socket remembers of its listener is the kernel's struct pid, which lives on
+ * with the socket, while the pid itself may be given to another process.
+ */
+static __always_inline __u32 pid_mark(const struct pid *pid)
+{
+	return ((__u64)pid * 0x9e3779b97f4a7c15ULL) >> 32;
+}
 
 /* A task's innermost pid number and that namespace's inode number. */
 static __always_inline void read_pid(const struct task_struct *task, __u32 *number, __u32 *pidns)
@@ -57,28 +58,25 @@ static __always_inline int tell_task(__u8 kind, struct task_struct *task, __u32 
  */
 static __always_inline struct svc_task *current_task(void)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
-	struct svc_task *entry = bpf_task_storage_get(&tasks, task, 0, 0);
+	struct task_struct *task = running_task();
+	struct svc_task *entry = find_task(task);
 	struct svc_task *leader, worker = {};
 	__u32 pidns;
 
 	if (entry || !(FIELD(task, flags) & PF_IO_WORKER))
 		return entry;
-	leader = bpf_task_storage_get(&tasks, FIELD(task, group_leader), 0, 0);
+	leader = find_task(FIELD(task, group_leader));
 	if (!leader)
 		return NULL;
 	worker.process = leader->process;
 	read_pid(task, &worker.tid, &pidns);
-	entry = bpf_task_storage_get(&tasks, task, &worker, BPF_LOCAL_STORAGE_GET_F_CREATE);
-	if (!entry)
-		count_lost();
-	return entry;
+	return add_task(task, &worker);
 }
 
 /* Told before the first socket event of a thread, so that the tracer knows its name and age. */
 static __always_inline void announce(struct svc_task *self)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
+	struct task_struct *task = running_task();
 
 	if (!self->announced && tell_task(SVC_THREAD, task, self->process, 0, 0, self->line_ns) == 0)
 		self->announced = 1;
