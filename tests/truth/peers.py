@@ -14,7 +14,8 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Thread
@@ -55,7 +56,7 @@ def start(directory: Path) -> dict[str, Peer]:
     peers["six"] = echo(reserve(HOST6)[0])
     mapped = echo(reserve(HOST)[0])
     peers["dual"] = Peer(socket.AF_INET6, mapped.type, (f"::ffff:{HOST}", int(mapped.address[1])))
-    peers["tls"] = echo(reserve(HOST)[0], certified(directory))
+    peers["tls"] = replace(serve(reserve(HOST)[0], partial(echo_tls, context=certified(directory))), tls=True)
     peers["udp"] = echo(reserve(HOST)[1])
     peers["udp6"] = echo(reserve(HOST6)[1])
     peers["stream"] = echo(bound(socket.SOCK_STREAM, f"{directory}/stream"))
@@ -90,36 +91,20 @@ def bound(kind: int, address: str) -> socket.socket:
     return sock
 
 
-def peer(sock: socket.socket, *, tls: bool = False) -> Peer:
+def peer(sock: socket.socket) -> Peer:
     """The peer behind a bound socket."""
     address = sock.getsockname()
     if isinstance(address, tuple):
-        return Peer(sock.family, sock.type, (address[0], address[1]), tls)
+        return Peer(sock.family, sock.type, (address[0], address[1]))
     return Peer(sock.family, sock.type, address.decode() if isinstance(address, bytes) else address)
 
 
-def echo(sock: socket.socket, context: ssl.SSLContext | None = None) -> Peer:
-    """Answer whoever sends to a bound socket; `context`: over TLS."""
+def echo(sock: socket.socket) -> Peer:
+    """Answer whoever sends to a bound socket."""
     if sock.type == socket.SOCK_DGRAM:
         _start(echo_datagrams, sock)
-    else:
-        sock.listen(socket.SOMAXCONN)
-        _start(accept, sock, context)
-    return peer(sock, tls=context is not None)
-
-
-def accept(sock: socket.socket, context: ssl.SSLContext | None) -> None:
-    """Answer each connection in a thread of its own, until the socket is shut down."""
-    with suppress(OSError):
-        while True:
-            _start(echo_stream, sock.accept()[0], context)
-
-
-def echo_stream(client: socket.socket, context: ssl.SSLContext | None) -> None:
-    """Answer until the client leaves, in whatever way."""
-    with suppress(OSError), context.wrap_socket(client, server_side=True) if context else client as connection:
-        while data := connection.recv(65536):
-            connection.sendall(data)
+        return peer(sock)
+    return serve(sock, echo_stream)
 
 
 def serve(sock: socket.socket, answer: Callable[[socket.socket], None]) -> Peer:
@@ -139,6 +124,18 @@ def accept_all(sock: socket.socket, answer: Callable[[socket.socket], None]) -> 
 def _deal_with(client: socket.socket, answer: Callable[[socket.socket], None]) -> None:
     with suppress(OSError), client:
         answer(client)
+
+
+def echo_stream(client: socket.socket) -> None:
+    """Answer until the client has sent all."""
+    while data := client.recv(65536):
+        client.sendall(data)
+
+
+def echo_tls(client: socket.socket, context: ssl.SSLContext) -> None:
+    """The same, after a handshake."""
+    with context.wrap_socket(client, server_side=True) as connection:
+        echo_stream(connection)
 
 
 def greet(client: socket.socket) -> None:
