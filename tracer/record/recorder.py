@@ -99,12 +99,13 @@ class Recorder:
         self._waiting = []
         now_ns = time.monotonic_ns()
         for index, packet in enumerate(packets):
-            if until_ns < (packet.ns or 0) <= now_ns:
+            told_ns = packet.ns
+            if until_ns < (told_ns or 0) <= now_ns:
                 self._unread = packets[index:]
                 break
-            process = self._processes.by_pid(packet.pidns, packet.pid, packet.ns)
+            process = self._processes.by_pid(packet.pidns, packet.pid, told_ns)
             # What is yet to be was told by another clock, that of a time namespace (time_namespaces(7)).
-            if process and (packet.ns or 0) <= now_ns:
+            if process and (told_ns or 0) <= now_ns:
                 self._write(self._runners.apply(process, packet))
             else:
                 self._waiting.append(packet)
