@@ -207,14 +207,13 @@ class _Attributor:
         return next((command for command, until_ns in earlier if flow.first_ns < until_ns), process.command)
 
     def _evidence(self, taker: Taker, key: _Key, sums: _Sum) -> Evidence:
-        inherited_via = self._via(taker)
         since_ns = self._trace.spans[taker.id].start_ns if taker.kind == "test" else self._trace.run.start_ns
         return Evidence(
             service=key.service.name,
             endpoint=key.endpoint,
             protocol=key.service.protocol,
-            how="inherited" if inherited_via else key.how,
-            via=inherited_via or (f"module:{key.place.module}" if key.place.module is not None else None),
+            how="inherited" if taker.kind in ("instance", "module") else key.how,
+            via=self._via(key.place),
             phase=key.place.phase,
             fixture=key.place.fixture,
             thread="test" if key.own_thread else "other",
@@ -229,15 +228,12 @@ class _Attributor:
             first_s=round(max(0, sums.first_ns - since_ns) / 1e9, 6),
         )
 
-    def _via(self, taker: Taker) -> str | None:
-        """What the heirs of a taker inherit from; None where there are none."""
-        match taker.kind:
-            case "instance":
-                fixture = self._trace.instances[taker.id]
-                return f"fixture:{fixture.name}@{fixture.baseid}"
-            case "module":
-                return f"module:{taker.module}"
-        return None
+    def _via(self, place: Place) -> str | None:
+        """The wide fixture or the module whose doing it is, for tests to inherit; None where it is neither's."""
+        if place.instance:
+            fixture = self._trace.instances[place.instance]
+            return f"fixture:{fixture.name}@{fixture.baseid}"
+        return None if place.module is None else f"module:{place.module}"
 
 
 def _summed(flows: Iterable[Flow]) -> Iterable[Flow]:
