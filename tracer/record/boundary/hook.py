@@ -496,6 +496,11 @@ class Tests:
 
         return Boundaries(), close_test
 
+    def _current(self) -> Attempt | None:
+        """This thread's test, if this process opened it. What runs for every test looks it up by itself."""
+        attempt = self.attempts.get(self.channel.get_ident())
+        return attempt if attempt is not None and attempt.pid == self.channel.pid else None
+
     def hear(self, report: Any) -> None:
         """Take a report that is no pass, unless it is a forked child's, which tells of its own."""
         if self.channel.on and not self.channel.forked:
@@ -503,9 +508,8 @@ class Tests:
 
     def tell_outcome(self, report: Any, *, subtest: bool = False) -> None:
         """Take a report on this thread's test, if it has one: xdist's controller logs those of its workers."""
-        channel = self.channel
-        attempt = self.attempts.get(channel.get_ident())
-        if attempt is None or attempt.pid != channel.pid:
+        attempt = self._current()
+        if attempt is None:
             return
         outcome = report.outcome
         if hasattr(report, "wasxfail"):
@@ -514,7 +518,7 @@ class Tests:
             outcome = "failed"
         subtest = subtest or hasattr(report, "context")
         if report.when in PHASES and (outcome == "failed" or not (outcome == "passed" or subtest)):
-            channel.later(REPORT % (attempt.span, report.when, outcome))
+            self.channel.later(REPORT % (attempt.span, report.when, outcome))
         if report.when == "teardown" and attempt.running:  # an interruption that became a failure, as with --pdb
             self.close_test()
 
@@ -596,16 +600,16 @@ class Tests:
 
     def tell_requested(self) -> None:
         """Tell the wide instances that this thread's test requested since this was last asked."""
-        attempt = self.attempts.get(self.channel.get_ident())
-        if attempt is not None and attempt.pid == self.channel.pid:
+        attempt = self._current()
+        if attempt is not None:
             attempt.asked = len(attempt.active)
             active = [self.live.get(id(fixturedef)) for fixturedef in attempt.active.values()]
             self._tell_uses(attempt, [one for instance in active if instance is not None for one in instance.wide_ids])
 
     def _tell_failed_instances(self, error: BaseException) -> None:
         """Tell the wide fixture whose failure, kept since its only set-up, has just failed this thread's test too."""
-        attempt = self.attempts.get(self.channel.get_ident())
-        if attempt is None or attempt.pid != self.channel.pid:
+        attempt = self._current()
+        if attempt is None:
             return
         failed = []
         for instance in list(self.live.values()):  # another thread may set one up
