@@ -470,6 +470,20 @@ def test_a_module_that_cannot_be_collected(environment: Environment, tmp_path: P
     ]
 
 
+INTERRUPTED = """
+    def interrupt(where):
+        if where == "%s": raise KeyboardInterrupt
+    @pytest.fixture
+    def own():
+        interrupt("setup")
+        yield
+        interrupt("teardown")
+    def test_a(own): interrupt("call")
+    def test_b(): pass
+"""
+"""A suite whose first test is interrupted in a phase."""
+
+
 @pytest.mark.parametrize(
     ("where", "rest"),
     [
@@ -481,21 +495,7 @@ def test_a_module_that_cannot_be_collected(environment: Environment, tmp_path: P
 def test_an_interrupted_suite_closes_all_spans(
     environment: Environment, tmp_path: Path, where: str, rest: list[str]
 ) -> None:
-    told = run(
-        environment,
-        tmp_path,
-        f"""
-        def interrupt(where):
-            if where == "{where}": raise KeyboardInterrupt
-        @pytest.fixture
-        def own():
-            interrupt("setup")
-            yield
-            interrupt("teardown")
-        def test_a(own): interrupt("call")
-        def test_b(): pass
-        """,
-    )
+    told = run(environment, tmp_path, INTERRUPTED % where)
     assert told.status == 2
     assert told.story() == ["test_a", "own", "-own", *rest, "-test_a interrupted"]
     last = told.messages()[-1]
@@ -509,17 +509,7 @@ def test_an_interruption_that_became_a_report_is_none(environment: Environment, 
     told = run(
         environment,
         tmp_path,
-        f"""
-        def interrupt(where):
-            if where == "{where}": raise KeyboardInterrupt
-        @pytest.fixture
-        def own():
-            interrupt("setup")
-            yield
-            interrupt("teardown")
-        def test_a(own): interrupt("call")
-        def test_b(): pass
-        """,
+        INTERRUPTED % where,
         "--pdb",
         "--pdbcls=conftest:Continues",
         conftest="""
