@@ -9,7 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from tracer.classify.model import Classification, Evidence, RunInfo, StaticFacts, Summary, TestResult, Validation
+from tracer.classify.model import (
+    Classification,
+    Evidence,
+    RunInfo,
+    StaticFacts,
+    Summary,
+    TestResult,
+    Validation,
+    Variants,
+)
 from tracer.classify.services.config import Contract, Rules
 
 ROOT = Path(__file__).parents[2]
@@ -60,6 +69,17 @@ def test_files_that_are_named_exist(page: Path) -> None:
 
 def test_every_field_of_the_report_is_explained() -> None:
     page = (ROOT / "docs" / "report.md").read_text()
-    records = (Classification, RunInfo, StaticFacts, Rules, Contract, TestResult, Evidence, Summary, Validation)
+    records = (
+        Classification,
+        RunInfo,
+        StaticFacts,
+        Rules,
+        Contract,
+        TestResult,
+        Evidence,
+        Summary,
+        Validation,
+        Variants,
+    )
     for name in {field.name for record in records for field in fields(record)}:
         assert f"`{name}`" in page or f'"{name}"' in page, name

@@ -14,6 +14,7 @@ from tracer.classify.model import Classification, Evidence, Outcome, RunInfo, St
 from tracer.classify.services.config import Config, Rules
 from tracer.classify.services.identify import Identifier
 from tracer.classify.tiers import tier_of
+from tracer.classify.variants import compare_variants
 from tracer.trace.records import Attempt, Facts, Span, Trace
 
 _UNFAILED: Final[Mapping[str, Outcome]] = {"skipped": "skipped", "xfailed": "xfailed", "xpassed": "xpassed"}
@@ -61,6 +62,7 @@ def conclude(
         run_evidence=run_evidence,
         summary=summarise(tests, rules),
         validation=validate(tests, rules.assumptions),
+        variants=compare_variants(tests, rules.variants),
     )
 
 

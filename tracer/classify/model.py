@@ -102,6 +102,14 @@ class Validation:
 
 
 @dataclass(frozen=True, slots=True)
+class Variants:
+    """The variants of each test held against one another."""
+
+    compared: int  # tests of which several variants ran
+    differing: Mapping[str, Mapping[str, tuple[str, ...]]]  # what their node ids share → node id → its services
+
+
+@dataclass(frozen=True, slots=True)
 class Classification:
     """Everything a report says."""
 
@@ -113,4 +121,5 @@ class Classification:
     run_evidence: tuple[Evidence, ...]  # outside every test, fixture and module
     summary: Summary
     validation: Mapping[str, Validation]  # only services with assumptions
+    variants: Variants = Variants(0, {})  # nothing is compared unless the configuration says what a variant is
     schema: str = SCHEMA

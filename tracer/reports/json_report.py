@@ -17,8 +17,9 @@ from tracer.classify.model import (
     Summary,
     TestResult,
     Validation,
+    Variants,
 )
-from tracer.classify.services.config import AssumptionRule, Contract, Rules, Tier
+from tracer.classify.services.config import AssumptionRule, Contract, Rules, Tier, VariantRule
 from tracer.errors import ExitStatus, SvcTraceError
 from tracer.trace.json_codec import Defaults, converter, dump, load
 from tracer.trace.storage import open_input
@@ -30,9 +31,8 @@ _DEFAULTS: Final[Defaults] = {
     TestResult: {"attempts": 1, "facts": None},
     Classification: {"rules": Rules(), "facts": ()},
 }
-_Record = (
-    Evidence | TestResult | StaticFacts | RunInfo | Summary | Validation | Rules | AssumptionRule | Tier | Contract
-)
+_Rule = AssumptionRule | Tier | Contract | VariantRule
+_Record = Evidence | TestResult | StaticFacts | RunInfo | Summary | Validation | Variants | _Rule
 _NAMES: Final = {kind: tuple(field.name for field in fields(kind)) for kind in get_args(_Record)}
 
 
@@ -51,6 +51,8 @@ def render(classification: Classification) -> Iterator[bytes]:
         "summary": _object(classification.summary),
         "validation": {service: _object(held) for service, held in classification.validation.items()},
     }
+    if classification.variants.compared:
+        tail["variants"] = _object(classification.variants)
     yield dump(head, indent=True).removesuffix(b"\n}\n")
     yield b',\n  "facts": ['
     yield from _listed(_line(_object(facts)) for facts in classification.facts)
@@ -128,6 +130,7 @@ def _rules(rules: Rules) -> dict[str, Any]:
         "assumptions": {service: _sorted_object(rule) for service, rule in rules.assumptions.items()},
         "tiers": [_sorted_object(tier) for tier in rules.tiers],
         "contracts": [_object(contract) for contract in rules.contracts],
+        "variants": _object(rules.variants),
     }
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +18,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from tracer.classify.model import Classification, Outcome, RunInfo, Summary
+from tracer.classify.model import Classification, Outcome, RunInfo, Summary, Variants
 from tracer.reports.usage import usages, used_services
 
 _OUTCOME_STYLES: Final[Mapping[Outcome, str]] = {
@@ -64,6 +65,8 @@ def render(
     _print_notes(classification, console)
     if classification.validation:
         _print_validation(classification, console)
+    if classification.variants.compared:
+        _print_variants(classification.variants, console)
     for warning in classification.run.warnings:
         text = Text.assemble(("warning: ", "yellow"), _shown(f"{warning['message']} [{warning['slug']}]", console))
         if hint := warning.get("hint"):
@@ -200,6 +203,26 @@ def _print_validation(classification: Classification, console: Console) -> None:
             Text(f"{over:,}", "yellow" if over else ""),
         )
     console.print(table)
+    console.print()
+
+
+def _print_variants(variants: Variants, console: Console) -> None:
+    """The tests whose variants differ; node ids stand on unbroken lines, to be copied."""
+    differing = variants.differing
+    console.print(
+        Text.assemble(
+            ("Variants", "bold"),
+            f"  {_counted(variants.compared, 'test')} compared, ",
+            (f"{len(differing):,} with other services in some variant", "yellow" if differing else ""),
+        )
+    )
+    for name, services in islice(differing.items(), _LISTED):
+        console.print(Text(f"  {_shown(name, console)}", "cyan"), soft_wrap=True)
+        for nodeid, used in services.items():
+            told = _shown(", ".join(used), console) if used else "none"
+            console.print(Text(f"    {_shown(nodeid, console)}: {told}"), soft_wrap=True)
+    if len(differing) > _LISTED:
+        console.print(f"  and {len(differing) - _LISTED:,} more", highlight=False)
     console.print()
 
 

@@ -9,11 +9,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracer.classify.services.config import KEYS, AssumptionRule, Contract, ServiceRule, Tier, load_config
+from tracer.classify.services.config import (
+    KEYS,
+    AssumptionRule,
+    Contract,
+    ServiceRule,
+    Tier,
+    VariantRule,
+    load_config,
+)
 from tracer.classify.services.protocols import MATCHERS
 from tracer.errors import ExitStatus, SvcTraceError
 
-DOCUMENT = (Path(__file__).parents[3] / "docs" / "configuration.md").read_text()
+ROOT = Path(__file__).parents[3]
+PRESETS = sorted(path.stem for path in ROOT.glob("tracer/classify/services/presets/*.toml"))
+DOCUMENT = (ROOT / "docs" / "configuration.md").read_text()
 
 
 @pytest.fixture
@@ -63,6 +73,12 @@ def test_every_key_is_read(project: Path) -> None:
         [[contracts]]
         fixture = "kafka"
         services = "some"
+        [[contracts]]
+        marker = "not integration"
+        services = "none"
+        [variants]
+        parameters = ["REGION", "asyncio*"]
+        class_suffixes = ["InRegion"]
         """,
     )
     config = load_config(path, project)
@@ -98,7 +114,9 @@ def test_every_key_is_read(project: Path) -> None:
         Contract("marker", "unit", "none"),
         Contract("path", "tests/integration/**", ("postgres", "noise")),
         Contract("fixture", "kafka", "some"),
+        Contract("marker", "not integration", "none"),
     )
+    assert config.variants == VariantRule(parameters=("REGION", "asyncio*"), class_suffixes=("InRegion",))
 
 
 def test_without_a_file_the_default_preset_stands_alone(project: Path) -> None:
@@ -119,6 +137,32 @@ def test_a_later_layer_replaces_by_name_and_matches_first(project: Path) -> None
     assert after.services[:2] == (ServiceRule("mine", ports=(range(1, 2),)), ServiceRule("redis", ports=(range(2, 3),)))
     assert after.services[2:] == tuple(rule for rule in before.services if rule.name != "redis")
     assert after.tiers == before.tiers
+
+
+class TestPresets:
+    """What comes with svc-trace."""
+
+    @pytest.mark.parametrize("name", PRESETS)
+    def test_each_is_a_configuration_and_has_a_section(self, project: Path, name: str) -> None:
+        write(project / "svc-trace.toml", f'extends = ["{name}"]\n')
+        assert load_config(None, project).tiers
+        assert f"### The preset `{name}`\n" in DOCUMENT
+        assert re.search(rf"^\| `{name}` \|", DOCUMENT, re.MULTILINE)
+
+    @pytest.mark.parametrize("name", PRESETS)
+    def test_whatever_it_assumes_or_demands_can_be_observed(self, project: Path, name: str) -> None:
+        write(project / "svc-trace.toml", f'extends = ["{name}"]\n')
+        config = load_config(None, project)
+        observable = {rule.name for rule in config.services if rule.ports or rule.hosts or rule.unix or rule.protocol}
+        demanded = {service for one in config.contracts for service in one.services if isinstance(one.services, tuple)}
+        assert config.assumptions.keys() | demanded <= observable
+
+    def test_they_stack(self, project: Path) -> None:
+        write(project / "svc-trace.toml", 'extends = ["sentry", "netra"]\n')
+        config = load_config(None, project)
+        assert config.assumptions.keys() >= {"snuba", "backend"}
+        assert [tier.name for tier in config.tiers] == ["unit", "integration", "development", "full_stack"]
+        assert config.variants.parameters == ("CONTROL", "MONOLITH", "REGION")
 
 
 class TestSearch:
@@ -211,8 +255,10 @@ BAD = [
     ("[[contracts]]\nmarker = 'a'\nservices = []", "contracts[0].services", '"none", "some"'),
     ("[[contracts]]\nmarker = 'a'\nservices = ['x']", "contracts[0].services[0]", "there is no service 'x'"),
     ("[[contracts]]\npath = 'a/'\nservices = 'some'", "contracts[0].path", "matches no test"),
+    ("[[contracts]]\nmarker = 'a or b'\nservices = 'some'", "contracts[0].marker", "is no marker"),
+    ("[variants]\nparameter = ['x']", "variants.parameter", "did you mean `parameters`?"),
     ("extends = 'default'", "extends", "a string, not a list"),
-    ("extends = ['default', 'sentri']", "extends[1]", "known are: default"),
+    ("extends = ['default', 'sentri']", "extends[1]", "did you mean `sentry`?"),
     ("extends = ['../default']", "extends[0]", "there is no preset"),
 ]
 

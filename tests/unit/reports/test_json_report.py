@@ -10,7 +10,7 @@ import large_suite
 import pytest
 from large_suite import SEEN
 
-from tracer.classify.model import Classification
+from tracer.classify.model import Classification, Variants
 from tracer.classify.services.config import Rules
 from tracer.errors import ExitStatus, SvcTraceError
 from tracer.reports.json_report import read_classification, render
@@ -23,7 +23,8 @@ AS_IN_THE_DESIGN = """
  "rules": {
     "assumptions": {"postgres": {"fixtures": ["db"], "markers": [], "classes": [], "paths": [], "in_class": false}},
     "tiers": [{"name": "postgres_only", "within": ["postgres"], "any": null}],
-    "contracts": [{"selector": "marker", "value": "unit", "services": "none"}]},
+    "contracts": [{"selector": "marker", "value": "unit", "services": "none"}],
+    "variants": {"parameters": ["REGION"], "class_suffixes": []}},
  "facts": [{"path": "a.py", "fixtures": ["db"], "markers": [], "bases": []}],
  "tests": {"a.py::b": {"outcome": "passed", "duration_s": 0.01,
     "services": ["postgres"], "ambient": [], "self_hosted": [], "assumed": ["postgres"], "facts": 0,
@@ -78,6 +79,16 @@ def test_what_is_true_of_an_evidence_is_told(sample: Classification, tmp_path: P
     assert json.loads(data)["run_evidence"][0]["self_hosted"] is True
     assert "self_hosted" not in json.loads(rendered(sample))["run_evidence"][0]
     assert read_classification(stored(tmp_path / "r", data)) == one
+
+
+def test_variants_are_told_where_any_are_compared(sample: Classification, tmp_path: Path) -> None:
+    assert "variants" not in json.loads(rendered(sample))
+    one = replace(sample, variants=Variants(3, {"t.py::test": {"t.py::test[A]": ("redis",), "t.py::test[B]": ()}}))
+    assert json.loads(rendered(one))["variants"] == {
+        "compared": 3,
+        "differing": {"t.py::test": {"t.py::test[A]": ["redis"], "t.py::test[B]": []}},
+    }
+    assert read_classification(stored(tmp_path / "r", rendered(one))) == one
 
 
 def test_node_ids_with_lone_surrogates_come_back(sample: Classification, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from large_suite import SEEN
 from rich.console import Console
 
-from tracer.classify.model import Classification, Summary
+from tracer.classify.model import Classification, Summary, Variants
 from tracer.reports.terminal import duration, percent, render
 
 ESCAPE = "\x1b["
@@ -130,6 +130,20 @@ def test_warnings_are_told_with_their_slugs(small: Classification) -> None:
     warning = {"slug": "no-hook", "message": "no [bold]pytest[/bold] reported"}
     output = printed(replace(small, run=replace(small.run, warnings=(warning,))))
     assert lines_with("warning: no [bold]pytest[/bold] reported [no-hook]", output)
+
+
+def test_variants_are_told_where_they_differ(small: Classification) -> None:
+    differing = {
+        f"t.py::test_{n}": {f"t.py::test_{n}[A]": (), f"t.py::test_{n}[B\x1b]": ("kafka", "redis")} for n in range(7)
+    }
+    output = printed(replace(small, variants=Variants(1200, differing)))
+    assert lines_with("Variants  1,200 tests compared, 7 with other services in some variant", output)
+    assert lines_with("    t.py::test_4[A]: none", output)
+    assert lines_with("    t.py::test_4[B\\x1b]: kafka, redis", output)
+    assert lines_with("  and 2 more", output)
+    assert not lines_with("t.py::test_5", output)
+    output = printed(replace(small, variants=Variants(1, {})))
+    assert lines_with("Variants  1 test compared, 0 with other services in some variant", output)
 
 
 def test_a_run_without_tests_has_no_tables(sample: Classification) -> None:

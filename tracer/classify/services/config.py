@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
 from ipaddress import IPv4Network, IPv6Network, ip_network
@@ -20,11 +20,12 @@ from tracer.classify.services.protocols import MATCHERS
 Network = IPv4Network | IPv6Network
 
 KEYS: Final[Mapping[str, tuple[str, ...]]] = {  # table → its keys
-    "": ("extends", "services", "assumptions", "tiers", "contracts"),
+    "": ("extends", "services", "assumptions", "tiers", "contracts", "variants"),
     "services": ("ports", "hosts", "unix", "protocol", "ignore"),
     "assumptions": ("fixtures", "markers", "classes", "paths", "in_class"),
     "tiers": ("name", "within", "any"),
     "contracts": ("marker", "path", "fixture", "services"),
+    "variants": ("parameters", "class_suffixes"),
 }
 LOCALHOST: Final = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))  # RFC 6761, 6.3
 
@@ -32,6 +33,7 @@ _PRESET_KEYS: Final = tuple(key for key in KEYS[""] if key != "extends")
 _PRESETS: Final = files("tracer.classify.services") / "presets"
 _SERVICE_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _PORT_RANGE: Final = re.compile(r"([0-9]{1,6})\s*-\s*([0-9]{1,6})")
+_MARKER: Final = re.compile(r"(not )?[^\s]+")
 _HOST_NAME: Final = re.compile(r"(?![0-9.]+$)[A-Za-z0-9_.*?\[\]!-]+")  # a name or a glob, but no broken address
 
 
@@ -72,8 +74,16 @@ class Contract:
     """What the tests of a marker, path or fixture have to use: `[[contracts]]`."""
 
     selector: Literal["marker", "path", "fixture"]
-    value: str
+    value: str  # of a marker also `not NAME`: the tests without it
     services: Literal["none", "some"] | tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class VariantRule:
+    """By which parts of their node ids several tests are the variants of one: `[variants]`."""
+
+    parameters: tuple[str, ...] = ()  # globs over a parameter as the node id shows it
+    class_suffixes: tuple[str, ...] = ()  # ends of class names
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +93,7 @@ class Rules:
     assumptions: Mapping[str, AssumptionRule] = field(default_factory=dict)  # service → rule
     tiers: tuple[Tier, ...] = ()
     contracts: tuple[Contract, ...] = ()
+    variants: VariantRule = VariantRule()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +105,12 @@ class Config:
     assumptions: Mapping[str, AssumptionRule]  # service → rule
     tiers: tuple[Tier, ...]
     contracts: tuple[Contract, ...]
+    variants: VariantRule = VariantRule()
 
     @property
     def rules(self) -> Rules:
         """The part of it that stands in a report."""
-        return Rules(self.assumptions, self.tiers, self.contracts)
+        return Rules(self.assumptions, self.tiers, self.contracts, self.variants)
 
 
 def load_config(path: Path | None, directory: Path) -> Config:
@@ -160,6 +172,7 @@ def _merge(layers: list[Value], source: str | None) -> Config:
     assumptions: dict[str, AssumptionRule] = {}
     tiers: tuple[Tier, ...] = ()
     contracts: tuple[Contract, ...] = ()
+    variants = VariantRule()
     for layer in layers:
         for name, table in layer["assumptions"].members():
             if name not in services:
@@ -167,7 +180,9 @@ def _merge(layers: list[Value], source: str | None) -> Config:
             assumptions[name] = _assumption(table)
         tiers = _tiers(layer["tiers"], known) or tiers
         contracts += tuple(_contract(item.table(KEYS["contracts"]), known) for item in layer["contracts"].items())
-    return Config(source, tuple(services.values()), assumptions, tiers, contracts)
+        if layer["variants"].data is not None:
+            variants = _variants(layer["variants"].table(KEYS["variants"]))
+    return Config(source, tuple(services.values()), assumptions, tiers, contracts, variants)
 
 
 def _service(name: str, value: Value) -> ServiceRule:
@@ -266,11 +281,10 @@ def _tiers(value: Value, known: tuple[str, ...]) -> tuple[Tier, ...]:
 
 
 def _contract(table: Value, known: tuple[str, ...]) -> Contract:
-    selectors: tuple[Literal["marker", "path", "fixture"], ...] = ("marker", "path", "fixture")
-    given = [selector for selector in selectors if table[selector].data is not None]
+    given = [selector for selector in _SELECTORS if table[selector].data is not None]
     if len(given) != 1:
         raise table.error("whose contract is it?", "give one of marker, path, fixture")
-    value = _path(table["path"]) if given == ["path"] else table[given[0]].text()
+    value = _SELECTORS[given[0]](table[given[0]])
     services = table["services"]
     if services.data in ("none", "some"):
         return Contract(given[0], value, services.data)
@@ -278,6 +292,24 @@ def _contract(table: Value, known: tuple[str, ...]) -> Contract:
     if not names:
         raise services.error("says nothing", 'give "none", "some", or a list of services')
     return Contract(given[0], value, names)
+
+
+def _marker(value: Value) -> str:
+    text = value.text()
+    if not _MARKER.fullmatch(text):
+        raise value.error(f"{text!r} is no marker", 'name one, or give "not NAME" for the tests without it')
+    return text
+
+
+_SELECTORS: Final[Mapping[Literal["marker", "path", "fixture"], Callable[[Value], str]]] = {
+    "marker": _marker,
+    "path": _path,
+    "fixture": Value.text,
+}
+
+
+def _variants(table: Value) -> VariantRule:
+    return VariantRule(table["parameters"].texts(), table["class_suffixes"].texts())
 
 
 def _known_services(value: Value, known: tuple[str, ...]) -> tuple[str, ...]:
