@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from hypothesis import settings
+from machine import lacks
 
 from tracer.record.capture.select import BACKENDS
 
@@ -26,6 +27,17 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run a test that takes a `backend` with each of them."""
     if "backend" in metafunc.fixturenames:
         metafunc.parametrize("backend", metafunc.config.getoption("backend") or list(BACKENDS))
+
+
+@pytest.fixture(scope="session")
+def require() -> Callable[[str], None]:
+    """The only way to skip: `require(feature)`. What the machine ought to have is never skipped."""
+
+    def require(feature: str) -> None:
+        if reason := lacks(feature):
+            pytest.skip(reason)
+
+    return require
 
 
 @pytest.fixture(scope="session")

@@ -1,11 +1,9 @@
-"""What the tests on the real kernel share: when they may skip, what they may leave behind, and whom they talk to."""
+"""What the tests on the real kernel share: what they may leave behind, and whom they talk to."""
 
 from __future__ import annotations
 
 import ctypes
 import os
-import platform
-import re
 import socket
 import tempfile
 import time
@@ -16,62 +14,12 @@ from typing import Final
 
 import psutil
 import pytest
+from machine import lacks
 
 from kernel.traced import Peers
 
 _GRACE_S: Final = 20.0
 """The kernel frees programs some time after their last user is gone, and tells nobody when."""
-
-
-def _kernel_at_least(major: int, minor: int) -> bool:
-    found = re.match(r"(\d+)\.(\d+)", platform.release())
-    return found is not None and (int(found[1]), int(found[2])) >= (major, minor)
-
-
-def _lacks_bpf() -> str | None:
-    if os.geteuid() != 0:
-        return "only root may load BPF programs"
-    if not Path("/sys/kernel/btf/vmlinux").exists():
-        return "the kernel has no BTF"
-    if not _kernel_at_least(6, 3):
-        return "the kernel is older than 6.3"
-    lockdown = Path("/sys/kernel/security/lockdown")
-    if lockdown.exists() and "[confidentiality]" in lockdown.read_text():
-        return "the kernel is locked down"
-    return None
-
-
-def _lacks_namespaces() -> str | None:
-    return None if os.geteuid() == 0 else "only root may make namespaces"
-
-
-def _lacks_io_uring() -> str | None:
-    disabled = Path("/proc/sys/kernel/io_uring_disabled")
-    return "io_uring is disabled" if disabled.exists() and disabled.read_text().strip() == "2" else None
-
-
-def _lacks_ipv6() -> str | None:
-    return None if Path("/proc/net/if_inet6").exists() else "the kernel has no IPv6"
-
-
-_LACKS: Final[dict[str, Callable[[], str | None]]] = {
-    "bpf": _lacks_bpf,
-    "namespaces": _lacks_namespaces,
-    "io_uring": _lacks_io_uring,
-    "ipv6": _lacks_ipv6,
-}
-"""Feature → says why this machine can't be expected to have it; None: it ought to, and a test that fails is right."""
-
-
-@pytest.fixture(scope="session")
-def require() -> Callable[[str], None]:
-    """The only way to skip: `require(feature)`. What the machine ought to have is never skipped."""
-
-    def require(feature: str) -> None:
-        if reason := _LACKS[feature]():
-            pytest.skip(reason)
-
-    return require
 
 
 @pytest.fixture(autouse=True)
@@ -108,7 +56,7 @@ def _left_in_temporary_folder() -> set[Path]:
 @pytest.fixture(autouse=True, scope="module")
 def _unloads_everything() -> Iterator[None]:
     """Fail a module whose tests leak BPF programs or links. Other processes may have theirs for a while."""
-    if _lacks_bpf():
+    if lacks("bpf"):
         yield
         return
     programs, links = _bpf_ids("prog"), _bpf_ids("link")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -22,16 +22,6 @@ SHOWN: Final = 50
 """Lines of a failure: a scenario may have thousands of tests."""
 
 
-def lacks_io_uring() -> str | None:
-    """Why this machine can't be expected to have it; None: it ought to."""
-    disabled = Path("/proc/sys/kernel/io_uring_disabled")
-    return "io_uring is disabled" if disabled.exists() and disabled.read_text().strip() == "2" else None
-
-
-LACKS: Final = {"io_uring": lacks_io_uring}
-assert tuple(LACKS) == CAPABILITIES
-
-
 def failure(scenario: Scenario, wrong: list[str], output: str) -> Iterator[str]:
     """Shown when a scenario fails."""
     yield f"{scenario.folder.relative_to(SCENARIOS)}: {scenario.says}"
@@ -42,13 +32,15 @@ def failure(scenario: Scenario, wrong: list[str], output: str) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.relative_to(SCENARIOS).as_posix())
-def test_is_true(backend: str, folder: Path, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+def test_is_true(
+    backend: str, folder: Path, tmp_path: Path, request: pytest.FixtureRequest, require: Callable[[str], None]
+) -> None:
     scenario = load(folder)
     for need in scenario.needs:
         if need in BACKENDS[backend]().blind_to:
             pytest.skip(f"{backend} does not see {need}")
-        if need in LACKS and (reason := LACKS[need]()):
-            pytest.skip(reason)
+        if need in CAPABILITIES:
+            require(need)
     surroundings = request.getfixturevalue("with_servers" if set(scenario.needs) & set(SERVERS) else "plain")
     traced, report = run_traced(scenario, backend, surroundings, tmp_path / "traced")
     wrong = ["there is no report"] if report is None else [*differences(scenario, report)]

@@ -1,0 +1,54 @@
+"""What this machine ought to have."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final
+
+
+def _kernel_at_least(major: int, minor: int) -> bool:
+    found = re.match(r"(\d+)\.(\d+)", platform.release())
+    return found is not None and (int(found[1]), int(found[2])) >= (major, minor)
+
+
+def _bpf() -> str | None:
+    if os.geteuid() != 0:
+        return "only root may load BPF programs"
+    if not Path("/sys/kernel/btf/vmlinux").exists():
+        return "the kernel has no BTF"
+    if not _kernel_at_least(6, 3):
+        return "the kernel is older than 6.3"
+    lockdown = Path("/sys/kernel/security/lockdown")
+    if lockdown.exists() and "[confidentiality]" in lockdown.read_text():
+        return "the kernel is locked down"
+    return None
+
+
+def _namespaces() -> str | None:
+    return None if os.geteuid() == 0 else "only root may make namespaces"
+
+
+def _io_uring() -> str | None:
+    disabled = Path("/proc/sys/kernel/io_uring_disabled")
+    return "io_uring is disabled" if disabled.exists() and disabled.read_text().strip() == "2" else None
+
+
+def _ipv6() -> str | None:
+    return None if Path("/proc/net/if_inet6").exists() else "the kernel has no IPv6"
+
+
+_LACKS: Final[Mapping[str, Callable[[], str | None]]] = {
+    "bpf": _bpf,
+    "namespaces": _namespaces,
+    "io_uring": _io_uring,
+    "ipv6": _ipv6,
+}
+
+
+def lacks(feature: str) -> str | None:
+    """Why this machine can't be expected to have a feature; None: it ought to, and a test that fails is right."""
+    return _LACKS[feature]()
