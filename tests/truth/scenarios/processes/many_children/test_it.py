@@ -5,11 +5,11 @@ from peers import alpha, beta, gamma
 
 TALK = "exec 3<>/dev/tcp/%s/%d; printf ask >&3; read -r -N 3 answer <&3; test $answer = ask"
 PROGRAM = """
-for ((i = 1; i <= 2000; i++)); do
+for ((i = 1; i <= 1000; i++)); do
   (:)
 done
-for ((i = 1; i <= 1000; i++)); do
-  if ((i % 50)); then /bin/true; else (TALK) || exit 1; fi
+for ((i = 1; i <= 200; i++)); do
+  if ((i % 10)); then /bin/true; else (TALK) || exit 1; fi
 done
 """
 
