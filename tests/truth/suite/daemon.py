@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import socket
-from typing import Dict
+from typing import Dict, Optional
 
 import peers
 
 
 class Daemon:
-    """A process of its own session. It asks each peer that it is told to, on a connection that it keeps."""
+    """A process of its own session. It asks each peer that it is told to, on a connection that it keeps.
 
-    def __init__(self) -> None:
+    `listens_at`: an address in the unix family, at which it listens too.
+    """
+
+    def __init__(self, listens_at: Optional[str] = None) -> None:
         orders, self.orders = os.pipe()
         self.answers, answers = os.pipe()
         pid = os.fork()
@@ -23,7 +26,7 @@ class Daemon:
             os.close(self.orders)
             os.close(self.answers)
             try:
-                serve(orders, answers)
+                serve(orders, answers, listens_at)
             finally:
                 os._exit(0)
         os.close(orders)
@@ -42,8 +45,12 @@ class Daemon:
         os.close(self.answers)
 
 
-def serve(orders: int, answers: int) -> None:
+def serve(orders: int, answers: int, listens_at: Optional[str]) -> None:
     """Ask each peer named on the one pipe, and tell on the other that it has answered."""
+    listener = socket.socket(socket.AF_UNIX)
+    if listens_at is not None:
+        listener.bind(listens_at)
+        listener.listen()
     connections: Dict[str, socket.socket] = {}
     while peer := os.read(orders, 8).decode().strip():
         if peer not in connections:
