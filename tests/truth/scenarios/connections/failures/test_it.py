@@ -37,6 +37,13 @@ def test_timed_out_in_the_kernel():
             sock.connect(silent.address)
 
 
+def test_given_up_by_the_kernel():
+    with socket.socket() as sock:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 1)  # ms; but the first packet has a second: RFC 6298
+        with pytest.raises(OSError, match="timed out"):
+            sock.connect(silent.address)
+
+
 def test_missing():
     with pytest.raises(FileNotFoundError):
         missing.connect()
