@@ -39,7 +39,7 @@ def test_timed_out_in_the_kernel():
 
 def test_given_up_by_the_kernel():
     with socket.socket() as sock:
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 1)  # ms; but the first packet has a second: RFC 6298
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 1)  # ms, after a first second (RFC 6298)
         with pytest.raises(OSError, match="timed out"):
             sock.connect(silent.address)
 
