@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import tempfile
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -38,6 +41,21 @@ def require() -> Callable[[str], None]:
             pytest.skip(reason)
 
     return require
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Give the session, and so each of xdist's workers, a temporary folder of its own: what is left there, it left.
+
+    What pytest keeps for who looks into a failure stays where it would have been.
+    """
+    own = tempfile.TemporaryDirectory(prefix="tests-")  # short: unix sockets' paths are in it
+    Path(own.name).chmod(0o1777)  # other users' programs are started, too
+    patch = pytest.MonkeyPatch()
+    patch.setenv("PYTEST_DEBUG_TEMPROOT", os.environ.get("PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir()))
+    patch.setenv("TMPDIR", own.name)
+    patch.setattr(tempfile, "tempdir", None)
+    config.add_cleanup(own.cleanup)
+    config.add_cleanup(patch.undo)
 
 
 @pytest.fixture(scope="session")

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import socket
-import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Final
 
 import psutil
 import pytest
 from machine import lacks
 
+from kernel.leaks import open_files, temporary_files, unloading
 from kernel.traced import Peers
-
-_GRACE_S: Final = 20.0
-"""The kernel frees programs some time after their last user is gone, and tells nobody when."""
 
 
 @pytest.fixture(autouse=True)
@@ -27,55 +21,25 @@ def _traceable(require: Callable[[str], None]) -> None:
     require("bpf")
 
 
-def _bpf_ids(kind: str) -> set[int]:
-    """The ids of all BPF programs (`prog`) or links (`link`) of the machine."""
-    library = ctypes.CDLL("libbpf.so.1")
-    next_id = getattr(library, f"bpf_{kind}_get_next_id")
-    number, ids = ctypes.c_uint32(0), set()
-    while next_id(number, ctypes.byref(number)) == 0:
-        ids.add(number.value)
-    return ids
-
-
-def _open_files() -> dict[str, str]:
-    files = {}
-    for entry in Path("/proc/self/fd").iterdir():
-        try:
-            files[entry.name] = str(entry.readlink())
-        except FileNotFoundError:  # the listing's own
-            continue
-    return files
-
-
-def _left_in_temporary_folder() -> set[Path]:
-    base = Path(tempfile.gettempdir())
-    own = {path for path in base.glob("*svc-trace-*") if path.stat().st_uid == os.geteuid()}
-    return own | {path for path in base.iterdir() if path.is_fifo()}
-
-
 @pytest.fixture(autouse=True, scope="module")
 def _unloads_everything() -> Iterator[None]:
-    """Fail a module whose tests leak BPF programs or links. Other processes may have theirs for a while."""
+    """Fail a module whose tests leak BPF programs or links."""
     if lacks("bpf"):
         yield
         return
-    programs, links = _bpf_ids("prog"), _bpf_ids("link")
-    yield
-    until = time.monotonic() + _GRACE_S
-    while leaked := (_bpf_ids("prog") - programs) | (_bpf_ids("link") - links):
-        assert time.monotonic() < until, f"BPF programs or links are left: {leaked}"
-        time.sleep(0.005)
+    with unloading("prog"), unloading("link"):
+        yield
 
 
 @pytest.fixture(autouse=True)
 def _leaves_nothing(_traceable: None) -> Iterator[None]:
     """Fail a test that leaks open files, children, FIFOs or run folders."""
-    files, folders = _open_files(), _left_in_temporary_folder()
+    files, temporary = open_files(), temporary_files()
     children = psutil.Process().children()  # the session's servers
     yield
-    assert _open_files() == files
+    assert open_files() == files
     assert psutil.Process().children() == children
-    assert _left_in_temporary_folder() <= folders
+    assert temporary_files() <= temporary
 
 
 @pytest.fixture

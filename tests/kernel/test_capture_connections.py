@@ -77,8 +77,9 @@ def test_listeners_are_told_and_what_they_accept_is_not(peers: Peers, require: C
 def test_listening_ends_with_the_last_who_has_the_socket(peers: Peers) -> None:
     text = """
         listener = create_server(("127.0.0.1", 0))
-        if os.fork(): listener.close(); os.wait()
-        else: create_connection(listener.getsockname()); os._exit(0)
+        reading, writing = os.pipe()
+        if os.fork(): listener.close(); os.close(writing); os.wait()
+        else: os.close(writing); os.read(reading, 1); create_connection(listener.getsockname()); os._exit(0)
     """
     traced = run(text, peers)
     assert [event.kind for event in traced.sockets] == [

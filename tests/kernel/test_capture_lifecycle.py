@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kernel.traced import Peers, capturing, run_planted, script
+from kernel.traced import HOLD, Peers, capturing, run_planted, script
 from tracer.errors import SvcTraceError
 from tracer.record.capture import libbpf
 from tracer.record.capture.libbpf import LibbpfCapture
@@ -16,15 +16,6 @@ from tracer.record.capture.protocol import Kind
 from tracer.record.capture.select import StartingCapture
 
 pytestmark = pytest.mark.kernel
-
-HOLD = """
-import sys
-from tracer.record.capture.libbpf import LibbpfCapture
-capture = LibbpfCapture()
-capture.start()
-print("ready", flush=True)
-sys.stdin.read()
-"""
 
 
 def test_close_may_be_called_at_any_time_and_twice() -> None:

@@ -35,6 +35,17 @@ def tell(**facts):
 """
 
 
+HOLD: Final = """
+import sys
+from tracer.record.capture.libbpf import LibbpfCapture
+capture = LibbpfCapture()
+capture.start()
+print("ready", flush=True)
+sys.stdin.read()
+"""
+"""A program that has the probes loaded and attached until its stdin ends, and says when."""
+
+
 @dataclass(frozen=True, slots=True)
 class Peers:
     """Addresses of real peers, by kind."""
