@@ -196,6 +196,17 @@ def admit(port: str) -> str:
     return "admitted"
 
 
+def take_over() -> str:
+    """Answer on a unix socket on which a process listened that is gone. Hands back its pid and the abstract name."""
+    sock = bound(socket.SOCK_STREAM, "")  # a name of the kernel's choice: unix(7), autobind
+    listen = "import socket, sys; socket.socket(fileno=int(sys.argv[1])).listen()"
+    command = [sys.executable, "-I", "-S", "-c", listen, str(sock.fileno())]
+    with subprocess.Popen(command, pass_fds=[sock.fileno()]) as listener:
+        listener.wait()
+    _start(accept_all, sock, echo_stream)
+    return f"{listener.pid} {sock.getsockname().decode()[1:]}"
+
+
 def echo_datagrams(sock: socket.socket) -> NoReturn:
     """Answer each datagram whose sender has an address and is still there."""
     while True:
@@ -230,6 +241,7 @@ ERRANDS: Final[dict[str, Callable[..., str]]] = {
     "stop": stop,
     "keep_waiting": keep_waiting,
     "admit": admit,
+    "take_over": take_over,
 }
 
 

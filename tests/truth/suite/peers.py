@@ -73,6 +73,7 @@ def errand(*words: object) -> str:
 
     `call HOST PORT`: ask there, hand back the answer. `listen PORT`: answer there (0: on a free port), hand back the
     port; `stop PORT`: no more. `keep_waiting`: a port whose queue is full; `admit PORT`: now let them in.
+    `take_over`: answer on a unix socket on which another process listened, hand back its former pid and the name.
     """
     return errands.ask_line(" ".join(map(str, words)))
 
