@@ -12,12 +12,14 @@ import pytest
 from tracer.classify.model import (
     Classification,
     Evidence,
+    HeldContract,
     RunInfo,
     StaticFacts,
     Summary,
     TestResult,
     Validation,
     Variants,
+    Why,
 )
 from tracer.classify.services.config import Contract, Rules
 
@@ -79,6 +81,8 @@ def test_every_field_of_the_report_is_explained() -> None:
         Evidence,
         Summary,
         Validation,
+        HeldContract,
+        Why,
         Variants,
     )
     for name in {field.name for record in records for field in fields(record)}:

@@ -1,27 +1,66 @@
-"""Assumptions: what the suite's static rules claim, and how that holds against what was observed."""
+"""Assumptions: what the suite's static rules claim of a test, and by which of their entries."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from functools import lru_cache
+from typing import Literal, NamedTuple
 
-from tracer.classify.model import StaticFacts, TestResult, Validation
-from tracer.classify.services.config import AssumptionRule, Rules
+from tracer.classify.model import StaticFacts
+from tracer.classify.services.config import AssumptionRule, Contract, Rules
+
+EntryKind = Literal["marker", "class", "fixture", "path", "in_class"]
+
+
+class Entry(NamedTuple):
+    """One entry of a rule, which makes its claim alone."""
+
+    kind: EntryKind
+    value: str = ""  # as it is written in the rule; empty for `in_class`
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.value}" if self.value else "being in a class"
+
+
+def entries(rule: AssumptionRule) -> tuple[Entry, ...]:
+    """All entries of a rule."""
+    return (
+        *(Entry("marker", name) for name in sorted(rule.markers)),
+        *(Entry("class", name) for name in rule.classes),
+        *(Entry("fixture", name) for name in sorted(rule.fixtures)),
+        *(Entry("path", pattern) for pattern in rule.paths),
+        *((Entry("in_class"),) if rule.in_class else ()),
+    )
+
+
+def claims(rule: AssumptionRule, facts: StaticFacts) -> tuple[Entry, ...]:
+    """The entries of a rule that claim a test with these facts."""
+    classes = {name for base in facts.bases for name in _names(base, rule.classes)} if rule.classes else ()
+    return (
+        *(Entry("marker", name) for name in facts.markers if name in rule.markers),
+        *(Entry("class", name) for name in rule.classes if name in classes),
+        *(Entry("fixture", name) for name in facts.fixtures if name in rule.fixtures),
+        *(Entry("path", pattern) for pattern in rule.paths if matches_path(facts.path, pattern)),
+        *((Entry("in_class"),) if rule.in_class and facts.bases else ()),
+    )
 
 
 def assumed_services(facts: StaticFacts, rules: Rules) -> tuple[str, ...]:
     """The services, sorted, that the static rules claim for a test with these facts."""
-    return tuple(sorted(service for service, rule in rules.assumptions.items() if _claims(rule, facts)))
+    return tuple(sorted(service for service, rule in rules.assumptions.items() if claims(rule, facts)))
 
 
-def validate(tests: Mapping[str, TestResult], services: Iterable[str]) -> dict[str, Validation]:
-    """Hold the static rules of some services against what was observed; node ids come sorted.
-
-    A skipped test that was not seen using a service it is assumed to need counts nowhere: it did not run far enough
-    to tell.
-    """
-    return {service: _validation(tests, service) for service in services}
+def concerns(contract: Contract, facts: StaticFacts) -> bool:
+    """Whether a contract is one of a test with these facts."""
+    match contract.selector:
+        case "marker" if contract.value.startswith("not "):
+            return contract.value.removeprefix("not ") not in facts.markers
+        case "marker":
+            return contract.value in facts.markers
+        case "fixture":
+            return contract.value in facts.fixtures
+        case "path":
+            return matches_path(facts.path, contract.value)
 
 
 @lru_cache(maxsize=65536)  # rules × files of a suite
@@ -42,36 +81,16 @@ def _matches(parts: tuple[str, ...], patterns: tuple[str, ...]) -> bool:
     return bool(parts) and fnmatchcase(parts[0], patterns[0]) and _matches(parts[1:], patterns[1:])
 
 
-def _claims(rule: AssumptionRule, facts: StaticFacts) -> bool:
-    return (
-        not rule.fixtures.isdisjoint(facts.fixtures)
-        or not rule.markers.isdisjoint(facts.markers)
-        or (rule.in_class and bool(facts.bases))
-        or any(_is_class(base, name) for name in rule.classes for base in facts.bases)
-        or any(matches_path(facts.path, pattern) for pattern in rule.paths)
-    )
+@lru_cache(maxsize=65536)  # rules × classes of a suite
+def _names(base: str, names: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of a rule's names that mean this qualified class.
+
+    A name without a dot gives the last component. One with dots may name a package that re-exports the class from a
+    module within: `unittest.TestCase` is defined in, and qualified as, `unittest.case.TestCase`.
+    """
+    return tuple(name for name in names if _is_class(base, name))
 
 
 def _is_class(base: str, name: str) -> bool:
-    """Whether a qualified base is the class that a rule names.
-
-    A rule without a dot gives the last component. One with dots may name a package that re-exports the class from a
-    module within: `unittest.TestCase` is defined in, and qualified as, `unittest.case.TestCase`.
-    """
     package, _, last = name.rpartition(".")
     return base.rpartition(".")[2] == last and (not package or base.startswith(f"{package}."))
-
-
-def _validation(tests: Mapping[str, TestResult], service: str) -> Validation:
-    assumed = {nodeid for nodeid, test in tests.items() if service in test.assumed}
-    observed = {nodeid for nodeid, test in tests.items() if service in test.services}
-    confirmed = len(assumed & observed)
-    over_assumed = sorted(nodeid for nodeid in assumed - observed if tests[nodeid].outcome != "skipped")
-    judged = confirmed + len(over_assumed)
-    return Validation(
-        confirmed=confirmed,
-        blind_spots=tuple(sorted(observed - assumed)),
-        over_assumed=tuple(over_assumed),
-        precision=confirmed / judged if judged else None,
-        recall=confirmed / len(observed) if observed else None,
-    )

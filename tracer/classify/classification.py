@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
 
-from tracer.classify.assumptions import assumed_services, validate
+from tracer.classify.assumptions import assumed_services
 from tracer.classify.attribution import attribute
 from tracer.classify.model import Classification, Evidence, Outcome, RunInfo, StaticFacts, Summary, TestResult
 from tracer.classify.services.config import Config, Rules
 from tracer.classify.services.identify import Identifier
 from tracer.classify.tiers import tier_of
+from tracer.classify.validation import hold_contracts, validate
 from tracer.classify.variants import compare_variants
+from tracer.classify.why import explain_needs
 from tracer.trace.records import Attempt, Facts, Span, Trace
 
 _UNFAILED: Final[Mapping[str, Outcome]] = {"skipped": "skipped", "xfailed": "xfailed", "xpassed": "xpassed"}
@@ -53,6 +55,7 @@ def conclude(
     generated_at: str,
 ) -> Classification:
     """Draw from judged tests what a report says of them together. Their `assumed` has to be of the same rules."""
+    summary = summarise(tests, rules)
     return Classification(
         generated_at=generated_at,
         run=run,
@@ -60,9 +63,28 @@ def conclude(
         facts=facts,
         tests=tests,
         run_evidence=run_evidence,
-        summary=summarise(tests, rules),
+        summary=summary,
         validation=validate(tests, rules.assumptions),
         variants=compare_variants(tests, rules.variants),
+        contracts=hold_contracts(tests, facts, rules.contracts),
+        why=explain_needs(tests, summary.services),
+    )
+
+
+def judge_again(classification: Classification, rules: Rules) -> Classification:
+    """The same tests held against other rules. What is assumed of tests whose facts were lost stays as it was."""
+    assumed = [assumed_services(facts, rules) for facts in classification.facts]
+    tests = {
+        nodeid: test if test.facts is None else replace(test, assumed=assumed[test.facts])
+        for nodeid, test in classification.tests.items()
+    }
+    return conclude(
+        tests,
+        classification.facts,
+        rules,
+        run=classification.run,
+        run_evidence=classification.run_evidence,
+        generated_at=classification.generated_at,
     )
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from tracer.classify.services.config import Rules
 
 SCHEMA: Final = "svc-trace/1"
+UNKNOWN: Final = "unknown:"
+"""What a service's name begins with if it is an endpoint that no rule names."""
 
 How = Literal["direct", "inherited", "ambient"]
 Phase = Literal["collection", "setup", "call", "teardown"]
@@ -92,13 +94,43 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class Validation:
-    """One service's static rules held against what was observed."""
+    """One service's static rules held against what was observed. Each test is in one of the first six; ids sorted."""
 
-    confirmed: int
+    confirmed: int  # assumed and observed
     blind_spots: tuple[str, ...]  # node ids: observed, not assumed
     over_assumed: tuple[str, ...]  # node ids: assumed, not observed
-    precision: float | None  # None where nothing was assumed
-    recall: float | None  # None where nothing was observed
+    neither: int  # not assumed, not observed
+    ambient_only: tuple[str, ...]  # node ids: only ambient evidence, which neither confirms nor refutes
+    undecided: int  # not observed, but did not run to its end: it cannot be told
+    precision: float | None  # confirmed / (confirmed + over_assumed); None where nothing was assumed
+    recall: float | None  # confirmed / (confirmed + blind_spots); None where nothing was observed
+
+
+@dataclass(frozen=True, slots=True)
+class HeldContract:
+    """A contract held against what the tests that it is about were seen to use."""
+
+    selector: Literal["marker", "path", "fixture"]
+    value: str  # of a marker also `not NAME`
+    services: Literal["none", "some"] | tuple[str, ...]
+    tests: int  # that it is about
+    violations: tuple[str, ...]  # node ids, sorted
+
+    @property
+    def name(self) -> str:
+        """The contract in one word, such as `marker:unit=none`."""
+        services = self.services if isinstance(self.services, str) else ",".join(self.services)
+        return f"{self.selector}:{self.value}={services}"
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """What makes tests need a service. Ambient and self-hosted evidence does not count."""
+
+    tests: int  # that use it
+    by_phase: Mapping[Phase, int]  # phase → tests with evidence in it
+    by_fixture: Mapping[str, int]  # fixture → tests with evidence through it, most first
+    only_through: Mapping[str, int]  # fixtures and phases without which they would not need it → tests, most first
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,5 +153,7 @@ class Classification:
     run_evidence: tuple[Evidence, ...]  # outside every test, fixture and module
     summary: Summary
     validation: Mapping[str, Validation]  # only services with assumptions
+    contracts: tuple[HeldContract, ...] = ()  # in the order of the rules
+    why: Mapping[str, Why] = field(default_factory=dict)  # service → what makes tests need it
     variants: Variants = Variants(0, {})  # nothing is compared unless the configuration says what a variant is
     schema: str = SCHEMA

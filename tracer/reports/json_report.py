@@ -12,12 +12,14 @@ from tracer.classify.model import (
     SCHEMA,
     Classification,
     Evidence,
+    HeldContract,
     RunInfo,
     StaticFacts,
     Summary,
     TestResult,
     Validation,
     Variants,
+    Why,
 )
 from tracer.classify.services.config import AssumptionRule, Contract, Rules, Tier, VariantRule
 from tracer.errors import ExitStatus, SvcTraceError
@@ -29,10 +31,11 @@ _FLAGS: Final = ("self_hosted", "ambiguous")
 _DEFAULTS: Final[Defaults] = {
     Evidence: {"protocol": None, **dict.fromkeys(_FLAGS, False)},
     TestResult: {"attempts": 1, "facts": None},
+    Validation: {"neither": 0, "ambient_only": (), "undecided": 0},
     Classification: {"rules": Rules(), "facts": ()},
 }
 _Rule = AssumptionRule | Tier | Contract | VariantRule
-_Record = Evidence | TestResult | StaticFacts | RunInfo | Summary | Validation | Variants | _Rule
+_Record = Evidence | TestResult | StaticFacts | RunInfo | Summary | Validation | HeldContract | Why | Variants | _Rule
 _NAMES: Final = {kind: tuple(field.name for field in fields(kind)) for kind in get_args(_Record)}
 
 
@@ -50,6 +53,8 @@ def render(classification: Classification) -> Iterator[bytes]:
     tail = {
         "summary": _object(classification.summary),
         "validation": {service: _object(held) for service, held in classification.validation.items()},
+        "contracts": [_object(held) for held in classification.contracts],
+        "why": {service: _object(why) for service, why in classification.why.items()},
     }
     if classification.variants.compared:
         tail["variants"] = _object(classification.variants)

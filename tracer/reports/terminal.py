@@ -18,7 +18,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from tracer.classify.model import Classification, Outcome, RunInfo, Summary, Variants
+from tracer.classify.model import UNKNOWN, Classification, Outcome, RunInfo, Summary, Variants
 from tracer.reports.usage import usages, used_services
 
 _OUTCOME_STYLES: Final[Mapping[Outcome, str]] = {
@@ -31,7 +31,6 @@ _OUTCOME_STYLES: Final[Mapping[Outcome, str]] = {
     "xfailed": "yellow",
     "xpassed": "yellow",
 }
-_UNKNOWN: Final = "unknown:"
 _LISTED: Final = 5
 """How many names a line gives before it says how many more there are."""
 
@@ -165,7 +164,7 @@ def _print_notes(classification: Classification, console: Console) -> None:
     for evidence in classification.run_evidence:
         outside[evidence.service] += evidence.sends
     notes = {
-        "Unknown endpoints": _named({name.removeprefix(_UNKNOWN): n for name, n in unknown.most_common()}, "test"),
+        "Unknown endpoints": _named({name.removeprefix(UNKNOWN): n for name, n in unknown.most_common()}, "test"),
         "Self-hosted": _named(_counts(test.self_hosted for test in tests), "test"),
         "Only ambient": _named(_counts(test.ambient for test in tests), "test"),
         "Outside of tests": _named(dict(outside.most_common()), "send"),
@@ -250,7 +249,7 @@ def _print_tests(classification: Classification, service: str, console: Console)
 
 
 def _is_unknown(service: str) -> bool:
-    return service.startswith(_UNKNOWN)
+    return service.startswith(UNKNOWN)
 
 
 def _counted(count: int, unit: str) -> str:

@@ -4,9 +4,9 @@ from unittest import IsolatedAsyncioTestCase
 
 import pytest
 
-from tracer.classify.assumptions import assumed_services, matches_path, validate
-from tracer.classify.model import Outcome, StaticFacts, TestResult
-from tracer.classify.services.config import AssumptionRule, Rules
+from tracer.classify.assumptions import assumed_services, claims, concerns, entries, matches_path
+from tracer.classify.model import StaticFacts
+from tracer.classify.services.config import AssumptionRule, Contract, Rules
 
 FACTS = StaticFacts(
     path="tests/snuba/api/test_discover.py",
@@ -98,42 +98,32 @@ def test_path_globs(pattern: str, path: str, matches: bool) -> None:
     assert matches_path(path, pattern) is matches
 
 
-def result(services: tuple[str, ...], assumed: tuple[str, ...], outcome: Outcome = "passed") -> TestResult:
-    return TestResult(
-        outcome=outcome,
-        duration_s=0.0,
-        attempts=1,
-        services=services,
-        ambient=(),
-        self_hosted=(),
-        assumed=assumed,
-        facts=None,
-        evidence=(),
+def test_the_entries_that_claim_a_test_are_told() -> None:
+    rule = AssumptionRule(
+        frozenset({"db", "redis"}), frozenset({"slow"}), ("SnubaTestCase", "Other"), ("tests/**", "docs/**"), True
     )
+    told = ["marker slow", "class SnubaTestCase", "fixture db", "path tests/**", "being in a class"]
+    assert [str(entry) for entry in claims(rule, FACTS)] == told
+    assert set(claims(rule, FACTS)) < set(entries(rule))
+    assert [str(entry) for entry in entries(rule) if entry not in claims(rule, FACTS)] == [
+        "class Other",
+        "fixture redis",
+        "path docs/**",
+    ]
 
 
-def test_assumed_and_observed_are_held_against_each_other() -> None:
-    tests = {
-        "t::confirmed1": result(("kafka", "postgres"), ("kafka",)),
-        "t::confirmed2": result(("kafka",), ("kafka", "redis"), outcome="failed"),
-        "t::over": result((), ("kafka",)),
-        "t::blind_b": result(("kafka",), ()),
-        "t::blind_a": result(("kafka",), ("postgres",), outcome="skipped"),
-        "t::neither": result(("postgres",), ()),
-        "t::skipped": result((), ("kafka",), outcome="skipped"),
-    }
-    kafka = validate(tests, ["kafka"])["kafka"]
-    assert kafka.confirmed == 2
-    assert kafka.over_assumed == ("t::over",)
-    assert kafka.blind_spots == ("t::blind_a", "t::blind_b")
-    assert kafka.precision == pytest.approx(2 / 3)
-    assert kafka.recall == pytest.approx(2 / 4)
-
-
-def test_a_ratio_without_a_denominator_is_none() -> None:
-    tests = {"t::observed": result(("redis",), ()), "t::assumed": result((), ("kafka",))}
-    validations = validate(tests, ["redis", "kafka", "snuba"])
-    assert list(validations) == ["redis", "kafka", "snuba"]
-    assert (validations["redis"].precision, validations["redis"].recall) == (None, 0.0)
-    assert (validations["kafka"].precision, validations["kafka"].recall) == (0.0, None)
-    assert (validations["snuba"].precision, validations["snuba"].recall) == (None, None)
+@pytest.mark.parametrize(
+    ("contract", "concerned"),
+    [
+        (Contract("marker", "slow", "none"), True),
+        (Contract("marker", "fast", "none"), False),
+        (Contract("marker", "not slow", "none"), False),
+        (Contract("marker", "not fast", "none"), True),
+        (Contract("fixture", "reset_snuba", "some"), True),
+        (Contract("fixture", "reset", "some"), False),
+        (Contract("path", "tests/snuba/**", "some"), True),
+        (Contract("path", "snuba/**", "some"), False),
+    ],
+)
+def test_whom_a_contract_concerns(contract: Contract, concerned: bool) -> None:
+    assert concerns(contract, FACTS) is concerned

@@ -78,8 +78,8 @@ def classification() -> Classification:
         run_evidence=(replace(SEEN, phase=None), replace(SEEN, service="redis", phase=None, sends=1)),
         summary=Summary(len(tests), dict(sorted(counts.items(), key=lambda item: -item[1])) | unknown, TIERS),
         validation={
-            "postgres": Validation(len(tests), (), (), 1.0, 1.0),
-            "kafka": Validation(20, tuple(kafka[20:]), tuple(tests)[1:3], 0.909, 0.07),
+            "postgres": Validation(len(tests), (), (), 0, (), 0, 1.0, 1.0),
+            "kafka": Validation(20, tuple(kafka[20:]), tuple(tests)[1:3], 1712, (), 0, 0.909, 0.07),
         },
     )
 

@@ -33,7 +33,10 @@ AS_IN_THE_DESIGN = """
        "strength": "sent", "connects": 1, "sends": 3, "bytes": 120, "errno": null, "first_s": 0.001}]}},
  "run_evidence": [],
  "summary": {"total_tests": 1, "services": {"postgres": 1}, "tiers": {"postgres_only": 1}},
- "validation": {"postgres": {"confirmed": 1, "blind_spots": [], "over_assumed": [], "precision": 1.0, "recall": 1.0}}}
+ "validation": {"postgres": {"confirmed": 1, "blind_spots": [], "over_assumed": [], "neither": 0, "ambient_only": [],
+    "undecided": 0, "precision": 1.0, "recall": 1.0}},
+ "contracts": [{"selector": "marker", "value": "unit", "services": "none", "tests": 1, "violations": ["a.py::b"]}],
+ "why": {"postgres": {"tests": 1, "by_phase": {"call": 1}, "by_fixture": {}, "only_through": {}}}}
 """
 
 

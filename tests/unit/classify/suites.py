@@ -1,0 +1,78 @@
+"""Judged tests and small classifications, built by saying what was assumed and observed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from tracer.classify.classification import conclude, judge_again
+from tracer.classify.model import Classification, Evidence, Outcome, Phase, RunInfo, StaticFacts, TestResult
+from tracer.classify.services.config import Rules
+
+RUN = RunInfo(("pytest",), "libbpf", "6.18.0", "2026-11-20T21:45:00Z", 1.5, 0, True, 0, ())
+
+
+def evidence(
+    service: str,
+    *,
+    phase: Phase = "call",
+    fixture: str | None = None,
+    via: str | None = None,
+    ambient: bool = False,
+    self_hosted: bool = False,
+) -> Evidence:
+    return Evidence(
+        service=service,
+        endpoint="tcp://127.0.0.1:5432",
+        protocol=None,
+        how="ambient" if ambient else "inherited" if via else "direct",
+        via=via,
+        phase=phase,
+        fixture=fixture,
+        thread="test",
+        command="pytest",
+        strength="sent",
+        self_hosted=self_hosted,
+        ambiguous=False,
+        connects=1,
+        sends=3,
+        bytes=120,
+        errno=None,
+        first_s=0.001,
+    )
+
+
+def result(
+    services: Sequence[str] = (),
+    assumed: Sequence[str] = (),
+    outcome: Outcome = "passed",
+    *,
+    ambient: Sequence[str] = (),
+    self_hosted: Sequence[str] = (),
+    facts: int | None = None,
+    evidence: Sequence[Evidence] = (),
+) -> TestResult:
+    return TestResult(
+        outcome=outcome,
+        duration_s=0.25,
+        attempts=1,
+        services=tuple(services),
+        ambient=tuple(ambient),
+        self_hosted=tuple(self_hosted),
+        assumed=tuple(assumed),
+        facts=facts,
+        evidence=tuple(evidence),
+    )
+
+
+def facts(
+    path: str, *, fixtures: Sequence[str] = (), markers: Sequence[str] = (), bases: Sequence[str] = ()
+) -> StaticFacts:
+    return StaticFacts(path, tuple(fixtures), tuple(markers), tuple(bases))
+
+
+def classification(
+    tests: Mapping[str, TestResult], facts: Sequence[StaticFacts], rules: Rules, run: RunInfo = RUN
+) -> Classification:
+    """One whose tests are assumed to use what the rules say."""
+    one = conclude(tests, tuple(facts), rules, run=run, run_evidence=(), generated_at="2026-11-20T22:00:00Z")
+    return judge_again(one, rules)

@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+from suites import evidence, result
+
+from tracer.classify.model import Why
+from tracer.classify.why import explain_needs
+
+POOL = evidence("redis", phase="setup", fixture="pool", via="fixture:pool@tests")
+FLUSH = evidence("redis", phase="teardown", fixture="flush")
+IMPORT = evidence("redis", phase="collection", via="module:tests/test_a.py")
+
+
+def test_what_makes_tests_need_a_service() -> None:
+    tests = {
+        "t::asks": result(["redis"], evidence=[evidence("redis"), FLUSH]),
+        "t::flushes": result(["redis"], evidence=[FLUSH, FLUSH]),
+        "t::flushes_too": result(["redis"], evidence=[FLUSH]),
+        "t::pool": result(["redis"], evidence=[FLUSH, POOL, evidence("redis", phase="setup", fixture="flush")]),
+        "t::imported": result(["redis"], evidence=[IMPORT]),
+        "t::ambient": result(ambient=["redis"], evidence=[evidence("redis", ambient=True)]),
+        "t::own": result(self_hosted=["redis"], evidence=[evidence("redis", self_hosted=True)]),
+    }
+    assert explain_needs(tests, ["redis"]) == {
+        "redis": Why(
+            tests=5,
+            by_phase={"collection": 1, "setup": 1, "call": 1, "teardown": 4},
+            by_fixture={"flush": 4, "pool": 1},
+            only_through={
+                "fixture flush, teardown": 2,
+                "fixture flush, setup and teardown; fixture pool, setup": 1,
+                "import of the module": 1,
+            },
+        )
+    }
+
+
+def test_self_hosted_and_ambient_evidence_says_nothing_of_a_need() -> None:
+    told = [FLUSH, evidence("redis", ambient=True), evidence("redis", self_hosted=True)]
+    (why,) = explain_needs({"t": result(["redis"], evidence=told)}, ["redis"]).values()
+    assert why.only_through == {"fixture flush, teardown": 1}
+    assert why.by_phase == {"teardown": 1}

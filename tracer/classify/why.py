@@ -1,0 +1,69 @@
+"""Why: what makes tests need a service, by phase and by fixture. By directory, see the summary."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Final, get_args
+
+from tracer.classify.model import Evidence, Phase, TestResult, Why
+
+_PHASES: Final = get_args(Phase)
+
+
+def explain_needs(tests: Mapping[str, TestResult], services: Iterable[str]) -> dict[str, Why]:
+    """Say of some services what makes tests need them."""
+    counting = {service: _Counts() for service in services}
+    for test in tests.values():
+        told: dict[str, list[Evidence]] = {service: [] for service in test.services}
+        for one in test.evidence:
+            if one.how != "ambient" and not one.self_hosted and one.service in told:
+                told[one.service].append(one)
+        for service, evidence in told.items():
+            if service in counting:
+                counting[service].add(evidence)
+    return {service: counts.why() for service, counts in counting.items()}
+
+
+class _Counts:
+    """The tests that need one service."""
+
+    def __init__(self) -> None:
+        self._tests = 0
+        self._phases: Counter[str] = Counter()
+        self._fixtures: Counter[str] = Counter()
+        self._only: Counter[str] = Counter()
+
+    def add(self, evidence: Iterable[Evidence]) -> None:
+        self._tests += 1
+        ways = {(one.fixture, one.phase) for one in evidence}
+        self._phases.update({phase for _, phase in ways if phase is not None})
+        self._fixtures.update({fixture for fixture, _ in ways if fixture is not None})
+        if all(fixture is not None or phase == "collection" for fixture, phase in ways):
+            self._only[_only(ways)] += 1
+
+    def why(self) -> Why:
+        return Why(
+            tests=self._tests,
+            by_phase={phase: self._phases[phase] for phase in _PHASES if phase in self._phases},
+            by_fixture=_ranked(self._fixtures),
+            only_through=_ranked(self._only),
+        )
+
+
+def _only(ways: Iterable[tuple[str | None, Phase | None]]) -> str:
+    """Such as `fixture db, setup and teardown; fixture pool, setup`."""
+    phases: dict[str, set[str]] = {}
+    for fixture, phase in ways:
+        if fixture is None:
+            phases.setdefault("import of the module", set())
+        else:
+            phases.setdefault(f"fixture {fixture}", set()).add(phase or "")
+    return "; ".join(
+        f"{source}, {' and '.join(phase for phase in _PHASES if phase in found)}" if found else source
+        for source, found in sorted(phases.items())
+    )
+
+
+def _ranked(counts: Counter[str]) -> dict[str, int]:
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
