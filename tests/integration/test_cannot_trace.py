@@ -33,7 +33,7 @@ def user() -> Iterator[User]:
 def run(directory: Path, preparation: str = "", *before: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Trace `touch begun` as root in a mount namespace of its own, after a preparation in the shell."""
     own = {name: value for name, value in os.environ.items() if not name.startswith("SUDO_")}
-    command = shlex.join([*before, sys.executable, "-m", "tracer", "-q", "--", "touch", "begun"])
+    command = shlex.join([*before, sys.executable, "-m", "tracer", "-q", "--backend", "libbpf", "--", "touch", "begun"])
     return subprocess.run(
         ["unshare", "--mount", "sh", "-ec", f"{preparation}\nexec {command}"],
         cwd=directory, env=own | environment, capture_output=True, text=True,
@@ -58,7 +58,8 @@ def test_it_can_where_nothing_is_missing(tmp_path: Path) -> None:
 
 
 def test_without_root(user: User) -> None:
-    bytes_ = user.run(*user.svc_trace(sudo=False), "touch", "begun")
+    command = (user.python, "-m", "tracer", "-q", "--backend", "libbpf", "--", "touch", "begun")
+    bytes_ = user.run(*command)
     done = subprocess.CompletedProcess(bytes_.args, bytes_.returncode, bytes_.stdout.decode(), bytes_.stderr.decode())
     assert "sudo " in assert_cannot(done, "not-root", user.home)
 

@@ -38,7 +38,7 @@ def test_a_capture_can_start_again(peers: Peers) -> None:
 
 
 def test_auto_is_the_first_that_can() -> None:
-    capture = StartingCapture("auto").result()
+    capture = StartingCapture("auto", print).result()
     capture.close()
     assert capture.name == "libbpf"
 
@@ -47,7 +47,7 @@ def test_an_object_that_is_none_is_said(tmp_path: Path, monkeypatch: pytest.Monk
     broken = tmp_path / "svc_trace.bpf.o"
     broken.write_bytes(libbpf.OBJECT.read_bytes()[:1000])
     monkeypatch.setattr(libbpf, "OBJECT", broken)
-    starting = StartingCapture("libbpf")
+    starting = StartingCapture("libbpf", print)
     with pytest.raises(SvcTraceError) as caught:
         starting.result()
     assert caught.value.slug == "load-failed"

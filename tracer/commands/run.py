@@ -33,6 +33,11 @@ class Settings:
     tests: str | None
     quiet: bool
 
+    def say(self, line: str) -> None:
+        """Tell the user something before the command begins."""
+        if not self.quiet:
+            click.echo(f"svc-trace: {line}", err=True)
+
 
 @click.command("run", cls=OptionalValueCommand, context_settings={"allow_interspersed_args": False})
 @click.option(
@@ -87,7 +92,7 @@ def run(settings: Settings) -> int:
     """
     from tracer.record.capture.select import StartingCapture
 
-    starting = StartingCapture(settings.backend)  # goes on while the rest is imported
+    starting = StartingCapture(settings.backend, settings.say)  # goes on while the rest is imported
 
     from tracer.classify.services.config import load_config
     from tracer.record.run import RunOptions, record

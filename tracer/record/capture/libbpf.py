@@ -16,11 +16,13 @@ from pathlib import Path
 from typing import Final
 
 from tracer.errors import ExitStatus, SvcTraceError
+from tracer.record.capture.checks import Check
 from tracer.record.capture.protocol import COMMAND_PROCESS, Event, SocketEvent
 from tracer.record.capture.ringbuf import RingBuffer, map_counters, possible_cpus
 from tracer.record.capture.tallies import Tallies
 from tracer.record.capture.wire import CONTROL, TASK
 
+NO_PROBES: Final = "reinstall svc-trace: pip builds them with clang (apt-get install clang llvm libbpf-dev)"
 OBJECT: Final = Path(__file__).with_name("svc_trace.bpf.o")
 RING_BYTES: Final = 16 << 20
 """Room for about 70,000 records between two drains; most sends need none (tallies.py)."""
@@ -110,6 +112,11 @@ class LibbpfCapture:
         self._lost: tuple[mmap.mmap, memoryview] | None = None
         self._tasks_fd = -1
 
+    @staticmethod
+    def checks() -> Iterable[Check]:
+        """Whether the compiled probes are there."""
+        yield Check("probes", OBJECT.exists(), str(OBJECT), NO_PROBES)
+
     def start(self) -> None:
         """Load and attach; takes some tens of milliseconds.
 
@@ -121,7 +128,7 @@ class LibbpfCapture:
         if not OBJECT.exists():
             raise _cannot(
                 f"the compiled probes are missing: {OBJECT}",
-                "reinstall svc-trace: pip builds them with clang (apt-get install clang llvm libbpf-dev)",
+                NO_PROBES,
                 "no-probes",
             )
         self._library = _Library()

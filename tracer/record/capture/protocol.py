@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from enum import IntEnum
 from typing import NamedTuple, Protocol
 
+from tracer.record.capture.checks import Check
+
 COMMAND_PROCESS = 1
 """The serial number of the command's own process in every backend."""
 
@@ -80,6 +82,10 @@ class Capture(Protocol):
     name: str
     blind_to: frozenset[str]
     """What it can't see, by the names of the truth suite's capabilities."""
+
+    @staticmethod
+    def checks() -> Iterable[Check]:
+        """What it needs of this machine, asked one by one. Changes nothing."""
 
     def start(self) -> None:
         """Load and attach.

@@ -1,0 +1,69 @@
+"""`svc-trace doctor`: what this machine can do is found out by doing it; what is missing has its remedy."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+import pytest
+from launched import User, new_user
+
+from tracer.errors import ExitStatus
+from tracer.record.capture.select import BACKENDS
+
+pytestmark = [
+    pytest.mark.kernel,
+    pytest.mark.skipif(os.geteuid() != 0, reason="only root can take away what is missing here"),
+]
+
+DOCTOR = (sys.executable, "-m", "tracer", "doctor")
+
+
+@pytest.fixture(scope="module")
+def user() -> Iterator[User]:
+    with new_user() as made:
+        yield made
+
+
+def diagnose(*before: str, status: int = 0) -> dict[str, Any]:
+    done = subprocess.run([*before, *DOCTOR, "--format", "json"], capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (status, b"")
+    told: dict[str, Any] = orjson.loads(done.stdout)
+    assert told["schema"] == "svc-trace-doctor/1"
+    assert [backend["name"] for backend in told["backends"]] == list(BACKENDS)
+    return told
+
+
+def answers(checks: list[dict[str, Any]]) -> dict[str, bool | None]:
+    assert all(check["remedy"] for check in checks if check["answer"] is False)
+    return {check["name"]: check["answer"] for check in checks}
+
+
+def test_root_can_use_every_backend() -> None:
+    told = diagnose()
+    assert {backend["name"]: backend["reason"] for backend in told["backends"]} == dict.fromkeys(BACKENDS)
+    assert told["auto"] == "libbpf"
+    assert answers(told["checks"])["root"] is True
+
+
+def test_the_trial_has_the_last_word() -> None:
+    """As root in an ordinary container: nothing is missing, and BPF is forbidden."""
+    forbidden = ("setpriv", "--bounding-set", "-sys_admin,-bpf,-perfmon")
+    told = diagnose(*forbidden, status=ExitStatus.CANNOT_TRACE)
+    libbpf = told["backends"][0]
+    assert False not in answers(libbpf["checks"]).values()
+    assert libbpf["works"] is False
+    assert "EPERM" in libbpf["reason"]
+    assert "--privileged" in libbpf["remedy"]
+
+
+def test_it_says_what_to_do(user: User) -> None:
+    done = user.run(user.python, "-m", "tracer", "doctor")
+    page = done.stdout.decode()
+    assert done.stderr == b""
+    assert "root          you are user" in page
+    assert "-> run it with sudo" in page
