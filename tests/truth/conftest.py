@@ -26,7 +26,8 @@ def plain() -> Iterator[Surroundings]:
     with subprocess.Popen(server, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
         addresses = process.stdout.readline()
-        rules = {name: _plain_rule(peer["address"]) for name, peer in json.loads(addresses).items()}
+        peers = json.loads(addresses).items()
+        rules = {name: _plain_rule(peer["address"]) for name, peer in peers if name.isidentifier()}
         yield Surroundings({"TRUTH_PEERS": addresses.strip()}, _configuration(rules))
 
 

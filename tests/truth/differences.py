@@ -23,6 +23,10 @@ def differences(scenario: Scenario, report: Classification) -> Iterator[str]:
     if warnings != list(scenario.warnings):
         yield f"the run: warnings {warnings}, not {list(scenario.warnings)}"
     yield from _evidence("the run", scenario.run_evidence, report.run_evidence)
+    if scenario.tiers not in (None, report.summary.tiers):
+        yield f"the run: tiers {report.summary.tiers}, not {scenario.tiers}"
+    if scenario.variants != tuple(report.variants.differing):
+        yield f"the run: variants of {[*report.variants.differing]} differ, not of {[*scenario.variants]}"
     yield from _tests(scenario.tests, report.tests)
 
 
@@ -44,7 +48,12 @@ def _test(nodeid: str, expected: Test, found: TestResult) -> Iterator[str]:
         yield f"{nodeid}: {found.outcome}, not {expected.outcome}"
     if found.attempts != expected.attempts:
         yield f"{nodeid}: {found.attempts} attempts, not {expected.attempts}"
-    yield from _evidence(nodeid, expected.evidence, found.evidence)
+    if found.assumed != expected.assumed:
+        yield f"{nodeid}: assumed {[*found.assumed]}, not {[*expected.assumed]}"
+    if expected.services is None:
+        yield from _evidence(nodeid, expected.evidence, found.evidence)
+    elif found.services != expected.services:
+        yield f"{nodeid}: uses {[*found.services]}, not {[*expected.services]}"
 
 
 def _evidence(where: str, claims: Sequence[Claim], evidence: Sequence[Evidence]) -> Iterator[str]:

@@ -22,6 +22,8 @@ from threading import Thread
 from typing import Final, NoReturn
 
 HOST, HOST6 = "127.0.0.1", "::1"
+SERVICE_PORTS: Final = (443, 1218, 3021, 5432, 5434, 6080, 6381, 6382, 6443, 7000, 8000, 8086, 8888, 9042, 49153)
+"""What presets know services by, and one as Docker publishes them. All are at an address for this process alone."""
 _KEPT: Final[list[socket.socket]] = []
 """What only has to stay open for as long as the process lives."""
 
@@ -68,6 +70,10 @@ def start(directory: Path) -> dict[str, Peer]:
     peers["errands"] = serve(reserve(HOST)[0], run_errands)
     peers["closed"] = peer(reserve(HOST)[0])
     peers["silent"] = silent(reserve(HOST)[0])
+    for port in SERVICE_PORTS:
+        with suppress(OSError):  # somebody listens there at every address
+            peers[str(port)] = echo(at(own_host(), port))
+    peers["docker.sock"] = echo(bound(socket.SOCK_STREAM, f"{directory}/docker.sock"))
     peers["missing"] = Peer(socket.AF_UNIX, socket.SOCK_STREAM, f"{directory}/missing")
     return peers
 
@@ -82,6 +88,20 @@ def reserve(host: str) -> tuple[socket.socket, socket.socket]:
             datagram.bind(stream.getsockname())
             _KEPT.extend((stream, datagram))
             return stream, datagram
+
+
+def own_host() -> str:
+    """An address of the loopback for this process alone: a pid has at most 22 bits (proc(5), pid_max)."""
+    pid = os.getpid()
+    return f"127.{64 + (pid >> 16)}.{pid >> 8 & 255}.{pid & 255}"
+
+
+def at(host: str, port: int) -> socket.socket:
+    """A TCP socket at a port; 0: a free one."""
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    sock.bind((host, port))
+    return sock
 
 
 def bound(kind: int, address: str) -> socket.socket:
@@ -167,9 +187,7 @@ def call(host: str, port: str) -> str:
 
 def listen(port: str) -> str:
     """Listen on a port and answer there; port 0: a free one. Hands back the port."""
-    sock = socket.socket()
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    sock.bind((HOST, int(port)))
+    sock = at(HOST, int(port))
     echo(sock)
     _BY_PORT[str(sock.getsockname()[1])] = sock
     return str(sock.getsockname()[1])

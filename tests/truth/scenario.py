@@ -21,9 +21,9 @@ CAPABILITIES: Final = ("io_uring",)
 
 _KEYS: Final = (
     *("says", "suite", "needs", "python", "requires", "arguments", "command", "exit_status", "complete"),
-    *("warnings", "only_traced", "run_evidence", "tests"),
+    *("warnings", "only_traced", "run_evidence", "tiers", "variants", "tests"),
 )
-_TEST_KEYS: Final = ("outcome", "attempts", "count", "evidence")
+_TEST_KEYS: Final = ("outcome", "attempts", "count", "assumed", "services", "evidence")
 _FACTS: Final = (*(field.name for field in fields(Evidence)), "transport", "optional")
 _DEFAULTS: Final[Mapping[str, object]] = {
     "how": "direct",
@@ -47,6 +47,8 @@ class Test:
     outcome: str
     attempts: int
     count: int | None  # how many tests the name stands for, as a pattern; None: it is a node id
+    assumed: tuple[str, ...]  # sorted
+    services: tuple[str, ...] | None  # sorted; compared instead of the evidence. None: not compared
     evidence: tuple[Claim, ...]
 
     def named(self, name: str, nodeid: str) -> bool:
@@ -71,6 +73,8 @@ class Scenario:
     warnings: tuple[str, ...]  # slugs, sorted
     only_traced: str | None  # why it isn't compared with a bare run
     run_evidence: tuple[Claim, ...]
+    tiers: Mapping[str, int] | None  # tier → tests. None: not compared
+    variants: tuple[str, ...]  # what the variants of a test share, where they differ; sorted
     tests: Mapping[str, Test]  # node id or pattern → what is true of it
 
 
@@ -96,6 +100,8 @@ def load(folder: Path) -> Scenario:
         warnings=tuple(sorted(table["warnings"].texts())),
         only_traced=table["only_traced"].text() if table["only_traced"].data is not None else None,
         run_evidence=_claims(table["run_evidence"], {**_DEFAULTS, "phase": None}),
+        tiers=None if table["tiers"].data is None else {name: _number(one) for name, one in table["tiers"].members()},
+        variants=tuple(sorted(table["variants"].texts())),
         tests={name: _test(value) for name, value in table["tests"].members()},
     )
 
@@ -132,6 +138,8 @@ def _test(value: Value) -> Test:
         outcome=table["outcome"].text() if table["outcome"].data is not None else "passed",
         attempts=1 if table["attempts"].data is None else _number(table["attempts"]),
         count=None if table["count"].data is None else _number(table["count"]),
+        assumed=tuple(sorted(table["assumed"].texts())),
+        services=None if table["services"].data is None else tuple(sorted(table["services"].texts())),
         evidence=_claims(table["evidence"], _DEFAULTS),
     )
 

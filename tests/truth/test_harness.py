@@ -35,7 +35,7 @@ EVIDENCE = Evidence(
 TEST = TestResult("passed", 0.1, 1, ("alpha",), (), (), (), None, (EVIDENCE,))
 RUN = RunInfo(("pytest",), "libbpf", "6.18", "2026-11-20T22:00:00Z", 1.0, 0, True, 0, ())
 REPORT = Classification(
-    "2026-11-20T22:00:00Z", RUN, Rules(), (), {"test_a.py::test[1]": TEST}, (), Summary(1, {}, {}), {}
+    "2026-11-20T22:00:00Z", RUN, Rules(), (), {"test_a.py::test[1]": TEST}, (), Summary(1, {}, {"all": 1}), {}
 )
 TRUE = '[tests."test_a.py::test[1]"]\nevidence = [{ service = "alpha", sends = 3, transport = "tcp", errno = "" }]'
 
@@ -53,6 +53,8 @@ def told(text: str, folder: Path) -> list[str]:
         TRUE.replace("alpha", "al*"),
         TRUE.replace("evidence = [", 'evidence = [{ service = "beta", optional = true }, '),
         TRUE.replace("sends = 3", "sends = 3, optional = true"),
+        TRUE.replace("evidence", 'services = ["alpha"]\nevidence').replace("sends = 3", "sends = 4"),
+        TRUE.replace("[tests", "tiers = { all = 1 }\n[tests"),
     ],
 )
 def test_what_is_true_has_no_differences(text: str, tmp_path: Path) -> None:
@@ -71,6 +73,10 @@ def test_what_is_true_has_no_differences(text: str, tmp_path: Path) -> None:
         ("evidence", "count = 2\nevidence", "test_a.py::test[1]: 1 tests in the report, not 2"),
         ("evidence", 'outcome = "failed"\nevidence', "test_a.py::test[1]: passed, not failed"),
         ("evidence", "attempts = 2\nevidence", "test_a.py::test[1]: 1 attempts, not 2"),
+        ("evidence", 'assumed = ["beta"]\nevidence', "test_a.py::test[1]: assumed [], not ['beta']"),
+        ("evidence", "services = []\nevidence", "test_a.py::test[1]: uses ['alpha'], not []"),
+        ("[tests", "tiers = { none = 1 }\n[tests", "the run: tiers {'all': 1}, not {'none': 1}"),
+        ("[tests", 'variants = ["test_a.py::test"]\n[tests', "the run: variants of [] differ, not of"),
         ("[tests", "exit_status = [1, 2]\n[tests", "the run: exit status 0, not 1 or 2"),
         ("[tests", "complete = false\n[tests", "the run: complete is True"),
         ("[tests", 'warnings = ["no-hook"]\n[tests', "the run: warnings [], not ['no-hook']"),

@@ -1,0 +1,6 @@
+class FakeGitHub:
+    def __init__(self):
+        self.issues = []
+
+    def open_issue(self, title):
+        self.issues.append(title)

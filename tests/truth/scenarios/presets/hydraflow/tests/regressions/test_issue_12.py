@@ -1,0 +1,5 @@
+from hydraflow.fakes import FakeGitHub
+
+
+def test_has_no_issues():
+    assert FakeGitHub().issues == []

@@ -1,0 +1,2 @@
+class BaseIntegrationTest:
+    """Set-up and teardown; no service of its own."""

@@ -1,0 +1,5 @@
+from peers import Peer
+
+
+def test_get():
+    Peer("8086").ask()
