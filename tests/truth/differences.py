@@ -27,6 +27,11 @@ def differences(scenario: Scenario, report: Classification) -> Iterator[str]:
         yield f"the run: tiers {report.summary.tiers}, not {scenario.tiers}"
     if scenario.variants != tuple(report.variants.differing):
         yield f"the run: variants of {[*report.variants.differing]} differ, not of {[*scenario.variants]}"
+    violations = {contract.name: contract.violations for contract in report.contracts if contract.violations}
+    for name in sorted(violations.keys() | scenario.violations.keys()):
+        broken, expected = violations.get(name, ()), scenario.violations.get(name, ())
+        if broken != expected:
+            yield f"the run: contract {name} is broken by {[*broken]}, not by {[*expected]}"
     yield from _tests(scenario.tests, report.tests)
 
 

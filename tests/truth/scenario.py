@@ -21,7 +21,7 @@ CAPABILITIES: Final = ("io_uring",)
 
 _KEYS: Final = (
     *("says", "suite", "needs", "python", "requires", "arguments", "command", "exit_status", "complete"),
-    *("warnings", "only_traced", "run_evidence", "tiers", "variants", "tests"),
+    *("warnings", "only_traced", "run_evidence", "tiers", "variants", "violations", "tests"),
 )
 _TEST_KEYS: Final = ("outcome", "attempts", "count", "assumed", "services", "evidence")
 _FACTS: Final = (*(field.name for field in fields(Evidence)), "transport", "optional")
@@ -75,6 +75,7 @@ class Scenario:
     run_evidence: tuple[Claim, ...]
     tiers: Mapping[str, int] | None  # tier → tests. None: not compared
     variants: tuple[str, ...]  # what the variants of a test share, where they differ; sorted
+    violations: Mapping[str, tuple[str, ...]]  # a broken contract's name → node ids, sorted
     tests: Mapping[str, Test]  # node id or pattern → what is true of it
 
 
@@ -102,6 +103,7 @@ def load(folder: Path) -> Scenario:
         run_evidence=_claims(table["run_evidence"], {**_DEFAULTS, "phase": None}),
         tiers=None if table["tiers"].data is None else {name: _number(one) for name, one in table["tiers"].members()},
         variants=tuple(sorted(table["variants"].texts())),
+        violations={name: tuple(sorted(nodeids.texts())) for name, nodeids in table["violations"].members()},
         tests={name: _test(value) for name, value in table["tests"].members()},
     )
 

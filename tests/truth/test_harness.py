@@ -77,6 +77,11 @@ def test_what_is_true_has_no_differences(text: str, tmp_path: Path) -> None:
         ("evidence", "services = []\nevidence", "test_a.py::test[1]: uses ['alpha'], not []"),
         ("[tests", "tiers = { none = 1 }\n[tests", "the run: tiers {'all': 1}, not {'none': 1}"),
         ("[tests", 'variants = ["test_a.py::test"]\n[tests', "the run: variants of [] differ, not of"),
+        (
+            "[tests",
+            '[violations]\n"marker:unit=none" = ["test_a.py::test[1]"]\n[tests',
+            "the run: contract marker:unit=none is broken by [], not by ['test_a.py::test[1]']",
+        ),
         ("[tests", "exit_status = [1, 2]\n[tests", "the run: exit status 0, not 1 or 2"),
         ("[tests", "complete = false\n[tests", "the run: complete is True"),
         ("[tests", 'warnings = ["no-hook"]\n[tests', "the run: warnings [], not ['no-hook']"),
