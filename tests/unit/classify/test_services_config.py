@@ -18,8 +18,10 @@ from tracer.classify.services.config import (
     VariantRule,
     load_config,
 )
+from tracer.classify.services.identify import Identifier
 from tracer.classify.services.protocols import MATCHERS
 from tracer.errors import ExitStatus, SvcTraceError
+from tracer.trace.endpoint import Endpoint
 
 ROOT = Path(__file__).parents[3]
 PRESETS = sorted(path.stem for path in ROOT.glob("tracer/classify/services/presets/*.toml"))
@@ -156,6 +158,34 @@ class TestPresets:
         observable = {rule.name for rule in config.services if rule.ports or rule.hosts or rule.unix or rule.protocol}
         demanded = {service for one in config.contracts for service in one.services if isinstance(one.services, tuple)}
         assert config.assumptions.keys() | demanded <= observable
+
+    @pytest.mark.parametrize(
+        ("name", "port", "service"),
+        [
+            *(("sentry", port, "snuba") for port in (1218, 1230, 1230 + 15)),  # the last two are xdist's gw0 and gw15
+            *(("sentry", port, "redis-cluster") for port in (7000, 7005)),
+            ("sentry", 3021, "symbolicator"),
+            ("sentry", 5432, "postgres"),
+            ("sentry", 6379, "redis"),
+            ("sentry", 8086, "bigtable"),
+            ("sentry", 8888, "objectstore"),
+            ("sentry", 9092, "kafka"),
+            ("netra", 5434, "postgres"),
+            *(("netra", port, "redis") for port in (6381, 6382)),
+            ("netra", 8000, "backend"),
+            ("netra", 8081, "auth"),
+            ("netra", 3000, "frontend"),
+            ("netra", 8123, "clickhouse"),
+            ("netra", 8002, "analytics"),
+            ("netra", 5432, "development-postgres"),
+            ("netra", 6379, "development-redis"),
+            ("scylla-cluster-tests", 9042, "scylla"),
+        ],
+    )
+    def test_each_policys_ports(self, project: Path, name: str, port: int, service: str) -> None:
+        write(project / "svc-trace.toml", f'extends = ["{name}"]\n')
+        identifier = Identifier(load_config(None, project))
+        assert identifier.service_of(Endpoint("tcp", "127.0.0.1", port)).name == service
 
     def test_they_stack(self, project: Path) -> None:
         write(project / "svc-trace.toml", 'extends = ["sentry", "netra"]\n')
