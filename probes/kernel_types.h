@@ -6,6 +6,8 @@
 #ifndef KERNEL_TYPES_H
 #define KERNEL_TYPES_H
 
+#include "constants.h"
+
 typedef unsigned char __u8;
 typedef unsigned short __u16;
 typedef unsigned int __u32;
@@ -41,15 +43,6 @@ enum {
 };
 enum { BPF_LOCAL_STORAGE_GET_F_CREATE = 1 };
 enum { BPF_RB_NO_WAKEUP = 1 };
-
-/* include/linux/socket.h, include/net/tcp_states.h, include/uapi/linux/in.h, asm-generic/errno*.h */
-enum { AF_UNSPEC = 0, AF_UNIX = 1, AF_INET = 2, AF_INET6 = 10 };
-enum { SOCK_STREAM = 1, SOCK_DGRAM = 2 };
-enum { IPPROTO_TCP = 6, IPPROTO_UDP = 17 };
-enum { TCP_ESTABLISHED = 1, TCP_SYN_SENT = 2, TCP_SYN_RECV = 3, TCP_CLOSE = 7, TCP_LISTEN = 10 };
-enum { EAGAIN = 11, ENOTSOCK = 88, EISCONN = 106, EALREADY = 114, EINPROGRESS = 115, ECANCELED = 125 };
-enum { ERESTARTSYS = 512, ERESTART_RESTARTBLOCK = 516 };
-enum { PF_IO_WORKER = 0x10 };
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
@@ -214,21 +207,5 @@ struct mmsghdr {
 	struct user_msghdr msg_hdr;
 	unsigned int msg_len;
 };
-
-struct sockaddr_any {
-	__u16 family;
-	union {
-		struct {
-			__be16 port;
-			__u8 address[4];
-		} in;
-		struct {
-			__be16 port;
-			__u8 flowinfo[4];
-			__u8 address[16];
-		} in6;
-	};
-};
-_Static_assert(sizeof(struct sockaddr_any) == 24, "sockaddr_in6 without its scope");
 
 #endif

@@ -5,6 +5,23 @@
 
 #include "tasks.h"
 
+/* A sockaddr of either internet family, in user space: its layout is ABI. */
+struct sockaddr_any {
+	__u16 family;
+	union {
+		struct {
+			__be16 port;
+			__u8 address[4];
+		} in;
+		struct {
+			__be16 port;
+			__u8 flowinfo[4];
+			__u8 address[16];
+		} in6;
+	};
+};
+_Static_assert(sizeof(struct sockaddr_any) == 24, "sockaddr_in6 without its scope");
+
 static __always_inline __u64 inode_of(const struct sock *sk)
 {
 	return BPF_CORE_READ(sk, sk_socket, file, f_inode, i_ino);
@@ -50,15 +67,20 @@ static __always_inline __u16 set_peer_from_user(struct svc_event *event, const v
 	return address.family;
 }
 
+/* Bound a length as the verifier sees it: the compiler may compare a copy of the register that it passes on. */
+static __always_inline __u64 at_most(__u64 len, __u64 max)
+{
+	asm volatile("" : "+r"(len));
+	return len > max ? max : len;
+}
+
 static __always_inline void set_path_from_user(struct svc_socket_event *record, const void *name, __u32 len)
 {
 	const __u32 before = sizeof(__u16); /* sun_family */
 
 	if (!name || len <= before)
 		return;
-	len -= before;
-	if (len > SVC_PATH_LEN)
-		len = SVC_PATH_LEN;
+	len = at_most(len - before, SVC_PATH_LEN);
 	if (bpf_probe_read_user(record->path, len, name + before) == 0)
 		record->path_len = len;
 }
@@ -72,10 +94,8 @@ static __always_inline __u32 name_len(struct unix_address *address)
 
 static __always_inline void set_path(struct svc_socket_event *record, struct unix_address *address)
 {
-	__u32 len = name_len(address);
+	__u32 len = at_most(name_len(address), SVC_PATH_LEN);
 
-	if (len > SVC_PATH_LEN)
-		len = SVC_PATH_LEN;
 	if (len &&
 	    bpf_probe_read_kernel(record->path, len,
 				  (void *)address + bpf_core_field_offset(struct unix_address, name[0].sun_path)) == 0)
@@ -149,8 +169,7 @@ static __always_inline __u8 read_data(void *to, __u32 max, const struct send_arg
 		return 0;
 	if (len > (__u32)sent)
 		len = sent;
-	if (len > max)
-		len = max;
+	len = at_most(len, max);
 	if (len == 0 || bpf_probe_read_user(to, len, (const void *)args->data))
 		return 0;
 	return len;

@@ -1,4 +1,7 @@
-"""The wheel's build step: compile the CO-RE probes with clang, so that a run needs neither compiler nor headers."""
+"""The wheel's build step: compile the CO-RE probes with clang, so that a run needs neither compiler nor headers.
+
+The text goes along: bcc compiles it again on kernels that the object does not fit.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "probes" / "svc_trace.bpf.c"
 OBJECT = ROOT / "tracer" / "record" / "capture" / "svc_trace.bpf.o"
+COPY = OBJECT.with_name("probes")
 REMEDY = "install what compiles the probes: apt-get install clang llvm libbpf-dev"
 
 # uname's machine → the name libbpf's headers use, as in the kernel's arch/ folder.
@@ -51,17 +55,24 @@ def compile_probes(source: Path = SOURCE, target: Path = OBJECT) -> None:
     subprocess.run([strip, "-g", str(target)], check=True)
 
 
+def copy_probes(target: Path = COPY) -> None:
+    """Put the probes' text beside the code that has bcc compile it, in place of an older one."""
+    shutil.rmtree(target, ignore_errors=True)
+    shutil.copytree(SOURCE.parent, target)
+
+
 class ProbesBuildHook(BuildHookInterface[Any]):
     """Called by hatchling for wheels and editable installs."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Compile the probes and mark the wheel as this platform's."""
+        """Compile and copy the probes, and mark the wheel as this platform's."""
         if self.target_name != "wheel":
             return
         try:
             compile_probes()
         except BuildError as error:
             raise SystemExit(f"svc-trace: {error}") from None
+        copy_probes()
         build_data["pure_python"] = False
         build_data["tag"] = f"py3-none-{sysconfig.get_platform().replace('-', '_').replace('.', '_')}"
 
@@ -71,3 +82,4 @@ if __name__ == "__main__":
         compile_probes()
     except BuildError as error:
         sys.exit(f"svc-trace: {error}")
+    copy_probes()

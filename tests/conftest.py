@@ -29,7 +29,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run a test that takes a `backend` with each of them."""
     if "backend" in metafunc.fixturenames:
-        metafunc.parametrize("backend", metafunc.config.getoption("backend") or list(BACKENDS))
+        metafunc.parametrize("backend", metafunc.config.getoption("backend") or list(BACKENDS), scope="session")
 
 
 @pytest.fixture(scope="session")

@@ -12,8 +12,19 @@ import psutil
 import pytest
 from machine import lacks
 
+from kernel import traced
 from kernel.leaks import open_files, temporary_files, unloading
 from kernel.traced import Peers
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _captured(backend: str) -> Iterator[None]:
+    """Each test runs with each backend; what only looks at a program's events shares one that is loaded once."""
+    if lacks("bpf"):
+        yield
+        return
+    with traced.using(backend):
+        yield
 
 
 @pytest.fixture(autouse=True)

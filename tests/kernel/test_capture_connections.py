@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from kernel.traced import Peers, capturing, inode, run, run_planted, script
-from tracer.record.capture import libbpf
+from tracer.record.capture import delivery, libbpf
 from tracer.record.capture.protocol import Event, Kind, SocketEvent
 from tracer.trace.endpoint import Endpoint
 
@@ -178,6 +178,7 @@ def test_what_others_do_is_not_told(peers: Peers) -> None:
 @pytest.mark.parametrize("sends", [1, 7919])
 def test_what_does_not_fit_is_counted(sends: int, peers: Peers, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(libbpf, "RING_BYTES", 4096)
+    monkeypatch.setattr(delivery, "RING_BYTES", 4096)
     text = """
         s = socket(type=SOCK_DGRAM)
         for turn in range(int(sys.argv[2])): s.sendto(b"1", P.udp)
@@ -194,6 +195,7 @@ def test_what_does_not_fit_is_counted(sends: int, peers: Peers, monkeypatch: pyt
 def test_a_drained_ring_has_room_again(peers: Peers, monkeypatch: pytest.MonkeyPatch) -> None:
     """As many records as fill the ring many times over, a turn at a time: none is lost and none comes twice."""
     monkeypatch.setattr(libbpf, "RING_BYTES", 4096)
+    monkeypatch.setattr(delivery, "RING_BYTES", 4096)
     with capturing() as capture:
         results: list[int] = []
         for turn in range(50):

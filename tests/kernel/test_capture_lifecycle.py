@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from kernel.traced import HOLD, Peers, capturing, run_planted, script
+from kernel.traced import HOLD, Peers, backend, capturing, new_capture, run_planted, script
 from tracer.errors import SvcTraceError
 from tracer.record.capture import libbpf
-from tracer.record.capture.libbpf import LibbpfCapture
 from tracer.record.capture.protocol import Kind
 from tracer.record.capture.select import StartingCapture
 
@@ -19,7 +18,7 @@ pytestmark = pytest.mark.kernel
 
 
 def test_close_may_be_called_at_any_time_and_twice() -> None:
-    capture = LibbpfCapture()
+    capture = new_capture()
     capture.close()
     capture.start()
     capture.close()
@@ -28,7 +27,7 @@ def test_close_may_be_called_at_any_time_and_twice() -> None:
 
 
 def test_a_capture_can_start_again(peers: Peers) -> None:
-    capture = LibbpfCapture()
+    capture = new_capture()
     for _ in range(2):
         capture.start()
         run_planted(capture, *script("create_connection(P.tcp)", peers))
@@ -66,7 +65,9 @@ def test_two_captures_have_a_tree_each(peers: Peers) -> None:
 
 def test_a_killed_tracer_takes_its_programs_along() -> None:
     """They are looked for after the module's tests."""
-    with subprocess.Popen([sys.executable, "-c", HOLD], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, backend()], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == b"ready\n"
         holder.kill()

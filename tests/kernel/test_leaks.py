@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from kernel.leaks import open_files, temporary_files, unloading
-from kernel.traced import HOLD, capturing
+from kernel.traced import HOLD, backend, capturing
 
 pytestmark = pytest.mark.kernel
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.kernel
 def holder(environment: Mapping[str, str]) -> Iterator[None]:
     """A process that has the programs loaded and attached."""
     with subprocess.Popen(
-        [sys.executable, "-c", HOLD], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
+        [sys.executable, "-c", HOLD, backend()], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"ready\n"

@@ -6,15 +6,15 @@ import errno
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from textwrap import dedent
 from typing import Final
 
-from tracer.record.capture.libbpf import LibbpfCapture
-from tracer.record.capture.protocol import Event, Kind, SocketEvent, TaskEvent
+from tracer.record.capture.protocol import COMMAND_PROCESS, Capture, Event, Kind, SocketEvent, TaskEvent
+from tracer.record.capture.select import BACKENDS
 from tracer.record.launch import Child, Invoker
 from tracer.trace.endpoint import Endpoint
 
@@ -37,13 +37,13 @@ def tell(**facts):
 
 HOLD: Final = """
 import sys
-from tracer.record.capture.libbpf import LibbpfCapture
-capture = LibbpfCapture()
+from tracer.record.capture.select import BACKENDS
+capture = BACKENDS[sys.argv[1]]()
 capture.start()
 print("ready", flush=True)
 sys.stdin.read()
 """
-"""A program that has the probes loaded and attached until its stdin ends, and says when."""
+"""A program that has the probes loaded and attached until its stdin ends, and says when. Its argument: the backend."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,10 +120,35 @@ def _without_udp_port(endpoint: str) -> str:
     return re.sub(r"^(udp://.*):\d+$", r"\1:*", endpoint)
 
 
+class _Session:
+    """The backend that the tests use now, and one of it that is loaded and attached."""
+
+    backend: str
+    capture: Capture
+
+
 @contextmanager
-def capturing() -> Iterator[LibbpfCapture]:
-    """The real backend, loaded and attached."""
-    capture = LibbpfCapture()
+def using(backend: str) -> Iterator[None]:
+    """Let all that is captured in here be captured by this backend."""
+    _Session.backend = backend
+    with capturing() as _Session.capture:
+        yield
+
+
+def backend() -> str:
+    """The name of the backend that is used now."""
+    return _Session.backend
+
+
+def new_capture() -> Capture:
+    """The real backend, not started."""
+    return BACKENDS[_Session.backend]()
+
+
+@contextmanager
+def capturing() -> Iterator[Capture]:
+    """The real backend, loaded and attached for this test only."""
+    capture = new_capture()
     capture.start()
     try:
         yield capture
@@ -132,7 +157,7 @@ def capturing() -> Iterator[LibbpfCapture]:
 
 
 @contextmanager
-def planted(capture: LibbpfCapture, *command: str) -> Iterator[Child]:
+def planted(capture: Capture, *command: str) -> Iterator[Child]:
     """A running command, the root of the tree; waited for at the end."""
     child = Child(command, Invoker.find())
     try:
@@ -146,7 +171,7 @@ def planted(capture: LibbpfCapture, *command: str) -> Iterator[Child]:
         child.join()
 
 
-def run_planted(capture: LibbpfCapture, *command: str) -> int:
+def run_planted(capture: Capture, *command: str) -> int:
     """Run a command to its end as the root of the tree; returns its pid."""
     with planted(capture, *command) as child:
         return child.pid
@@ -154,10 +179,23 @@ def run_planted(capture: LibbpfCapture, *command: str) -> int:
 
 def trace(*command: str) -> Traced:
     """Run a command to its end, traced. What it leaves running must not outlive it."""
-    with capturing() as capture:
-        pid = run_planted(capture, *command)
-        # The kernel tells a process's exit before its parent can wait for it.
-        return Traced(pid, tuple(capture.drain()), capture.lost_events())
+    capture = _Session.capture
+    before, lost = list(capture.drain()), capture.lost_events()
+    assert before == []
+    pid = run_planted(capture, *command)
+    # The kernel tells a process's exit before its parent can wait for it.
+    return Traced(pid, tuple(_numbered_by_birth(capture.drain())), capture.lost_events() - lost)
+
+
+def _numbered_by_birth(events: Iterable[Event]) -> Iterator[Event]:
+    """The events with processes numbered 1, 2, 3, … in the place of serial numbers, which may have gaps."""
+    numbers = {0: 0, COMMAND_PROCESS: COMMAND_PROCESS}
+    for event in events:
+        number = numbers.setdefault(event.process, len(numbers))
+        if isinstance(event, TaskEvent):
+            yield event._replace(process=number, parent=numbers[event.parent])
+        else:
+            yield event._replace(process=number)
 
 
 def script(text: str, peers: Peers, *arguments: str) -> tuple[str, ...]:

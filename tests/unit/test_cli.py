@@ -152,7 +152,7 @@ def test_another_configuration_gives_other_services(trace: Path, tmp_path: Path)
         (["--bogus"], "No such option '--bogus'"),
         (["run"], "Missing argument 'CMD...'"),
         (["--"], "Missing argument 'CMD...'"),
-        (["--backend", "magic", "--", "true"], "'magic' is not one of 'auto', 'libbpf'"),
+        (["--backend", "magic", "--", "true"], "'magic' is not one of 'auto', 'libbpf', 'bcc'"),
         (["report"], "Missing argument 'TRACE'"),
         (["report", "{trace}", "--format=json", "--tests"], "--tests is for --format terminal"),
     ],

@@ -16,7 +16,13 @@ def _libbpf() -> Capture:
     return LibbpfCapture()
 
 
-BACKENDS: Final[dict[str, Callable[[], Capture]]] = {"libbpf": _libbpf}
+def _bcc() -> Capture:
+    from tracer.record.capture.bcc import BccCapture
+
+    return BccCapture()
+
+
+BACKENDS: Final[dict[str, Callable[[], Capture]]] = {"libbpf": _libbpf, "bcc": _bcc}
 """Name → what makes one that has yet to be started, in the order in which `auto` tries them.
 
 Each is imported only then: an import delays the command.

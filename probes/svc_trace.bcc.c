@@ -1,0 +1,327 @@
+// SPDX-License-Identifier: MIT OR GPL-2.0-only
+/*
+ * The same probes for bcc, which compiles them on the machine they run on. Nothing here is newer than Linux 5.8 (the
+ * ring buffer), and nothing needs the verifier to know a type: every read is a bpf_probe_read_kernel.
+ *
+ * The loader (tracer/record/capture/bcc_loader.py) puts the kernel's types before this text: from its BTF, or, if it
+ * has none, from its headers, and then SVC_KERNEL_HEADERS is defined. It also defines
+ *	SVC_CPUS	a power of two, at least 2: CPUs are numbered below it
+ *	SVC_RING_BYTES	the size of the ring buffer
+ *
+ * Task and socket storages are kernel types of BTF; here are hash maps in their place, keyed by address. What is
+ * behind an address dies at a tracepoint that deletes its entry; for sockets that have none, see `others`.
+ * bcc rewrites only this file and not what it includes, so all that touches a map is here.
+ */
+#ifndef SVC_KERNEL_HEADERS
+#include "constants.h"
+#endif
+#include "svc_trace.h"
+
+#ifndef __always_inline
+#define __always_inline inline __attribute__((always_inline))
+#endif
+
+#define SVC_TASKS 65536
+#define SVC_STREAMS 65536
+#define SVC_OTHERS 65536
+
+/* Read a field behind a pointer to the kernel's memory: 0 if it cannot be. */
+#define FIELD(pointer, field)                                                                                          \
+	({                                                                                                             \
+		typeof((pointer)->field) _value;                                                                       \
+		bpf_probe_read_kernel(&_value, sizeof(_value), &(pointer)->field);                                     \
+		_value;                                                                                                \
+	})
+
+/* As libbpf's, but at the offsets that this kernel's types have here and now. */
+#define READ_1(p, a) FIELD(p, a)
+#define READ_2(p, a, b) FIELD(FIELD(p, a), b)
+#define READ_3(p, a, b, c) FIELD(READ_2(p, a, b), c)
+#define READ_4(p, a, b, c, d) FIELD(READ_3(p, a, b, c), d)
+#define READ_PICK(_1, _2, _3, _4, name, ...) name
+#define BPF_CORE_READ(p, ...) READ_PICK(__VA_ARGS__, READ_4, READ_3, READ_2, READ_1)(p, __VA_ARGS__)
+#define BPF_CORE_READ_INTO(to, p, field) bpf_probe_read_kernel(to, sizeof(*(to)), &(p)->field)
+#define bpf_core_field_offset(type, field) __builtin_offsetof(type, field)
+#define bpf_core_type_size(type) sizeof(type)
+
+/* What the probes are told before the command's first instruction. */
+struct svc_given {
+	__u64 registers; /* where in its stack a task keeps the registers that it entered the kernel with; set once */
+	__u32 root; /* pid of the command's process, in its own namespace, as long as it has no entry; then 0 */
+	__u32 root_pidns; /* inode number of that namespace */
+};
+
+/* CPU → numbers handed out there. No two CPUs share one, so nothing has to be atomic, for which 5.12 is needed. */
+struct svc_numbers {
+	__u32 processes;
+	__u32 tallies;
+};
+
+/* Records for the tracer; one that does not fit is counted in `lost`. */
+BPF_RINGBUF_OUTPUT(events, SVC_RING_BYTES / PAGE_SIZE);
+
+/* CPU → events that could not be delivered. */
+BPF_F_TABLE("array", __u32, __u64, lost, SVC_CPUS, BPF_F_MMAPABLE);
+
+/* Serial number of a tally modulo its size → svc_tally. Written by sends; overwritten when its turn comes again. */
+BPF_F_TABLE("array", __u32, struct svc_tally, tallies, SVC_TALLIES, BPF_F_MMAPABLE);
+
+/* 0 → the variables that the tracer shares, and what it says once. */
+BPF_F_TABLE("array", __u32, struct svc_control, controls, 1, BPF_F_MMAPABLE);
+BPF_F_TABLE("array", __u32, struct svc_given, givens, 1, BPF_F_MMAPABLE);
+
+BPF_F_TABLE("array", __u32, struct svc_numbers, numbers, SVC_CPUS, 0);
+
+/* Task → svc_task. Inserted at its first event for the command, at fork for all others; deleted with the task. */
+BPF_F_TABLE("hash", __u64, struct svc_task, tasks, SVC_TASKS, 0);
+
+/* First thread of a process that has ended → nothing. Inserted at the end of its last; deleted with the task. */
+BPF_F_TABLE("hash", __u64, __u8, ended, SVC_TASKS, 0);
+
+/* TCP socket → svc_socket. Inserted at connect, accept or the first send; deleted with the socket. */
+BPF_F_TABLE("hash", __u64, struct svc_socket, streams, SVC_STREAMS, 0);
+
+/*
+ * Socket of another kind → svc_socket. Inserted at its first send. Nobody is told of its end: an entry is of the socket
+ * whose inode number it holds, and the one used least recently gives way. What is lost with it was told already, and
+ * is told once more.
+ */
+BPF_F_TABLE("lru_hash", __u64, struct svc_socket, others, SVC_OTHERS, 0);
+
+static __always_inline void read_pid(const struct task_struct *task, __u32 *number, __u32 *pidns);
+
+static __always_inline struct svc_control *shared(void)
+{
+	__u32 zero = 0;
+
+	return controls.lookup(&zero);
+}
+
+static __always_inline void count_lost(void)
+{
+	__u32 cpu = bpf_get_smp_processor_id();
+	__u64 *count = lost.lookup(&cpu);
+
+	if (count)
+		__sync_fetch_and_add(count, 1);
+}
+
+static __always_inline void *reserve(__u64 size)
+{
+	void *record = events.ringbuf_reserve(size);
+
+	if (!record) {
+		count_lost();
+		return NULL;
+	}
+	__builtin_memset(record, 0, size);
+	return record;
+}
+
+static __always_inline void submit(void *record)
+{
+	events.ringbuf_submit(record, BPF_RB_NO_WAKEUP);
+}
+
+static __always_inline void discard(void *record)
+{
+	events.ringbuf_discard(record, BPF_RB_NO_WAKEUP);
+}
+
+static __always_inline __u32 next_process(void)
+{
+	__u32 cpu = bpf_get_smp_processor_id();
+	struct svc_numbers *own = numbers.lookup(&cpu);
+
+	return own ? ++own->processes * SVC_CPUS + cpu : 0; /* at least 2: 1 is the command */
+}
+
+static __always_inline __u32 next_tally(void)
+{
+	__u32 cpu = bpf_get_smp_processor_id();
+	struct svc_numbers *own = numbers.lookup(&cpu);
+
+	return own ? ++own->tallies * SVC_CPUS + cpu : 0;
+}
+
+/* Those of one CPU take turns in its share of the places. */
+static __always_inline __u32 tallies_since(__u32 serial)
+{
+	__u32 cpu = serial & (SVC_CPUS - 1);
+	struct svc_numbers *its = numbers.lookup(&cpu);
+
+	return its ? its->tallies * SVC_CPUS + cpu - serial : -1U;
+}
+
+static __always_inline struct svc_tally *tally_of(__u32 serial)
+{
+	__u32 index = serial & (SVC_TALLIES - 1);
+
+	return tallies.lookup(&index);
+}
+
+static __always_inline struct task_struct *running_task(void)
+{
+	return (struct task_struct *)bpf_get_current_task();
+}
+
+/* The registers that the running task entered the kernel with: at the same place of every task's stack. */
+static __always_inline const struct pt_regs *current_regs(void)
+{
+	__u32 zero = 0;
+	struct svc_given *given = givens.lookup(&zero);
+
+	return given ? FIELD(running_task(), stack) + given->registers : NULL;
+}
+
+static __always_inline struct svc_task *add_task(struct task_struct *task, struct svc_task *value)
+{
+	__u64 key = (__u64)task;
+
+	if (tasks.update(&key, value)) {
+		count_lost();
+		return NULL;
+	}
+	return tasks.lookup(&key);
+}
+
+/* The tracer cannot know the address of the command's task: it gives its pid, and the first event makes the entry. */
+static __always_inline struct svc_task *add_root(struct task_struct *task)
+{
+	struct svc_task value = {.process = 1};
+	struct svc_given *given;
+	__u32 zero = 0, pidns;
+
+	given = givens.lookup(&zero);
+	if (!given || !given->root)
+		return NULL;
+	read_pid(task, &value.tid, &pidns);
+	if (value.tid != given->root || pidns != given->root_pidns)
+		return NULL;
+	given->root = 0;
+	return add_task(task, &value);
+}
+
+static __always_inline struct svc_task *find_task(struct task_struct *task)
+{
+	__u64 key = (__u64)task;
+	struct svc_task *entry = tasks.lookup(&key);
+
+	return entry ? entry : add_root(task);
+}
+
+static __always_inline bool first_to_see_the_end(struct task_struct *leader)
+{
+	__u64 key = (__u64)leader;
+	__u8 nothing = 0;
+
+	return find_task(leader) && !ended.insert(&key, &nothing); /* which only one can */
+}
+
+static __always_inline bool is_tcp(const struct sock *sk)
+{
+	return FIELD(sk, sk_protocol) == IPPROTO_TCP && FIELD(sk, sk_type) == SOCK_STREAM;
+}
+
+static __always_inline struct svc_socket *find_socket(const struct sock *sk)
+{
+	__u64 key = (__u64)sk;
+	struct svc_socket *entry;
+
+	if (is_tcp(sk))
+		return streams.lookup(&key);
+	entry = others.lookup(&key);
+	return entry && entry->inode == BPF_CORE_READ(sk, sk_socket, file, f_inode, i_ino) ? entry : NULL;
+}
+
+static __always_inline struct svc_socket *socket_entry(const struct sock *sk)
+{
+	struct svc_socket *entry = find_socket(sk), fresh = {};
+	__u64 key = (__u64)sk;
+
+	if (entry)
+		return entry;
+	if (is_tcp(sk)) {
+		streams.update(&key, &fresh);
+		entry = streams.lookup(&key);
+	} else {
+		fresh.inode = BPF_CORE_READ(sk, sk_socket, file, f_inode, i_ino);
+		others.update(&key, &fresh);
+		entry = others.lookup(&key);
+	}
+	if (!entry)
+		count_lost();
+	return entry;
+}
+
+#include "processes.h"
+#include "sends.h"
+#include "connections.h"
+
+int svc_process_fork(struct bpf_raw_tracepoint_args *ctx)
+{
+	on_fork((struct task_struct *)ctx->args[0], (struct task_struct *)ctx->args[1]);
+	return 0;
+}
+
+int svc_process_exec(struct bpf_raw_tracepoint_args *ctx)
+{
+	on_exec((struct task_struct *)ctx->args[0]);
+	return 0;
+}
+
+int svc_process_exit(struct bpf_raw_tracepoint_args *ctx)
+{
+	on_exit((struct task_struct *)ctx->args[0]);
+	return 0;
+}
+
+/* The kernel is about to free a task: nothing happens in it any more. */
+int svc_process_free(struct bpf_raw_tracepoint_args *ctx)
+{
+	__u64 key = ctx->args[0];
+
+	tasks.delete(&key);
+	ended.delete(&key);
+	return 0;
+}
+
+int svc_socket_send(struct bpf_raw_tracepoint_args *ctx)
+{
+	on_send((struct sock *)ctx->args[0], ctx->args[1]);
+	return 0;
+}
+
+int svc_socket_state(struct bpf_raw_tracepoint_args *ctx)
+{
+	on_state((const struct sock *)ctx->args[0], ctx->args[1], ctx->args[2]);
+	return 0;
+}
+
+/* The end of a TCP socket, after its last change of state. */
+int svc_socket_free(struct bpf_raw_tracepoint_args *ctx)
+{
+	__u64 key = ctx->args[0];
+
+	streams.delete(&key);
+	return 0;
+}
+
+int svc_syscall_exit(struct bpf_raw_tracepoint_args *ctx)
+{
+	const struct pt_regs *regs = (const struct pt_regs *)ctx->args[0];
+
+	on_syscall_exit(regs, syscall_number(regs), ctx->args[1]);
+	return 0;
+}
+
+/* Attached for a moment at the start, also to sys_exit, which is given what current_regs() has to find. */
+int svc_learn_registers(struct bpf_raw_tracepoint_args *ctx)
+{
+	__u32 zero = 0;
+	struct svc_given *given = givens.lookup(&zero);
+
+	if (given)
+		given->registers = ctx->args[0] - (__u64)FIELD(running_task(), stack);
+	return 0;
+}

@@ -1,0 +1,166 @@
+"""The backend for kernels that do not describe their types: bcc compiles the same probes on the machine they run on.
+
+Only bcc's library is used. Its Python module would be one more thing that a virtual environment does not see, and
+PyPI's `bcc` is another program altogether.
+"""
+
+from __future__ import annotations
+
+import json
+import mmap
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterable, Sequence
+from ctypes.util import find_library
+from pathlib import Path
+from struct import Struct
+from typing import Final
+
+from tracer.errors import ExitStatus, SvcTraceError
+from tracer.record.capture import bcc_loader, delivery
+from tracer.record.capture.checks import Check
+from tracer.record.capture.delivery import Delivery
+from tracer.record.capture.libbpf import NO_PROBES, not_root
+from tracer.record.capture.protocol import Event
+from tracer.record.capture.ringbuf import possible_cpus
+
+_GIVEN: Final = Struct("@QII")  # svc_given (probes/svc_trace.bcc.c): registers, root, root_pidns
+_ENVIRONMENT: Final = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
+"""The loader's. It is root, and the command's user has no say in what it does."""
+_LOADER: Final = (sys.executable, "-I", "-S", bcc_loader.__file__)
+_INSTALL_BCC: Final = (
+    "apt-get install libbpfcc (Debian, Ubuntu) or dnf install bcc (Fedora); PyPI's package named bcc is something else"
+)
+
+
+class BccCapture:
+    """`Capture` by programs that bcc compiles for the running kernel."""
+
+    name = "bcc"
+    blind_to: frozenset[str] = frozenset()
+
+    def __init__(self) -> None:
+        self._delivery: Delivery | None = None
+        self._given: mmap.mmap | None = None
+        self._programs: list[int] = []  # a descriptor each, which holds it to what it is attached to
+
+    @staticmethod
+    def checks() -> Iterable[Check]:
+        """Whether there is a compiler, and what tells it the kernel's types."""
+        library = find_library("bcc")
+        yield Check("libbcc", library is not None, library or "not installed", _INSTALL_BCC)
+        types = str(bcc_loader.BTF) if bcc_loader.BTF.exists() else bcc_loader.kernel_headers()
+        yield Check("kernel types", types is not None, types or "neither BTF nor headers", _install_headers())
+
+    def start(self) -> None:
+        """Compile, load and attach, in a process of its own; takes about a second.
+
+        Raises:
+            SvcTraceError: not-root, no-probes, no-bcc, no-kernel-headers, kernel-too-old, compile-failed
+                or load-failed.
+        """
+        if os.geteuid() != 0:
+            raise not_root()
+        if not bcc_loader.SOURCES.exists():
+            raise _cannot(f"the text of the probes is missing: {bcc_loader.SOURCES}", NO_PROBES, "no-probes")
+        descriptors = _load()
+        maps, self._programs = descriptors[: len(bcc_loader.MAPS)], descriptors[len(bcc_loader.MAPS) :]
+        try:
+            events, lost, tallies, control, given = maps
+            self._delivery = Delivery(events, lost, tallies, control)
+            self._delivery.begin()
+            self._given = mmap.mmap(given, mmap.PAGESIZE)
+        except BaseException:
+            self.close()
+            raise
+        finally:
+            for descriptor in maps:
+                os.close(descriptor)
+
+    def plant(self, pid: int) -> None:
+        """Let the stopped child `pid` be the root of the tree: its next event makes its entry."""
+        assert self._given is not None
+        registers, *_ = _GIVEN.unpack_from(self._given)
+        _GIVEN.pack_into(self._given, 0, registers, pid, Path(f"/proc/{pid}/ns/pid").stat().st_ino)
+
+    def expect_boundaries(self, inode: int) -> None:
+        """Let each write to this FIFO begin an epoch."""
+        assert self._delivery is not None
+        self._delivery.expect_boundaries(inode)
+
+    def drain(self) -> Iterable[Event]:
+        """Decode the events since the last call, in the kernel's order; then what it has counted in place."""
+        assert self._delivery is not None
+        return self._delivery.drain()
+
+    def lost_events(self) -> int:
+        """As the probes counted: records that did not fit, maps that were full, ends of sends that were missed."""
+        return 0 if self._delivery is None else self._delivery.lost()
+
+    def close(self) -> None:
+        """Detach the programs, unmap and free."""
+        while self._programs:
+            os.close(self._programs.pop())
+        if self._delivery is not None:
+            self._delivery.close()
+            self._delivery = None
+        if self._given is not None:
+            self._given.close()
+            self._given = None
+
+
+def _load() -> list[int]:
+    """Run the loader; the descriptors that it hands over."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with ours:
+        with theirs:
+            loader = subprocess.run(
+                [*_LOADER, str(possible_cpus()), str(delivery.RING_BYTES), str(theirs.fileno())],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                pass_fds=(theirs.fileno(),),
+                cwd="/",
+                env=_ENVIRONMENT,
+                check=False,
+            )
+        message, descriptors, *_ = socket.recv_fds(ours, 1 << 16, 64, socket.MSG_CMSG_CLOEXEC)
+    said = loader.stdout.decode(errors="replace").splitlines()
+    if not message:
+        raise _failure("compile-failed", f"the compiler ended with status {loader.returncode}", said)
+    if failure := json.loads(message):
+        slug, detail = failure
+        raise _failure(slug, detail, said)
+    return descriptors
+
+
+def _failure(slug: str, detail: str, said: Sequence[str]) -> SvcTraceError:
+    """The error that stands for what the loader could not do, with the line of the compiler's that tells most."""
+    kernel = os.uname().release
+    see_all = f"see all that is said: sudo {sys.executable} -m {bcc_loader.__name__}"
+    errors = [line for line in said if any(word in line for word in ("error:", "invalid", "unbounded", "not allowed"))]
+    telling = (errors or [line for line in said if line.strip()] or ["nothing more is said"])[0]
+    match slug:
+        case "no-bcc":
+            return _cannot("bcc's library is not installed (libbcc.so.0)", _INSTALL_BCC, "no-bcc")
+        case "no-kernel-headers":
+            message = f"this kernel ({kernel}) does not describe its types, and its headers are not here either"
+            return _cannot(message, _install_headers(), "no-kernel-headers")
+        case "kernel-too-old":
+            return _cannot(f"this kernel ({kernel}) has no {detail}", "run on Linux 5.8 or later", "kernel-too-old")
+        case "compile-failed":
+            return _cannot(f"bcc could not compile the probes: {telling} {detail}".rstrip(), see_all, "compile-failed")
+    if detail.endswith(("EPERM", "EACCES")) and not errors:
+        see_all = "BPF is forbidden here: run outside the container or with --privileged, and check kernel lockdown"
+    return _cannot(f"the kernel refused the probes ({detail}): {telling}", see_all, "load-failed")
+
+
+def _install_headers() -> str:
+    kernel = os.uname().release
+    return f"apt-get install linux-headers-{kernel} (Debian, Ubuntu) or dnf install kernel-devel-{kernel} (Fedora)"
+
+
+def _cannot(message: str, hint: str, slug: str) -> SvcTraceError:
+    return SvcTraceError(message, hint=hint, slug=slug, exit_code=ExitStatus.CANNOT_TRACE)

@@ -1,0 +1,59 @@
+"""What the kernel's side of a backend delivers, out of the memory that its maps share with the tracer.
+
+Whoever loaded the probes, and whatever they are attached to: from here on there are only maps.
+"""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Iterator
+from typing import Final
+
+from tracer.record.capture.protocol import Event, SocketEvent
+from tracer.record.capture.ringbuf import RingBuffer, map_counters, possible_cpus
+from tracer.record.capture.tallies import Tallies
+from tracer.record.capture.wire import CONTROL
+
+RING_BYTES: Final = 16 << 20
+"""Room for about 70,000 records between two drains; most sends need none (tallies.py)."""
+
+
+class Delivery:
+    """The maps of probes that are loaded, mapped. Their file descriptors are not needed any more."""
+
+    def __init__(self, events: int, lost: int, tallies: int, control: int) -> None:
+        """Map what is behind the maps' descriptors; `control` holds a svc_control."""
+        self._ring = RingBuffer(events, RING_BYTES)
+        self._lost, self._counters = map_counters(lost, possible_cpus())
+        self._tallies = Tallies(tallies)
+        self._control = mmap.mmap(control, mmap.PAGESIZE)
+
+    def begin(self) -> None:
+        """Write the first values of the shared variables, where the program's text could not hold them."""
+        CONTROL.pack_into(self._control, 0, 0, 1, 1, 0, 0)
+
+    def expect_boundaries(self, inode: int) -> None:
+        """Let each write to this FIFO begin an epoch."""
+        _, *rest = CONTROL.unpack_from(self._control)
+        CONTROL.pack_into(self._control, 0, inode, *rest)
+
+    def drain(self) -> Iterator[Event]:
+        """Decode the events since the last call, in the kernel's order; then what it has counted in place."""
+        _, epoch, *_ = CONTROL.unpack_from(self._control)
+        for event, tally in self._ring.drain():
+            yield event
+            if tally and isinstance(event, SocketEvent):
+                self._tallies.begin(tally, event)
+        yield from self._tallies.drain(epoch)
+
+    def lost(self) -> int:
+        """Sum the kernel's counters over all CPUs; a tally that was overwritten too early counts as one."""
+        return self._tallies.overwritten + sum(self._counters)
+
+    def close(self) -> None:
+        """Unmap."""
+        self._ring.close()
+        self._tallies.close()
+        self._control.close()
+        self._counters.release()
+        self._lost.close()
