@@ -13,6 +13,7 @@ from tracer import __version__
 COMMANDS: Final[Mapping[str, str]] = {
     "run": "tracer.commands.run",
     "report": "tracer.commands.report",
+    "merge": "tracer.commands.merge",
     "doctor": "tracer.commands.doctor",
 }
 """Command → its module, which has the command under the name `command`."""

@@ -16,7 +16,7 @@ class ExitStatus(IntEnum):
     CANNOT_TRACE = 69  # EX_UNAVAILABLE: privilege, kernel or library is missing
     CANNOT_WRITE = 73  # EX_CANTCREAT: an output file cannot be written
     BAD_CONFIG = 78  # EX_CONFIG: a configuration that cannot be used
-    INCOMPLETE = 80  # --strict: the run lost events or the hook did not report
+    INCOMPLETE = 80  # --strict: a run lost events or the hook did not report; --expect: runs are missing
     NOT_EXECUTABLE = 126  # the command cannot be executed, as a shell says it
     NOT_FOUND = 127  # the command was not found, as a shell says it
 

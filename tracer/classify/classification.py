@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -10,10 +9,19 @@ from typing import Final
 
 from tracer.classify.assumptions import assumed_services
 from tracer.classify.attribution import attribute
-from tracer.classify.model import Classification, Evidence, Outcome, RunInfo, StaticFacts, Summary, TestResult
+from tracer.classify.directories import ROOT, count_by_directory
+from tracer.classify.model import (
+    Classification,
+    Directory,
+    Evidence,
+    Outcome,
+    RunInfo,
+    StaticFacts,
+    Summary,
+    TestResult,
+)
 from tracer.classify.services.config import Config, Rules
 from tracer.classify.services.identify import Identifier
-from tracer.classify.tiers import tier_of
 from tracer.classify.validation import hold_contracts, validate
 from tracer.classify.variants import compare_variants
 from tracer.classify.why import explain_needs
@@ -53,6 +61,7 @@ def conclude(
     run: RunInfo,
     run_evidence: tuple[Evidence, ...],
     generated_at: str,
+    runs: tuple[RunInfo, ...] = (),
 ) -> Classification:
     """Draw from judged tests what a report says of them together. Their `assumed` has to be of the same rules."""
     summary = summarise(tests, rules)
@@ -66,6 +75,7 @@ def conclude(
         summary=summary,
         validation=validate(tests, rules.assumptions),
         variants=compare_variants(tests, rules.variants),
+        runs=runs,
         contracts=hold_contracts(tests, facts, rules.contracts),
         why=explain_needs(tests, summary.services),
     )
@@ -85,18 +95,19 @@ def judge_again(classification: Classification, rules: Rules) -> Classification:
         run=classification.run,
         run_evidence=classification.run_evidence,
         generated_at=classification.generated_at,
+        runs=classification.runs,
     )
 
 
 def summarise(tests: Mapping[str, TestResult], rules: Rules) -> Summary:
-    """Count tests by service and by tier."""
-    services = Counter(service for test in tests.values() for service in test.services)
-    tiers = Counter(tier_of(test.services, rules.tiers) for test in tests.values())
-    order = [tier.name for tier in rules.tiers]
+    """Count tests by service, by tier and by directory."""
+    directories = count_by_directory(tests, rules.tiers)
+    whole = directories.get(ROOT, Directory(0, {}, {}))
     return Summary(
-        total_tests=len(tests),
-        services=dict(sorted(services.items(), key=lambda item: (-item[1], item[0]))),
-        tiers={name: tiers[name] for name in dict.fromkeys([*order, *tiers])},
+        total_tests=whole.tests,
+        services=whole.services,
+        tiers={**{tier.name: 0 for tier in rules.tiers}, **whole.tiers},
+        directories=directories,
     )
 
 

@@ -52,8 +52,18 @@ class StaticFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class RunResult:
+    """What one of several runs says of a test."""
+
+    run: int  # where the run stands in the classification's
+    outcome: Outcome  # of the last attempt in this run
+    duration_s: float
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
 class TestResult:
-    """One test, all its attempts united."""
+    """One test, all its attempts united, those of several runs too."""
 
     __test__ = False  # not for pytest to collect
 
@@ -66,13 +76,14 @@ class TestResult:
     assumed: tuple[str, ...]  # sorted; what the static rules claim
     facts: int | None  # where its static facts stand in the classification's; None: they were lost
     evidence: tuple[Evidence, ...]
+    runs: tuple[RunResult, ...] = ()  # those it took part in, first to last; empty where the classification is of one
 
 
 @dataclass(frozen=True, slots=True)
 class RunInfo:
-    """The run behind a classification."""
+    """The run behind a classification, or all runs behind a merged one, as if they had been one."""
 
-    command: tuple[str, ...]
+    command: tuple[str, ...]  # empty where those of merged runs differ
     backend: str
     kernel: str
     started_at: str  # ISO 8601, UTC, with a `Z`
@@ -84,12 +95,22 @@ class RunInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class Directory:
+    """A folder of the suite with all below it."""
+
+    tests: int
+    services: Mapping[str, int]  # service → tests, most first
+    tiers: Mapping[str, int]  # tier → tests, in the configuration's order; only those with tests
+
+
+@dataclass(frozen=True, slots=True)
 class Summary:
-    """The two tables."""
+    """The tables."""
 
     total_tests: int
     services: Mapping[str, int]  # service → tests, most first
     tiers: Mapping[str, int]  # tier → tests, in the configuration's order
+    directories: Mapping[str, Directory] = field(default_factory=dict)  # by path from pytest's rootdir; "." is itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,4 +177,5 @@ class Classification:
     contracts: tuple[HeldContract, ...] = ()  # in the order of the rules
     why: Mapping[str, Why] = field(default_factory=dict)  # service → what makes tests need it
     variants: Variants = Variants(0, {})  # nothing is compared unless the configuration says what a variant is
+    runs: tuple[RunInfo, ...] = ()  # that it was merged from, first to last; empty: it is of one run
     schema: str = SCHEMA

@@ -71,6 +71,25 @@ def tests_option(function: Any) -> Any:  # noqa: ANN401
     )(function)
 
 
+def printing_options(function: Any) -> Any:  # noqa: ANN401
+    """What is printed of a classification: `--format`, `--directories` and `--tests`."""
+    form = click.option(
+        "--format",
+        "form",
+        type=click.Choice(["terminal", "markdown", "json", "sentry"]),
+        default="terminal",
+        show_default=True,
+        help="What is printed; sentry is the report of Sentry's in-process classifier.",
+    )
+    directories = click.option(
+        "--directories",
+        type=click.IntRange(min=1),
+        metavar="DEPTH",
+        help="Tell what the tests of each folder use, down to so many levels. In markdown they are always told, to 2.",
+    )
+    return form(directories(tests_option(function)))
+
+
 def by_service(tests: str | None) -> bool | str:
     """The value of `--tests` as the terminal report takes it."""
     return True if tests == ALL_SERVICES else tests or False

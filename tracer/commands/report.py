@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,8 +10,9 @@ import click
 from tracer.classify.classification import classify
 from tracer.classify.model import Classification
 from tracer.classify.services.config import load_config
-from tracer.commands.options import OptionalValueCommand, by_service, config_option, tests_option
-from tracer.reports import json_report, terminal
+from tracer.commands.options import OptionalValueCommand, config_option, printing_options
+from tracer.commands.printer import Printer
+from tracer.reports import json_report
 from tracer.reports.output import write_file
 from tracer.trace.file import is_trace, read_trace
 
@@ -21,29 +21,19 @@ from tracer.trace.file import is_trace, read_trace
 @click.argument("source", metavar="TRACE", type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write the JSON report here too.")
 @config_option
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["terminal", "json"]),
-    default="terminal",
-    show_default=True,
-    help="What is printed.",
-)
-@tests_option
-def command(source: Path, output: Path | None, config: Path | None, form: str, tests: str | None) -> int:
+@printing_options
+def command(
+    source: Path, output: Path | None, config: Path | None, form: str, directories: int | None, tests: str | None
+) -> int:
     """Report on TRACE again, also with another configuration.
 
     TRACE is what `svc-trace --trace` kept, the PATH.partial of a run that was cut off, or a JSON report; plain or gzip.
     """
-    if form == "json" and tests is not None:
-        raise click.UsageError("--tests is for --format terminal; the JSON report holds all tests.")
+    printer = Printer(form, directories, tests)
     classification = _classification(source, config)
     if output is not None:
         write_file(output, json_report.render(classification))
-    if form == "json":
-        sys.stdout.buffer.writelines(json_report.render(classification))
-    else:
-        terminal.render(classification, terminal.ReportConsole(), by_service=by_service(tests), report=output)
+    printer.print(classification, output)
     return 0
 
 

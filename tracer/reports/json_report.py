@@ -11,9 +11,11 @@ from typing import Any, Final, get_args
 from tracer.classify.model import (
     SCHEMA,
     Classification,
+    Directory,
     Evidence,
     HeldContract,
     RunInfo,
+    RunResult,
     StaticFacts,
     Summary,
     TestResult,
@@ -35,7 +37,8 @@ _DEFAULTS: Final[Defaults] = {
     Classification: {"rules": Rules(), "facts": ()},
 }
 _Rule = AssumptionRule | Tier | Contract | VariantRule
-_Record = Evidence | TestResult | StaticFacts | RunInfo | Summary | Validation | HeldContract | Why | Variants | _Rule
+_Counts = Summary | Directory | Validation | HeldContract | Why | Variants
+_Record = Evidence | TestResult | RunResult | StaticFacts | RunInfo | _Counts | _Rule
 _NAMES: Final = {kind: tuple(field.name for field in fields(kind)) for kind in get_args(_Record)}
 
 
@@ -48,10 +51,13 @@ def render(classification: Classification) -> Iterator[bytes]:
         "schema": classification.schema,
         "generated_at": classification.generated_at,
         "run": _object(classification.run),
+        **({"runs": [_object(run) for run in classification.runs]} if classification.runs else {}),
         "rules": _rules(classification.rules),
     }
+    summary = classification.summary
     tail = {
-        "summary": _object(classification.summary),
+        "summary": _object(summary)
+        | {"directories": {path: _object(directory) for path, directory in summary.directories.items()}},
         "validation": {service: _object(held) for service, held in classification.validation.items()},
         "contracts": [_object(held) for held in classification.contracts],
         "why": {service: _object(why) for service, why in classification.why.items()},
@@ -82,7 +88,7 @@ def read_classification(path: Path) -> Classification:
             if schema != SCHEMA:
                 raise ValueError(f"its schema is {schema!r:.40}, not {SCHEMA!r}")
             classification: Classification = converter(Classification, _DEFAULTS)(value)
-            _check_facts(classification)
+            _check_numbers(classification)
         except (ValueError, EOFError) as error:
             raise SvcTraceError(
                 f"{path} is not a report that this version reads: {error}",
@@ -93,11 +99,14 @@ def read_classification(path: Path) -> Classification:
     return classification
 
 
-def _check_facts(classification: Classification) -> None:
-    known = range(len(classification.facts))
+def _check_numbers(classification: Classification) -> None:
+    """Hold the tests' references to what stands elsewhere in the report against what is there."""
+    facts, runs = range(len(classification.facts)), range(len(classification.runs))
     for nodeid, test in classification.tests.items():
-        if test.facts is not None and test.facts not in known:
-            raise ValueError(f"tests: {nodeid}: facts: there are {len(known)}, none has number {test.facts}")
+        if test.facts is not None and test.facts not in facts:
+            raise ValueError(f"tests: {nodeid}: facts: there are {len(facts)}, none has number {test.facts}")
+        if bool(test.runs) != bool(runs) or any(one.run not in runs for one in test.runs):
+            raise ValueError(f"tests: {nodeid}: runs: not those of the report, which has {len(runs)}")
 
 
 def _listed(parts: Iterable[bytes]) -> Iterator[bytes]:
@@ -110,6 +119,8 @@ def _listed(parts: Iterable[bytes]) -> Iterator[bytes]:
 
 def _test(nodeid: str, test: TestResult) -> bytes:
     value = _object(test)
+    if runs := value.pop("runs"):
+        value["runs"] = [_object(run) for run in runs]
     evidence = b"".join(_listed(b"  " + _evidence(one) for one in value.pop("evidence")))
     return b'%b: %b,"evidence":[%b]}' % (_line(nodeid), _line(value).removesuffix(b"}"), evidence)
 

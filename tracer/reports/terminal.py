@@ -6,8 +6,7 @@ endpoints) is never taken for markup or control sequences.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -18,8 +17,10 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from tracer.classify.model import UNKNOWN, Classification, Outcome, RunInfo, Summary, Variants
+from tracer.classify.model import Classification, Directory, Outcome, Summary, Variants
+from tracer.reports.tables import directory_table, headline, incompleteness, notes, outcome_counts, service_counts
 from tracer.reports.usage import usages, used_services
+from tracer.reports.wording import LISTED, counted, percent, printable, shares
 
 _OUTCOME_STYLES: Final[Mapping[Outcome, str]] = {
     "passed": "green",
@@ -31,8 +32,6 @@ _OUTCOME_STYLES: Final[Mapping[Outcome, str]] = {
     "xfailed": "yellow",
     "xpassed": "yellow",
 }
-_LISTED: Final = 5
-"""How many names a line gives before it says how many more there are."""
 
 
 class ReportConsole(Console):
@@ -44,7 +43,12 @@ class ReportConsole(Console):
 
 
 def render(
-    classification: Classification, console: Console, *, by_service: bool | str = False, report: Path | None = None
+    classification: Classification,
+    console: Console,
+    *,
+    by_service: bool | str = False,
+    directories: int | None = None,
+    report: Path | None = None,
 ) -> None:
     """Print the summary.
 
@@ -52,6 +56,7 @@ def render(
         classification: what to tell.
         console: where; its width, colours and encoding are kept to.
         by_service: before the summary, list the tests of each service, or of the one named.
+        directories: after the tables, tell what the tests of each folder use, down to so many levels.
         report: the JSON report's path, if one was written.
     """
     if by_service:
@@ -61,6 +66,8 @@ def render(
     _print_headline(classification, console)
     if classification.tests:
         _print_tables(classification, console)
+        if directories is not None:
+            _print_directories(directory_table(classification, directories), console)
     _print_notes(classification, console)
     if classification.validation:
         _print_validation(classification, console)
@@ -75,70 +82,34 @@ def render(
         console.print(Text.assemble(("report: ", "dim"), _shown(str(report), console)), soft_wrap=True)
 
 
-def percent(part: int, whole: int) -> str:
-    """A share in two digits; what is not nothing is never shown as 0%, and what is not all never as 100%."""
-    if part in (0, whole):
-        return "100%" if part else "0%"
-    share = 100 * part / whole
-    if share < 0.1:
-        return "<0.1%"
-    if share > 99:
-        return ">99%"
-    return f"{share:.1f}%" if share < 9.95 else f"{share:.0f}%"
-
-
-def duration(seconds: float) -> str:
-    """A time in its two largest units."""
-    if seconds < 59.5:
-        return f"{seconds:.2f} s" if seconds < 9.995 else f"{seconds:.0f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest} s"
-    return f"{minutes // 60} h {minutes % 60} min"
-
-
 def _print_headline(classification: Classification, console: Console) -> None:
     run = classification.run
-    total = classification.summary.total_tests
-    headline = Text.assemble(
+    tests, origin = headline(classification)
+    told = Text.assemble(
         ("svc-trace: ", "dim"),
-        (_counted(total, "test") if total else "no tests", "bold"),
-        f" in {duration(run.duration_s)}, traced by {_shown(run.backend, console)}: ",
+        (tests, "bold"),
+        f" {_shown(origin, console)}: ",
         ("complete", "green") if run.complete else ("NOT COMPLETE", "bold red"),
     )
-    outcomes = Counter(test.outcome for test in classification.tests.values())
-    told = [
-        Text(f"{outcomes[outcome]:,} {outcome}", style)
-        for outcome, style in _OUTCOME_STYLES.items()
-        if outcome in outcomes
+    outcomes = [
+        Text(f"{number:,} {outcome}", _OUTCOME_STYLES[outcome])
+        for outcome, number in outcome_counts(classification).items()
     ]
     console.print()
-    console.print(headline)
-    if told:
-        console.print(Padding(Text(", ").join(told), (0, 0, 0, 11), expand=False))
+    console.print(told)
+    if outcomes:
+        console.print(Padding(Text(", ").join(outcomes), (0, 0, 0, 11), expand=False))
     if not run.complete:
-        console.print(Padding(Text(_incompleteness(run), "red"), (0, 0, 0, 11), expand=False))
+        console.print(Padding(Text(incompleteness(run), "red"), (0, 0, 0, 11), expand=False))
     console.print()
-
-
-def _incompleteness(run: RunInfo) -> str:
-    if run.lost_events:
-        return (
-            f"{_counted(run.lost_events, 'event')} lost: tests may use more services than is told here. "
-            "Run it again with fewer workers at a time."
-        )
-    if run.exit_status is None:
-        return "The trace was cut off: what came later is missing. Run it again."
-    return "Part of what the hook told was lost: see the warnings below."
 
 
 def _print_tables(classification: Classification, console: Console) -> None:
     summary = classification.summary
-    unknown = sum(any(map(_is_unknown, test.services)) for test in classification.tests.values())
-    services = {service: tests for service, tests in summary.services.items() if not _is_unknown(service)}
-    if unknown:
-        services["(unknown)"] = unknown
-    tables = [_table("Service", services, summary, console), _table("Tier", summary.tiers, summary, console)]
+    tables = [
+        _table("Service", service_counts(classification), summary, console),
+        _table("Tier", summary.tiers, summary, console),
+    ]
     if sum(console.measure(table).maximum for table in tables) + 4 <= console.width:
         console.print(Columns(tables, padding=(0, 4)))
         console.print()
@@ -157,38 +128,26 @@ def _table(title: str, tests: Mapping[str, int], summary: Summary, console: Cons
     return table
 
 
+def _print_directories(directories: Mapping[str, Directory], console: Console) -> None:
+    """A folder has three lines: a table's columns would be too narrow for what there is to tell."""
+    for path, directory in directories.items():
+        headline = Text.assemble((_shown(path, console), "bold"), f"  {counted(directory.tests, 'test')}")
+        console.print(headline, soft_wrap=True)
+        for counts in (directory.services, directory.tiers):
+            told = _shown(shares(counts, directory.tests) or "none", console)
+            console.print(Padding(Text(told), (0, 0, 0, 2), expand=False))
+    console.print()
+
+
 def _print_notes(classification: Classification, console: Console) -> None:
-    tests = classification.tests.values()
-    unknown = Counter(service for test in tests for service in test.services if _is_unknown(service))
-    outside: Counter[str] = Counter()
-    for evidence in classification.run_evidence:
-        outside[evidence.service] += evidence.sends
-    notes = {
-        "Unknown endpoints": _named({name.removeprefix(UNKNOWN): n for name, n in unknown.most_common()}, "test"),
-        "Self-hosted": _named(_counts(test.self_hosted for test in tests), "test"),
-        "Only ambient": _named(_counts(test.ambient for test in tests), "test"),
-        "Outside of tests": _named(dict(outside.most_common()), "send"),
-    }
     grid = Table.grid(padding=(0, 2))
     grid.add_column(no_wrap=True, style="bold")
     grid.add_column(overflow="fold")
-    for label, text in notes.items():
-        if text:
-            grid.add_row(label, _shown_text(text, console))
+    for label, text in notes(classification).items():
+        grid.add_row(label, _shown_text(text, console))
     if grid.row_count:
         console.print(grid)
         console.print()
-
-
-def _counts(names: Iterable[tuple[str, ...]]) -> dict[str, int]:
-    return dict(Counter(name for group in names for name in group).most_common())
-
-
-def _named(counts: Mapping[str, int], unit: str) -> str:
-    told = [f"{name} ({_counted(count, unit)})" for name, count in list(counts.items())[:_LISTED]]
-    if len(counts) > _LISTED:
-        told.append(f"and {len(counts) - _LISTED:,} more")
-    return ", ".join(told)
 
 
 def _print_validation(classification: Classification, console: Console) -> None:
@@ -211,17 +170,17 @@ def _print_variants(variants: Variants, console: Console) -> None:
     console.print(
         Text.assemble(
             ("Variants", "bold"),
-            f"  {_counted(variants.compared, 'test')} compared, ",
+            f"  {counted(variants.compared, 'test')} compared, ",
             (f"{len(differing):,} with other services in some variant", "yellow" if differing else ""),
         )
     )
-    for name, services in islice(differing.items(), _LISTED):
+    for name, services in islice(differing.items(), LISTED):
         console.print(Text(f"  {_shown(name, console)}", "cyan"), soft_wrap=True)
         for nodeid, used in services.items():
             told = _shown(", ".join(used), console) if used else "none"
             console.print(Text(f"    {_shown(nodeid, console)}: {told}"), soft_wrap=True)
-    if len(differing) > _LISTED:
-        console.print(f"  and {len(differing) - _LISTED:,} more", highlight=False)
+    if len(differing) > LISTED:
+        console.print(f"  and {len(differing) - LISTED:,} more", highlight=False)
     console.print()
 
 
@@ -240,20 +199,12 @@ def _print_tests(classification: Classification, service: str, console: Console)
     others = sum(map(len, groups.values())) - using
     more = f", and {others:,} only with ambient or self-hosted evidence" if others else ""
     console.print()
-    headline = Text.assemble((_shown(service, console), "bold"), f": {_counted(using, 'test')}{more}")
+    headline = Text.assemble((_shown(service, console), "bold"), f": {counted(using, 'test')}{more}")
     console.print(headline, soft_wrap=True)
     for usage, nodeids in groups.items():
         console.print(Text(f"  {_shown(usage, console)} ({len(nodeids):,})", "cyan"), soft_wrap=True)
         for nodeid in nodeids:
             console.print(Text(f"    {_shown(nodeid, console)}"), soft_wrap=True)
-
-
-def _is_unknown(service: str) -> bool:
-    return service.startswith(UNKNOWN)
-
-
-def _counted(count: int, unit: str) -> str:
-    return f"{count:,} {unit}{'' if count == 1 else 's'}"
 
 
 def _shown_text(text: str, console: Console) -> Text:
@@ -262,6 +213,5 @@ def _shown_text(text: str, console: Console) -> Text:
 
 def _shown(text: str, console: Console) -> str:
     """Text with what the terminal would obey or cannot show (controls, lone surrogates, foreign letters) as escapes."""
-    if not text.isprintable():
-        text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+    text = printable(text)
     return text.encode(console.encoding, "backslashreplace").decode(console.encoding)

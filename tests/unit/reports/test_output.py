@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,14 @@ def test_a_file_is_put_in_its_place(tmp_path: Path) -> None:
     for data in (b"first", b"second"):
         write_file(tmp_path / "r", [data[:2], data[2:]])
         assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("r", data)]
+
+
+def test_a_name_that_ends_in_gz_is_packed_the_same_each_time(tmp_path: Path) -> None:
+    for name in ("a.json.gz", "b.json.gz"):
+        write_file(tmp_path / name, [b"data"] * 1000)
+    packed = (tmp_path / "a.json.gz").read_bytes()
+    assert gzip.decompress(packed) == b"data" * 1000
+    assert (tmp_path / "b.json.gz").read_bytes() == packed
 
 
 def test_a_symbolic_link_stays_one(tmp_path: Path) -> None:
@@ -35,7 +44,7 @@ def test_what_is_no_regular_file_is_written_to(tmp_path: Path) -> None:
         os.close(writing)
 
 
-@pytest.mark.parametrize("name", ["missing/r", "directory"])
+@pytest.mark.parametrize("name", ["missing/r", "missing/r.gz", "directory"])
 def test_a_file_that_cannot_be_written_is_told_and_leaves_nothing(tmp_path: Path, name: str) -> None:
     (tmp_path / "directory").mkdir()
     with pytest.raises(SvcTraceError) as raised:

@@ -12,7 +12,8 @@ from large_suite import SEEN
 from rich.console import Console
 
 from tracer.classify.model import Classification, Summary, Variants
-from tracer.reports.terminal import duration, percent, render
+from tracer.reports.terminal import render
+from tracer.reports.wording import duration, percent
 
 ESCAPE = "\x1b["
 
@@ -62,12 +63,13 @@ def printed(
     encoding: str = "utf-8",
     terminal: bool = False,
     by_service: bool | str = False,
+    directories: int | None = None,
     report: Path | None = None,
 ) -> str:
     """What a terminal of that width and encoding gets, without the spaces at line ends."""
     stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
     console = Console(file=stream, width=width, force_terminal=terminal, color_system="standard" if terminal else None)
-    render(classification, console, by_service=by_service, report=report)
+    render(classification, console, by_service=by_service, directories=directories, report=report)
     stream.seek(0)
     return re.sub(" +$", "", stream.read(), flags=re.MULTILINE)
 
@@ -203,6 +205,20 @@ def test_node_ids_cannot_disturb_the_terminal(small: Classification, encoding: s
     test = next(iter(small.tests.values()))
     odd = replace(small, tests={"é→\udce9\n\x1b[31m[red]": test})
     assert f"    {shown}" in printed(odd, encoding=encoding, by_service="postgres").splitlines()
+
+
+def test_what_a_folders_tests_use_is_told_on_request(sample: Classification) -> None:
+    assert """
+tests/sentry  2,000 tests
+  postgres 2,000 (100%), redis 1,000 (50%), snuba 400 (20%), kafka 286 (14%),
+  redis-cluster 50 (2.5%), and 14 more
+  snuba_tier 400 (20%), other_services 1,600 (80%)
+
+""" in printed(sample, directories=2)
+
+
+def test_the_runs_behind_a_merged_report_are_counted(sample: Classification) -> None:
+    assert "2,000 tests of 22 runs in" in printed(replace(sample, runs=(sample.run,) * 22))
 
 
 @pytest.mark.parametrize(

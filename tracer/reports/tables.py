@@ -1,0 +1,86 @@
+"""What the reports for people say of a classification as a whole, whatever their format."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Final
+
+from tracer.classify.directories import count_by_directory
+from tracer.classify.model import UNKNOWN, Classification, Directory, Outcome, RunInfo
+from tracer.reports.wording import counted, duration, listed
+
+OUTCOMES: Final[tuple[Outcome, ...]] = (
+    "passed",
+    "failed",
+    "error",
+    "interrupted",
+    "crashed",
+    "skipped",
+    "xfailed",
+    "xpassed",
+)
+ALL_UNKNOWN: Final = "(unknown)"
+"""Stands for all endpoints that no rule names: each would be a row."""
+
+
+def headline(classification: Classification) -> tuple[str, str]:
+    """How many tests, and of which runs: `2,329 tests`, `of 22 runs in 3 h 1 min, traced by libbpf`."""
+    run, total, runs = classification.run, classification.summary.total_tests, len(classification.runs)
+    tests = counted(total, "test") if total else "no tests"
+    of_runs = f"of {counted(runs, 'run')} " if runs > 1 else ""
+    return tests, f"{of_runs}in {duration(run.duration_s)}, traced by {run.backend}"
+
+
+def outcome_counts(classification: Classification) -> dict[Outcome, int]:
+    """Outcome → tests, in the order of the outcomes."""
+    outcomes = Counter(test.outcome for test in classification.tests.values())
+    return {outcome: outcomes[outcome] for outcome in OUTCOMES if outcome in outcomes}
+
+
+def service_counts(classification: Classification) -> dict[str, int]:
+    """Service → tests, most first; the unknown ones together, and last."""
+    services = {name: tests for name, tests in classification.summary.services.items() if not _is_unknown(name)}
+    unknown = sum(any(map(_is_unknown, test.services)) for test in classification.tests.values())
+    return services | ({ALL_UNKNOWN: unknown} if unknown else {})
+
+
+def directory_table(classification: Classification, depth: int) -> dict[str, Directory]:
+    """The folders down to so many levels, each test in exactly one."""
+    return count_by_directory(classification.tests, classification.rules.tiers, depth=depth)
+
+
+def notes(classification: Classification) -> dict[str, str]:
+    """What else there is to tell: label → text."""
+    tests = classification.tests.values()
+    unknown = Counter(service for test in tests for service in test.services if _is_unknown(service))
+    outside: Counter[str] = Counter()
+    for evidence in classification.run_evidence:
+        outside[evidence.service] += evidence.sends
+    told = {
+        "Unknown endpoints": listed({name.removeprefix(UNKNOWN): n for name, n in unknown.most_common()}, "test"),
+        "Self-hosted": listed(_counts(test.self_hosted for test in tests), "test"),
+        "Only ambient": listed(_counts(test.ambient for test in tests), "test"),
+        "Outside of tests": listed(dict(outside.most_common()), "send"),
+    }
+    return {label: text for label, text in told.items() if text}
+
+
+def incompleteness(run: RunInfo) -> str:
+    """Why a run is not complete, and what to do."""
+    if run.lost_events:
+        return (
+            f"{counted(run.lost_events, 'event')} lost: tests may use more services than is told here. "
+            "Run it again with fewer workers at a time."
+        )
+    if run.exit_status is None:
+        return "The trace was cut off: what came later is missing. Run it again."
+    return "Part of what the hook told was lost: see the warnings below."
+
+
+def _counts(names: Iterable[tuple[str, ...]]) -> dict[str, int]:
+    return dict(Counter(name for group in names for name in group).most_common())
+
+
+def _is_unknown(service: str) -> bool:
+    return service.startswith(UNKNOWN)

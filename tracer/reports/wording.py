@@ -1,0 +1,59 @@
+"""How reports for people put numbers and names into words, whatever their format."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+LISTED: Final = 5
+"""How many names a line gives before it says how many more there are."""
+
+
+def percent(part: int, whole: int) -> str:
+    """A share in two digits; what is not nothing is never shown as 0%, and what is not all never as 100%."""
+    if part in (0, whole):
+        return "100%" if part else "0%"
+    share = 100 * part / whole
+    if share < 0.1:
+        return "<0.1%"
+    if share > 99:
+        return ">99%"
+    return f"{share:.1f}%" if share < 9.95 else f"{share:.0f}%"
+
+
+def duration(seconds: float) -> str:
+    """A time in its two largest units."""
+    if seconds < 59.5:
+        return f"{seconds:.2f} s" if seconds < 9.995 else f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+def counted(count: int, unit: str) -> str:
+    """A number and its unit: `1 test`, `2,329 tests`."""
+    return f"{count:,} {unit}{'' if count == 1 else 's'}"
+
+
+def listed(counts: Mapping[str, int], unit: str) -> str:
+    """The first few names with their numbers, and how many more there are."""
+    told = [f"{name} ({counted(count, unit)})" for name, count in list(counts.items())[:LISTED]]
+    if len(counts) > LISTED:
+        told.append(f"and {len(counts) - LISTED:,} more")
+    return ", ".join(told)
+
+
+def shares(counts: Mapping[str, int], whole: int) -> str:
+    """The first few names with their numbers and what share of the whole they are."""
+    told = [f"{name} {count:,} ({percent(count, whole)})" for name, count in list(counts.items())[:LISTED]]
+    if len(counts) > LISTED:
+        told.append(f"and {len(counts) - LISTED:,} more")
+    return ", ".join(told)
+
+
+def printable(text: str) -> str:
+    """Text with what a terminal would obey and no page can show (controls, lone surrogates) as escapes."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
