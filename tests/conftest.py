@@ -14,6 +14,8 @@ from machine import lacks
 
 from tracer.record.capture.select import BACKENDS
 
+pytest_plugins = ["must_run"]
+
 settings.register_profile("svc-trace", deadline=None)  # the machine may be busy
 settings.load_profile("svc-trace")
 

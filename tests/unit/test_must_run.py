@@ -1,0 +1,43 @@
+"""The guard of the tests in virtual machines: nothing that had to run is skipped without failing them."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest_plugins = ["pytester"]
+
+PASSES = "def test_passes(): pass\n"
+SKIPS = {
+    "in its call": "import pytest\ndef test_skips(): pytest.skip('not here')\n",
+    "by a marker": "import pytest\n@pytest.mark.skipif(True, reason='not here')\ndef test_skips(): pass\n",
+    "with its module": "import pytest\npytest.skip('not here', allow_module_level=True)\n",
+}
+FAILS_AS_EXPECTED = "import pytest\n@pytest.mark.xfail(strict=True)\ndef test_fails(): assert False\n"
+
+
+def run(pytester: pytest.Pytester, text: str, *options: str) -> pytest.RunResult:
+    """Run a test that passes, and another module."""
+    pytester.makepyfile(test_first=PASSES, test_second=text)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+        return pytester.runpytest_inprocess("-p", "must_run", *options)
+
+
+@pytest.mark.parametrize("skips", SKIPS.values(), ids=SKIPS)
+def test_a_skip_fails_where_it_must_run(skips: str, pytester: pytest.Pytester) -> None:
+    assert run(pytester, skips).ret == pytest.ExitCode.OK
+    result = run(pytester, skips, "--must-run")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["*skipped, but had to run*", "test_second.py*"])
+
+
+def test_a_skip_fails_in_a_worker_too(pytester: pytest.Pytester) -> None:
+    result = run(pytester, SKIPS["in its call"], "--must-run", "-p", "xdist", "-n", "1")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["*skipped, but had to run*", "test_second.py*"])
+
+
+def test_a_failure_that_is_expected_is_no_skip(pytester: pytest.Pytester) -> None:
+    result = run(pytester, FAILS_AS_EXPECTED, "--must-run")
+    assert result.ret == pytest.ExitCode.OK
+    result.assert_outcomes(passed=1, xfailed=1)
