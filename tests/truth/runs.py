@@ -84,12 +84,16 @@ def disturbances(traced: Finished, bare: Finished) -> Iterator[str]:
             yield f"{nodeid}: {when} {outcome}{' by xfail' if xfail else ''} only {runs} svc-trace"
 
 
+def python_of(scenario: Scenario) -> str:
+    """The interpreter that runs the suite; its environment is made if there is none yet, which takes a network."""
+    if not scenario.requires:
+        return sys.executable
+    minors = [] if scenario.python is None else [scenario.python]
+    return str(environment_with(interpreter(minors), scenario.requires))
+
+
 def _command(scenario: Scenario) -> Iterator[str]:
-    python = sys.executable
-    if scenario.requires:
-        minors = [] if scenario.python is None else [scenario.python]
-        python = str(environment_with(interpreter(minors), scenario.requires))
-    pytest = (python, *PYTEST, *scenario.arguments)
+    pytest = (python_of(scenario), *PYTEST, *scenario.arguments)
     for part in scenario.command:
         if part == "{pytest}":
             yield from pytest

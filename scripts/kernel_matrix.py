@@ -1,0 +1,80 @@
+"""The truth suite and the kernel's tests on stock Debian kernels, backend by backend. Run by scripts/test-kernels."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import click
+from kernels import KernelError, stock_kernel
+from vm import GuestError, Machine, accelerator_option
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+KERNELS: Final = ("6.1", "6.12")
+"""Debian 12's own, which has no `sock_send_length`, and its backport, which has."""
+BACKENDS: Final = ("libbpf", "bcc")
+"""strace needs nothing of the kernel that differs from one to the next."""
+TESTS: Final = ("tests/kernel", "tests/truth")
+LIMIT_S: Final = 4 * 3600.0
+"""Of one backend on one kernel, emulated."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Of one backend on one kernel."""
+
+    series: str
+    backend: str
+    duration_s: float
+    problem: str | None  # None: all tests passed
+
+
+def outcomes(kernels: list[str], backends: list[str], accelerator: str, tests: list[str]) -> Iterator[Outcome]:
+    """Run the tests with each backend on each kernel, whatever becomes of the others."""
+    pytest = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--must-run", "-n", str(os.cpu_count())]
+    for series in kernels:
+        for backend in backends:
+            click.secho(f"test-kernels: {backend} on {series}", bold=True)
+            began_s = time.monotonic()
+            problem = None
+            try:
+                status = Machine(stock_kernel(series), accelerator).run(
+                    [*pytest, "--backend", backend, *tests], LIMIT_S
+                )
+                if status:
+                    problem = f"pytest's exit status is {status}"
+            except (KernelError, GuestError) as error:
+                problem = str(error)
+            yield Outcome(series, backend, time.monotonic() - began_s, problem)
+
+
+@click.command(context_settings={"ignore_unknown_options": True})
+@click.option("--kernel", type=click.Choice([*KERNELS, "all"]), default="all", help="Its series.  [default: all]")
+@click.option("--backend", type=click.Choice([*BACKENDS, "all"]), default="all", help="  [default: all]")
+@accelerator_option
+@click.argument("tests", nargs=-1, type=click.UNPROCESSED)
+def main(kernel: str, backend: str, accelerator: str, tests: tuple[str, ...]) -> None:
+    """Run TESTS in virtual machines with stock Debian kernels. They are pytest's arguments, options too."""
+    # The guests have no network.
+    subprocess.run([sys.executable, "-m", "truth"], env={**os.environ, "PYTHONPATH": str(ROOT / "tests")}, check=True)
+    kernels = [*KERNELS] if kernel == "all" else [kernel]
+    backends = [*BACKENDS] if backend == "all" else [backend]
+    named = any(Path(test.partition("::")[0]).exists() for test in tests)
+    told = [*outcomes(kernels, backends, accelerator, [*tests] if named else [*TESTS, *tests])]
+    for outcome in told:
+        click.echo(
+            f"test-kernels: {outcome.backend:<6} on {outcome.series:<5} {outcome.duration_s / 60:5.1f} min  "
+            f"{outcome.problem or 'passed'}"
+        )
+    sys.exit(any(outcome.problem for outcome in told))
+
+
+if __name__ == "__main__":
+    os.chdir(ROOT)
+    main()
