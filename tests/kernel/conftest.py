@@ -33,7 +33,7 @@ def _traceable(require: Callable[[str], None]) -> None:
 
 
 @pytest.fixture(autouse=True, scope="module")
-def _unloads_everything() -> Iterator[None]:
+def _unloads_everything(_captured: None) -> Iterator[None]:
     """Fail a module whose tests leak BPF programs or links."""
     if lacks("bpf"):
         yield
