@@ -14,6 +14,8 @@ COMMANDS: Final[Mapping[str, str]] = {
     "run": "tracer.commands.run",
     "report": "tracer.commands.report",
     "merge": "tracer.commands.merge",
+    "validate": "tracer.commands.validate",
+    "explain": "tracer.commands.explain",
     "doctor": "tracer.commands.doctor",
 }
 """Command → its module, which has the command under the name `command`."""

@@ -108,3 +108,36 @@ def test_any_part_of_the_suite_alone(shop_services: dict[str, str], tmp_path: Pa
     (test,) = classification["tests"].values()
     assert test["services"] == EXPECTED["tests"][name]["services"]
     assert essence(test["evidence"]) == essence(EXPECTED["tests"][name]["evidence"])
+
+
+BLIND = "tests/test_orders.py::TestCheckout::test_stores_the_order"
+
+
+def svc_trace(services: dict[str, str], *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "tracer", *arguments]
+    return subprocess.run(command, cwd=SHOP, env=os.environ | services, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.kernel
+def test_the_rules_are_validated_and_accepted(shop_services: dict[str, str], tmp_path: Path) -> None:
+    """A nightly: what is found fails it with a status of its own; what is accepted leaves it pytest's."""
+    report, baseline = tmp_path / "report.json", tmp_path / "accepted"
+    suite = ("--", sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider")
+    first = svc_trace(shop_services, "-q", "-o", report, "--fail-on", "blind-spots", *suite)
+    assert first.returncode == 81, first.stderr
+    validated = svc_trace({}, "validate", report, "--format", "json", "--write-baseline", baseline)
+    told = json.loads(validated.stdout)["services"]
+    kafka, postgres = told["kafka"], told["postgres"]
+    ((blind, evidence),) = kafka["blind_spots"].items()
+    assert blind == BLIND
+    assert {(one["phase"], one["thread"], one["how"]) for one in evidence} == {("call", "other", "direct")}
+    assert [(one["kind"], one["value"]) for one in kafka["proposals"]] == [("class", "test_orders.TestCheckout")]
+    assert [(len(one["caught"]), len(one["over_assumed"])) for one in kafka["proposals"]] == [(1, 1)]
+    assert postgres["over_assumed"] == EXPECTED["validation"]["postgres"]["over_assumed"]
+    by_class = {"kind": "class", "value": "shop.testing.DatabaseTestCase", "claimed": 4, "confirmed": 2}
+    assert by_class | {"over_assumed": postgres["over_assumed"]} in postgres["entries"]
+    assert (kafka["precision"], kafka["recall"]) == (5 / 6, 5 / 6)
+    again = svc_trace(shop_services, "-q", "-o", report, "--fail-on", "blind-spots", "--baseline", baseline, *suite)
+    assert (again.returncode, again.stderr) == (0, "")
+    failing = ("-q", "-o", report, "--fail-on", "blind-spots", "--baseline", baseline, *suite, "-k", "nothing")
+    assert svc_trace(shop_services, *failing).returncode == 5, "pytest's own status: no tests ran"

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 pytestmark = pytest.mark.kernel
@@ -19,6 +22,7 @@ def test_a_tracer_that_is_stopped_for_a_thousand_tests_misplaces_nothing(tmp_pat
     (tmp_path / "test_it.py").write_text(
         """
 import os, signal, socket
+import psutil
 import pytest
 
 statsd = socket.socket(type=socket.SOCK_DGRAM)
@@ -77,3 +81,20 @@ print(child.pid)
     report = json.loads((tmp_path / "report.json").read_text())
     assert not report["run"]["complete"]
     assert "unfinished-session" in {warning["slug"] for warning in report["run"]["warnings"]}
+
+
+def test_an_endpoint_that_no_rule_names_is_told_with_who_listens_there(tmp_path: Path) -> None:
+    (tmp_path / "test_it.py").write_text(
+        "import os, socket\n\n"
+        "def test_it():\n"
+        "    with socket.create_connection(('127.0.0.1', int(os.environ['PORT']))) as connection:\n"
+        "        connection.sendall(b'ours')\n"
+    )
+    with socket.create_server(("0.0.0.0", 0)) as server:
+        environment = os.environ | {"PORT": str(server.getsockname()[1])}
+        command = (*TRACER, "-q", "--", sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider")
+        subprocess.run(command, cwd=tmp_path, env=environment, check=True, capture_output=True)
+    report = json.loads((tmp_path / "svc-trace.json").read_text())
+    (evidence,) = report["tests"]["test_it.py::test_it"]["evidence"]
+    assert evidence["service"] == f"unknown:tcp://127.0.0.1:{environment['PORT']}"
+    assert evidence["listener"] == psutil.Process().name()

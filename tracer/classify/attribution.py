@@ -76,6 +76,7 @@ class _Sum:
     sends: int = 0
     bytes: int = 0
     errno: str | None = None
+    listener: str | None = None
 
     def add(self, flow: Flow) -> None:
         self.first_ns = min(self.first_ns, flow.first_ns)
@@ -183,7 +184,10 @@ class _Attributor:
     def _sum_up(self, taker: Taker, takings: Iterable[_Taking]) -> tuple[Evidence, ...]:
         sums: dict[_Key, _Sum] = {}
         for taking in takings:
-            sums.setdefault(self._key(taking), _Sum(taking.flow.first_ns)).add(taking.flow)
+            total = sums.setdefault(self._key(taking), _Sum(taking.flow.first_ns))
+            total.add(taking.flow)
+            if taking.service.unknown and total.listener is None:
+                total.listener = self._sockets.listener(taking.flow)
         return tuple(self._evidence(taker, key, total) for key, total in sums.items())
 
     def _key(self, taking: _Taking) -> _Key:
@@ -226,6 +230,7 @@ class _Attributor:
             bytes=sums.bytes,
             errno=sums.errno,
             first_s=round(max(0, sums.first_ns - since_ns) / 1e9, 6),
+            listener=sums.listener,
         )
 
     def _via(self, place: Place) -> str | None:

@@ -39,6 +39,7 @@ class Evidence:
     bytes: int
     errno: str | None  # the symbolic name of the first failure, such as `ECONNREFUSED`
     first_s: float | None  # seconds since the test began; inherited and run evidence: since the run began
+    listener: str | None = None  # name of the process that listens there, if no rule names the endpoint
 
 
 @dataclass(frozen=True, slots=True, order=True)

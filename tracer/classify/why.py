@@ -39,7 +39,7 @@ class _Counts:
         ways = {(one.fixture, one.phase) for one in evidence}
         self._phases.update({phase for _, phase in ways if phase is not None})
         self._fixtures.update({fixture for fixture, _ in ways if fixture is not None})
-        if all(fixture is not None or phase == "collection" for fixture, phase in ways):
+        if ways and all(fixture is not None or phase == "collection" for fixture, phase in ways):
             self._only[_only(ways)] += 1
 
     def why(self) -> Why:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 from glob import glob, has_magic
 from pathlib import Path
 
-from tracer.classify.classification import judge_again
+from tracer.classify.classification import classify, judge_again
 from tracer.classify.merge import merge
 from tracer.classify.model import Classification
-from tracer.classify.services.config import Rules
+from tracer.classify.services.config import Rules, load_config
 from tracer.errors import ExitStatus, SvcTraceError
 from tracer.reports.json_report import read_classification
+from tracer.trace.file import is_trace, read_trace
 
 
 def merge_reports(patterns: Iterable[str], rules: Rules | None = None) -> Classification:
@@ -31,6 +33,17 @@ def read_reports(patterns: Iterable[str]) -> Classification:
     """
     paths = _paths(patterns)
     return read_classification(paths[0]) if len(paths) == 1 else merge(_parts(paths, None))
+
+
+def read_source(source: Path, config: Path | None) -> Classification:
+    """The classification of one report, as it was made, or of one trace, by the configuration.
+
+    Raises:
+        SvcTraceError: it cannot be read, or a trace's configuration cannot be used.
+    """
+    if is_trace(source):
+        return classify(read_trace(source), load_config(config, Path.cwd()), generated_at=datetime.now(UTC))
+    return read_classification(source)
 
 
 def _paths(patterns: Iterable[str]) -> list[Path]:

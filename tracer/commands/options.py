@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
 import click
 
+from tracer.errors import ExitStatus
+
+FAIL_ON: Final[Mapping[str, ExitStatus]] = {
+    "loss": ExitStatus.INCOMPLETE,
+    "blind-spots": ExitStatus.BLIND_SPOTS,
+    "contracts": ExitStatus.CONTRACT_BROKEN,
+    "over-assumed": ExitStatus.OVER_ASSUMED,
+    "unknown": ExitStatus.UNKNOWN_ENDPOINT,
+}
+"""Kind of finding → exit status. Of several kinds the first decides: those before it in doubt say more than it."""
 ALL_SERVICES: Final = ""
 """The value of a bare `--tests`."""
 
@@ -88,6 +98,31 @@ def printing_options(function: Any) -> Any:  # noqa: ANN401
         help="Tell what the tests of each folder use, down to so many levels. In markdown they are always told, to 2.",
     )
     return form(directories(tests_option(function)))
+
+
+def fail_on_options(function: Any) -> Any:  # noqa: ANN401
+    """`--fail-on KINDS`, a tuple of keys of `FAIL_ON`, empty without it; and `--baseline FILE`."""
+    fail_on = click.option(
+        "--fail-on",
+        metavar="KINDS",
+        default="",
+        callback=_kinds,
+        help=f"End with a status of its own if there are findings of these kinds: {', '.join(FAIL_ON)}.",
+    )
+    baseline = click.option(
+        "--baseline",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="Findings that are accepted, as `svc-trace validate --write-baseline` writes them.",
+    )
+    return fail_on(baseline(function))
+
+
+def _kinds(context: click.Context, parameter: click.Parameter, value: str) -> tuple[str, ...]:
+    kinds = tuple(kind.strip() for kind in value.split(",")) if value else ()
+    if wrong := [kind for kind in kinds if kind not in FAIL_ON]:
+        raise click.BadParameter(f"{wrong[0]!r} is not one of {', '.join(FAIL_ON)}", context, parameter)
+    return kinds
 
 
 def by_service(tests: str | None) -> bool | str:

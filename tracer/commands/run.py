@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tracer.commands.options import OptionalValueCommand, by_service, config_option, tests_option
+from tracer.commands.options import OptionalValueCommand, by_service, config_option, fail_on_options, tests_option
 from tracer.errors import ExitStatus, SvcTraceError
 
 if TYPE_CHECKING:
+    from tracer.classify.findings import Finding
+    from tracer.classify.model import Classification
     from tracer.classify.services.config import Config
 
 
@@ -32,6 +34,8 @@ class Settings:
     strict: bool
     tests: str | None
     quiet: bool
+    fail_on: tuple[str, ...]
+    baseline: Path | None
 
     def say(self, line: str) -> None:
         """Tell the user something before the command begins."""
@@ -63,6 +67,7 @@ class Settings:
 )
 @click.option("--strict", is_flag=True, help="Fail with status 80 when anything was lost.")
 @tests_option
+@fail_on_options
 @click.option("-q", "--quiet", is_flag=True, help="Print no summary.")
 @click.argument("command", metavar="CMD...", nargs=-1, required=True, type=click.UNPROCESSED)
 def command(
@@ -73,6 +78,8 @@ def command(
     backend: str,
     strict: bool,
     tests: str | None,
+    fail_on: tuple[str, ...],
+    baseline: Path | None,
     quiet: bool,
 ) -> int:
     """Trace CMD and tell which services its tests use.
@@ -80,7 +87,7 @@ def command(
     CMD's output and exit status are passed on untouched; the summary goes to stderr. Options for svc-trace stand before
     CMD.
     """
-    return run(Settings(command, output, trace, config, backend, strict, tests, quiet))
+    return run(Settings(command, output, trace, config, backend, strict, tests, quiet, fail_on, baseline))
 
 
 def run(settings: Settings) -> int:
@@ -88,7 +95,7 @@ def run(settings: Settings) -> int:
 
     Raises:
         SvcTraceError: a bad configuration or a machine that cannot trace, before the command begins; a report that
-            cannot be written, or with `strict` an incomplete run, after it.
+            cannot be written, or what `strict` and `fail_on` don't accept, after it.
     """
     from tracer.record.capture.select import StartingCapture
 
@@ -98,20 +105,39 @@ def run(settings: Settings) -> int:
     from tracer.record.run import RunOptions, record
 
     config = load_config(settings.config, Path.cwd())
+    known = _accepted(settings.baseline)
     with record(RunOptions(settings.command, settings.output, settings.trace), starting) as recorded:
-        complete = _report(recorded.trace, config, settings)
-    if settings.strict and not complete:
+        classification = _report(recorded.trace, config, settings)
+    _judge(classification, settings, known)
+    return recorded.exit_status
+
+
+def _accepted(baseline: Path | None) -> frozenset[Finding]:
+    """What a baseline accepts. One that cannot be read is told before the command begins."""
+    if baseline is None:
+        return frozenset()
+    from tracer.commands.verdict import accepted
+
+    return accepted(baseline)
+
+
+def _judge(classification: Classification, settings: Settings, known: frozenset[Finding]) -> None:
+    """Raise what `--strict` and `--fail-on` ask for."""
+    from tracer.classify.findings import is_whole
+    from tracer.commands.verdict import check
+
+    if settings.strict and not is_whole(classification.run):
         raise SvcTraceError(
             "the run is not complete: events or boundaries were lost, or no pytest reported",
             hint="Read the report's warnings; if events were lost, run it again with fewer workers at a time.",
             slug="incomplete",
             exit_code=ExitStatus.INCOMPLETE,
         )
-    return recorded.exit_status
+    check(classification, settings.fail_on, known)
 
 
-def _report(trace: Path, config: Config, settings: Settings) -> bool:
-    """Classify a trace, write and print the reports; returns whether the run is complete and a pytest reported."""
+def _report(trace: Path, config: Config, settings: Settings) -> Classification:
+    """Classify a trace, write and print the reports."""
     from tracer.classify.classification import classify
     from tracer.reports import json_report, terminal
     from tracer.reports.output import write_file
@@ -127,5 +153,4 @@ def _report(trace: Path, config: Config, settings: Settings) -> bool:
             console = terminal.ReportConsole(stderr=True)
             with suppress(OSError):  # nobody reads it, or the disk is full; the command's status stands all the same
                 terminal.render(classification, console, by_service=by_service(settings.tests), report=written)
-    unheard = any(warning["slug"] == "no-hook" for warning in classification.run.warnings)
-    return classification.run.complete and not unheard
+    return classification

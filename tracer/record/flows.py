@@ -64,6 +64,7 @@ class Flows:
         self._processes = processes
         self._open: dict[tuple[int, ...], dict[_Key, _Flow]] = {}
         self._connecting: dict[int, tuple[int, ...]] = {}  # socket → the spans in which its attempt began
+        self.reached: set[str] = set()  # endpoints of this machine, unix ones too
 
     def fold(self, event: SocketEvent) -> Listen | None:
         """Add an event to its flow. Returns a record where the event is of no flow: a listening socket's."""
@@ -73,6 +74,8 @@ class Flows:
         flow = self._flow(event, self._spans(event), event.since_ns or event.ns)
         flow.last_ns = max(flow.last_ns, event.ns, event.last_ns)
         flow.local = flow.local or event.local
+        if event.local or event.endpoint.startswith("unix://"):
+            self.reached.add(event.endpoint)
         if event.kind != Kind.SEND and event.endpoint.startswith("udp://"):
             return None  # it reaches nobody (udp(7)), but the socket is opened here
         if event.result < 0:

@@ -50,6 +50,11 @@ class Recorder:
         return self._runners.heard
 
     @property
+    def reached(self) -> set[str]:
+        """Endpoints of this machine that the tree used or tried to."""
+        return self._flows.reached
+
+    @property
     def unfinished_sessions(self) -> int:
         """How many runners ended without closing their session."""
         return self._runners.unfinished

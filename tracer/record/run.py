@@ -18,6 +18,7 @@ from tracer.record.capture.protocol import Capture
 from tracer.record.capture.select import StartingCapture
 from tracer.record.folder import RunFolder
 from tracer.record.launch import FORWARDED, Child, Invoker
+from tracer.record.owners import owners
 from tracer.record.recorder import Recorder
 from tracer.trace.file import TraceWriter
 from tracer.trace.records import End, Run, RunWarning
@@ -123,6 +124,8 @@ def _record(capture: Capture, child: Child, fifo: Fifo, writer: TraceWriter) -> 
     lost_boundaries += fifo.silenced
     for warning in _warnings(capture.lost_events(), lost_boundaries, recorder):
         writer.write(warning)
+    for owner in owners(recorder.reached):
+        writer.write(owner)
     writer.write(End(end_ns, status, capture.lost_events(), lost_boundaries))
     return status
 

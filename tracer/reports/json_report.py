@@ -28,10 +28,10 @@ from tracer.errors import ExitStatus, SvcTraceError
 from tracer.trace.json_codec import Defaults, converter, dump, load
 from tracer.trace.storage import open_input
 
-_FLAGS: Final = ("self_hosted", "ambiguous")
-"""What an evidence tells only where it is true."""
+_SELDOM: Final = ("self_hosted", "ambiguous", "listener")
+"""What an evidence tells only where it is true, or known."""
 _DEFAULTS: Final[Defaults] = {
-    Evidence: {"protocol": None, **dict.fromkeys(_FLAGS, False)},
+    Evidence: {"protocol": None, "self_hosted": False, "ambiguous": False},
     TestResult: {"attempts": 1, "facts": None},
     Validation: {"neither": 0, "ambient_only": (), "undecided": 0},
     Classification: {"rules": Rules(), "facts": ()},
@@ -132,9 +132,9 @@ def _evidence(evidence: Evidence) -> bytes:
 
 def _text(evidence: Evidence) -> bytes:
     value = _object(evidence)
-    for flag in _FLAGS:
-        if not value[flag]:
-            del value[flag]
+    for name in _SELDOM:
+        if not value[name]:
+            del value[name]
     return _line(value)
 
 

@@ -74,12 +74,12 @@ def render(
     if classification.variants.compared:
         _print_variants(classification.variants, console)
     for warning in classification.run.warnings:
-        text = Text.assemble(("warning: ", "yellow"), _shown(f"{warning['message']} [{warning['slug']}]", console))
+        text = Text.assemble(("warning: ", "yellow"), shown(f"{warning['message']} [{warning['slug']}]", console))
         if hint := warning.get("hint"):
-            text.append(f"\n  {_shown(hint, console)}")
+            text.append(f"\n  {shown(hint, console)}")
         console.print(text, highlight=False)
     if report is not None:
-        console.print(Text.assemble(("report: ", "dim"), _shown(str(report), console)), soft_wrap=True)
+        console.print(Text.assemble(("report: ", "dim"), shown(str(report), console)), soft_wrap=True)
 
 
 def _print_headline(classification: Classification, console: Console) -> None:
@@ -88,7 +88,7 @@ def _print_headline(classification: Classification, console: Console) -> None:
     told = Text.assemble(
         ("svc-trace: ", "dim"),
         (tests, "bold"),
-        f" {_shown(origin, console)}: ",
+        f" {shown(origin, console)}: ",
         ("complete", "green") if run.complete else ("NOT COMPLETE", "bold red"),
     )
     outcomes = [
@@ -131,10 +131,10 @@ def _table(title: str, tests: Mapping[str, int], summary: Summary, console: Cons
 def _print_directories(directories: Mapping[str, Directory], console: Console) -> None:
     """A folder has three lines: a table's columns would be too narrow for what there is to tell."""
     for path, directory in directories.items():
-        headline = Text.assemble((_shown(path, console), "bold"), f"  {counted(directory.tests, 'test')}")
+        headline = Text.assemble((shown(path, console), "bold"), f"  {counted(directory.tests, 'test')}")
         console.print(headline, soft_wrap=True)
         for counts in (directory.services, directory.tiers):
-            told = _shown(shares(counts, directory.tests) or "none", console)
+            told = shown(shares(counts, directory.tests) or "none", console)
             console.print(Padding(Text(told), (0, 0, 0, 2), expand=False))
     console.print()
 
@@ -175,10 +175,10 @@ def _print_variants(variants: Variants, console: Console) -> None:
         )
     )
     for name, services in islice(differing.items(), LISTED):
-        console.print(Text(f"  {_shown(name, console)}", "cyan"), soft_wrap=True)
+        console.print(Text(f"  {shown(name, console)}", "cyan"), soft_wrap=True)
         for nodeid, used in services.items():
-            told = _shown(", ".join(used), console) if used else "none"
-            console.print(Text(f"    {_shown(nodeid, console)}: {told}"), soft_wrap=True)
+            told = shown(", ".join(used), console) if used else "none"
+            console.print(Text(f"    {shown(nodeid, console)}: {told}"), soft_wrap=True)
     if len(differing) > LISTED:
         console.print(f"  and {len(differing) - LISTED:,} more", highlight=False)
     console.print()
@@ -199,19 +199,19 @@ def _print_tests(classification: Classification, service: str, console: Console)
     others = sum(map(len, groups.values())) - using
     more = f", and {others:,} only with ambient or self-hosted evidence" if others else ""
     console.print()
-    headline = Text.assemble((_shown(service, console), "bold"), f": {counted(using, 'test')}{more}")
+    headline = Text.assemble((shown(service, console), "bold"), f": {counted(using, 'test')}{more}")
     console.print(headline, soft_wrap=True)
     for usage, nodeids in groups.items():
-        console.print(Text(f"  {_shown(usage, console)} ({len(nodeids):,})", "cyan"), soft_wrap=True)
+        console.print(Text(f"  {shown(usage, console)} ({len(nodeids):,})", "cyan"), soft_wrap=True)
         for nodeid in nodeids:
-            console.print(Text(f"    {_shown(nodeid, console)}"), soft_wrap=True)
+            console.print(Text(f"    {shown(nodeid, console)}"), soft_wrap=True)
 
 
 def _shown_text(text: str, console: Console) -> Text:
-    return Text(_shown(text, console))
+    return Text(shown(text, console))
 
 
-def _shown(text: str, console: Console) -> str:
+def shown(text: str, console: Console) -> str:
     """Text with what the terminal would obey or cannot show (controls, lone surrogates, foreign letters) as escapes."""
     text = printable(text)
     return text.encode(console.encoding, "backslashreplace").decode(console.encoding)

@@ -33,6 +33,7 @@ from tracer.trace.records import (
     Flow,
     Instance,
     Listen,
+    Owner,
     Process,
     Record,
     Run,
@@ -54,6 +55,7 @@ RECORD_TYPES: Final[Mapping[str, type[Record]]] = {
     "instance": Instance,
     "listen": Listen,
     "flow": Flow,
+    "owner": Owner,
     "warning": RunWarning,
     "end": End,
 }
@@ -184,6 +186,7 @@ def read_trace(path: Path) -> Trace:
         flows=flows,
         warnings=tuple(every(RunWarning)),
         end=every(End)[-1] if every(End) else None,
+        owners=tuple(every(Owner)),
     )
 
 

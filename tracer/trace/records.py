@@ -148,6 +148,15 @@ class Flow:
 
 
 @dataclass(frozen=True, slots=True)
+class Owner:
+    """Who could be reached at an endpoint of the traced machine when the run ended, of the tree or not."""
+
+    endpoint: str  # as it is bound: a wildcard address stands for each of the machine's
+    network: int  # inode number of the network namespace
+    command: str  # the process's name
+
+
+@dataclass(frozen=True, slots=True)
 class RunWarning:
     """Something the reader of a report has to know. Slugs are explained in docs/messages.md."""
 
@@ -166,7 +175,7 @@ class End:
     lost_boundaries: int  # records of the hook that never arrived
 
 
-Record = Run | Process | Thread | Span | Facts | Attempt | Instance | Listen | Flow | RunWarning | End
+Record = Run | Process | Thread | Span | Facts | Attempt | Instance | Listen | Flow | Owner | RunWarning | End
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +193,7 @@ class Trace:
     flows: tuple[Flow, ...]
     warnings: tuple[RunWarning, ...]
     end: End | None  # None: the trace was cut off
+    owners: tuple[Owner, ...] = ()
 
     @property
     def complete(self) -> bool:

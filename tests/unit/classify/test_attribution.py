@@ -19,7 +19,7 @@ from tracer.classify.classification import classify
 from tracer.classify.model import Classification, Evidence, TestResult
 from tracer.classify.services.config import Config, load_config
 from tracer.classify.services.identify import Identifier
-from tracer.trace.records import Trace
+from tracer.trace.records import Owner, Trace
 
 POSTGRES = "tcp://127.0.0.1:5432"
 KAFKA = "tcp://127.0.0.1:9092"
@@ -478,3 +478,21 @@ def test_an_unrelated_process_changes_nothing(suite: Suite) -> None:
     suite.send(REDIS, process=suite.process(), tid=MAIN, socket=99_999)
     after = classified(suite.trace(), config)
     assert after.tests == before.tests
+
+
+def test_an_unknown_endpoint_is_told_with_the_process_that_listens_there(config: Config) -> None:
+    story = TraceBuilder()
+    process = story.process()
+    session = story.open("session", process)
+    test, call = story.test("t.py::test", process, session)
+    story.send("tcp://127.0.0.1:9999", call, socket=1)
+    story.send("tcp://127.0.0.1:5432", call, socket=2)
+    story.send("tcp://10.0.0.1:9999", call, socket=3)
+    story.finish(test, call)
+    owners = (Owner("tcp://0.0.0.0:9999", 0, "billing"), Owner("tcp://127.0.0.1:5432", 0, "postgres"))
+    (told,) = classified(replace(story.trace(), owners=owners), config).tests.values()
+    assert {(one.endpoint, one.listener) for one in told.evidence} == {
+        ("tcp://127.0.0.1:9999", "billing"),
+        ("tcp://127.0.0.1:5432", None),  # a rule names it
+        ("tcp://10.0.0.1:9999", None),  # another machine's
+    }

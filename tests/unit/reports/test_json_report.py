@@ -78,7 +78,7 @@ def test_a_report_of_an_older_version_has_no_rules_and_no_facts(tmp_path: Path) 
 
 
 def test_what_is_true_of_an_evidence_is_told(sample: Classification, tmp_path: Path) -> None:
-    one = replace(sample, run_evidence=(replace(SEEN, self_hosted=True, ambiguous=True),))
+    one = replace(sample, run_evidence=(replace(SEEN, self_hosted=True, ambiguous=True, listener="java"),))
     data = rendered(one)
     assert json.loads(data)["run_evidence"][0]["self_hosted"] is True
     assert "self_hosted" not in json.loads(rendered(sample))["run_evidence"][0]

@@ -20,6 +20,7 @@ class Identification:
     name: str  # a configured service, or `unknown:<endpoint>`
     protocol: str | None  # recognised from the first bytes sent; None where they say nothing
     ignored: bool  # plumbing: not to be reported
+    unknown: bool = False  # no rule names it
     declared: str | None = None  # the protocol that the service's rule names
 
 
@@ -47,8 +48,8 @@ class Identifier:
         if rule is None and protocol is not None:
             rule = next((candidate for candidate in by_protocol if candidate.protocol == protocol), None)
         if rule is None:
-            return Identification(f"{UNKNOWN}{endpoint}", protocol, ignored=False)
-        return Identification(rule.name, protocol, rule.ignore, rule.protocol)
+            return Identification(f"{UNKNOWN}{endpoint}", protocol, ignored=False, unknown=True)
+        return Identification(rule.name, protocol, rule.ignore, declared=rule.protocol)
 
     def _candidates(self, endpoint: Endpoint) -> tuple[ServiceRule | None, tuple[ServiceRule, ...]]:
         """The rule that names this endpoint, and those that may where the bytes speak their protocol."""

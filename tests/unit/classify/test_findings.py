@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import get_args
+
+import pytest
+from suites import RUN, classification, facts, result
+
+from tracer.classify.findings import Finding, Kind, find, hold
+from tracer.classify.model import Classification, RunInfo
+from tracer.classify.services.config import AssumptionRule, Contract, Rules
+from tracer.commands.options import FAIL_ON
+
+RULES = Rules({"kafka": AssumptionRule(markers=frozenset({"kafka"}))}, contracts=(Contract("marker", "unit", "none"),))
+FACTS = (facts("t.py"), facts("t.py", markers=["kafka", "unit"]))
+
+
+def suite(run: RunInfo = RUN) -> Classification:
+    tests = {
+        "t.py::blind": result(["kafka", "unknown:tcp://10.0.0.1:70"], facts=0),
+        "t.py::over": result(["unknown:tcp://10.0.0.1:70"], facts=1),
+        "t.py::right": result(["kafka"], facts=1),
+    }
+    return classification(tests, FACTS, RULES, run)
+
+
+EVERYTHING = {
+    Finding("blind-spots", "kafka", "t.py::blind"),
+    Finding("over-assumed", "kafka", "t.py::over"),
+    Finding("contracts", "marker:unit=none", "t.py::over"),
+    Finding("contracts", "marker:unit=none", "t.py::right"),
+    Finding("unknown", "tcp://10.0.0.1:70", ""),
+}
+
+
+def test_everything_is_found() -> None:
+    assert find(suite()) == EVERYTHING
+
+
+UNHEARD = {"slug": "no-hook", "message": "", "hint": ""}
+
+
+@pytest.mark.parametrize("run", [replace(RUN, complete=False), replace(RUN, warnings=(UNHEARD,))])
+def test_a_run_that_is_not_whole_is_a_loss(run: RunInfo) -> None:
+    assert find(suite(run)) == {*EVERYTHING, Finding("loss", "incomplete", "")}
+
+
+def test_findings_are_held_against_a_baseline() -> None:
+    kept, gone = Finding("blind-spots", "kafka", "t.py::blind"), Finding("blind-spots", "kafka", "t.py::mended")
+    other = Finding("over-assumed", "kafka", "t.py::mended")
+    held = hold(EVERYTHING, {kept, gone, other}, ["blind-spots", "unknown"])
+    assert held.new == (Finding("unknown", "tcp://10.0.0.1:70", ""),)
+    assert (held.accepted, held.gone) == (1, (gone,))
+
+
+def test_a_loss_is_never_accepted() -> None:
+    loss = Finding("loss", "incomplete", "")
+    assert hold({loss}, {loss}, ["loss"]).new == (loss,)
+
+
+def test_every_kind_of_finding_can_fail_a_command() -> None:
+    assert set(FAIL_ON) == set(get_args(Kind))
+    assert len(set(FAIL_ON.values())) == len(FAIL_ON)

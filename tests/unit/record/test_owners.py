@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from tracer.record.owners import owners
+
+HERE = os.stat("/proc/self/ns/net").st_ino  # noqa: PTH116 -- as owners says it
+NAME = Path("/proc/self/comm").read_text().strip()
+
+
+@pytest.mark.parametrize(("host", "bound"), [("127.0.0.1", "127.0.0.1"), ("0.0.0.0", "0.0.0.0"), ("::1", "[::1]")])
+def test_who_listens_at_a_port_is_told_whatever_address_it_is_bound_to(host: str, bound: str) -> None:
+    with socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET) as server:
+        port = server.getsockname()[1]
+        (owner,) = owners({f"tcp://127.0.0.1:{port}"})
+        assert (owner.endpoint, owner.network) == (f"tcp://{bound}:{port}", HERE)
+        assert owner.command.startswith(NAME)  # psutil has the whole name where comm is cut
+
+
+def test_datagram_and_unix_servers_are_told(tmp_path: Path) -> None:
+    path = str(tmp_path / "s")
+    with socket.socket(type=socket.SOCK_DGRAM) as datagrams, socket.socket(socket.AF_UNIX) as unix:
+        datagrams.bind(("127.0.0.1", 0))
+        unix.bind(path)
+        unix.listen()
+        port = datagrams.getsockname()[1]
+        found = {owner.endpoint for owner in owners({f"udp://127.0.0.1:{port}", f"unix://{path}"})}
+        assert found == {f"udp://127.0.0.1:{port}", f"unix://{path}"}
+
+
+def test_nobody_else_is_told() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        with socket.create_connection(server.getsockname()) as connection:
+            used = [bound.getsockname()[1], connection.getsockname()[1]]
+            assert list(owners({f"tcp://127.0.0.1:{port}" for port in used})) == []
+    assert list(owners(set())) == []

@@ -1,0 +1,60 @@
+"""Findings: what a report says that somebody may want to act on, and what has been accepted of it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from tracer.classify.model import UNKNOWN, Classification, RunInfo
+
+Kind = Literal["loss", "blind-spots", "contracts", "over-assumed", "unknown"]
+
+
+class Finding(NamedTuple):
+    """One thing found. What it is, is all it says: two runs with the same finding have equal ones."""
+
+    kind: Kind
+    subject: str  # a service, a contract's name, or an endpoint; of a loss its slug
+    nodeid: str  # empty where it is of no single test: a loss, an endpoint
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Findings held against a baseline of accepted ones."""
+
+    new: tuple[Finding, ...]  # sorted
+    accepted: int
+    gone: tuple[Finding, ...]  # of the baseline, sorted: they no longer occur
+
+
+def find(classification: Classification) -> frozenset[Finding]:
+    """Everything that can be found in a classification."""
+    return frozenset(_findings(classification))
+
+
+def hold(found: Collection[Finding], baseline: Collection[Finding], kinds: Iterable[str]) -> Held:
+    """Hold the findings of some kinds against a baseline. A loss cannot be accepted: others may be missing by it."""
+    wanted = set(kinds)
+    relevant = {finding for finding in found if finding.kind in wanted}
+    known = {finding for finding in baseline if finding.kind in wanted and finding.kind != "loss"}
+    return Held(tuple(sorted(relevant - known)), len(relevant & known), tuple(sorted(known.difference(found))))
+
+
+def is_whole(run: RunInfo) -> bool:
+    """Whether nothing was lost of a run and a pytest reported."""
+    return run.complete and not any(warning["slug"] == "no-hook" for warning in run.warnings)
+
+
+def _findings(classification: Classification) -> Iterator[Finding]:
+    if not is_whole(classification.run):
+        yield Finding("loss", "incomplete", "")
+    for service, held in classification.validation.items():
+        yield from (Finding("blind-spots", service, nodeid) for nodeid in held.blind_spots)
+        yield from (Finding("over-assumed", service, nodeid) for nodeid in held.over_assumed)
+    for contract in classification.contracts:
+        yield from (Finding("contracts", contract.name, nodeid) for nodeid in contract.violations)
+    services = {service for test in classification.tests.values() for service in test.services}
+    yield from (
+        Finding("unknown", service.removeprefix(UNKNOWN), "") for service in services if service.startswith(UNKNOWN)
+    )

@@ -1,0 +1,81 @@
+"""Judgement: each service's static rule, entry by entry, with what would mend it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+from tracer.classify.assumptions import Entry, claims, entries
+from tracer.classify.findings import Finding
+from tracer.classify.model import Classification, Evidence, Validation
+from tracer.classify.proposals import Proposal, propose
+from tracer.classify.services.config import AssumptionRule
+
+
+@dataclass(frozen=True, slots=True)
+class HeldEntry:
+    """One entry of a rule held against what was observed."""
+
+    entry: Entry
+    claimed: int  # tests, with those about which nothing can be told
+    confirmed: int
+    over_assumed: tuple[str, ...]  # node ids, sorted; other entries may claim them too
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What is to be said of one service's rule."""
+
+    service: str
+    rule: AssumptionRule
+    validation: Validation
+    blind_spots: Mapping[str, tuple[Evidence, ...]]  # node id → what shows it; without those accepted
+    entries: tuple[HeldEntry, ...]  # in the rule's order
+    proposals: tuple[Proposal, ...]
+    left: tuple[str, ...]  # of these, sorted, those that no proposal catches
+
+
+def judge(classification: Classification, accepted: Collection[Finding] = ()) -> tuple[Judgement, ...]:
+    """Judge the rules that a classification was made with, in their order; accepted blind spots need no mending."""
+    return tuple(
+        _judge(classification, service, rule, accepted) for service, rule in classification.rules.assumptions.items()
+    )
+
+
+def _judge(
+    classification: Classification, service: str, rule: AssumptionRule, accepted: Collection[Finding]
+) -> Judgement:
+    validation = classification.validation[service]
+    tests = classification.tests
+    blind = [nodeid for nodeid in validation.blind_spots if Finding("blind-spots", service, nodeid) not in accepted]
+    proposals = propose(tests, classification.facts, service, blind)
+    caught = {nodeid for proposal in proposals for nodeid in proposal.caught}
+    return Judgement(
+        service=service,
+        rule=rule,
+        validation=validation,
+        blind_spots={nodeid: tuple(_showing(tests[nodeid].evidence, service)) for nodeid in blind},
+        entries=tuple(_held_entries(classification, service, rule)),
+        proposals=proposals,
+        left=tuple(nodeid for nodeid in blind if nodeid not in caught),
+    )
+
+
+def _showing(evidence: Iterable[Evidence], service: str) -> Iterable[Evidence]:
+    return (one for one in evidence if one.service == service and one.how != "ambient" and not one.self_hosted)
+
+
+def _held_entries(classification: Classification, service: str, rule: AssumptionRule) -> Iterable[HeldEntry]:
+    over_assumed = set(classification.validation[service].over_assumed)
+    claiming = [claims(rule, facts) for facts in classification.facts]
+    claimed = dict.fromkeys(entries(rule), 0)
+    confirmed = claimed.copy()
+    in_vain: dict[Entry, list[str]] = {entry: [] for entry in claimed}
+    for nodeid, test in classification.tests.items():
+        for entry in claiming[test.facts] if test.facts is not None else ():
+            claimed[entry] += 1
+            if service in test.services:
+                confirmed[entry] += 1
+            elif nodeid in over_assumed:
+                in_vain[entry].append(nodeid)
+    return (HeldEntry(entry, claimed[entry], confirmed[entry], tuple(sorted(in_vain[entry]))) for entry in claimed)

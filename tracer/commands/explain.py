@@ -1,0 +1,59 @@
+"""`svc-trace explain`: one test's story, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Final
+
+import click
+
+from tracer.commands.inputs import read_source
+from tracer.commands.options import config_option
+from tracer.errors import ExitStatus, SvcTraceError
+from tracer.reports.explanation import page
+from tracer.reports.page import print_page
+from tracer.reports.terminal import ReportConsole
+from tracer.reports.wording import printable
+
+_NEAREST: Final = 5
+
+
+@click.command("explain")
+@click.argument("source", metavar="REPORT", type=click.Path(path_type=Path))
+@click.argument("nodeid", metavar="NODEID")
+@config_option
+def command(source: Path, nodeid: str, config: Path | None) -> int:
+    """Tell what the test NODEID uses and why, with all evidence, and what the static rules assume of it.
+
+    REPORT is a JSON report or a trace, plain or gzip.
+    """
+    classification = read_source(source, config)
+    if nodeid not in classification.tests:
+        nearest = ", ".join(_nearest(nodeid, classification.tests))
+        raise SvcTraceError(
+            printable(f"{source} has no test {nodeid}"),
+            hint=printable(f"The nearest are: {nearest}" if nearest else "Give a node id as pytest prints it."),
+            slug="unknown-test",
+            exit_code=ExitStatus.USAGE,
+        )
+    print_page(page(classification, nodeid), ReportConsole())
+    return 0
+
+
+def _nearest(nodeid: str, known: Iterable[str]) -> list[str]:
+    """Some node ids that hold this text, else some that are like it, those whose test's name is like it first."""
+    within = [one for one in known if nodeid in one]
+    if within:
+        return sorted(within, key=lambda one: (len(one), one))[:_NEAREST]
+    named: dict[str, list[str]] = {}
+    for one in known:
+        named.setdefault(_name(one), []).append(one)
+    likely = [one for name in get_close_matches(_name(nodeid), named, n=_NEAREST) for one in named[name]]
+    return get_close_matches(nodeid, likely, n=_NEAREST, cutoff=0)
+
+
+def _name(nodeid: str) -> str:
+    """The test's own name, without file, class and parameters."""
+    return nodeid.partition("[")[0].rpartition("::")[2]

@@ -1,0 +1,94 @@
+"""`svc-trace validate`: hold static rules and contracts against what was observed."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from tracer.classify.findings import find, hold
+from tracer.classify.judgement import judge
+from tracer.classify.model import Classification
+from tracer.classify.services.config import load_config
+from tracer.commands.inputs import merge_reports, read_reports
+from tracer.commands.options import FAIL_ON, config_option, fail_on_options
+from tracer.commands.verdict import accepted, check
+from tracer.reports import baseline as baseline_file
+from tracer.reports import validation_json
+from tracer.reports.output import write_file
+from tracer.reports.page import markdown_page, print_page
+from tracer.reports.terminal import ReportConsole
+from tracer.reports.validation_page import Validated, page
+
+
+@click.command("validate")
+@click.argument("reports", metavar="REPORT...", nargs=-1, required=True)
+@config_option
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["terminal", "json", "markdown"]),
+    default="terminal",
+    show_default=True,
+    help="What is printed.",
+)
+@fail_on_options
+@click.option(
+    "--write-baseline",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Accept the findings, those of the kinds in --fail-on or all: write them to FILE.",
+)
+def command(
+    reports: tuple[str, ...],
+    config: Path | None,
+    form: str,
+    fail_on: tuple[str, ...],
+    baseline: Path | None,
+    write_baseline: Path | None,
+) -> int:
+    """Hold static rules and contracts against what was observed.
+
+    REPORT is a JSON report, plain or gzip, or a glob; several are merged. The rules are those of the
+    configuration here, and without one those that the report was made with.
+    """
+    known = accepted(baseline)
+    classification, source = _judged(reports, config)
+    found = find(classification)
+    kinds = fail_on or tuple(FAIL_ON)
+    validated = Validated(
+        classification,
+        judge(classification, known),
+        hold(found, known, FAIL_ON),
+        source,
+        baseline is not None,
+    )
+    match form:
+        case "json":
+            sys.stdout.buffer.writelines(validation_json.render(validated))
+        case "markdown":
+            sys.stdout.buffer.writelines(
+                part.encode("utf-8", "backslashreplace") for part in markdown_page(page(validated))
+            )
+        case _:
+            print_page(page(validated), ReportConsole())
+    if write_baseline is not None:
+        write_file(write_baseline, baseline_file.render([finding for finding in found if finding.kind in kinds]))
+        known = frozenset(found)
+    check(classification, fail_on, known)
+    return 0
+
+
+def _judged(reports: tuple[str, ...], config: Path | None) -> tuple[Classification, str | None]:
+    """The reports merged, by the rules of the configuration or else by their own; and the configuration's file."""
+    chosen = load_config(config, Path.cwd())
+    if chosen.source is None:
+        return read_reports(reports), None
+    classification = merge_reports(reports, chosen.rules)
+    return classification, _nearby(Path(chosen.source))
+
+
+def _nearby(file: Path) -> str:
+    """A file's name from the working directory, if it is in there."""
+    return str(file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file)
