@@ -52,15 +52,12 @@ class _Counts:
 
 
 def _only(ways: Iterable[tuple[str | None, Phase | None]]) -> str:
-    """Such as `fixture db, setup and teardown; fixture pool, setup`."""
-    phases: dict[str, set[str]] = {}
+    """Such as `fixture db (setup, teardown) and fixture pool (setup)`, or `import of the module`."""
+    phases: dict[str, set[Phase | None]] = {}
     for fixture, phase in ways:
-        if fixture is None:
-            phases.setdefault("import of the module", set())
-        else:
-            phases.setdefault(f"fixture {fixture}", set()).add(phase or "")
-    return "; ".join(
-        f"{source}, {' and '.join(phase for phase in _PHASES if phase in found)}" if found else source
+        phases.setdefault(f"fixture {fixture}" if fixture is not None else "", set()).add(phase)
+    return " and ".join(
+        f"{source} ({', '.join(phase for phase in _PHASES if phase in found)})" if source else "import of the module"
         for source, found in sorted(phases.items())
     )
 

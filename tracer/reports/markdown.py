@@ -11,7 +11,15 @@ from itertools import islice
 from typing import Final
 
 from tracer.classify.model import Classification, Directory, Variants
-from tracer.reports.tables import directory_table, headline, incompleteness, notes, outcome_counts, service_counts
+from tracer.reports.tables import (
+    directory_table,
+    headline,
+    incompleteness,
+    needs,
+    notes,
+    outcome_counts,
+    service_counts,
+)
 from tracer.reports.wording import LISTED, counted, percent, printable, shares
 
 _MARKUP: Final = re.compile(r"[\\`*\[\]<>|~&#]|(?<![^\W_])_|_(?![^\W_])")  # within a word an underscore is itself
@@ -30,6 +38,8 @@ def render(classification: Classification, *, directories: int) -> Iterator[str]
         yield from _shares("Service", service_counts(classification), summary.total_tests)
         yield from _shares("Tier", summary.tiers, summary.total_tests)
         yield from _directories(directory_table(classification, directories))
+    if why := needs(classification):
+        yield from table(("Service", "Needed"), [(text(service), text(told)) for service, told in why.items()], "ll")
     if noted := notes(classification):
         yield "\n"
         yield from (f"* {label}: {text(note)}\n" for label, note in noted.items())

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from tracer.classify.directories import count_by_directory
-from tracer.classify.model import UNKNOWN, Classification, Directory, Outcome, RunInfo
-from tracer.reports.wording import counted, duration, listed
+from tracer.classify.model import UNKNOWN, Classification, Directory, Outcome, RunInfo, Why
+from tracer.reports.wording import counted, duration, listed, percent
 
 OUTCOMES: Final[tuple[Outcome, ...]] = (
     "passed",
@@ -20,6 +20,10 @@ OUTCOMES: Final[tuple[Outcome, ...]] = (
     "xfailed",
     "xpassed",
 )
+_WAYS: Final = 3
+"""How many ways to need a service are told."""
+_ALONE: Final = "on their own"
+_NEARLY_ALL: Final = 0.9
 ALL_UNKNOWN: Final = "(unknown)"
 """Stands for all endpoints that no rule names: each would be a row."""
 
@@ -50,15 +54,56 @@ def directory_table(classification: Classification, depth: int) -> dict[str, Dir
     return count_by_directory(classification.tests, classification.rules.tiers, depth=depth)
 
 
+def needs(classification: Classification) -> dict[str, str]:
+    """What makes tests need a service, and where: `98% only through fixture flush (teardown); 2.0% on their own`.
+
+    Nothing of those that every test needs on its own, all over the suite.
+    """
+    told = {
+        service: "; ".join((*_ways(why), *_home(classification, service)))
+        for service, why in classification.why.items()
+        if not _is_unknown(service)
+    }
+    return {service: text for service, text in told.items() if text != f"100% {_ALONE}"}
+
+
+def _ways(why: Why) -> Iterator[str]:
+    ways = {f"only through {through}": tests for through, tests in why.only_through.items()}
+    ways[_ALONE] = why.tests - sum(ways.values())
+    ranked = sorted(ways.items(), key=lambda way: -way[1])
+    told = [(way, tests) for way, tests in ranked if tests][:_WAYS]
+    yield from (f"{percent(tests, why.tests)} {way}" for way, tests in told)
+    if others := why.tests - sum(tests for _, tests in told):
+        yield f"{percent(others, why.tests)} only through others"
+
+
+def _home(classification: Classification, service: str) -> Iterator[str]:
+    """The innermost folder with nearly all tests that use a service, unless nearly all tests are in there."""
+    summary = classification.summary
+    whole = summary.services.get(service, 0)
+    homes = {
+        path: one
+        for path, one in summary.directories.items()
+        if one.services.get(service, 0) >= _NEARLY_ALL * whole and one.tests < _NEARLY_ALL * summary.total_tests
+    }
+    if homes:
+        path = max(homes, key=lambda path: path.count("/"))
+        using, tests = homes[path].services[service], homes[path].tests
+        yield f"{percent(using, whole)} in {path}, where {percent(using, tests)} of the tests use it"
+
+
 def notes(classification: Classification) -> dict[str, str]:
     """What else there is to tell: label → text."""
     tests = classification.tests.values()
     unknown = Counter(service for test in tests for service in test.services if _is_unknown(service))
+    listeners = {one.service: one.listener for test in tests for one in test.evidence if one.listener}
     outside: Counter[str] = Counter()
     for evidence in classification.run_evidence:
         outside[evidence.service] += evidence.sends
     told = {
-        "Unknown endpoints": listed({name.removeprefix(UNKNOWN): n for name, n in unknown.most_common()}, "test"),
+        "Unknown endpoints": listed(
+            {_described(name, listeners.get(name)): n for name, n in unknown.most_common()}, "test"
+        ),
         "Self-hosted": listed(_counts(test.self_hosted for test in tests), "test"),
         "Only ambient": listed(_counts(test.ambient for test in tests), "test"),
         "Outside of tests": listed(dict(outside.most_common()), "send"),
@@ -84,3 +129,9 @@ def _counts(names: Iterable[tuple[str, ...]]) -> dict[str, int]:
 
 def _is_unknown(service: str) -> bool:
     return service.startswith(UNKNOWN)
+
+
+def _described(service: str, listener: str | None) -> str:
+    """An unknown endpoint, and the process that listens there: `tcp://127.0.0.1:7070 [billing]`."""
+    endpoint = service.removeprefix(UNKNOWN)
+    return f"{endpoint} [{listener}]" if listener else endpoint

@@ -18,7 +18,15 @@ from rich.table import Table
 from rich.text import Text
 
 from tracer.classify.model import Classification, Directory, Outcome, Summary, Variants
-from tracer.reports.tables import directory_table, headline, incompleteness, notes, outcome_counts, service_counts
+from tracer.reports.tables import (
+    directory_table,
+    headline,
+    incompleteness,
+    needs,
+    notes,
+    outcome_counts,
+    service_counts,
+)
 from tracer.reports.usage import usages, used_services
 from tracer.reports.wording import LISTED, counted, percent, printable, shares
 
@@ -68,7 +76,8 @@ def render(
         _print_tables(classification, console)
         if directories is not None:
             _print_directories(directory_table(classification, directories), console)
-    _print_notes(classification, console)
+    _print_labelled(needs(classification), console)
+    _print_labelled(notes(classification), console)
     if classification.validation:
         _print_validation(classification, console)
     if classification.variants.compared:
@@ -139,12 +148,12 @@ def _print_directories(directories: Mapping[str, Directory], console: Console) -
     console.print()
 
 
-def _print_notes(classification: Classification, console: Console) -> None:
+def _print_labelled(texts: Mapping[str, str], console: Console) -> None:
     grid = Table.grid(padding=(0, 2))
     grid.add_column(no_wrap=True, style="bold")
     grid.add_column(overflow="fold")
-    for label, text in notes(classification).items():
-        grid.add_row(label, _shown_text(text, console))
+    for label, text in texts.items():
+        grid.add_row(_shown_text(label, console), _shown_text(text, console))
     if grid.row_count:
         console.print(grid)
         console.print()

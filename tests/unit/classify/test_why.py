@@ -26,8 +26,8 @@ def test_what_makes_tests_need_a_service() -> None:
             by_phase={"collection": 1, "setup": 1, "call": 1, "teardown": 4},
             by_fixture={"flush": 4, "pool": 1},
             only_through={
-                "fixture flush, teardown": 2,
-                "fixture flush, setup and teardown; fixture pool, setup": 1,
+                "fixture flush (teardown)": 2,
+                "fixture flush (setup, teardown) and fixture pool (setup)": 1,
                 "import of the module": 1,
             },
         )
@@ -37,5 +37,5 @@ def test_what_makes_tests_need_a_service() -> None:
 def test_self_hosted_and_ambient_evidence_says_nothing_of_a_need() -> None:
     told = [FLUSH, evidence("redis", ambient=True), evidence("redis", self_hosted=True)]
     (why,) = explain_needs({"t": result(["redis"], evidence=told)}, ["redis"]).values()
-    assert why.only_through == {"fixture flush, teardown": 1}
+    assert why.only_through == {"fixture flush (teardown)": 1}
     assert why.by_phase == {"teardown": 1}
