@@ -74,5 +74,5 @@ def classification(
     tests: Mapping[str, TestResult], facts: Sequence[StaticFacts], rules: Rules, run: RunInfo = RUN
 ) -> Classification:
     """One whose tests are assumed to use what the rules say."""
-    one = conclude(tests, tuple(facts), rules, run=run, run_evidence=(), generated_at="2026-11-20T22:00:00Z")
+    one = conclude(tests, tuple(facts), Rules(), run=run, run_evidence=(), generated_at="2026-11-20T22:00:00Z")
     return judge_again(one, rules)

@@ -83,9 +83,13 @@ def conclude(
 
 def judge_again(classification: Classification, rules: Rules) -> Classification:
     """The same tests held against other rules. What is assumed of tests whose facts were lost stays as it was."""
+    if rules == classification.rules:
+        return classification
     assumed = [assumed_services(facts, rules) for facts in classification.facts]
     tests = {
-        nodeid: test if test.facts is None else replace(test, assumed=assumed[test.facts])
+        nodeid: test
+        if test.facts is None or test.assumed == assumed[test.facts]
+        else replace(test, assumed=assumed[test.facts])
         for nodeid, test in classification.tests.items()
     }
     return conclude(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import fields
 from functools import lru_cache
 from pathlib import Path
@@ -81,7 +83,7 @@ def read_classification(path: Path) -> Classification:
     Raises:
         SvcTraceError: not a report that this version reads; names the place.
     """
-    with open_input(path) as file:
+    with open_input(path) as file, _without_collector():
         try:
             value = load(file.read())
             schema = value.get("schema") if isinstance(value, dict) else None
@@ -107,6 +109,18 @@ def _check_numbers(classification: Classification) -> None:
             raise ValueError(f"tests: {nodeid}: facts: there are {len(facts)}, none has number {test.facts}")
         if bool(test.runs) != bool(runs) or any(one.run not in runs for one in test.runs):
             raise ValueError(f"tests: {nodeid}: runs: not those of the report, which has {len(runs)}")
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """A report is a tree of many small records: looking for cycles in it again and again is a good part of reading."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _listed(parts: Iterable[bytes]) -> Iterator[bytes]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from tracer.classify.directories import count_by_directory
@@ -96,19 +96,27 @@ def notes(classification: Classification) -> dict[str, str]:
     """What else there is to tell: label → text."""
     tests = classification.tests.values()
     unknown = Counter(service for test in tests for service in test.services if _is_unknown(service))
-    listeners = {one.service: one.listener for test in tests for one in test.evidence if one.listener}
     outside: Counter[str] = Counter()
     for evidence in classification.run_evidence:
         outside[evidence.service] += evidence.sends
     told = {
-        "Unknown endpoints": listed(
-            {_described(name, listeners.get(name)): n for name, n in unknown.most_common()}, "test"
-        ),
+        "Unknown endpoints": listed(described_unknown(classification, dict(unknown.most_common())), "test"),
         "Self-hosted": listed(_counts(test.self_hosted for test in tests), "test"),
         "Only ambient": listed(_counts(test.ambient for test in tests), "test"),
         "Outside of tests": listed(dict(outside.most_common()), "send"),
     }
     return {label: text for label, text in told.items() if text}
+
+
+def described_unknown(classification: Classification, tests: Mapping[str, int]) -> dict[str, int]:
+    """Unknown services → tests, by endpoint and the process that listens there: `tcp://127.0.0.1:7070 [billing]`."""
+    listeners = {
+        one.service: f" [{one.listener}]"
+        for test in (classification.tests.values() if tests else ())
+        for one in test.evidence
+        if one.listener
+    }
+    return {name.removeprefix(UNKNOWN) + listeners.get(name, ""): number for name, number in tests.items()}
 
 
 def incompleteness(run: RunInfo) -> str:
@@ -129,9 +137,3 @@ def _counts(names: Iterable[tuple[str, ...]]) -> dict[str, int]:
 
 def _is_unknown(service: str) -> bool:
     return service.startswith(UNKNOWN)
-
-
-def _described(service: str, listener: str | None) -> str:
-    """An unknown endpoint, and the process that listens there: `tcp://127.0.0.1:7070 [billing]`."""
-    endpoint = service.removeprefix(UNKNOWN)
-    return f"{endpoint} [{listener}]" if listener else endpoint

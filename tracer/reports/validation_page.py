@@ -11,6 +11,7 @@ from tracer.classify.judgement import HeldEntry, Judgement
 from tracer.classify.model import UNKNOWN, Classification
 from tracer.reports.page import Block, Code, Heading, Line, Names, Table
 from tracer.reports.story import doings
+from tracer.reports.tables import described_unknown
 from tracer.reports.toml import assumption
 from tracer.reports.wording import counted, percent
 
@@ -140,13 +141,14 @@ def _contracts(classification: Classification, new: Collection[Finding]) -> Iter
 
 def _unknown(classification: Classification, new: Collection[Finding]) -> Iterator[Block]:
     endpoints = {
-        service.removeprefix(UNKNOWN): tests
+        service: tests
         for service, tests in classification.summary.services.items()
         if service.startswith(UNKNOWN) and Finding("unknown", service.removeprefix(UNKNOWN), "") in new
     }
     if endpoints:
         yield Heading(f"{counted(len(endpoints), 'endpoint')} that no rule names", style="bold yellow")
-        yield Names(tuple(f"{name} ({counted(tests, 'test')})" for name, tests in endpoints.items()), _LISTED)
+        told = described_unknown(classification, endpoints)
+        yield Names(tuple(f"{name} ({counted(tests, 'test')})" for name, tests in told.items()), _LISTED)
 
 
 def _remarks(validated: Validated) -> Iterator[Block]:
