@@ -139,5 +139,5 @@ def test_the_rules_are_validated_and_accepted(shop_services: dict[str, str], tmp
     assert (kafka["precision"], kafka["recall"]) == (5 / 6, 5 / 6)
     again = svc_trace(shop_services, "-q", "-o", report, "--fail-on", "blind-spots", "--baseline", baseline, *suite)
     assert (again.returncode, again.stderr) == (0, "")
-    failing = ("-q", "-o", report, "--fail-on", "blind-spots", "--baseline", baseline, *suite, "-k", "nothing")
+    failing = ("-q", "-o", report, "--fail-on", "blind-spots", "--baseline", baseline, *suite, "-k", "no_such_test")
     assert svc_trace(shop_services, *failing).returncode == 5, "pytest's own status: no tests ran"
