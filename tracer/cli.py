@@ -16,6 +16,8 @@ COMMANDS: Final[Mapping[str, str]] = {
     "merge": "tracer.commands.merge",
     "validate": "tracer.commands.validate",
     "explain": "tracer.commands.explain",
+    "diff": "tracer.commands.diff",
+    "select": "tracer.commands.select",
     "doctor": "tracer.commands.doctor",
 }
 """Command → its module, which has the command under the name `command`."""

@@ -16,13 +16,13 @@ class ExitStatus(IntEnum):
     CANNOT_TRACE = 69  # EX_UNAVAILABLE: privilege, kernel or library is missing
     CANNOT_WRITE = 73  # EX_CANTCREAT: an output file cannot be written
     BAD_CONFIG = 78  # EX_CONFIG: a configuration that cannot be used
-    INCOMPLETE = (
-        80  # --strict, --fail-on loss: a run lost events or the hook did not report; --expect: runs are missing
-    )
+    INCOMPLETE = 80  # --strict, --fail-on loss: a run lost something, or no hook reported; --expect: runs are missing
     BLIND_SPOTS = 81  # --fail-on: tests use services that no static rule claims for them
     CONTRACT_BROKEN = 82  # --fail-on: tests break a contract
     OVER_ASSUMED = 83  # --fail-on: static rules claim services that tests do not use
     UNKNOWN_ENDPOINT = 84  # --fail-on: tests use endpoints that no rule names
+    NOTHING_SELECTED = 85  # select: no test is in the selection
+    DIFFERENT = 86  # diff --exit-code: the reports differ
     NOT_EXECUTABLE = 126  # the command cannot be executed, as a shell says it
     NOT_FOUND = 127  # the command was not found, as a shell says it
 

@@ -95,7 +95,7 @@ def test_every_command_is_documented(name: str) -> None:
     section = re.search(rf"^## `svc-trace {name}`$(.*?)^## ", DOCUMENTED, re.MULTILINE | re.DOTALL)
     assert section
     options = {option for parameter in command.params for option in parameter.opts if option.startswith("-")}
-    assert set(re.findall(r"(?<=`)--?[a-z]+(?:-[a-z]+)*", section[1])) >= options
+    assert set(re.findall(r"(?<=`)--?[a-z0][a-z-]*", section[1])) >= options
     assert command.help
     assert all(parameter.help for parameter in command.params if isinstance(parameter, click.Option))
 

@@ -8,9 +8,10 @@ associative, commutative and idempotent.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import astuple, replace
+from dataclasses import fields, replace
 from math import fsum
-from typing import Any, Generic, TypeVar
+from operator import attrgetter
+from typing import Any, Final, Generic, TypeVar
 
 from tracer.classify.classification import conclude
 from tracer.classify.model import Classification, Evidence, RunInfo, RunResult, StaticFacts, TestResult
@@ -19,6 +20,10 @@ from tracer.classify.services.config import Rules
 V = TypeVar("V")
 _Key = tuple[Any, ...]
 """By which values of one type are ordered; equal only for equal values."""
+
+_facts_key: Final = attrgetter(*(field.name for field in fields(StaticFacts)))
+_result_key: Final = attrgetter(*(field.name for field in fields(RunResult)))
+_EVIDENCE: Final = tuple(field.name for field in fields(Evidence))
 
 
 def merge(parts: Iterable[Classification]) -> Classification:
@@ -42,7 +47,7 @@ class _Union:
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
         self._runs = _Numbered[RunInfo](_run_key)
-        self._facts = _Numbered[StaticFacts](astuple)
+        self._facts = _Numbered[StaticFacts](_facts_key)
         self._tests: dict[str, TestResult] = {}
         self._run_evidence: tuple[Evidence, ...] = ()
         self._generated_at = ""
@@ -56,7 +61,7 @@ class _Union:
             renumbered = replace(
                 test,
                 facts=None if test.facts is None else facts[test.facts],
-                runs=tuple(replace(one, run=runs[one.run]) for one in told),
+                runs=tuple(_renumbered(one, runs) for one in told),
             )
             known = self._tests.get(nodeid)
             self._tests[nodeid] = renumbered if known is None else self._united(known, renumbered)
@@ -91,7 +96,7 @@ class _Union:
     def _recency(self, test: TestResult) -> _Key:
         """The later a test's last run, the greater; then whatever else decides which of two the merged one follows."""
         last = max(_run_key(self._runs.values[one.run]) for one in test.runs)
-        facts = () if test.facts is None else astuple(self._facts.values[test.facts])
+        facts = () if test.facts is None else _facts_key(self._facts.values[test.facts])
         return last, test.outcome, test.assumed, facts
 
 
@@ -119,7 +124,7 @@ class _Numbered(Generic[V]):
 
 def _placed(test: TestResult, runs: Sequence[int], facts: Sequence[int]) -> TestResult:
     """A test with its runs and facts numbered by where they stand in the end, and its sums made."""
-    told = sorted((replace(one, run=runs[one.run]) for one in test.runs), key=astuple)
+    told = sorted((_renumbered(one, runs) for one in test.runs), key=_result_key)
     return replace(
         test,
         duration_s=round(fsum(one.duration_s for one in told), 6),
@@ -127,6 +132,10 @@ def _placed(test: TestResult, runs: Sequence[int], facts: Sequence[int]) -> Test
         facts=None if test.facts is None else facts[test.facts],
         runs=tuple(told),
     )
+
+
+def _renumbered(one: RunResult, runs: Sequence[int]) -> RunResult:
+    return RunResult(runs[one.run], one.outcome, one.duration_s, one.attempts)
 
 
 def _as_one(runs: Sequence[RunInfo]) -> RunInfo:
@@ -152,7 +161,8 @@ def _united_evidence(one: tuple[Evidence, ...], other: tuple[Evidence, ...]) -> 
 
 
 def _evidence_key(evidence: Evidence) -> _Key:
-    return (*_comparable(evidence.first_s), *(part for value in astuple(evidence) for part in _comparable(value)))
+    values = (getattr(evidence, name) for name in _EVIDENCE)
+    return (*_comparable(evidence.first_s), *(part for value in values for part in _comparable(value)))
 
 
 def _run_key(run: RunInfo) -> _Key:

@@ -1,0 +1,105 @@
+"""The whole way of a large suite's nightly: 22 reports of 32,772 tests in all."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from large_reports import write_reports
+
+PEAK_MB = 300
+SERVICES = """\
+| Service | Tests | % |
+| --- | ---: | ---: |
+| postgres | 23,682 | 72% |
+| redis | 1,478 | 4.5% |
+| snuba | 444 | 1.4% |
+| kafka | 254 | 0.8% |
+| symbolicator | 64 | 0.2% |
+| bigtable | 36 | 0.1% |
+| objectstore | 13 | <0.1% |
+| redis-cluster | 3 | <0.1% |
+"""
+TIERS = """\
+| Tier | Tests | % |
+| --- | ---: | ---: |
+| no_services | 8,651 | 26% |
+| postgres_only | 22,337 | 68% |
+| snuba_tier | 444 | 1.4% |
+| other_services | 1,340 | 4.1% |
+"""
+SANITY_CHECK = "| `tests/snuba` | 2,329 |"
+TERMINAL = """
+Service         Tests      %    Tier             Tests     %
+postgres       23,682    72%    no_services      8,651   26%
+redis           1,478   4.5%    postgres_only   22,337   68%
+snuba             444   1.4%    snuba_tier         444  1.4%
+kafka             254   0.8%    other_services   1,340  4.1%
+symbolicator       64   0.2%
+bigtable           36   0.1%
+objectstore        13  <0.1%
+redis-cluster       3  <0.1%
+
+tests/sentry  30,443 tests
+  postgres 21,353 (70%), redis 1,364 (4.5%), snuba 330 (1.1%), kafka 254 (0.8%),
+  symbolicator 64 (0.2%), and 3 more
+  no_services 8,651 (28%), postgres_only 20,122 (66%), snuba_tier 330 (1.1%),
+  other_services 1,340 (4.4%)
+tests/snuba  2,329 tests
+  postgres 2,329 (100%), redis 114 (4.9%), snuba 114 (4.9%)
+  postgres_only 2,215 (95%), snuba_tier 114 (4.9%)
+"""
+
+
+@pytest.fixture(scope="module")
+def merged(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The merged report, made within the memory that is promised."""
+    folder = tmp_path_factory.mktemp("shards")
+    write_reports(folder)
+    output = folder / "merged.json"
+    program = [sys.executable, "-m", "tracer", "merge", str(folder / "shard-*.json"), "-o", str(output)]
+    with subprocess.Popen([*program, "--format", "json"], stdout=subprocess.DEVNULL) as process:
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0
+    assert usage.ru_maxrss / 1024 <= PEAK_MB  # in KiB, getrusage(2)
+    return output
+
+
+def printed(*arguments: str | Path) -> str:
+    command = [sys.executable, "-m", "tracer", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def test_the_tables_on_the_terminal(merged: Path) -> None:
+    told = printed("report", merged, "--directories", "2")
+    assert TERMINAL in "".join(f"{line.rstrip()}\n" for line in told.splitlines())
+
+
+def test_the_tables_in_markdown(merged: Path) -> None:
+    told = printed("report", merged, "--format", "markdown")
+    assert SERVICES in told
+    assert TIERS in told
+    (sanity,) = [line for line in told.splitlines() if line.startswith(SANITY_CHECK)]
+    assert "snuba 114 (4.9%)" in sanity
+    assert "postgres_only 2,215 (95%)" in sanity
+
+
+def test_the_tables_in_json(merged: Path) -> None:
+    summary = json.loads(merged.read_text())["summary"]
+    assert summary["total_tests"] == 32_772
+    assert summary["directories"]["tests/snuba"] == {
+        "tests": 2_329,
+        "services": {"postgres": 2_329, "redis": 114, "snuba": 114},
+        "tiers": {"postgres_only": 2_215, "snuba_tier": 114},
+    }
+
+
+def test_its_shards_are_selected_from_it(merged: Path) -> None:
+    assert len(printed("select", merged, "--tier", "postgres_only").splitlines()) == 22_337
+    rest = printed("select", merged, "--within", "postgres,snuba,redis", "--invert")
+    assert len(rest.splitlines()) == 254 + 64 + 36 + 13 + 3

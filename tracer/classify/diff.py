@@ -1,0 +1,123 @@
+"""The difference between two classifications: what a nightly run tells of the day's changes.
+
+It is about services and tests alone. Counts, bytes, times, phases and threads differ from run to run, ambient services
+come and go, and endpoints that no rule names have other ports each time: all of the latter are one service here.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from tracer.classify.model import UNKNOWN, Classification, Outcome, TestResult
+from tracer.classify.tiers import tier_of
+
+ALL_UNKNOWN: Final = "(unknown)"
+"""Stands for all endpoints that no rule names."""
+
+_UNDECIDED: Final[frozenset[Outcome]] = frozenset({"skipped", "interrupted", "crashed"})
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One test that both have, with other services."""
+
+    gained: tuple[str, ...]  # sorted
+    lost: tuple[str, ...]  # sorted
+    old_tier: str
+    new_tier: str
+    old_outcome: Outcome
+    new_outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """A number of tests then and now."""
+
+    old: int
+    new: int
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One of the two classifications."""
+
+    started_at: str
+    total_tests: int
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What is different in the new one; tests by node id, sorted."""
+
+    old: Side
+    new: Side
+    same_rules: bool
+    added: Mapping[str, tuple[str, ...]]  # tests that only the new one has → services
+    removed: Mapping[str, tuple[str, ...]]  # tests that only the old one has → services
+    changed: Mapping[str, Change]
+    services: Mapping[str, Totals]  # of every service of either, most tests first
+    tiers: Mapping[str, Totals]  # in the new one's order, then what only the old one has
+
+    def __bool__(self) -> bool:
+        """Whether a test came, went, or has other services."""
+        return bool(self.added or self.removed or self.changed)
+
+
+def compare(old: Classification, new: Classification) -> Difference:
+    """Tell what is different in the new classification.
+
+    A test that was skipped or cut off in the new one did not run far enough to tell: it has lost nothing.
+    """
+    then, now = old.tests, new.tests
+    changes = {
+        nodeid: change
+        for nodeid in sorted(then.keys() & now.keys())
+        if (change := _change(then[nodeid], now[nodeid], old, new)) is not None
+    }
+    old_services, new_services = (_count(one.tests.values()) for one in (old, new))
+    ranked = sorted(old_services | new_services, key=lambda name: (-new_services[name], -old_services[name], name))
+    tiers = dict.fromkeys([*new.summary.tiers, *old.summary.tiers])
+    return Difference(
+        old=_side(old),
+        new=_side(new),
+        same_rules=old.rules == new.rules,
+        added={nodeid: _services(now[nodeid]) for nodeid in sorted(now.keys() - then.keys())},
+        removed={nodeid: _services(then[nodeid]) for nodeid in sorted(then.keys() - now.keys())},
+        changed=changes,
+        services={name: Totals(old_services[name], new_services[name]) for name in ranked},
+        tiers={name: Totals(old.summary.tiers.get(name, 0), new.summary.tiers.get(name, 0)) for name in tiers},
+    )
+
+
+def _change(then: TestResult, now: TestResult, old: Classification, new: Classification) -> Change | None:
+    if then.services == now.services:
+        return None
+    before, after = set(_services(then)), set(_services(now))
+    gained, lost = after - before, set() if now.outcome in _UNDECIDED else before - after
+    if not gained and not lost:
+        return None
+    return Change(
+        gained=tuple(sorted(gained)),
+        lost=tuple(sorted(lost)),
+        old_tier=tier_of(then.services, old.rules.tiers),
+        new_tier=tier_of(now.services, new.rules.tiers),
+        old_outcome=then.outcome,
+        new_outcome=now.outcome,
+    )
+
+
+def _services(test: TestResult) -> tuple[str, ...]:
+    known = [service for service in test.services if not service.startswith(UNKNOWN)]
+    return tuple(known) if len(known) == len(test.services) else (*known, ALL_UNKNOWN)
+
+
+def _count(tests: Iterable[TestResult]) -> Counter[str]:
+    return Counter(service for test in tests for service in _services(test))
+
+
+def _side(one: Classification) -> Side:
+    return Side(one.run.started_at, one.summary.total_tests, one.run.complete)

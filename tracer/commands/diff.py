@@ -1,0 +1,41 @@
+"""`svc-trace diff`: what is different in a report."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from tracer.classify.diff import compare
+from tracer.commands.inputs import read_reports
+from tracer.errors import ExitStatus
+from tracer.reports import difference, terminal
+from tracer.reports.page import markdown_page, print_page
+
+
+@click.command("diff")
+@click.argument("old", metavar="OLD")
+@click.argument("new", metavar="NEW")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["terminal", "markdown", "json"]),
+    default="terminal",
+    show_default=True,
+    help="What is printed.",
+)
+@click.option("--exit-code", is_flag=True, help="End with status 86 if a test is new, gone or has other services.")
+def command(old: str, new: str, form: str, exit_code: bool) -> int:
+    """Tell which tests are new or gone, and which use other services, in NEW than in OLD.
+
+    Each is a report, or a quoted pattern for several that are merged first. Counts, times, phases and ambient services
+    are not compared.
+    """
+    found = compare(read_reports([old]), read_reports([new]))
+    if form == "json":
+        sys.stdout.buffer.write(difference.render_json(found))
+    elif form == "markdown":
+        sys.stdout.buffer.writelines(part.encode() for part in markdown_page(difference.page(found)))
+    else:
+        print_page(difference.page(found), terminal.ReportConsole())
+    return ExitStatus.DIFFERENT if exit_code and found else 0
