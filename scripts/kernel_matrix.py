@@ -37,17 +37,17 @@ class Outcome:
 
 def outcomes(kernels: list[str], backends: list[str], accelerator: str, tests: list[str]) -> Iterator[Outcome]:
     """Run the tests with each backend on each kernel, whatever becomes of the others."""
-    pytest = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--must-run", "-n", str(os.cpu_count())]
+    few_plugins = ["env", "PYTEST_DISABLE_PLUGIN_AUTOLOAD=1"]  # all that are installed take half a minute, emulated
+    pytest = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "xdist", "-n", str(os.cpu_count())]
+    command = [*few_plugins, *pytest, "--must-run"]
     for series in kernels:
         for backend in backends:
             click.secho(f"test-kernels: {backend} on {series}", bold=True)
             began_s = time.monotonic()
             problem = None
             try:
-                status = Machine(stock_kernel(series), accelerator).run(
-                    [*pytest, "--backend", backend, *tests], LIMIT_S
-                )
-                if status:
+                machine = Machine(stock_kernel(series), accelerator)
+                if status := machine.run([*command, "--backend", backend, *tests], LIMIT_S):
                     problem = f"pytest's exit status is {status}"
             except (KernelError, GuestError) as error:
                 problem = str(error)
