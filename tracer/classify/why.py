@@ -9,6 +9,9 @@ from typing import Final, get_args
 from tracer.classify.model import Evidence, Phase, TestResult, Why
 
 _PHASES: Final = get_args(Phase)
+_IMPORT: Final = "import of the module"
+_HOOKS: Final = "hooks"
+"""What is sent in a test's setup or teardown outside of fixtures is sent by a plugin or by conftest.py."""
 
 
 def explain_needs(tests: Mapping[str, TestResult], services: Iterable[str]) -> dict[str, Why]:
@@ -39,7 +42,7 @@ class _Counts:
         ways = {(one.fixture, one.phase) for one in evidence}
         self._phases.update({phase for _, phase in ways if phase is not None})
         self._fixtures.update({fixture for fixture, _ in ways if fixture is not None})
-        if ways and all(fixture is not None or phase == "collection" for fixture, phase in ways):
+        if ways and all(fixture is not None or phase != "call" for fixture, phase in ways):
             self._only[_only(ways)] += 1
 
     def why(self) -> Why:
@@ -52,12 +55,13 @@ class _Counts:
 
 
 def _only(ways: Iterable[tuple[str | None, Phase | None]]) -> str:
-    """Such as `fixture db (setup, teardown) and fixture pool (setup)`, or `import of the module`."""
+    """Such as `fixture db (setup, teardown) and hooks (teardown)`, or `import of the module`."""
     phases: dict[str, set[Phase | None]] = {}
     for fixture, phase in ways:
-        phases.setdefault(f"fixture {fixture}" if fixture is not None else "", set()).add(phase)
+        source = f"fixture {fixture}" if fixture is not None else _IMPORT if phase == "collection" else _HOOKS
+        phases.setdefault(source, set()).add(phase)
     return " and ".join(
-        f"{source} ({', '.join(phase for phase in _PHASES if phase in found)})" if source else "import of the module"
+        source if source == _IMPORT else f"{source} ({', '.join(phase for phase in _PHASES if phase in found)})"
         for source, found in sorted(phases.items())
     )
 

@@ -37,9 +37,9 @@ class Invoker:
     def find(cls) -> Invoker:
         """The user behind `sudo`, with the environment sudo took away; without sudo, the current user."""
         own = dict(os.environ)
-        uid = int(own.get("SUDO_UID", "0"))
-        if os.geteuid() != 0 or uid == 0:
+        if os.geteuid() != 0 or "SUDO_UID" not in own:
             return cls(os.geteuid(), os.getegid(), tuple(os.getgroups()), own)
+        uid = int(own["SUDO_UID"])
         gid = int(own.get("SUDO_GID", str(uid)))
         try:
             user = pwd.getpwuid(uid)

@@ -39,3 +39,14 @@ def test_self_hosted_and_ambient_evidence_says_nothing_of_a_need() -> None:
     (why,) = explain_needs({"t": result(["redis"], evidence=told)}, ["redis"]).values()
     assert why.only_through == {"fixture flush (teardown)": 1}
     assert why.by_phase == {"teardown": 1}
+
+
+def test_what_hooks_send_around_a_test_is_told_as_theirs() -> None:
+    hook = evidence("redis", phase="teardown")
+    tests = {
+        "t::1": result(["redis"], evidence=[hook]),
+        "t::2": result(["redis"], evidence=[hook, POOL]),
+        "t::3": result(["redis"], evidence=[hook, evidence("redis")]),
+    }
+    (why,) = explain_needs(tests, ["redis"]).values()
+    assert why.only_through == {"fixture pool (setup) and hooks (teardown)": 1, "hooks (teardown)": 1}

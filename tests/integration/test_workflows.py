@@ -1,0 +1,128 @@
+"""The workflows of docs/ci.md and of this project: their shell, extracted and run for real."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+pytestmark = [
+    pytest.mark.kernel,
+    pytest.mark.skipif(os.geteuid() != 0, reason="only root can trace with every backend"),
+]
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "ci.md").read_text()
+BLOCKS: list[dict[str, Any]] = [yaml.safe_load(text) for text in re.findall(r"^```yaml\n(.*?)^```", PAGE, re.M | re.S)]
+NIGHT, DAY = BLOCKS
+NIGHTLY: dict[str, Any] = yaml.safe_load((ROOT / ".github" / "workflows" / "nightly.yml").read_text())
+SHARDS = NIGHT["jobs"]["trace"]["strategy"]["matrix"]["shard"]
+YOURS = "CHANGE: "
+
+
+def shell(job: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The steps of a job that are shell and nobody's to change: name, text."""
+    for step in job["steps"]:
+        if "run" in step and not step["name"].startswith(YOURS):
+            yield step["name"], step["run"]
+
+
+def run_step(text: str, directory: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """As a runner does: https://docs.github.com/actions, `jobs.<job_id>.steps[*].shell`, unspecified."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "SUDO_"))}
+    return subprocess.run(
+        ["bash", "-e", "-c", text],
+        cwd=directory,
+        env=environment | variables,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+class Project:
+    """The example suite as a project of somebody's, with the steps that are its own already done."""
+
+    def __init__(self, home: Path, services: Mapping[str, str]) -> None:
+        self.folder = home / "project"
+        shutil.copytree(
+            ROOT / "examples" / "shop", self.folder, ignore=shutil.ignore_patterns("__pycache__", "*.json", ".pytest*")
+        )
+        for link in (self.folder / ".venv", home / "svc-trace"):
+            link.symlink_to(sys.prefix)
+        self._variables = {**services, "HOME": str(home), "GITHUB_STEP_SUMMARY": str(home / "summary.md")}
+        self.summary = home / "summary.md"
+
+    def do(self, job: Mapping[str, Any], **variables: str) -> dict[str, subprocess.CompletedProcess[str]]:
+        """Run a job's steps, each as if it were `always()`."""
+        told = {name: str(value) for name, value in job.get("env", {}).items()}
+        return {name: run_step(text, self.folder, **self._variables, **told | variables) for name, text in shell(job)}
+
+
+def test_the_users_workflow(tmp_path: Path, shop_services: dict[str, str]) -> None:
+    project = Project(tmp_path, shop_services)
+    trace, report = NIGHT["jobs"]["trace"], NIGHT["jobs"]["report"]
+    (project.folder / "shards").mkdir()
+    for shard in SHARDS:
+        (done,) = project.do(trace, SHARD=str(shard), SHARDS=str(len(SHARDS))).values()
+        assert done.returncode == 0, done.stdout + done.stderr
+        name = f"svc-trace-{shard}.json.gz"
+        (project.folder / name).rename(project.folder / "shards" / name)
+
+    first = project.do(report)
+    assert {name: done.returncode for name, done in first.items()} == {
+        "Merge the shards": 0,
+        "Tell what has changed": 0,  # there is nothing to compare with yet
+        "Hold the static rules against it": 81,
+    }
+    page = project.summary.read_text()
+    assert "test_saved_order_is_announced" in page or "kafka" in page
+    merged = project.folder / "svc-trace.json.gz"
+
+    (accept,) = re.findall(r"^```\n(svc-trace validate .*--write-baseline.*)\n```", PAGE, re.M)
+    accepted = run_step(accept, project.folder, PATH=f"{sys.prefix}/bin:{os.environ['PATH']}")
+    assert accepted.returncode == 0, accepted.stderr
+    (project.folder / "last").mkdir()
+    shutil.copy(merged, project.folder / "last")
+    assert {name: done.returncode for name, done in project.do(report).items()} == dict.fromkeys(first, 0)
+
+    ran = 0
+    for job in DAY["jobs"].values():
+        (done,) = project.do(job).values()
+        assert done.returncode == 0, done.stdout + done.stderr
+        ran += sum(int(number) for number in re.findall(r"(\d+) (?:passed|skipped|xfailed)", done.stdout))
+    assert ran == 47
+
+
+def test_nobody_has_two_names_for_a_step() -> None:
+    for workflow in (NIGHT, DAY, NIGHTLY):
+        for job in workflow["jobs"].values():
+            names = [step["name"] for step in job["steps"] if "run" in step]
+            assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize(
+    ("job", "step", "variables"),
+    [
+        ("tests", "All that CI runs", {"TESTS": "tests/unit/test_layers.py"}),
+        (
+            "soak",
+            "Every scenario again and again, in random order, on a busy machine",
+            {"ROUNDS": "1", "TESTS": "-k same_local_port --backend libbpf"},
+        ),
+        ("services", "Set up", {}),
+        ("services", "Trace and validate the example suite", {}),
+    ],
+)
+def test_this_projects_nightly(job: str, step: str, variables: dict[str, str], tmp_path: Path) -> None:
+    steps = dict(shell(NIGHTLY["jobs"][job]))
+    done = run_step(steps[step], ROOT, GITHUB_STEP_SUMMARY=str(tmp_path / "summary.md"), **variables)
+    assert done.returncode == 0, done.stdout + done.stderr
