@@ -179,8 +179,9 @@ static __always_inline void tell_bind(const struct pt_regs *regs, const struct s
 static __always_inline void note_boundary(const struct pt_regs *regs, struct svc_task *self)
 {
 	struct svc_control *control = shared();
+	struct file *file = file_of_fd(ARG1(regs));
 
-	if (!control || BPF_CORE_READ(file_of_fd(ARG1(regs)), f_inode, i_ino) != control->fifo)
+	if (!control || BPF_CORE_READ(file, f_inode, i_ino) != control->fifo)
 		return;
 	__sync_fetch_and_add(&control->epoch, 1);
 	self->runner = 1;

@@ -10,6 +10,7 @@
 #define AF_INET6 10
 #define SOCK_STREAM 1
 #define SOCK_DGRAM 2
+#define SOCK_SEQPACKET 5
 
 /* include/uapi/linux/in.h, include/net/tcp_states.h */
 #define IPPROTO_TCP 6

@@ -8,6 +8,8 @@
 
 #include "constants.h"
 
+#define __VMLINUX_H__ /* bpf_tracing.h: registers have the kernel's own names */
+
 typedef unsigned char __u8;
 typedef unsigned short __u16;
 typedef unsigned int __u32;
@@ -32,6 +34,7 @@ typedef _Bool bool;
 #define NULL ((void *)0)
 
 enum bpf_map_type {
+	BPF_MAP_TYPE_HASH = 1,
 	BPF_MAP_TYPE_ARRAY = 2,
 	BPF_MAP_TYPE_SK_STORAGE = 24,
 	BPF_MAP_TYPE_RINGBUF = 27,
@@ -41,6 +44,7 @@ enum {
 	BPF_F_NO_PREALLOC = 1U << 0,
 	BPF_F_MMAPABLE = 1U << 10,
 };
+enum { BPF_NOEXIST = 1 };
 enum { BPF_LOCAL_STORAGE_GET_F_CREATE = 1 };
 enum { BPF_RB_NO_WAKEUP = 1 };
 
@@ -64,12 +68,17 @@ typedef struct {
 	struct net *net;
 } possible_net_t;
 
+struct proto {
+	void *sendpage; /* until 6.4 */
+};
+
 struct sock_common {
 	__be32 skc_daddr;
 	__be32 skc_rcv_saddr;
 	__be16 skc_dport;
 	__u16 skc_num;
 	unsigned short skc_family;
+	struct proto *skc_prot;
 	possible_net_t skc_net;
 	struct in6_addr skc_v6_daddr;
 	struct in6_addr skc_v6_rcv_saddr;
@@ -166,7 +175,7 @@ struct task_struct {
 
 #if defined(__TARGET_ARCH_x86)
 struct pt_regs {
-	unsigned long di, si, dx, r10, r8, r9, orig_ax, cs;
+	unsigned long di, si, dx, r10, r8, r9, ax, orig_ax, cs;
 };
 #elif defined(__TARGET_ARCH_arm64)
 struct pt_regs {
@@ -175,6 +184,10 @@ struct pt_regs {
 	__u64 orig_x0;
 	__s32 syscallno;
 };
+
+struct user_pt_regs { /* what a kprobe has of them */
+	__u64 regs[31];
+};
 #else
 #error "no register layout for this architecture: add one here and in syscall_args.h"
 #endif
@@ -182,10 +195,12 @@ struct pt_regs {
 #pragma clang attribute pop
 
 /*
- * A field of a struct of the kernel's behind a pointer whose type the verifier knows: it is loaded without a helper's
- * call. Behind any other pointer BPF_CORE_READ has to read.
+ * A field behind a pointer whose type the verifier knows is loaded, which costs nothing; behind a socket's that came as
+ * a number (by_kprobes, in storage.h) it has to be read.
  */
-#define FIELD(pointer, field) ((pointer)->field)
+#define FIELD(pointer, field)                                                                                          \
+	(by_kprobes && __builtin_types_compatible_p(typeof(*(pointer)), struct sock) ? BPF_CORE_READ(pointer, field)   \
+										     : (pointer)->field)
 
 /* User space's own types: their layout is ABI, so nothing is relocated. */
 struct iovec {

@@ -38,6 +38,8 @@ static __always_inline void on_exit(struct task_struct *task)
 {
 	struct svc_task *self = find_task(task);
 
+	if (self && self->sending)
+		count_lost();
 	/*
 	 * do_exit() counts the thread out of signal->live before this tracepoint: of threads that end at the same time,
 	 * several may see that none is left.

@@ -89,7 +89,10 @@ static __always_inline __u32 name_len(struct unix_address *address)
 {
 	__u32 len = address ? BPF_CORE_READ(address, len) : 0;
 
-	return len > sizeof(__u16) ? len - sizeof(__u16) : 0;
+	if (len <= sizeof(__u16))
+		return 0;
+	asm volatile("" : "+r"(len)); /* else clang subtracts first, and older verifiers can't follow how it checks */
+	return len - sizeof(__u16);
 }
 
 static __always_inline void set_path(struct svc_socket_event *record, struct unix_address *address)

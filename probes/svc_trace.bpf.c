@@ -6,7 +6,8 @@
  * instruction; fork hands it on. The entry lives and dies with the kernel's task, so a reused pid starts clean and
  * no map can grow full.
  *
- * Needs: task storage and bpf_task_pt_regs in tracing programs (5.15), the sock_send_length tracepoint (6.3).
+ * Needs: task storage in tracing programs (5.13). Of the programs that tell sends, the loader takes those that the
+ * kernel can run.
  */
 #include "kernel_types.h"
 #include <bpf/bpf_helpers.h>
@@ -17,6 +18,7 @@
 #include "processes.h"
 #include "sends.h"
 #include "connections.h"
+#include "send_functions.h"
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";
 
@@ -58,6 +60,74 @@ int BPF_PROG(socket_send, struct sock *sk, int sent)
 	return 0;
 }
 
+/*
+ * Without that tracepoint, the functions whose end it would tell: by their ends (fexit) or, where the kernel can't do
+ * that, by kprobes. A program for the end of each is verified by itself; the ends that kprobes see share one.
+ */
+static __noinline int sent(struct socket *socket, int result)
+{
+	on_send(socket->sk, result);
+	return 0;
+}
+
+SEC("?kretprobe")
+int BPF_KRETPROBE(send_ends, int result)
+{
+	on_send_ends(result);
+	return 0;
+}
+
+static __always_inline bool never(const struct sock *sk)
+{
+	return false;
+}
+
+/* `elsewhere`: whether a send is told by another of the functions. */
+#define BEGINS(function, elsewhere)                                                                                    \
+	SEC("?kprobe/" #function) int BPF_KPROBE(function##_begins, struct socket *socket)                             \
+	{                                                                                                              \
+		struct sock *sk = BPF_CORE_READ(socket, sk);                                                           \
+                                                                                                                       \
+		if (!elsewhere(sk))                                                                                    \
+			on_send_begins(sk);                                                                            \
+		return 0;                                                                                              \
+	}
+
+#define SENDMSG(function, elsewhere)                                                                                   \
+	BEGINS(function, elsewhere)                                                                                    \
+	SEC("?fexit/" #function)                                                                                       \
+	int BPF_PROG(function##_ends, struct socket *socket, void *message, __u64 size, int result)                    \
+	{                                                                                                              \
+		return elsewhere(socket->sk) ? 0 : sent(socket, result);                                               \
+	}
+
+#define SENDPAGE(function, elsewhere)                                                                                  \
+	BEGINS(function, elsewhere)                                                                                    \
+	SEC("?fexit/" #function)                                                                                       \
+	int BPF_PROG(function##_ends, struct socket *socket, void *page, int offset, __u64 size, int flags,            \
+		     int result)                                                                                       \
+	{                                                                                                              \
+		return elsewhere(socket->sk) ? 0 : sent(socket, result);                                               \
+	}
+
+SENDMSG(inet_sendmsg, never)
+SENDMSG(inet6_sendmsg, never)
+SENDMSG(unix_stream_sendmsg, never)
+SENDMSG(unix_seqpacket_sendmsg, never)
+SENDMSG(unix_dgram_sendmsg, is_within_seqpacket)
+SENDPAGE(inet_sendpage, leads_to_sendmsg)
+SENDPAGE(unix_stream_sendpage, never)
+
+/* Where the kernel itself frees what programs keep for a socket. */
+SEC("?kprobe/bpf_sk_storage_free")
+int BPF_KPROBE(socket_freed, struct sock *sk)
+{
+	__u64 address = (__u64)sk;
+
+	bpf_map_delete_elem(&sockets_by_address, &address);
+	return 0;
+}
+
 SEC("tp_btf/inet_sock_set_state")
 int BPF_PROG(socket_state, const struct sock *sk, int oldstate, int newstate)
 {
@@ -68,6 +138,10 @@ int BPF_PROG(socket_state, const struct sock *sk, int oldstate, int newstate)
 SEC("tp_btf/sys_exit")
 int BPF_PROG(syscall_exit, struct pt_regs *regs, long result)
 {
-	on_syscall_exit(regs, syscall_number(regs), result);
+	long number = syscall_number(regs);
+
+	if (by_kprobes)
+		on_missed_end(regs, number, result);
+	on_syscall_exit(regs, number, result);
 	return 0;
 }

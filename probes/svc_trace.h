@@ -127,10 +127,11 @@ struct svc_task {
 	 * that a runner started; 0: the command, or unknown
 	 */
 	__u64 line_ns;
+	__u64 sending; /* the socket of a running send whose end a kprobe has to tell; else 0 */
 	/* Of the running send. Here and not on the stack, where the verifier would follow each value. */
 	struct send_args args;
 };
-_Static_assert(sizeof(struct svc_task) == 64, "svc_task has 64 bytes");
+_Static_assert(sizeof(struct svc_task) == 72, "svc_task has 72 bytes");
 
 /* What the kernel keeps for each socket: what its life so far means for its next event. */
 struct svc_socket {

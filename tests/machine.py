@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import os
-import platform
-import re
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Final
 
-
-def _kernel_at_least(major: int, minor: int) -> bool:
-    found = re.match(r"(\d+)\.(\d+)", platform.release())
-    return found is not None and (int(found[1]), int(found[2])) >= (major, minor)
+from tracer.record.capture import features
+from tracer.record.capture.library import Library
 
 
+@cache
 def _bpf() -> str | None:
     if os.geteuid() != 0:
         return "only root may load BPF programs"
     if not Path("/sys/kernel/btf/vmlinux").exists():
         return "the kernel has no BTF"
-    if not _kernel_at_least(6, 3):
-        return "the kernel is older than 6.3"
+    if features.task_storage(Library()).answer is False:
+        return "the kernel keeps no data for tasks"
     lockdown = Path("/sys/kernel/security/lockdown")
     if lockdown.exists() and "[confidentiality]" in lockdown.read_text():
         return "the kernel is locked down"

@@ -65,6 +65,7 @@ FIELDS: Final[dict[str, tuple[tuple[str, str], ...]]] = {
         ("ended", "I"),
         ("padding", "I"),
         ("line_ns", "Q"),
+        ("sending", "Q"),
         ("args", "32s"),
     ),
     "svc_tally": (

@@ -1,0 +1,148 @@
+"""libbpf.so.1, the system's, by ctypes.
+
+Instead of a compiled extension: some two dozen calls are needed, all of them at the start or at the end.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import struct
+from collections.abc import Callable, Iterator
+from collections.abc import Set as AbstractSet
+from ctypes import POINTER, byref, c_bool, c_char_p, c_int, c_size_t, c_uint32, c_uint64, c_void_p
+from typing import Final
+
+from tracer.errors import ExitStatus, SvcTraceError
+
+RAW_TRACEPOINT: Final = 23  # BPF_TRACE_RAW_TP: enum bpf_attach_type (include/uapi/linux/bpf.h)
+FENTRY: Final = 24  # BPF_TRACE_FENTRY
+_TRACING: Final = 26  # BPF_PROG_TYPE_TRACING: enum bpf_prog_type
+_FUNCTION: Final = 12  # BTF_KIND_FUNC (include/uapi/linux/btf.h)
+_NOTHING: Final = bytes.fromhex("b700000000000000 9500000000000000")  # r0 = 0; exit
+_MISSES: Final = 208  # offsetof(struct bpf_prog_info, recursion_misses): since 5.12
+
+_LOG_CALLBACK = ctypes.CFUNCTYPE(c_int, c_int, c_char_p, c_void_p)  # libbpf_print_fn_t; va_list decays to a pointer
+_LOG_INFO = 1  # LIBBPF_INFO; the next level tells every relocation
+
+
+class _LoadOptions(ctypes.Structure):
+    """The beginning of `struct bpf_prog_load_opts` (bpf/bpf.h)."""
+
+    _fields_ = (
+        ("sz", c_size_t),
+        ("attempts", c_int),
+        ("expected_attach_type", c_int),
+        ("prog_btf_fd", c_uint32),
+        ("prog_flags", c_uint32),
+        ("prog_ifindex", c_uint32),
+        ("kern_version", c_uint32),
+        ("attach_btf_id", c_uint32),
+        ("attach_prog_fd", c_uint32),
+    )
+
+
+class Library:
+    """The calls of libbpf.so.1 that are used, with their types (bpf/libbpf.h, bpf/bpf.h, bpf/btf.h)."""
+
+    def __init__(self) -> None:
+        """Load the library.
+
+        Raises:
+            SvcTraceError: no-libbpf.
+        """
+        try:
+            library = ctypes.CDLL("libbpf.so.1", use_errno=True)
+        except OSError:
+            raise SvcTraceError(
+                "libbpf.so.1 is not installed",
+                hint="install it: apt-get install libbpf1 (Debian, Ubuntu) or dnf install libbpf (Fedora)",
+                slug="no-libbpf",
+                exit_code=ExitStatus.CANNOT_TRACE,
+            ) from None
+        self.open = _declare(library.bpf_object__open_file, c_void_p, c_char_p, c_void_p)
+        self.load = _declare(library.bpf_object__load, c_int, c_void_p)
+        self.close = _declare(library.bpf_object__close, None, c_void_p)
+        self.find_map = _declare(library.bpf_object__find_map_by_name, c_void_p, c_void_p, c_char_p)
+        self.map_fd = _declare(library.bpf_map__fd, c_int, c_void_p)
+        self.set_max_entries = _declare(library.bpf_map__set_max_entries, c_int, c_void_p, c_uint32)
+        self.set_value = _declare(library.bpf_map__set_initial_value, c_int, c_void_p, c_char_p, c_size_t)
+        self.section = _declare(library.bpf_program__section_name, c_char_p, c_void_p)
+        self.set_autoload = _declare(library.bpf_program__set_autoload, c_int, c_void_p, c_bool)
+        self.autoload = _declare(library.bpf_program__autoload, c_bool, c_void_p)
+        self.program_fd = _declare(library.bpf_program__fd, c_int, c_void_p)
+        self.attach = _declare(library.bpf_program__attach, c_void_p, c_void_p)
+        self.attach_kprobe = _declare(library.bpf_program__attach_kprobe, c_void_p, c_void_p, c_bool, c_char_p)
+        self.destroy_link = _declare(library.bpf_link__destroy, c_int, c_void_p)
+        self.update = _declare(
+            library.bpf_map_update_elem, c_int, c_int, POINTER(c_int), POINTER(ctypes.c_char), c_uint64
+        )
+        self.kernel_type = _declare(library.libbpf_find_vmlinux_btf_id, c_int, c_char_p, c_int)
+        self.probe_helper = _declare(library.libbpf_probe_bpf_helper, c_int, c_int, c_int, c_void_p)
+        self.open_raw_tracepoint = _declare(library.bpf_raw_tracepoint_open, c_int, c_char_p, c_int)
+        self._next_program = _declare(library.bpf_object__next_program, c_void_p, c_void_p, c_void_p)
+        self._load_types = _declare(library.btf__load_vmlinux_btf, c_void_p)
+        self._find_type = _declare(library.btf__find_by_name_kind, c_int, c_void_p, c_char_p, c_uint32)
+        self._free_types = _declare(library.btf__free, None, c_void_p)
+        self._load_program = _declare(
+            library.bpf_prog_load, c_int, c_int, c_char_p, c_char_p, c_char_p, c_size_t, POINTER(_LoadOptions)
+        )
+        self._info = _declare(library.bpf_obj_get_info_by_fd, c_int, c_int, c_char_p, POINTER(c_uint32))
+        self._set_print = _declare(library.libbpf_set_print, c_void_p, c_void_p)
+        self._set_print(None)  # it tells thousands of lines at debug level, each a call into Python
+
+    def programs(self, loaded: int) -> Iterator[int]:
+        """The programs of an object."""
+        program = self._next_program(loaded, None)
+        while program:
+            yield program
+            program = self._next_program(loaded, program)
+
+    def functions(self, names: AbstractSet[str]) -> set[str]:
+        """Those of the functions that the kernel itself has and describes; modules are not looked into."""
+        types = self._load_types()
+        if not types:
+            return set()
+        try:
+            return {name for name in names if self._find_type(types, name.encode(), _FUNCTION) > 0}
+        finally:
+            self._free_types(types)
+
+    def load_nothing(self, attach_type: int, kernel_type: int) -> int:
+        """Load a tracing program that does nothing; returns its descriptor or -errno."""
+        size = ctypes.sizeof(_LoadOptions)
+        options = _LoadOptions(sz=size, expected_attach_type=attach_type, attach_btf_id=kernel_type)
+        return int(self._load_program(_TRACING, b"nothing", b"GPL", _NOTHING, len(_NOTHING) // 8, byref(options)))
+
+    def misses(self, program_fd: int) -> int:
+        """How often the kernel did not run a program, because it was running on that CPU already."""
+        info = ctypes.create_string_buffer(_MISSES + 8)
+        if self._info(program_fd, info, byref(c_uint32(len(info)))):
+            return 0
+        return int(struct.unpack_from("@Q", info, _MISSES)[0])
+
+    def complaint(self, load: Callable[[], object]) -> str:
+        """What libbpf says while `load` tries again what failed."""
+        lines: list[str] = []
+        vsnprintf = ctypes.CDLL(None).vsnprintf
+        vsnprintf.argtypes = [c_char_p, c_size_t, c_char_p, c_void_p]
+
+        def keep(level: int, form: bytes, arguments: int) -> int:
+            if level <= _LOG_INFO:
+                buffer = ctypes.create_string_buffer(4096)
+                vsnprintf(buffer, len(buffer), form, arguments)
+                lines.append(buffer.value.decode(errors="replace").strip().removeprefix("libbpf: "))
+            return 0
+
+        callback = _LOG_CALLBACK(keep)
+        self._set_print(ctypes.cast(callback, c_void_p))
+        try:
+            load()
+        finally:
+            self._set_print(None)
+        return next((line for line in lines if "failed" in line or "Error" in line), "libbpf says nothing more")
+
+
+def _declare(function: ctypes._NamedFuncPointer, result: object, *arguments: object) -> ctypes._NamedFuncPointer:
+    function.restype = result  # type: ignore[assignment]  # any ctypes type
+    function.argtypes = arguments  # type: ignore[assignment]
+    return function
