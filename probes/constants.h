@@ -23,6 +23,7 @@
 
 /* include/uapi/asm-generic/errno*.h, include/linux/errno.h */
 #define EAGAIN 11
+#define EEXIST 17
 #define ENOTSOCK 88
 #define EISCONN 106
 #define EALREADY 114

@@ -7,9 +7,11 @@
  * has none, from its headers, and then SVC_KERNEL_HEADERS is defined. It also defines
  *	SVC_CPUS	a power of two, at least 2: CPUs are numbered below it
  *	SVC_RING_BYTES	the size of the ring buffer
+ *	SVC_SEND_FUNCTIONS	where there is no tracepoint sock_send_length: the functions that send are probed
  *
- * Task and socket storages are kernel types of BTF; here are hash maps in their place, keyed by address. What is
- * behind an address dies at a tracepoint that deletes its entry; for sockets that have none, see `others`.
+ * Task and socket storages need BTF; here are hash maps in their place, keyed by address. A tracepoint at the end of
+ * what is behind an address deletes its entry, where there is one, and each entry says whose it is: at an address that
+ * is used again, an entry that was left over is nobody's.
  * bcc rewrites only this file and not what it includes, so all that touches a map is here.
  */
 #ifndef SVC_KERNEL_HEADERS
@@ -25,11 +27,17 @@
 #define SVC_STREAMS 65536
 #define SVC_OTHERS 65536
 
+/* By another name: at each call of this one's own, bcc looks through all of the kernel's symbols, a tenth of a second.
+ */
+static long (*read_user)(void *to, __u32 size, const void *from) = (void *)BPF_FUNC_probe_read_user;
+#define bpf_probe_read_user read_user
+
 /* Read a field behind a pointer to the kernel's memory: 0 if it cannot be. */
 #define FIELD(pointer, field)                                                                                          \
 	({                                                                                                             \
-		typeof((pointer)->field) _value;                                                                       \
-		bpf_probe_read_kernel(&_value, sizeof(_value), &(pointer)->field);                                     \
+		__auto_type _pointer = (pointer);                                                                      \
+		typeof(_pointer->field) _value;                                                                        \
+		bpf_probe_read_kernel(&_value, sizeof(_value), &_pointer->field);                                      \
 		_value;                                                                                                \
 	})
 
@@ -72,23 +80,26 @@ BPF_F_TABLE("array", __u32, struct svc_given, givens, 1, BPF_F_MMAPABLE);
 
 BPF_F_TABLE("array", __u32, struct svc_numbers, numbers, SVC_CPUS, 0);
 
-/* Task → svc_task. Inserted at its first event for the command, at fork for all others; deleted with the task. */
-BPF_F_TABLE("hash", __u64, struct svc_task, tasks, SVC_TASKS, 0);
+/* The entry of the task at an address that was created at start_ns. */
+struct svc_life {
+	struct svc_task task;
+	__u64 start_ns;
+};
 
-/* First thread of a process that has ended → nothing. Inserted at the end of its last; deleted with the task. */
+/* Task → svc_life. Inserted at exec for the command, at fork for all others; deleted with the task. */
+BPF_F_TABLE("hash", __u64, struct svc_life, tasks, SVC_TASKS, 0);
+
+/* First thread of a process that has ended → nothing. Inserted at the end of its last; deleted as the task's entry. */
 BPF_F_TABLE("hash", __u64, __u8, ended, SVC_TASKS, 0);
 
 /* TCP socket → svc_socket. Inserted at connect, accept or the first send; deleted with the socket. */
 BPF_F_TABLE("hash", __u64, struct svc_socket, streams, SVC_STREAMS, 0);
 
 /*
- * Socket of another kind → svc_socket. Inserted at its first send. Nobody is told of its end: an entry is of the socket
- * whose inode number it holds, and the one used least recently gives way. What is lost with it was told already, and
- * is told once more.
+ * Socket of another kind → svc_socket. Inserted at its first send. Nobody is told of its end: the entry that was used
+ * least recently gives way. What is lost with it was told already, and is told once more.
  */
 BPF_F_TABLE("lru_hash", __u64, struct svc_socket, others, SVC_OTHERS, 0);
-
-static __always_inline void read_pid(const struct task_struct *task, __u32 *number, __u32 *pidns);
 
 static __always_inline struct svc_control *shared(void)
 {
@@ -174,48 +185,39 @@ static __always_inline const struct pt_regs *current_regs(void)
 	return given ? FIELD(running_task(), stack) + given->registers : NULL;
 }
 
-static __always_inline struct svc_task *add_task(struct task_struct *task, struct svc_task *value)
-{
-	__u64 key = (__u64)task;
-
-	if (tasks.update(&key, value)) {
-		count_lost();
-		return NULL;
-	}
-	return tasks.lookup(&key);
-}
-
-/* The tracer cannot know the address of the command's task: it gives its pid, and the first event makes the entry. */
-static __always_inline struct svc_task *add_root(struct task_struct *task)
-{
-	struct svc_task value = {.process = 1};
-	struct svc_given *given;
-	__u32 zero = 0, pidns;
-
-	given = givens.lookup(&zero);
-	if (!given || !given->root)
-		return NULL;
-	read_pid(task, &value.tid, &pidns);
-	if (value.tid != given->root || pidns != given->root_pidns)
-		return NULL;
-	given->root = 0;
-	return add_task(task, &value);
-}
-
 static __always_inline struct svc_task *find_task(struct task_struct *task)
 {
 	__u64 key = (__u64)task;
-	struct svc_task *entry = tasks.lookup(&key);
+	struct svc_life *life = tasks.lookup(&key);
 
-	return entry ? entry : add_root(task);
+	return life && life->start_ns == FIELD(task, start_time) ? &life->task : NULL;
+}
+
+static __always_inline struct svc_task *add_task(struct task_struct *task, struct svc_task *value)
+{
+	struct svc_life life = {.task = *value, .start_ns = FIELD(task, start_time)};
+	__u64 key = (__u64)task;
+
+	ended.delete(&key);
+	if (tasks.update(&key, &life)) {
+		count_lost();
+		return NULL;
+	}
+	return find_task(task);
 }
 
 static __always_inline bool first_to_see_the_end(struct task_struct *leader)
 {
 	__u64 key = (__u64)leader;
 	__u8 nothing = 0;
+	long result;
 
-	return find_task(leader) && !ended.insert(&key, &nothing); /* which only one can */
+	if (!find_task(leader))
+		return false;
+	result = ended.insert(&key, &nothing); /* which only one can */
+	if (result && result != -EEXIST)
+		count_lost();
+	return !result;
 }
 
 static __always_inline bool is_tcp(const struct sock *sk)
@@ -223,15 +225,20 @@ static __always_inline bool is_tcp(const struct sock *sk)
 	return FIELD(sk, sk_protocol) == IPPROTO_TCP && FIELD(sk, sk_type) == SOCK_STREAM;
 }
 
+/* Whether an entry is of this socket. Before it is accepted and while it is closed, a socket has no inode number. */
+static __always_inline bool is_of(struct svc_socket *entry, __u64 inode)
+{
+	if (!entry->inode)
+		entry->inode = inode;
+	return !inode || entry->inode == inode;
+}
+
 static __always_inline struct svc_socket *find_socket(const struct sock *sk)
 {
 	__u64 key = (__u64)sk;
-	struct svc_socket *entry;
+	struct svc_socket *entry = is_tcp(sk) ? streams.lookup(&key) : others.lookup(&key);
 
-	if (is_tcp(sk))
-		return streams.lookup(&key);
-	entry = others.lookup(&key);
-	return entry && entry->inode == BPF_CORE_READ(sk, sk_socket, file, f_inode, i_ino) ? entry : NULL;
+	return entry && is_of(entry, BPF_CORE_READ(sk, sk_socket, file, f_inode, i_ino)) ? entry : NULL;
 }
 
 static __always_inline struct svc_socket *socket_entry(const struct sock *sk)
@@ -241,11 +248,11 @@ static __always_inline struct svc_socket *socket_entry(const struct sock *sk)
 
 	if (entry)
 		return entry;
+	fresh.inode = BPF_CORE_READ(sk, sk_socket, file, f_inode, i_ino);
 	if (is_tcp(sk)) {
 		streams.update(&key, &fresh);
 		entry = streams.lookup(&key);
 	} else {
-		fresh.inode = BPF_CORE_READ(sk, sk_socket, file, f_inode, i_ino);
 		others.update(&key, &fresh);
 		entry = others.lookup(&key);
 	}
@@ -257,6 +264,9 @@ static __always_inline struct svc_socket *socket_entry(const struct sock *sk)
 #include "processes.h"
 #include "sends.h"
 #include "connections.h"
+#ifdef SVC_SEND_FUNCTIONS
+#include "send_functions.h"
+#endif
 
 int svc_process_fork(struct bpf_raw_tracepoint_args *ctx)
 {
@@ -264,9 +274,33 @@ int svc_process_fork(struct bpf_raw_tracepoint_args *ctx)
 	return 0;
 }
 
+/* The tracer cannot know the address of the command's task. It gives its pid, and to execute is the first it does. */
+static __always_inline void add_root(struct task_struct *task)
+{
+	struct svc_task value = {.process = 1};
+	struct svc_given *given;
+	__u32 zero = 0, pidns;
+
+	given = givens.lookup(&zero);
+	if (!given || !given->root)
+		return;
+	read_pid(task, &value.tid, &pidns);
+	if (value.tid == given->root && pidns == given->root_pidns && add_task(task, &value))
+		given->root = 0;
+}
+
 int svc_process_exec(struct bpf_raw_tracepoint_args *ctx)
 {
-	on_exec((struct task_struct *)ctx->args[0]);
+	struct task_struct *task = (struct task_struct *)ctx->args[0];
+	__u64 key = (__u64)task;
+	struct svc_life *life = tasks.lookup(&key);
+
+	if (life && FIELD(task, pid) != (int)ctx->args[1])
+		life->start_ns =
+			FIELD(task, start_time); /* a thread that executes takes the first one's pid and birth */
+	if (!find_task(task))
+		add_root(task);
+	on_exec(task);
 	return 0;
 }
 
@@ -286,11 +320,48 @@ int svc_process_free(struct bpf_raw_tracepoint_args *ctx)
 	return 0;
 }
 
+#ifndef SVC_SEND_FUNCTIONS
 int svc_socket_send(struct bpf_raw_tracepoint_args *ctx)
 {
 	on_send((struct sock *)ctx->args[0], ctx->args[1]);
 	return 0;
 }
+#else
+static __always_inline struct sock *sending_socket(struct pt_regs *ctx)
+{
+	return FIELD((struct socket *)PT_REGS_PARM1(ctx), sk);
+}
+
+int svc_send_begins(struct pt_regs *ctx)
+{
+	on_send_begins(sending_socket(ctx));
+	return 0;
+}
+
+int svc_dgram_send_begins(struct pt_regs *ctx)
+{
+	struct sock *sk = sending_socket(ctx);
+
+	if (!is_within_seqpacket(sk))
+		on_send_begins(sk);
+	return 0;
+}
+
+int svc_page_send_begins(struct pt_regs *ctx)
+{
+	struct sock *sk = sending_socket(ctx);
+
+	if (!leads_to_sendmsg(sk))
+		on_send_begins(sk);
+	return 0;
+}
+
+int svc_send_ends(struct pt_regs *ctx)
+{
+	on_send_ends(PT_REGS_RC(ctx));
+	return 0;
+}
+#endif
 
 int svc_socket_state(struct bpf_raw_tracepoint_args *ctx)
 {
@@ -310,8 +381,12 @@ int svc_socket_free(struct bpf_raw_tracepoint_args *ctx)
 int svc_syscall_exit(struct bpf_raw_tracepoint_args *ctx)
 {
 	const struct pt_regs *regs = (const struct pt_regs *)ctx->args[0];
+	long number = syscall_number(regs);
 
-	on_syscall_exit(regs, syscall_number(regs), ctx->args[1]);
+#ifdef SVC_SEND_FUNCTIONS
+	on_missed_end(regs, number, ctx->args[1]);
+#endif
+	on_syscall_exit(regs, number, ctx->args[1]);
 	return 0;
 }
 

@@ -80,7 +80,7 @@ class BccCapture:
                 os.close(descriptor)
 
     def plant(self, pid: int) -> None:
-        """Let the stopped child `pid` be the root of the tree: its next event makes its entry."""
+        """Let the stopped child `pid` be the root of the tree, from when it executes the command."""
         assert self._given is not None
         registers, *_ = _GIVEN.unpack_from(self._given)
         _GIVEN.pack_into(self._given, 0, registers, pid, Path(f"/proc/{pid}/ns/pid").stat().st_ino)
@@ -149,7 +149,7 @@ def _failure(slug: str, detail: str, said: Sequence[str]) -> SvcTraceError:
             message = f"this kernel ({kernel}) does not describe its types, and its headers are not here either"
             return _cannot(message, _install_headers(), "no-kernel-headers")
         case "kernel-too-old":
-            return _cannot(f"this kernel ({kernel}) has no {detail}", "run on Linux 5.8 or later", "kernel-too-old")
+            return _cannot(f"this kernel ({kernel}) has no {detail}", "run on Linux 6.3 or later", "kernel-too-old")
         case "compile-failed":
             return _cannot(f"bcc could not compile the probes: {telling} {detail}".rstrip(), see_all, "compile-failed")
     if detail.endswith(("EPERM", "EACCES")) and not errors:

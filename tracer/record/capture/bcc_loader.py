@@ -15,7 +15,7 @@ import os
 import socket
 import sys
 from collections.abc import Iterator, Sequence
-from ctypes import POINTER, c_bool, c_char_p, c_int, c_size_t, c_uint, c_uint32, c_void_p
+from ctypes import POINTER, c_bool, c_char_p, c_int, c_size_t, c_uint, c_uint32, c_uint64, c_void_p
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -69,11 +69,28 @@ _TRACEPOINTS: Final = {
     "svc_process_free": "sched_process_free",
     "svc_socket_state": "inet_sock_set_state",
     "svc_socket_free": "tcp_destroy_sock",
-    "svc_socket_send": "sock_send_length",
     "svc_syscall_exit": "sys_exit",
 }
 """Program → its raw tracepoint."""
+_SEND_TRACEPOINT: Final = "sock_send_length"  # Linux 6.3, commit 6e6eda44b939
+_SEND_FUNCTIONS: Final = {
+    "inet_sendmsg": "svc_send_begins",
+    "inet6_sendmsg": "svc_send_begins",
+    "unix_stream_sendmsg": "svc_send_begins",
+    "unix_seqpacket_sendmsg": "svc_send_begins",
+    "unix_dgram_sendmsg": "svc_dgram_send_begins",
+    "inet_sendpage": "svc_page_send_begins",
+    "unix_stream_sendpage": "svc_send_begins",
+}
+"""Function that sends, the sendmsg or sendpage of a struct proto_ops → program at its beginning.
+
+Their first argument is the struct socket. Which of them there are depends on the kernel.
+"""
+_ENTRY, _RETURN = 0, 1  # enum bpf_probe_attach_type (bcc's libbpf.h)
+_KPROBE: Final = 2  # BPF_PROG_TYPE_KPROBE
+_NOTHING: Final = bytes.fromhex("b700000000000000 9500000000000000")  # r0 = 0; exit
 _RAW_TRACEPOINT: Final = 17  # BPF_PROG_TYPE_RAW_TRACEPOINT (include/uapi/linux/bpf.h)
+_LICENSE: Final = b"Dual MIT/GPL"
 _STRUCT: Final = 4  # BTF_KIND_STRUCT (include/uapi/linux/btf.h)
 
 
@@ -133,51 +150,83 @@ def kernel_headers() -> str | None:
     return next((str(place) for place in places if place.exists()), None)
 
 
-class _Program:
-    """The compiled program, by libbcc's C interface (bcc_common.h, libbpf.h of bcc): the one its Python module uses."""
+class _Library:
+    """bcc's C interface (its bcc_common.h and libbpf.h), which its Python module uses too."""
 
-    def __init__(self, text: str, flags: Sequence[str]) -> None:
+    def __init__(self) -> None:
         try:
             library = ctypes.CDLL("libbcc.so.0", use_errno=True)
         except OSError as error:
             raise Failed("no-bcc", str(error)) from None
-        create = _declare(
+        self.compile = _declare(
             *(library.bpf_module_create_c_from_string, c_void_p),
             *(c_char_p, c_uint, POINTER(c_char_p), c_int, c_bool, c_char_p),
         )
-        self._start = _declare(library.bpf_function_start, c_void_p, c_void_p, c_char_p)
-        self._size = _declare(library.bpf_function_size, c_size_t, c_void_p, c_char_p)
-        self._load = _declare(
-            *(library.bcc_func_load, c_int, c_void_p, c_int, c_char_p, c_void_p, c_int, c_char_p, c_uint),
-            *(c_int, c_char_p, c_uint, c_char_p, c_int),
+        self.function_start = _declare(library.bpf_function_start, c_void_p, c_void_p, c_char_p)
+        self.function_size = _declare(library.bpf_function_size, c_size_t, c_void_p, c_char_p)
+        self.load = _declare(
+            *(library.bcc_prog_load, c_int, c_int, c_char_p, c_void_p, c_int, c_char_p, c_uint),
+            *(c_int, c_char_p, c_uint),
         )
-        self._map_fd = _declare(library.bpf_table_fd, c_int, c_void_p, c_char_p)
-        self._attach = _declare(library.bpf_attach_raw_tracepoint, c_int, c_int, c_char_p)
-        encoded = [flag.encode() for flag in flags]
-        array = (c_char_p * len(encoded))(*encoded)
-        self._module = create(text.encode(), 0, array, len(encoded), True, None)
+        self.map_fd = _declare(library.bpf_table_fd, c_int, c_void_p, c_char_p)
+        self._attach_tracepoint = _declare(library.bpf_attach_raw_tracepoint, c_int, c_int, c_char_p)
+        self._attach_kprobe = _declare(
+            library.bpf_attach_kprobe, c_int, c_int, c_int, c_char_p, c_char_p, c_uint64, c_int
+        )
+
+    def has_tracepoint(self, name: str) -> bool:
+        """Whether the kernel has a raw tracepoint of that name: a program that does nothing is attached."""
+        program = self.load(_RAW_TRACEPOINT, b"svc_nothing", _NOTHING, len(_NOTHING), _LICENSE, 0, 0, None, 0)
+        if program < 0:
+            raise Failed("load-failed", _error_name(ctypes.get_errno()))
+        try:
+            link = self._attach_tracepoint(program, name.encode())
+            if link >= 0:
+                os.close(link)
+            return int(link) >= 0
+        finally:
+            os.close(program)
+
+    def attach_tracepoint(self, program: int, name: str) -> int:
+        """The descriptor of a program's link to a raw tracepoint."""
+        return self._held(self._attach_tracepoint(program, name.encode()), name)
+
+    def attach_kprobe(self, program: int, where: int, function: str) -> int | None:
+        """The descriptor that holds a program to the entry or return of a function; None: the kernel has it not."""
+        name = f"svc_{os.getpid()}_{function}".encode()
+        found = self._attach_kprobe(program, where, name, function.encode(), 0, 0)
+        if found < 0 and ctypes.get_errno() in (errno.ENOENT, errno.EINVAL):
+            return None
+        return self._held(found, function)
+
+    @staticmethod
+    def _held(descriptor: int, where: str) -> int:
+        if descriptor < 0:
+            raise Failed("load-failed", f"{where}: {_error_name(ctypes.get_errno())}")
+        return descriptor
+
+
+class _Module:
+    """The compiled text."""
+
+    def __init__(self, library: _Library, text: str, flags: Sequence[str]) -> None:
+        self._library = library
+        array = (c_char_p * len(flags))(*(flag.encode() for flag in flags))
+        self._module = library.compile(text.encode(), 0, array, len(flags), True, None)
         if not self._module:
             raise Failed("compile-failed", "")
 
     def map_fd(self, name: str) -> int:
         """The descriptor of a map."""
-        return int(self._map_fd(self._module, name.encode()))
+        return int(self._library.map_fd(self._module, name.encode()))
 
     def load(self, name: str, kind: int) -> int:
-        """The descriptor of a program of this text, loaded."""
-        start, size = self._start(self._module, name.encode()), self._size(self._module, name.encode())
-        kernel_sees = name.encode()[:15]  # BPF_OBJ_NAME_LEN - 1
-        fd = int(self._load(self._module, kind, kernel_sees, start, size, b"Dual MIT/GPL", 0, 0, None, 0, None, -1))
+        """The descriptor of a program."""
+        library, known_as = self._library, name.encode()
+        start, size = library.function_start(self._module, known_as), library.function_size(self._module, known_as)
+        fd = int(library.load(kind, known_as[:15], start, size, _LICENSE, 0, 0, None, 0))
         if fd < 0:
             raise Failed("load-failed", f"{name}: {_error_name(ctypes.get_errno())}")
-        return fd
-
-    def attach(self, name: str, tracepoint: str) -> int:
-        """The descriptor of a program's link to a raw tracepoint; -ENOENT if the kernel has no such tracepoint."""
-        fd = int(self._attach(self.load(name, _RAW_TRACEPOINT), tracepoint.encode()))
-        code = ctypes.get_errno()
-        if fd < 0 and code != errno.ENOENT:
-            raise Failed("load-failed", f"{name}: {_error_name(code)}")
         return fd
 
 
@@ -191,23 +240,45 @@ def load(cpus: int, ring_bytes: int) -> Iterator[int]:
     Raises:
         Failed: with slug no-bcc, no-kernel-headers, kernel-too-old, compile-failed or load-failed.
     """
+    library = _Library()
     types = types_from_btf()
     if types is not None:
         os.environ["BCC_KERNEL_SOURCE"] = str(SOURCES / "bcc_kernel")
     elif kernel_headers() is None:
         raise Failed("no-kernel-headers", os.uname().release)
+    tells_sends = library.has_tracepoint(_SEND_TRACEPOINT)
     numbered = 1 << max(cpus - 1, 1).bit_length()
-    flags = ["-w", f"-I{SOURCES}", f"-DSVC_CPUS={numbered}", f"-DSVC_RING_BYTES={ring_bytes}", *_architecture()]
-    program = _Program((_HEADERS if types is None else types) + (SOURCES / "svc_trace.bcc.c").read_text(), flags)
-    yield from map(program.map_fd, MAPS)
-    learn = program.attach("svc_learn_registers", "sys_exit")
+    flags = ["-w", "-g0", f"-I{SOURCES}", f"-DSVC_CPUS={numbered}", f"-DSVC_RING_BYTES={ring_bytes}", *_architecture()]
+    if not tells_sends:
+        flags.append("-DSVC_SEND_FUNCTIONS")
+    text = (SOURCES / "svc_trace.bcc.c").read_text()
+    module = _Module(library, (_HEADERS if types is None else types) + text, flags)
+    yield from map(module.map_fd, MAPS)
+    learn = library.attach_tracepoint(module.load("svc_learn_registers", _RAW_TRACEPOINT), "sys_exit")
     os.getppid()  # any system call
     os.close(learn)
     for name, tracepoint in _TRACEPOINTS.items():
-        fd = program.attach(name, tracepoint)
-        if fd < 0:
-            raise Failed("kernel-too-old", f"tracepoint {tracepoint}")
-        yield fd
+        yield library.attach_tracepoint(module.load(name, _RAW_TRACEPOINT), tracepoint)
+    if tells_sends:
+        yield library.attach_tracepoint(module.load("svc_socket_send", _RAW_TRACEPOINT), _SEND_TRACEPOINT)
+    else:
+        yield from _attach_to_functions(library, module)
+
+
+def _attach_to_functions(library: _Library, module: _Module) -> Iterator[int]:
+    programs = {name: module.load(name, _KPROBE) for name in {*_SEND_FUNCTIONS.values(), "svc_send_ends"}}
+    found = False
+    for function, begins in _SEND_FUNCTIONS.items():
+        begin = library.attach_kprobe(programs[begins], _ENTRY, function)
+        if begin is None:
+            continue
+        end = library.attach_kprobe(programs["svc_send_ends"], _RETURN, function)
+        if end is None:
+            raise Failed("load-failed", f"{function}: its beginning can be probed, its end cannot")
+        found = True
+        yield from (begin, end)
+    if not found:
+        raise Failed("kernel-too-old", f"tracepoint {_SEND_TRACEPOINT}, and no kprobes in its place")
 
 
 def _architecture() -> list[str]:
