@@ -67,7 +67,7 @@ def _print(machine: Machine, console: ReportConsole) -> None:
     console.print(f"svc-trace {__version__}, Linux {system.release}, {system.machine}", highlight=False)
     _print_checks("this machine", machine.checks, console)
     for backend in machine.backends:
-        _print_checks(_headline(backend), backend.checks, console)
+        _print_checks(_headline(backend), backend.checks, console, remedies=not backend.works)
         if not backend.works and not any(check.answer is False for check in backend.checks):
             console.print(Text(f"  {backend.remedy}"), soft_wrap=True)
     console.print()
@@ -83,16 +83,20 @@ def _headline(backend: Diagnosis) -> Text:
     return Text.assemble((backend.name, "bold"), (" does not work", "bold red"), f": {backend.reason}")
 
 
-def _print_checks(title: str | Text, checks: tuple[Check, ...], console: ReportConsole) -> None:
+def _print_checks(
+    title: str | Text, checks: tuple[Check, ...], console: ReportConsole, *, remedies: bool = True
+) -> None:
+    """What a backend that works does without needs no remedy."""
     console.print()
     console.print(Text(title, "bold") if isinstance(title, str) else title, soft_wrap=True)
     table = Table.grid(padding=(0, 2, 0, 0))
-    for _ in range(4):
-        table.add_column()
+    for _ in range(3):
+        table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
     for check in checks:
         word, style = _ANSWERS[check.answer]
         detail = Text(check.detail)
-        if check.answer is not True and check.remedy:
+        if remedies and check.answer is not True and check.remedy:
             detail.append(f"\n-> {check.remedy}", "dim")
         table.add_row("", Text(word, style), check.name, detail)
     console.print(table)
