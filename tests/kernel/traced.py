@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from textwrap import dedent
 from typing import Final
 
@@ -165,8 +166,12 @@ def planted(capture: Capture, *command: str) -> Iterator[Child]:
             unreleased.callback(child.abandon)
             capture.plant(child.pid)
             unreleased.pop_all()
-        child.release({})
-        yield child
+        with TemporaryDirectory() as folder:
+            child.release({}, capture.before(Path(folder, "boundaries")))
+            assert capture.started() == 0
+            yield child
+            child.join()
+            capture.catch_up()
     finally:
         child.join()
 

@@ -202,7 +202,11 @@ def test_a_bad_configuration_is_78_before_the_command_begins(tmp_path: Path) -> 
 def test_a_machine_that_cannot_trace_is_69_before_the_command_begins(tmp_path: Path) -> None:
     unprivileged = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"] if os.geteuid() == 0 else []
     result = subprocess.run(
-        [*unprivileged, *PROGRAM, "--", "touch", "begun"], cwd=tmp_path, capture_output=True, text=True, check=False
+        [*unprivileged, *PROGRAM, "--backend", "libbpf", "--", "touch", "begun"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert result.returncode == ExitStatus.CANNOT_TRACE
     assert re.fullmatch(r"svc-trace: error: .* \[[a-z-]+\]\n  \S.*\n", result.stderr)

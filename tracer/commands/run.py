@@ -60,7 +60,7 @@ class Settings:
 @config_option
 @click.option(
     "--backend",
-    type=click.Choice(["auto", "libbpf", "bcc"]),
+    type=click.Choice(["auto", "libbpf", "bcc", "strace"]),
     default="auto",
     show_default=True,
     help="What records the socket events; auto takes the first that this machine can run.",

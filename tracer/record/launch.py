@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import marshal
 import os
 import pwd
 import shutil
@@ -15,12 +16,14 @@ from pathlib import Path
 from typing import Final
 
 from tracer.errors import ExitStatus, SvcTraceError
+from tracer.record.capture.protocol import Before
 
 FORWARDED: Final = frozenset(
     {signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2}
 )
 """Signals that reach the command when they are sent to svc-trace."""
 
+_STARTER: Final = Path(__file__).with_name("starter.py")
 _RESET_BY_SUDO: Final = frozenset({"PATH", "HOME", "MAIL", "LOGNAME", "USER", "SHELL"})
 
 
@@ -125,25 +128,34 @@ class Child:
             signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
             for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them; the command should not
                 signal.signal(number, signal.SIG_DFL)
-            environment = dict(self._invoker.environment) | json.loads(added)
-            os.execve(self._invoker.which(self._command[0]), list(self._command), environment)
+            variables, words, errors = json.loads(added)
+            environment = dict(self._invoker.environment) | variables
+            program = self._invoker.which(self._command[0])
+            if words:
+                _execute_behind(words, errors, program, self._command, environment)
+            os.execve(program, list(self._command), environment)
         except OSError as error:
             os.write(failed, str(error.errno).encode())
         finally:
             os._exit(ExitStatus.CANNOT_TRACE)
 
-    def release(self, added: Mapping[str, str]) -> None:
-        """Let the command begin, with variables added to its environment.
+    def release(self, added: Mapping[str, str], before: Before | None = None) -> None:
+        """Let the command begin, with variables added to its environment, behind what has to stand `before` it.
 
         Raises:
             SvcTraceError: the command cannot be executed (status 127 or 126, as a shell's).
         """
         with os.fdopen(self._go, "wb") as pipe:
-            pipe.write(json.dumps(dict(added)).encode())
+            words, errors = ((), "") if before is None else (before.words, str(before.errors))
+            pipe.write(json.dumps([dict(added), words, errors]).encode())
         with os.fdopen(self._failed, "rb") as pipe:
             code = pipe.read()  # closed by a successful exec
         if code:
-            raise _cannot_execute(self._command[0], int(code))
+            raise self.cannot_execute(int(code))
+
+    def cannot_execute(self, code: int) -> SvcTraceError:
+        """The error of a command that could not be executed, by the errno."""
+        return _cannot_execute(self._command[0], code)
 
     def abandon(self) -> None:
         """Let a child that was never released end."""
@@ -161,6 +173,7 @@ class Child:
         if not self._ended:
             self.unblock_signals()
             os.waitpid(self.pid, 0)
+            self._ended = True
 
     def wait(self, seconds: float) -> signal.struct_siginfo | None:
         """Wait for the child's end or a signal, at most so long."""
@@ -178,6 +191,21 @@ class Child:
     def forward(self, number: int) -> None:
         """Send the child a signal."""
         os.kill(self.pid, number)
+
+
+def _execute_behind(
+    words: Sequence[str], errors: str, program: str, command: Sequence[str], environment: Mapping[str, str]
+) -> None:
+    """Execute other words, which execute the starter, which executes the command as it has to be."""
+    variables = {os.fsencode(name): os.fsencode(value) for name, value in environment.items()}
+    memory = os.memfd_create("command", 0)  # an environment may be longer than a pipe
+    with os.fdopen(os.dup(memory), "wb") as file:
+        marshal.dump((os.fsencode(program), [*map(os.fsencode, command)], variables), file)
+    os.lseek(memory, 0, os.SEEK_SET)
+    stderr = os.dup(2)
+    os.set_inheritable(stderr, True)
+    os.dup2(os.open(errors, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600), 2)
+    os.execv(words[0], [*words, sys.executable, "-I", "-S", str(_STARTER), str(memory), str(stderr)])
 
 
 def _cannot_execute(program: str, code: int) -> SvcTraceError:

@@ -73,10 +73,13 @@ def record(options: RunOptions, starting: StartingCapture) -> Iterator[Recorded]
             trace = options.trace or folder.path / "trace.svctrace"
             writer = cleanup.enter_context(TraceWriter(trace))
             capture.expect_boundaries(folder.fifo.stat().st_ino)
+            before = capture.before(folder.fifo)
             unreleased.pop_all()
         run = Run(options.command, capture.name, os.uname().release, time.time(), time.monotonic_ns(), str(Path.cwd()))
         writer.write(run)
-        child.release(folder.hook_environment(invoker.environment))
+        child.release(folder.hook_environment(invoker.environment), before)
+        if code := capture.started():
+            raise child.cannot_execute(code)
         status = _record(capture, child, fifo, writer)
         child.unblock_signals()
         capture.close()
@@ -118,11 +121,12 @@ def _record(capture: Capture, child: Child, fifo: Fifo, writer: TraceWriter) -> 
         if received and status is None and _is_for_the_command(received, recorder):
             child.forward(received.si_signo)
     end_ns = time.monotonic_ns()
+    capture.catch_up()
     recorder.turn(capture.drain, read)
     recorder.finish(end_ns)
     lost_boundaries = decoder.lost + decoder.malformed + recorder.unknown_packets + recorder.cut_off_sessions
     lost_boundaries += fifo.silenced
-    for warning in _warnings(capture.lost_events(), lost_boundaries, recorder):
+    for warning in _warnings(capture, lost_boundaries, recorder):
         writer.write(warning)
     for owner in owners(recorder.reached):
         writer.write(owner)
@@ -139,8 +143,10 @@ def _is_for_the_command(received: signal.struct_siginfo, recorder: Recorder) -> 
     )
 
 
-def _warnings(lost_events: int, lost_boundaries: int, recorder: Recorder) -> Iterator[RunWarning]:
-    if lost_events:
+def _warnings(capture: Capture, lost_boundaries: int, recorder: Recorder) -> Iterator[RunWarning]:
+    explained = [*capture.warnings()]
+    yield from explained
+    if (lost_events := capture.lost_events()) and not explained:
         yield RunWarning(
             "lost-events",
             f"{lost_events:,} events were lost: some tests may use more than is told here",

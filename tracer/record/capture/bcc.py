@@ -23,7 +23,7 @@ from tracer.record.capture import bcc_loader, delivery
 from tracer.record.capture.checks import Check
 from tracer.record.capture.delivery import Delivery
 from tracer.record.capture.libbpf import NO_PROBES, not_root
-from tracer.record.capture.protocol import Event
+from tracer.record.capture.protocol import Capture, Event
 from tracer.record.capture.ringbuf import possible_cpus
 
 _GIVEN: Final = Struct("@QII")  # svc_given (probes/svc_trace.bcc.c): registers, root, root_pidns
@@ -35,7 +35,7 @@ _INSTALL_BCC: Final = (
 )
 
 
-class BccCapture:
+class BccCapture(Capture):
     """`Capture` by programs that bcc compiles for the running kernel."""
 
     name = "bcc"

@@ -17,7 +17,7 @@ from tracer.record.capture import features
 from tracer.record.capture.checks import Check
 from tracer.record.capture.delivery import RING_BYTES, Delivery
 from tracer.record.capture.library import Library
-from tracer.record.capture.protocol import COMMAND_PROCESS, Event
+from tracer.record.capture.protocol import COMMAND_PROCESS, Capture, Event
 from tracer.record.capture.ringbuf import possible_cpus
 from tracer.record.capture.wire import TASK
 
@@ -43,7 +43,7 @@ def _cannot(message: str, hint: str, slug: str) -> SvcTraceError:
     return SvcTraceError(message, hint=hint, slug=slug, exit_code=ExitStatus.CANNOT_TRACE)
 
 
-class LibbpfCapture:
+class LibbpfCapture(Capture):
     """`Capture` by programs with BTF."""
 
     name = "libbpf"

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import IntEnum
+from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from tracer.record.capture.checks import Check
+from tracer.trace.records import RunWarning
 
 COMMAND_PROCESS = 1
 """The serial number of the command's own process in every backend."""
@@ -71,12 +73,19 @@ class SocketEvent(NamedTuple):
 Event = TaskEvent | SocketEvent
 
 
+class Before(NamedTuple):
+    """What has to be executed with the command behind it, because it can only observe what it starts."""
+
+    words: tuple[str, ...]
+    errors: Path  # where its standard error goes
+
+
 class Capture(Protocol):
     """A source of events about one tree of processes.
 
-    The order of calls: `start`, `plant` before the command's first instruction, then `drain` again and again, `close`.
-    Only `start` and `plant` need privileges. Events of one thread come in their order; a process's FORK comes before
-    its own events.
+    The order of calls: `start`, `plant` before the command's first instruction, `before`, `started`, then `drain` again
+    and again, `catch_up` when the command has ended, a last `drain`, `close`. Only `start` and `plant` need privileges.
+    Events of one thread come in their order; a process's FORK comes before its own events.
     """
 
     name: str
@@ -103,11 +112,31 @@ class Capture(Protocol):
         An epoch lasts from one such write to the next. A backend may sum up sends of one epoch, never of several.
         """
 
+    def before(self, fifo: Path) -> Before | None:
+        """What is executed with the command behind it. `fifo` is the one for boundaries."""
+        return None
+
+    def started(self) -> int:
+        """Wait until what stands before the command has executed it; returns the errno with which it could not, or 0.
+
+        Raises:
+            SvcTraceError: what stands before it failed.
+        """
+        return 0
+
+    def catch_up(self) -> None:
+        """The command has ended: wait until all that came before can be drained."""
+        return
+
     def drain(self) -> Iterable[Event]:
         """All events that happened since the last call."""
 
     def lost_events(self) -> int:
         """How many events could not be delivered so far, on all CPUs."""
+
+    def warnings(self) -> Iterable[RunWarning]:
+        """Why events were lost, as far as the backend knows; without any, it could not keep up."""
+        return ()
 
     def close(self) -> None:
         """Detach and free everything; may be called at any time, and twice."""

@@ -22,7 +22,13 @@ def _bcc() -> Capture:
     return BccCapture()
 
 
-BACKENDS: Final[dict[str, Callable[[], Capture]]] = {"libbpf": _libbpf, "bcc": _bcc}
+def _strace() -> Capture:
+    from tracer.record.capture.strace.backend import StraceCapture
+
+    return StraceCapture()
+
+
+BACKENDS: Final[dict[str, Callable[[], Capture]]] = {"libbpf": _libbpf, "bcc": _bcc, "strace": _strace}
 """Name → what makes one that has yet to be started, in the order in which `auto` tries them.
 
 Each is imported only then: an import delays the command.

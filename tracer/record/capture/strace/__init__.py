@@ -1,0 +1,1 @@
+"""The backend that needs no privileges: strace's text, turned into events."""
