@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,6 +18,15 @@ from truth.runs import Surroundings
 collect_ignore = ["scenarios", "suite"]  # they are run as children
 
 Rules = dict[str, dict[str, Any]]
+
+
+@pytest.fixture(scope="session")
+def bare_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where all workers of this session keep what the suites did bare."""
+    own = tmp_path_factory.getbasetemp()
+    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "bare"
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -33,7 +33,12 @@ def failure(scenario: Scenario, wrong: list[str], output: str) -> Iterator[str]:
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.relative_to(SCENARIOS).as_posix())
 def test_is_true(
-    backend: str, folder: Path, tmp_path: Path, request: pytest.FixtureRequest, require: Callable[[str], None]
+    backend: str,
+    folder: Path,
+    tmp_path: Path,
+    bare_runs: Path,
+    request: pytest.FixtureRequest,
+    require: Callable[[str], None],
 ) -> None:
     scenario = load(folder)
     for need in scenario.needs:
@@ -45,7 +50,7 @@ def test_is_true(
     traced, report = run_traced(scenario, backend, surroundings, tmp_path / "traced")
     wrong = ["there is no report"] if report is None else [*differences(scenario, report)]
     if scenario.only_traced is None:
-        bare = run_bare(scenario, surroundings, tmp_path / "bare")
+        bare = run_bare(scenario, surroundings, tmp_path / "bare", bare_runs)
         wrong += disturbances(traced, bare)
     if wrong:
         pytest.fail("\n".join(failure(scenario, wrong, traced.output)), pytrace=False)
