@@ -7,7 +7,7 @@
 
 static __always_inline void tell_tcp_connect(const struct sock *sk)
 {
-	struct svc_task *self = current_task();
+	struct svc_task *self = current_entry();
 	struct svc_socket *entry;
 	struct svc_event *event;
 
@@ -38,7 +38,7 @@ static __always_inline void tell_tcp_connect(const struct sock *sk)
 static __always_inline void tell_tcp_result(const struct sock *sk, int newstate)
 {
 	struct svc_socket *entry = find_socket(sk);
-	struct svc_task *self = current_task();
+	struct svc_task *self = current_entry();
 	struct svc_socket_event *record;
 	int error;
 
@@ -81,7 +81,7 @@ static __always_inline void on_state(const struct sock *sk, int oldstate, int ne
 		tell_tcp_connect(sk);
 	} else if (newstate == TCP_LISTEN || (oldstate == TCP_LISTEN && newstate == TCP_CLOSE)) {
 		/* Not from LISTEN to SYN_RECV: that is an accepted socket, which begins as a copy of its listener. */
-		self = current_task();
+		self = current_entry();
 		if (self)
 			tell_listen(sk, newstate == TCP_LISTEN ? SVC_LISTEN : SVC_LISTEN_END, self);
 	} else if (oldstate == TCP_SYN_SENT || oldstate == TCP_SYN_RECV) {
@@ -194,7 +194,7 @@ static __always_inline void on_syscall_exit(const struct pt_regs *regs, long num
 
 	if (number != NR_write && number != NR_connect && number != NR_sendmmsg && number != NR_bind)
 		return;
-	self = current_task();
+	self = current_entry();
 	if (!self)
 		return;
 	self->message = 0;

@@ -28,7 +28,7 @@ static __always_inline bool leads_to_sendmsg(const struct sock *sk)
  */
 static __always_inline void on_send_begins(const struct sock *sk)
 {
-	struct svc_task *self = current_task();
+	struct svc_task *self = current_entry();
 
 	if (!self)
 		return;
@@ -39,7 +39,7 @@ static __always_inline void on_send_begins(const struct sock *sk)
 
 static __always_inline void on_send_ends(int sent)
 {
-	struct svc_task *self = current_task();
+	struct svc_task *self = current_entry();
 	struct sock *sk;
 
 	if (!self || !self->sending)
@@ -51,7 +51,7 @@ static __always_inline void on_send_ends(int sent)
 
 static __always_inline void on_missed_end(const struct pt_regs *regs, long number, long result)
 {
-	struct svc_task *self = current_task();
+	struct svc_task *self = current_entry();
 
 	if (!self || !self->sending)
 		return;

@@ -99,7 +99,7 @@ static __always_inline void tell_send(const struct sock *sk, int sent, struct sv
 /* A send ended, in the sender's context: `sent` bytes, or -errno. */
 static __always_inline void on_send(struct sock *sk, int sent)
 {
-	struct svc_task *self = current_task();
+	struct svc_task *self = current_entry();
 	struct svc_socket *entry;
 	const struct pt_regs *regs;
 	__u16 family;

@@ -56,7 +56,7 @@ static __always_inline int tell_task(__u8 kind, struct task_struct *task, __u32 
  * The running thread's entry; NULL if it is not of the tree. An io_uring worker is a thread that was not forked
  * in the usual way (create_io_thread): it joins its process when first seen.
  */
-static __always_inline struct svc_task *current_task(void)
+static __always_inline struct svc_task *current_entry(void)
 {
 	struct task_struct *task = running_task();
 	struct svc_task *entry = find_task(task);
