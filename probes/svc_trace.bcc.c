@@ -225,6 +225,15 @@ static __always_inline bool is_tcp(const struct sock *sk)
 	return FIELD(sk, sk_protocol) == IPPROTO_TCP && FIELD(sk, sk_type) == SOCK_STREAM;
 }
 
+/* As inode_of(), for sockets that are not closed, in half the reads: it stands behind the struct socket (sock_alloc).
+ */
+static __always_inline __u64 inode_behind(const struct sock *sk)
+{
+	struct socket_alloc *both = (struct socket_alloc *)FIELD(sk, sk_socket);
+
+	return both ? FIELD(both, vfs_inode.i_ino) : 0;
+}
+
 /* Whether an entry is of this socket. Before it is accepted and while it is closed, a socket has no inode number. */
 static __always_inline bool is_of(struct svc_socket *entry, __u64 inode)
 {
@@ -238,7 +247,7 @@ static __always_inline struct svc_socket *find_socket(const struct sock *sk)
 	__u64 key = (__u64)sk;
 	struct svc_socket *entry = is_tcp(sk) ? streams.lookup(&key) : others.lookup(&key);
 
-	return entry && is_of(entry, BPF_CORE_READ(sk, sk_socket, file, f_inode, i_ino)) ? entry : NULL;
+	return entry && is_of(entry, inode_behind(sk)) ? entry : NULL;
 }
 
 static __always_inline struct svc_socket *socket_entry(const struct sock *sk)
@@ -248,7 +257,7 @@ static __always_inline struct svc_socket *socket_entry(const struct sock *sk)
 
 	if (entry)
 		return entry;
-	fresh.inode = BPF_CORE_READ(sk, sk_socket, file, f_inode, i_ino);
+	fresh.inode = inode_behind(sk);
 	if (is_tcp(sk)) {
 		streams.update(&key, &fresh);
 		entry = streams.lookup(&key);

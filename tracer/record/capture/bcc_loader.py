@@ -29,7 +29,7 @@ BTF: Final = Path("/sys/kernel/btf/vmlinux")
 
 _TYPES: Final = (
     *("task_struct", "signal_struct", "pid", "upid", "pid_namespace", "files_struct", "fdtable", "pt_regs"),
-    *("file", "inode", "socket", "sock", "proto", "inet_sock", "unix_sock", "unix_address", "net"),
+    *("file", "inode", "socket", "socket_alloc", "sock", "proto", "inet_sock", "unix_sock", "unix_address", "net"),
     *("iovec", "user_msghdr", "mmsghdr"),
 )
 """The kernel's structs that the probes read, or that user space gives to it."""
