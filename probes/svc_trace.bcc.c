@@ -23,34 +23,11 @@
 #define __always_inline inline __attribute__((always_inline))
 #endif
 
+#include "bcc_reads.h"
+
 #define SVC_TASKS 65536
 #define SVC_STREAMS 65536
 #define SVC_OTHERS 65536
-
-/* By another name: at each call of this one's own, bcc looks through all of the kernel's symbols, a tenth of a second.
- */
-static long (*read_user)(void *to, __u32 size, const void *from) = (void *)BPF_FUNC_probe_read_user;
-#define bpf_probe_read_user read_user
-
-/* Read a field behind a pointer to the kernel's memory: 0 if it cannot be. */
-#define FIELD(pointer, field)                                                                                          \
-	({                                                                                                             \
-		__auto_type _pointer = (pointer);                                                                      \
-		typeof(_pointer->field) _value;                                                                        \
-		bpf_probe_read_kernel(&_value, sizeof(_value), &_pointer->field);                                      \
-		_value;                                                                                                \
-	})
-
-/* As libbpf's, but at the offsets that this kernel's types have here and now. */
-#define READ_1(p, a) FIELD(p, a)
-#define READ_2(p, a, b) FIELD(FIELD(p, a), b)
-#define READ_3(p, a, b, c) FIELD(READ_2(p, a, b), c)
-#define READ_4(p, a, b, c, d) FIELD(READ_3(p, a, b, c), d)
-#define READ_PICK(_1, _2, _3, _4, name, ...) name
-#define BPF_CORE_READ(p, ...) READ_PICK(__VA_ARGS__, READ_4, READ_3, READ_2, READ_1)(p, __VA_ARGS__)
-#define BPF_CORE_READ_INTO(to, p, field) bpf_probe_read_kernel(to, sizeof(*(to)), &(p)->field)
-#define bpf_core_field_offset(type, field) __builtin_offsetof(type, field)
-#define bpf_core_type_size(type) sizeof(type)
 
 /* What the probes are told before the command's first instruction. */
 struct svc_given {
@@ -182,7 +159,7 @@ static __always_inline const struct pt_regs *current_regs(void)
 	__u32 zero = 0;
 	struct svc_given *given = givens.lookup(&zero);
 
-	return given ? FIELD(running_task(), stack) + given->registers : NULL;
+	return given ? stack_of(running_task()) + given->registers : NULL;
 }
 
 static __always_inline struct svc_task *find_task(struct task_struct *task)
@@ -190,12 +167,12 @@ static __always_inline struct svc_task *find_task(struct task_struct *task)
 	__u64 key = (__u64)task;
 	struct svc_life *life = tasks.lookup(&key);
 
-	return life && life->start_ns == FIELD(task, start_time) ? &life->task : NULL;
+	return life && life->start_ns == birth_of(task) ? &life->task : NULL;
 }
 
 static __always_inline struct svc_task *add_task(struct task_struct *task, struct svc_task *value)
 {
-	struct svc_life life = {.task = *value, .start_ns = FIELD(task, start_time)};
+	struct svc_life life = {.task = *value, .start_ns = birth_of(task)};
 	__u64 key = (__u64)task;
 
 	ended.delete(&key);
@@ -218,20 +195,6 @@ static __always_inline bool first_to_see_the_end(struct task_struct *leader)
 	if (result && result != -EEXIST)
 		count_lost();
 	return !result;
-}
-
-static __always_inline bool is_tcp(const struct sock *sk)
-{
-	return FIELD(sk, sk_protocol) == IPPROTO_TCP && FIELD(sk, sk_type) == SOCK_STREAM;
-}
-
-/* As inode_of(), for sockets that are not closed, in half the reads: it stands behind the struct socket (sock_alloc).
- */
-static __always_inline __u64 inode_behind(const struct sock *sk)
-{
-	struct socket_alloc *both = (struct socket_alloc *)FIELD(sk, sk_socket);
-
-	return both ? FIELD(both, vfs_inode.i_ino) : 0;
 }
 
 /* Whether an entry is of this socket. Before it is accepted and while it is closed, a socket has no inode number. */
@@ -304,9 +267,8 @@ int svc_process_exec(struct bpf_raw_tracepoint_args *ctx)
 	__u64 key = (__u64)task;
 	struct svc_life *life = tasks.lookup(&key);
 
-	if (life && FIELD(task, pid) != (int)ctx->args[1])
-		life->start_ns =
-			FIELD(task, start_time); /* a thread that executes takes the first one's pid and birth */
+	if (life && pid_of(task) != (int)ctx->args[1])
+		life->start_ns = birth_of(task); /* a thread that executes takes the first one's pid and birth */
 	if (!find_task(task))
 		add_root(task);
 	on_exec(task);
@@ -338,7 +300,7 @@ int svc_socket_send(struct bpf_raw_tracepoint_args *ctx)
 #else
 static __always_inline struct sock *sending_socket(struct pt_regs *ctx)
 {
-	return FIELD((struct socket *)PT_REGS_PARM1(ctx), sk);
+	return sock_of((const struct socket *)PT_REGS_PARM1(ctx));
 }
 
 int svc_send_begins(struct pt_regs *ctx)
@@ -406,6 +368,6 @@ int svc_learn_registers(struct bpf_raw_tracepoint_args *ctx)
 	struct svc_given *given = givens.lookup(&zero);
 
 	if (given)
-		given->registers = ctx->args[0] - (__u64)FIELD(running_task(), stack);
+		given->registers = ctx->args[0] - (__u64)stack_of(running_task());
 	return 0;
 }

@@ -47,7 +47,8 @@ static __always_inline int tell_task(__u8 kind, struct task_struct *task, __u32 
 	record->event.pid_mark = pid_mark(BPF_CORE_READ(task, group_leader, thread_pid));
 	read_pid(task, &record->event.tid, &ignored);
 	read_pid(FIELD(task, group_leader), &record->pid, &record->pidns);
-	bpf_probe_read_kernel_str(record->comm, sizeof(record->comm), task->comm);
+	bpf_probe_read_kernel_str(record->comm, sizeof(record->comm),
+				  (const void *)task + bpf_core_field_offset(struct task_struct, comm));
 	submit(record);
 	return 0;
 }

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/*
+ * How svc_trace.bcc.c reads memory. Whatever does is in a header: in the text itself, bcc rewrites what it takes for a
+ * pointer into the kernel, and does not understand typeof.
+ */
+#ifndef BCC_READS_H
+#define BCC_READS_H
+
+/* By another name: at each call of this one's own, bcc looks through all of the kernel's symbols, a tenth of a second.
+ */
+static long (*read_user)(void *to, __u32 size, const void *from) = (void *)BPF_FUNC_probe_read_user;
+#define bpf_probe_read_user read_user
+
+/*
+ * Where a field is within its struct, as a number that LLVM knows nothing of. Else it finds the field's place in its
+ * own idea of the struct, and bcc has it optimise for the machine first and then compile for BPF, whose alignments
+ * differ.
+ */
+#define bpf_core_field_offset(type, field)                                                                             \
+	({                                                                                                             \
+		__u64 _offset = __builtin_offsetof(type, field);                                                       \
+		asm volatile("" : "+r"(_offset));                                                                      \
+		_offset;                                                                                               \
+	})
+#define ADDRESS(pointer, field) ((const void *)(pointer) + bpf_core_field_offset(typeof(*(pointer)), field))
+
+/* Read a field behind a pointer to the kernel's memory: 0 if it cannot be. */
+#define FIELD(pointer, field)                                                                                          \
+	({                                                                                                             \
+		__auto_type _pointer = (pointer);                                                                      \
+		typeof(_pointer->field) _value;                                                                        \
+		bpf_probe_read_kernel(&_value, sizeof(_value), ADDRESS(_pointer, field));                              \
+		_value;                                                                                                \
+	})
+
+/* As libbpf's, but at the offsets that this kernel's types have here and now. */
+#define READ_1(p, a) FIELD(p, a)
+#define READ_2(p, a, b) FIELD(FIELD(p, a), b)
+#define READ_3(p, a, b, c) FIELD(READ_2(p, a, b), c)
+#define READ_4(p, a, b, c, d) FIELD(READ_3(p, a, b, c), d)
+#define READ_PICK(_1, _2, _3, _4, name, ...) name
+#define BPF_CORE_READ(p, ...) READ_PICK(__VA_ARGS__, READ_4, READ_3, READ_2, READ_1)(p, __VA_ARGS__)
+#define BPF_CORE_READ_INTO(to, p, field) bpf_probe_read_kernel(to, sizeof(*(to)), ADDRESS(p, field))
+#define bpf_core_type_size(type) sizeof(type)
+
+static __always_inline const void *stack_of(const struct task_struct *task)
+{
+	return FIELD(task, stack);
+}
+
+static __always_inline __u64 birth_of(const struct task_struct *task)
+{
+	return FIELD(task, start_time);
+}
+
+static __always_inline int pid_of(const struct task_struct *task)
+{
+	return FIELD(task, pid);
+}
+
+static __always_inline struct sock *sock_of(const struct socket *socket)
+{
+	return FIELD(socket, sk);
+}
+
+static __always_inline bool is_tcp(const struct sock *sk)
+{
+	return FIELD(sk, sk_protocol) == IPPROTO_TCP && FIELD(sk, sk_type) == SOCK_STREAM;
+}
+
+/* As inode_of(), for sockets that are not closed, in half the reads: it stands behind the struct socket (sock_alloc).
+ */
+static __always_inline __u64 inode_behind(const struct sock *sk)
+{
+	struct socket_alloc *both = (struct socket_alloc *)FIELD(sk, sk_socket);
+
+	return both ? FIELD(both, vfs_inode.i_ino) : 0;
+}
+
+#endif
