@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -255,6 +256,39 @@ def test_a_full_queue_is_no_send(peers: Peers) -> None:
     sent = [int(size) for size in Path(peers.missing).read_text().split()]
     assert sent
     sends = traced.sockets[2:]
+    assert sum(event.sends for event in sends) == len(sent)
+    assert sum(event.result for event in sends) == sum(sent)
+
+
+def test_sends_that_wait_at_a_time_are_all_told(peers: Peers) -> None:
+    """More than the kernel has room for where it has to remember the calls whose ends a kprobe waits for."""
+    text = """
+        SENDTO = {"x86_64": "44", "aarch64": "206"}[os.uname().machine]
+        server = socket(AF_UNIX); server.bind("\\0waiting %d" % os.getpid()); server.listen(40)
+        def pair():
+            client = socket(AF_UNIX); client.connect(server.getsockname())
+            served, _ = server.accept(); served.setblocking(False)
+            return client, served
+        pairs = [pair() for _ in range(40)]
+        sent = []
+        def fill(client):
+            client.setblocking(False)
+            with suppress(BlockingIOError):
+                while True: sent.append(client.send(bytes(65536)))
+            client.setblocking(True)
+            sent.append(client.send(b"1"))
+        def waits(thread):
+            return open(f"/proc/self/task/{thread.native_id}/syscall").read().split()[0] == SENDTO
+        threads = [threading.Thread(target=fill, args=(client,)) for client, _ in pairs]
+        for thread in threads: thread.start()
+        while not all(map(waits, threads)): os.sched_yield()
+        while any(thread.is_alive() for thread in threads):
+            for _, served in pairs:
+                with suppress(BlockingIOError): served.recv(1 << 20)
+        tell(sent=sent)
+    """
+    sends = run(text, peers).sends
+    sent = json.loads(Path(peers.missing).read_text())["sent"]
     assert sum(event.sends for event in sends) == len(sent)
     assert sum(event.result for event in sends) == sum(sent)
 
