@@ -16,14 +16,18 @@ from tracer.record.capture.library import Library
 def _bpf() -> str | None:
     if os.geteuid() != 0:
         return "only root may load BPF programs"
-    if not Path("/sys/kernel/btf/vmlinux").exists():
-        return "the kernel has no BTF"
+    if reason := _btf():
+        return reason
     if features.task_storage(Library()).answer is False:
         return "the kernel keeps no data for tasks"
     lockdown = Path("/sys/kernel/security/lockdown")
     if lockdown.exists() and "[confidentiality]" in lockdown.read_text():
         return "the kernel is locked down"
     return None
+
+
+def _btf() -> str | None:
+    return None if Path("/sys/kernel/btf/vmlinux").exists() else "the kernel has no BTF"
 
 
 def _namespaces() -> str | None:
@@ -41,6 +45,7 @@ def _ipv6() -> str | None:
 
 _LACKS: Final[Mapping[str, Callable[[], str | None]]] = {
     "bpf": _bpf,
+    "btf": _btf,
     "namespaces": _namespaces,
     "io_uring": _io_uring,
     "ipv6": _ipv6,

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import ctypes
-import os
 import socket
 import struct
-from ctypes import POINTER, c_char_p, c_int64, c_uint32, c_void_p
-from dataclasses import dataclass
 
 import pytest
+from btf_types import Btf
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,84 +16,14 @@ from tracer.record.capture.protocol import Kind, SocketEvent, TaskEvent
 from tracer.record.capture.wire import FIELDS, decode, decode_endpoint, decode_path, layout
 from tracer.trace.endpoint import Endpoint
 
-STRUCT, ENUM = 4, 6  # BTF_KIND_* (Documentation/bpf/btf.rst)
-
-
-class _Type(ctypes.Structure):
-    """struct btf_type; what it consists of follows it."""
-
-    _fields_ = (("name", c_uint32), ("info", c_uint32), ("size", c_uint32))
-
-
-class _Member(ctypes.Structure):
-    """struct btf_member."""
-
-    _fields_ = (("name", c_uint32), ("type", c_uint32), ("bit_offset", c_uint32))
-
-
-class _Value(ctypes.Structure):
-    """struct btf_enum."""
-
-    _fields_ = (("name", c_uint32), ("value", ctypes.c_int32))
-
-
-@dataclass(frozen=True, slots=True)
-class _Btf:
-    """The object's types, read by libbpf."""
-
-    library: ctypes.CDLL
-    pointer: int
-
-    def _find(self, name: str, kind: int) -> _Type:
-        number = self.library.btf__find_by_name_kind(self.pointer, name.encode(), kind)
-        assert number > 0, f"the object has no {name}"
-        found: _Type = self.library.btf__type_by_id(self.pointer, number).contents
-        return found
-
-    def _parts(self, whole: _Type, of: type[ctypes.Structure]) -> ctypes.Array[ctypes.Structure]:
-        parts = of * (whole.info & 0xFFFF)
-        found: ctypes.Array[ctypes.Structure] = parts.from_address(ctypes.addressof(whole) + ctypes.sizeof(whole))
-        return found
-
-    def _name(self, offset: int) -> str:
-        name: bytes = self.library.btf__name_by_offset(self.pointer, offset)
-        return name.decode()
-
-    def members(self, name: str) -> list[tuple[str, int, int]]:
-        """A struct's members in order: name, offset, size; the last is the end of the struct."""
-        whole = self._find(name, STRUCT)
-        return [
-            *(
-                (self._name(one.name), one.bit_offset // 8, self.library.btf__resolve_size(self.pointer, one.type))
-                for one in self._parts(whole, _Member)
-            ),
-            ("", whole.size, 0),
-        ]
-
-    def values(self, name: str) -> dict[str, int]:
-        """An enumeration's names and values."""
-        return {self._name(one.name): one.value for one in self._parts(self._find(name, ENUM), _Value)}
-
 
 @pytest.fixture(scope="module")
-def btf() -> _Btf:
-    library = ctypes.CDLL("libbpf.so.1")
-    for name, result, arguments in (
-        ("btf__parse", c_void_p, [c_char_p, c_void_p]),
-        ("btf__find_by_name_kind", ctypes.c_int32, [c_void_p, c_char_p, c_uint32]),
-        ("btf__type_by_id", POINTER(_Type), [c_void_p, c_uint32]),
-        ("btf__name_by_offset", c_char_p, [c_void_p, c_uint32]),
-        ("btf__resolve_size", c_int64, [c_void_p, c_uint32]),
-    ):
-        function = getattr(library, name)
-        function.restype, function.argtypes = result, arguments
-    parsed = library.btf__parse(os.fsencode(OBJECT), None)
-    assert parsed, f"no BTF in {OBJECT}: run scripts/build_probes.py"
-    return _Btf(library, parsed)
+def btf() -> Btf:
+    return Btf.of_object(OBJECT)
 
 
 @pytest.mark.parametrize("name", FIELDS)
-def test_fields_are_those_of_the_compiled_probes(name: str, btf: _Btf) -> None:
+def test_fields_are_those_of_the_compiled_probes(name: str, btf: Btf) -> None:
     offset, fields = 0, []
     for field, form in FIELDS[name]:
         size = struct.calcsize("=" + form)
@@ -105,7 +32,7 @@ def test_fields_are_those_of_the_compiled_probes(name: str, btf: _Btf) -> None:
     assert [*fields, ("", layout(name).size, 0)] == btf.members(name)
 
 
-def test_kinds_and_flags_are_those_of_the_compiled_probes(btf: _Btf) -> None:
+def test_kinds_and_flags_are_those_of_the_compiled_probes(btf: Btf) -> None:
     assert btf.values("svc_kind") == {f"SVC_{kind.name}": kind.value for kind in Kind}
     assert btf.values("svc_flag") == {
         "SVC_DETAIL": wire._DETAIL,

@@ -27,7 +27,7 @@ MAPS: Final = ("events", "lost", "tallies", "controls", "givens")
 
 BTF: Final = Path("/sys/kernel/btf/vmlinux")
 
-_TYPES: Final = (
+TYPES: Final = (
     *("task_struct", "signal_struct", "pid", "upid", "pid_namespace", "files_struct", "fdtable", "pt_regs"),
     *("file", "inode", "socket", "socket_alloc", "sock", "proto", "inet_sock", "unix_sock", "unix_address", "net"),
     *("iovec", "user_msghdr", "mmsghdr"),
@@ -133,7 +133,7 @@ def types_from_btf() -> str | None:
     if not btf:
         return None
     dump = make_dump(btf, callback, None, None)
-    for name in _TYPES:
+    for name in TYPES:
         number = find(btf, name.encode(), _STRUCT)
         if number < 0 or dump_type(dump, number):
             return None
