@@ -276,9 +276,9 @@ def run(command: list[str], environment: dict[str, str]) -> int:
         Its exit status, or 128 + the signal that killed it, as a shell has it.
     """
     with subprocess.Popen(command, env=os.environ | environment) as process:
+        # Ctrl-C reached the command as well: let it finish. An exception could lose the status that wait() just got.
+        signal.signal(signal.SIGINT, lambda *_: None)
         try:
-            status = process.wait()
-        except KeyboardInterrupt:  # Ctrl-C reached the command as well: let it finish
             status = process.wait()
         except SystemExit:
             process.terminate()
