@@ -32,7 +32,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run a test that takes a `backend` with each of them."""
     if "backend" in metafunc.fixturenames:
         backends = metafunc.config.getoption("backend") or list(BACKENDS)
-        if "kernel" in metafunc.definition.path.parent.name:  # those ask the probes alone
+        if metafunc.definition.get_closest_marker("probes"):
             backends = [backend for backend in backends if backend != "strace"]
         metafunc.parametrize("backend", backends, scope="session")
 

@@ -27,6 +27,18 @@ def _captured(backend: str) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session")
+def require(require: Callable[[str], None]) -> Callable[[str], None]:
+    """`require(feature)` skips what the backend is known not to see, too."""
+
+    def require_of_both(feature: str) -> None:
+        if feature in traced.new_capture().blind_to:
+            pytest.skip(f"{traced.backend()} does not see {feature}")
+        require(feature)
+
+    return require_of_both
+
+
 @pytest.fixture(autouse=True)
 def _traceable(require: Callable[[str], None]) -> None:
     require("bpf")

@@ -97,6 +97,7 @@ OWN_NETWORK = """
 """
 
 
+@pytest.mark.probes  # strace asks /proc, where nobody of this network namespace is left
 def test_which_peers_are_this_machine(peers: Peers, require: Callable[[str], None]) -> None:
     """The addresses of connected sockets tell it."""
     require("namespaces")
@@ -149,6 +150,7 @@ def test_the_accepting_side_of_a_unix_socket_is_not_told(kind: str, name: str, p
     assert {event.peer_pid for event in traced.sockets} == {traced.pid}
 
 
+@pytest.mark.probes  # strace knows those of the tree only
 def test_the_listener_behind_a_unix_socket_is_told(peers: Peers) -> None:
     connected, sent = run("s = socket(AF_UNIX); s.connect(P.stream); s.send(b'1')", peers).sockets
     assert connected.peer_pid == sent.peer_pid == os.getpid()
@@ -175,6 +177,7 @@ def test_what_others_do_is_not_told(peers: Peers) -> None:
     assert sizes(events) == [1]
 
 
+@pytest.mark.probes
 @pytest.mark.parametrize("sends", [1, 7919])
 def test_what_does_not_fit_is_counted(sends: int, peers: Peers, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(libbpf, "RING_BYTES", 4096)
@@ -192,6 +195,7 @@ def test_what_does_not_fit_is_counted(sends: int, peers: Peers, monkeypatch: pyt
         assert list(capture.drain()) == []
 
 
+@pytest.mark.probes
 def test_a_drained_ring_has_room_again(peers: Peers, monkeypatch: pytest.MonkeyPatch) -> None:
     """As many records as fill the ring many times over, a turn at a time: none is lost and none comes twice."""
     monkeypatch.setattr(libbpf, "RING_BYTES", 4096)

@@ -14,7 +14,7 @@ from tracer.record.capture import libbpf
 from tracer.record.capture.protocol import Kind
 from tracer.record.capture.select import StartingCapture
 
-pytestmark = pytest.mark.kernel
+pytestmark = [pytest.mark.kernel, pytest.mark.probes]
 
 
 def test_close_may_be_called_at_any_time_and_twice() -> None:

@@ -12,7 +12,7 @@ import pytest
 from kernel.traced import Peers, capturing, planted, run, run_planted, script
 from tracer.record.capture.protocol import Kind, SocketEvent
 
-pytestmark = pytest.mark.kernel
+pytestmark = [pytest.mark.kernel, pytest.mark.probes]
 
 FIRST = 5  # sends of a socket that are told one by one: those with a prefix, and the one that the tally begins with
 

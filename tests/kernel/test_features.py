@@ -15,7 +15,7 @@ from tracer.record.capture.libbpf import SENDS, LibbpfCapture
 from tracer.record.capture.library import Library
 from tracer.record.capture.protocol import Kind, SocketEvent
 
-pytestmark = pytest.mark.kernel
+pytestmark = [pytest.mark.kernel, pytest.mark.probes]
 
 EVERY_KIND = """
 for address in P.tcp, P.tcp6: create_connection(address).send(b'1')

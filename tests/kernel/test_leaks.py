@@ -15,7 +15,7 @@ import pytest
 from kernel.leaks import open_files, temporary_files, unloading
 from kernel.traced import HOLD, backend, capturing
 
-pytestmark = pytest.mark.kernel
+pytestmark = [pytest.mark.kernel, pytest.mark.probes]
 
 
 @contextmanager

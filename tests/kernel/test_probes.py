@@ -18,7 +18,7 @@ import pytest
 from kernel.leaks import GRACE_S
 from kernel.traced import Peers, capturing, run_planted, script
 
-pytestmark = pytest.mark.kernel
+pytestmark = [pytest.mark.kernel, pytest.mark.probes]
 
 EVERYTHING = """
     file = os.open(__import__("tempfile").mkstemp()[1], os.O_RDWR)

@@ -12,7 +12,7 @@ from kernel.traced import Peers, capturing, run_planted, script
 from tracer.record.recorder import Recorder
 from tracer.trace.file import TraceWriter
 
-pytestmark = pytest.mark.kernel
+pytestmark = [pytest.mark.kernel, pytest.mark.probes]
 
 ROUNDING = 64  # bytes: more digits, and the first bytes of a second, third and fourth send
 

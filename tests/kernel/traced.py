@@ -88,8 +88,8 @@ class Traced:
 
     @property
     def sockets(self) -> list[SocketEvent]:
-        """Its socket events, in the kernel's order."""
-        return [event for event in self.events if isinstance(event, SocketEvent)]
+        """Its socket events, in the order of time: where a socket listens may be told late."""
+        return sorted((event for event in self.events if isinstance(event, SocketEvent)), key=lambda event: event.ns)
 
     @property
     def sends(self) -> list[SocketEvent]:
@@ -170,8 +170,8 @@ def planted(capture: Capture, *command: str) -> Iterator[Child]:
             child.release({}, capture.before(Path(folder, "boundaries")))
             assert capture.started() == 0
             yield child
+            capture.catch_up()  # first: who observes by a pipe would have the child wait until it is read
             child.join()
-            capture.catch_up()
     finally:
         child.join()
 

@@ -100,6 +100,24 @@ def test_a_command_that_cannot_be_executed() -> None:
     assert (observer.begun, observer.failed) == (False, errno.EACCES)
 
 
+@pytest.mark.parametrize(
+    ("ending", "status"),
+    [
+        ("7 2.000000000 exit_group(3) = ?\n", "exited with 3"),
+        ("7 2.000000000 kill(7, SIGKILL <unfinished ...>\n", "killed by SIGKILL"),
+        ("7 2.000000000 kill(7, SIGKILL) = ?\n", "killed by SIGKILL"),
+    ],
+)
+def test_a_process_ends_when_it_says_so(ending: str, status: str) -> None:
+    """Not when strace hears of it: its children may have noticed before."""
+    log = f"""7 1.000000000 execve("/bin/env", ["env"], 0x1 /* 1 var */) = 0 <0.000000001>
+7 1.000000001 execve("/bin/python", ["python"], 0x1 /* 1 var */) = 0 <0.000000001>
+{ending}7 9.000000000 +++ {status} +++
+"""
+    events, *_ = observe(log.encode(), 7)
+    assert (events[-1].kind, events[-1].ns) == (Kind.EXIT, 2_000_000_000)
+
+
 def test_a_ring_is_told() -> None:
     log = b"""7 1.000000000 execve("/bin/env", ["env"], 0x1 /* 1 var */) = 0 <0.000000001>
 7 1.000000001 execve("/bin/python", ["python"], 0x1 /* 1 var */) = 0 <0.000000001>

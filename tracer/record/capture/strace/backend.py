@@ -31,7 +31,7 @@ OPTIONS: Final = (
 CAPACITY: Final = 1 << 20  # bytes of the pipe; if it is full, the tree waits
 READ_LIMIT: Final = 8 << 20  # bytes taken by one `drain`
 PATIENCE_S: Final = 10.0
-"""How long strace may take to tell what has happened: on a busy machine it is the last to run."""
+"""How long strace may be silent about what has happened: on a busy machine it is the last to run."""
 _POLL_MS: Final = 20
 
 
@@ -132,21 +132,25 @@ class StraceCapture(Capture):
         """What strace has told since the last call."""
         now_ns = self._clock.read()
         self._read()
+        for item in self._lines.running():
+            self._observer.take(item)
         return self._observer.events(now_ns)
 
     def catch_up(self) -> None:
-        """Strace hears of the command's end before anybody else, and tells it a moment later."""
+        """Wait for strace to tell the command's end, of which it hears first, and its own if nobody is left."""
         until = time.monotonic() + PATIENCE_S
-        while not (self._observer.ended or self._over) and time.monotonic() < until:
-            self._wait()
+        while not (self._over or (self._observer.ended and self._observer.alive)) and time.monotonic() < until:
+            if self._wait():
+                until = time.monotonic() + PATIENCE_S
 
-    def _wait(self) -> None:
-        """Wait for something to read, a moment at most, and read it."""
+    def _wait(self) -> bool:
+        """Wait for something to read, a moment at most, and read it; returns whether there was something."""
         poll = select.poll()
         poll.register(self._fd, select.POLLIN)
-        poll.poll(_POLL_MS)
+        ready = poll.poll(_POLL_MS)
         self._clock.read()
         self._read()
+        return bool(ready)
 
     def _read(self) -> None:
         left = READ_LIMIT

@@ -83,6 +83,7 @@ class Lines:
     def __init__(self) -> None:
         self.unknown = 0
         self._rest = b""  # of the last line, whose end has not come
+        self._seen = b""  # what it was when it was last looked at
         self._unfinished: dict[int, tuple[int, str]] = {}  # task → when its call began, and what was said of it
 
     def feed(self, data: bytes) -> Iterator[Item]:
@@ -95,8 +96,17 @@ class Lines:
         if len(rest) > LINE_LIMIT:
             self.unknown += 1
             self._rest = b""
-        elif rest:
-            yield from self._running(rest.decode("latin-1"))
+
+    def running(self) -> Iterator[Begun]:
+        """The connect that has run since the last call of this, if one has.
+
+        strace writes what a call is given when it begins, and the rest of the line when it ends.
+        """
+        before, self._seen = self._seen, self._rest
+        if self._rest and self._rest == before:
+            text = self._rest.decode("latin-1")
+            if CONNECTS in text and (head := _HEAD.match(text)) and (begun := _BEGUN.fullmatch(text[head.end() :])):
+                yield Begun(int(head[1]), int(head[2]) * 1_000_000_000 + int(head[3]), begun[1], begun[2])
 
     def _line(self, line: str) -> Iterator[Item]:
         head = _HEAD.match(line)
@@ -128,11 +138,6 @@ class Lines:
             yield Superseded(tid, ns, int(superseded[1]))
         else:
             self.unknown += 1
-
-    def _running(self, rest: str) -> Iterator[Item]:
-        """Strace writes what a call is given when it begins, and the rest of the line when it ends."""
-        if CONNECTS in rest and (head := _HEAD.match(rest)) and (begun := _BEGUN.fullmatch(rest[head.end() :])):
-            yield Begun(int(head[1]), int(head[2]) * 1_000_000_000 + int(head[3]), begun[1], begun[2])
 
 
 def _call(tid: int, ns: int, match: re.Match[str]) -> Call:

@@ -19,6 +19,8 @@ from tracer.record.capture.strace.traffic import Traffic
 _ELSEWHERE: Final = re.compile(r" /\* (\d{1,10}) in strace's PID NS \*/")
 _NAME_FILE: Final = re.compile(r"/proc/(?:\d{1,10}/task/)?(\d{1,10})/comm")
 _FIRST_STRING: Final = re.compile(r'[^"]*("(?:[^"\\]|\\.)*")', re.S)
+_ENDINGS: Final = frozenset({"exit_group", "kill", "tgkill"})
+_KILL: Final = re.compile(r"(\d{1,10})(?: /\* (\d{1,10}) in strace's PID NS \*/)?, (?:\d+, )?SIGKILL")
 _CLOSE_RANGE: Final = re.compile(r"(\d{1,10}), (\d{1,10}), (.+)")
 _MOUNT: Final = re.compile(r'("(?:[^"\\]|\\.)*"), ("(?:[^"\\]|\\.)*"), [^,]*, ([A-Z_|]+)', re.S)
 _MOVE_MOUNT: Final = re.compile(r'[^,]*, "", [^,]*, ("(?:[^"\\]|\\.)*")', re.S)
@@ -72,6 +74,7 @@ class Observer:
             "dup2": self._duplicate,
             "dup3": self._duplicate,
             "execve": self._execute,
+            "exit_group": self._ending,
             "execveat": self._execute,
             "fchdir": self._change_folder_to,
             "fcntl": self._control,
@@ -80,6 +83,7 @@ class Observer:
             "getsockname": traffic.told_name,
             "getsockopt": traffic.told_error,
             "io_uring_setup": self._ring,
+            "kill": self._ending,
             "listen": traffic.listen,
             "mount": self._mount,
             "move_mount": self._mount_opened,
@@ -95,6 +99,7 @@ class Observer:
             "socket": self._make,
             "socketpair": self._make_pair,
             "splice": traffic.splice,
+            "tgkill": self._ending,
             "unshare": self._enter_namespaces,
             "vfork": self._fork,
             "write": self._write,
@@ -136,6 +141,8 @@ class Observer:
         elif isinstance(item, Begun):
             if item.name == "connect" and self.begun:
                 self._traffic.connect_begins(task, item)
+            elif item.name in _ENDINGS and self.begun:
+                self._ending(task, item)
             elif item.name == "vfork" or "CLONE_VFORK" in item.arguments:
                 self._bearing[item.tid] = item
         elif isinstance(item, Ended):
@@ -155,14 +162,24 @@ class Observer:
     # ------------------------------------------------------------------------------------------------ tasks
 
     def _end(self, task: Task, ended: Ended) -> None:
-        ns = self._monotonic(ended.ns)
         if not self._tree.end(task, ended.status):
             return
         process = task.process
+        ns = process.ending_ns or self._monotonic(ended.ns)
         self._traffic.gone(task, ns, self._descriptors.release(process.table))
         task.tid = process.pid
         self._events.append(task.event(ns, Kind.EXIT, process.status))
         self.ended = self.ended or process.host_pid == self._root
+
+    def _ending(self, task: Task, call: Call | Begun) -> None:
+        """A process is to end. Others may see that it has before strace does."""
+        if call.name != "exit_group":
+            found = _KILL.match(call.arguments)
+            killed = self._tree.tasks.get(int(found[2] or found[1])) if found else None
+            if killed is None or (isinstance(call, Call) and call.result not in (0, None)):
+                return
+            task = killed
+        task.process.ending_ns = task.process.ending_ns or self._monotonic(call.ns)
 
     def _fork(self, task: Task, call: Call) -> None:
         self._bearing.pop(task.host_tid, None)

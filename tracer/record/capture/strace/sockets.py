@@ -57,6 +57,7 @@ class Socket:
     attempt: Attempt | None = None
     listens: bool = False
     named: bool = False  # datagrams: its own address was told, or will be
+    anywhere: bool = False  # it got its name while it had no peer: it is reached at each of the machine's addresses
     prefixes: int = 0  # how many were told
     server: tuple[int, int] = (0, 0)  # who listens here: pid and mark
     asked: Address | None = None  # datagrams: where the last one was sent

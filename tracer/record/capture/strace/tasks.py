@@ -62,6 +62,7 @@ class Process:
     folders: Folders
     tasks: int = 1
     status: int = 0  # wait status, once its first task has ended
+    ending_ns: int = 0  # since when it is to end; 0: not known
 
 
 @dataclass(eq=False, slots=True)

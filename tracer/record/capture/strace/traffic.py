@@ -314,6 +314,10 @@ class Traffic:
         """A socket's own address."""
         if not _is_whole(address):
             return
+        if sock.own is None and sock.anywhere:
+            address = address._replace(host="::" if sock.family == socket.AF_INET6 else "0.0.0.0")
+        elif sock.own is not None and sock.own.host:
+            address = address._replace(host=sock.own.host)
         sock.own = address
         if untold := self._untold.pop(sock, None):
             self._tell(untold[0]._replace(endpoint=address.endpoint(sock.protocol)))
@@ -426,6 +430,7 @@ class Traffic:
         sock.asked = peer
         if sent and sock.family in _INTERNET and not sock.named and (local or peer.is_loopback):
             sock.named = True
+            sock.anywhere = sock.peer is None
             self._listen_begins(task, sock, ns)
         if answers and sock.own is not None:
             for asking in self._untold:
