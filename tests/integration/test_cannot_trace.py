@@ -10,11 +10,13 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import orjson
 import pytest
 from launched import User, new_user
 
 import tracer
 from tracer.errors import ExitStatus
+from tracer.record.capture.bcc_loader import installed
 
 pytestmark = [
     pytest.mark.kernel,
@@ -30,10 +32,12 @@ def user() -> Iterator[User]:
         yield made
 
 
-def run(directory: Path, preparation: str = "", *before: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def run(
+    directory: Path, preparation: str = "", *before: str, backend: str = "libbpf", **environment: str
+) -> subprocess.CompletedProcess[str]:
     """Trace `touch begun` as root in a mount namespace of its own, after a preparation in the shell."""
     own = {name: value for name, value in os.environ.items() if not name.startswith("SUDO_")}
-    command = shlex.join([*before, sys.executable, "-m", "tracer", "-q", "--backend", "libbpf", "--", "touch", "begun"])
+    command = shlex.join([*before, sys.executable, "-m", "tracer", "-q", "--backend", backend, "--", "touch", "begun"])
     return subprocess.run(
         ["unshare", "--mount", "sh", "-ec", f"{preparation}\nexec {command}"],
         cwd=directory, env=own | environment, capture_output=True, text=True,
@@ -88,6 +92,56 @@ def test_without_the_right_to_load(tmp_path: Path) -> None:
     """As root in an ordinary container."""
     done = run(tmp_path, "", "setpriv", "--bounding-set", "-sys_admin,-bpf,-perfmon")
     assert "--privileged" in assert_cannot(done, "load-failed", tmp_path)
+
+
+def test_without_bcc(tmp_path: Path) -> None:
+    """As where nobody installed it: what a virtual environment has of that name is PyPI's."""
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    done = run(tmp_path, f"mount --bind {empty} {installed()}/bcc", backend="bcc")
+    assert "apt-get install python3-bpfcc" in assert_cannot(done, "no-bcc", tmp_path)
+
+
+def test_another_bcc_is_not_met(tmp_path: Path) -> None:
+    """As PyPI's, which is no compiler."""
+    package = tmp_path / "bcc"
+    package.mkdir()
+    (package / "__init__.py").write_text("raise NotImplementedError")
+    done = run(tmp_path, backend="bcc", PYTHONPATH=str(tmp_path))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "begun").exists()
+
+
+def backend_of(folder: Path) -> str:
+    told: str = orjson.loads((folder / "svc-trace.json").read_bytes())["run"]["backend"]
+    return told
+
+
+def test_auto_takes_the_first_that_works(tmp_path: Path) -> None:
+    compiled = Path(tracer.__file__).with_name("record") / "capture" / "svc_trace.bpf.o"
+    done = run(tmp_path, f"mount --bind /dev/null {compiled}", backend="auto")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""  # as -q asks
+    assert backend_of(tmp_path) == "bcc"
+
+
+def test_auto_needs_no_root(user: User) -> None:
+    """It says once why neither of those before it would do."""
+    done = user.run(user.python, "-m", "tracer", "--", "true")
+    assert done.returncode == 0, done.stderr
+    lines = done.stderr.decode().splitlines()
+    assert len([line for line in lines if line.startswith("svc-trace: traced by strace; libbpf and bcc: ")]) == 1
+    assert backend_of(user.home) == "strace"
+
+
+def test_no_backend_can(tmp_path: Path) -> None:
+    """As root in an ordinary container that has no strace."""
+    no_strace = ("env", f"PATH={Path(sys.executable).parent}")
+    done = run(tmp_path, "", "setpriv", "--bounding-set", "-sys_admin,-bpf,-perfmon", *no_strace, backend="auto")
+    assert "svc-trace doctor" in assert_cannot(done, "no-backend", tmp_path)
+    assert "apt-get install strace" not in done.stderr
+    assert "libbpf" in done.stderr
+    assert "strace" in done.stderr
 
 
 def test_without_the_right_to_a_better_priority(tmp_path: Path) -> None:

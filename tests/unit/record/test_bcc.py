@@ -37,7 +37,7 @@ def test_the_types_have_the_layout_of_the_kernel(require: Callable[[str], None])
 @pytest.mark.parametrize(
     ("slug", "detail", "said", "message", "hint"),
     [
-        ("no-bcc", "libbcc.so.0: …", [], "not installed", "apt-get install libbpfcc"),
+        ("no-bcc", "no python3", [], "not installed", "apt-get install python3-bpfcc"),
         ("no-kernel-headers", "6.1", [], "headers", "apt-get install linux-headers-"),
         ("kernel-too-old", "tracepoint x", [], "has no tracepoint x", "6.3"),
         (

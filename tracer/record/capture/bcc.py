@@ -1,7 +1,6 @@
 """The backend for kernels that do not describe their types: bcc compiles the same probes on the machine they run on.
 
-Only bcc's library is used. Its Python module would be one more thing that a virtual environment does not see, and
-PyPI's `bcc` is another program altogether.
+bcc is the distribution's, which a virtual environment does not show; PyPI's `bcc` is another program altogether.
 """
 
 from __future__ import annotations
@@ -13,7 +12,6 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
-from ctypes.util import find_library
 from pathlib import Path
 from struct import Struct
 from typing import Final
@@ -31,7 +29,8 @@ _ENVIRONMENT: Final = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
 """The loader's. It is root, and the command's user has no say in what it does."""
 _LOADER: Final = (sys.executable, "-I", "-S", bcc_loader.__file__)
 _INSTALL_BCC: Final = (
-    "apt-get install libbpfcc (Debian, Ubuntu) or dnf install bcc (Fedora); PyPI's package named bcc is something else"
+    "apt-get install python3-bpfcc (Debian, Ubuntu) or dnf install python3-bcc (Fedora); "
+    "PyPI's package named bcc is something else"
 )
 
 
@@ -49,8 +48,8 @@ class BccCapture(Capture):
     @staticmethod
     def checks() -> Iterable[Check]:
         """Whether there is a compiler, and what tells it the kernel's types."""
-        library = find_library("bcc")
-        yield Check("libbcc", library is not None, library or "not installed", _INSTALL_BCC)
+        packages = bcc_loader.installed()
+        yield Check("bcc", packages is not None, f"in {packages}" if packages else "not installed", _INSTALL_BCC)
         types = str(bcc_loader.BTF) if bcc_loader.BTF.exists() else bcc_loader.kernel_headers()
         yield Check("kernel types", types is not None, types or "neither BTF nor headers", _install_headers())
 
@@ -144,7 +143,7 @@ def _failure(slug: str, detail: str, said: Sequence[str]) -> SvcTraceError:
     telling = (errors or [line for line in said if line.strip()] or ["nothing more is said"])[0]
     match slug:
         case "no-bcc":
-            return _cannot("bcc's library is not installed (libbcc.so.0)", _INSTALL_BCC, "no-bcc")
+            return _cannot(f"bcc is not installed, or cannot be used: {detail}", _INSTALL_BCC, "no-bcc")
         case "no-kernel-headers":
             message = f"this kernel ({kernel}) does not describe its types, and its headers are not here either"
             return _cannot(message, _install_headers(), "no-kernel-headers")

@@ -1,24 +1,29 @@
 """What bcc does, in a process of its own: compile the probes, load them, attach them, hand over the file descriptors.
 
 LLVM takes 100 MB and more, changes the current directory and prints as it likes, and may abort; all of that ends with
-this process. What the kernel holds for it lives on in the descriptors. Imports nothing but the standard library.
+this process. What the kernel holds for it lives on in the descriptors. Imports nothing but the standard library, and
+bcc's Python module, wherever the distribution put it.
 
 By hand, as root: `python -m tracer.record.capture.bcc_loader` shows all that the compiler and the verifier say.
 """
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import errno
+import importlib
 import json
 import os
 import socket
 import sys
-from collections.abc import Iterator, Sequence
-from ctypes import POINTER, c_bool, c_char_p, c_int, c_size_t, c_uint, c_uint32, c_uint64, c_void_p
+from collections.abc import Iterator
+from contextlib import contextmanager
+from ctypes import c_char_p, c_int, c_size_t, c_uint, c_uint32, c_void_p
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from types import ModuleType
+from typing import Final, Protocol
 
 SOURCES: Final = Path(__file__).with_name("probes")
 """The probes' text, copied here when the package is built."""
@@ -86,11 +91,8 @@ _SEND_FUNCTIONS: Final = {
 
 Their first argument is the struct socket. Which of them there are depends on the kernel.
 """
-_ENTRY, _RETURN = 0, 1  # enum bpf_probe_attach_type (bcc's libbpf.h)
-_KPROBE: Final = 2  # BPF_PROG_TYPE_KPROBE
+_SEND_ENDS: Final = "svc_send_ends"
 _NOTHING: Final = bytes.fromhex("b700000000000000 9500000000000000")  # r0 = 0; exit
-_RAW_TRACEPOINT: Final = 17  # BPF_PROG_TYPE_RAW_TRACEPOINT (include/uapi/linux/bpf.h)
-_LICENSE: Final = b"Dual MIT/GPL"
 _STRUCT: Final = 4  # BTF_KIND_STRUCT (include/uapi/linux/btf.h)
 
 
@@ -100,6 +102,24 @@ class Failed(Exception):
 
     slug: str
     detail: str
+
+
+class _Bpf(Protocol):
+    """What is used of bcc's class BPF: the compiled text, and what of it is attached."""
+
+    RAW_TRACEPOINT: int
+    KPROBE: int
+    module: int
+    raw_tracepoint_fds: dict[bytes, int]
+    kprobe_fds: dict[bytes, dict[bytes, int]]
+    """Where → program → descriptor."""
+
+    def cleanup(self) -> None: ...
+    def load_func(self, func_name: str, prog_type: int) -> object: ...
+    def attach_raw_tracepoint(self, tp: str, fn_name: str) -> object: ...
+    def detach_raw_tracepoint(self, tp: str) -> None: ...
+    def attach_kprobe(self, event: str, *, fn_name: str) -> object: ...
+    def attach_kretprobe(self, event: str, *, fn_name: str) -> object: ...
 
 
 def _declare(function: ctypes._NamedFuncPointer, result: object, *arguments: object) -> ctypes._NamedFuncPointer:
@@ -150,88 +170,24 @@ def kernel_headers() -> str | None:
     return next((str(place) for place in places if place.exists()), None)
 
 
-class _Library:
-    """bcc's C interface (its bcc_common.h and libbpf.h), which its Python module uses too."""
+def installed() -> Path | None:
+    """The folder of packages that has the distribution's `bcc`; None: nowhere.
 
-    def __init__(self) -> None:
-        try:
-            library = ctypes.CDLL("libbcc.so.0", use_errno=True)
-        except OSError as error:
-            raise Failed("no-bcc", str(error)) from None
-        self.compile = _declare(
-            *(library.bpf_module_create_c_from_string, c_void_p),
-            *(c_char_p, c_uint, POINTER(c_char_p), c_int, c_bool, c_char_p),
-        )
-        self.function_start = _declare(library.bpf_function_start, c_void_p, c_void_p, c_char_p)
-        self.function_size = _declare(library.bpf_function_size, c_size_t, c_void_p, c_char_p)
-        self.load = _declare(
-            *(library.bcc_prog_load, c_int, c_int, c_char_p, c_void_p, c_int, c_char_p, c_uint),
-            *(c_int, c_char_p, c_uint),
-        )
-        self.map_fd = _declare(library.bpf_table_fd, c_int, c_void_p, c_char_p)
-        self._attach_tracepoint = _declare(library.bpf_attach_raw_tracepoint, c_int, c_int, c_char_p)
-        self._attach_kprobe = _declare(
-            library.bpf_attach_kprobe, c_int, c_int, c_int, c_char_p, c_char_p, c_uint64, c_int
-        )
-
-    def has_tracepoint(self, name: str) -> bool:
-        """Whether the kernel has a raw tracepoint of that name: a program that does nothing is attached."""
-        program = self.load(_RAW_TRACEPOINT, b"svc_nothing", _NOTHING, len(_NOTHING), _LICENSE, 0, 0, None, 0)
-        if program < 0:
-            raise Failed("load-failed", _error_name(ctypes.get_errno()))
-        try:
-            link = self._attach_tracepoint(program, name.encode())
-            if link >= 0:
-                os.close(link)
-            return int(link) >= 0
-        finally:
-            os.close(program)
-
-    def attach_tracepoint(self, program: int, name: str) -> int:
-        """The descriptor of a program's link to a raw tracepoint."""
-        return self._held(self._attach_tracepoint(program, name.encode()), name)
-
-    def attach_kprobe(self, program: int, where: int, function: str) -> int | None:
-        """The descriptor that holds a program to the entry or return of a function; None: the kernel has it not."""
-        name = f"svc_{os.getpid()}_{function}".encode()
-        found = self._attach_kprobe(program, where, name, function.encode(), 0, 0)
-        if found < 0 and ctypes.get_errno() in (errno.ENOENT, errno.EINVAL):
-            return None
-        return self._held(found, function)
-
-    @staticmethod
-    def _held(descriptor: int, where: str) -> int:
-        if descriptor < 0:
-            raise Failed("load-failed", f"{where}: {_error_name(ctypes.get_errno())}")
-        return descriptor
+    A virtual environment does not show it, and PyPI's package of that name, which may be in one, has no libbcc.
+    """
+    found = sorted(Path("/usr/lib").glob("python3*/*-packages/bcc/libbcc.py"))
+    return found[0].parents[1] if found else None
 
 
-class _Module:
-    """The compiled text."""
-
-    def __init__(self, library: _Library, text: str, flags: Sequence[str]) -> None:
-        self._library = library
-        array = (c_char_p * len(flags))(*(flag.encode() for flag in flags))
-        self._module = library.compile(text.encode(), 0, array, len(flags), True, None)
-        if not self._module:
-            raise Failed("compile-failed", "")
-
-    def map_fd(self, name: str) -> int:
-        """The descriptor of a map."""
-        return int(self._library.map_fd(self._module, name.encode()))
-
-    def load(self, name: str, kind: int) -> int:
-        """The descriptor of a program."""
-        library, known_as = self._library, name.encode()
-        start, size = library.function_start(self._module, known_as), library.function_size(self._module, known_as)
-        fd = int(library.load(kind, known_as[:15], start, size, _LICENSE, 0, 0, None, 0))
-        if fd < 0:
-            raise Failed("load-failed", f"{name}: {_error_name(ctypes.get_errno())}")
-        return fd
-
-
-def _error_name(code: int) -> str:
-    return errno.errorcode.get(code, str(code))
+def _import_bcc() -> ModuleType:
+    packages = installed()
+    if packages is None:
+        raise Failed("no-bcc", "no python3*/*-packages/bcc in /usr/lib")
+    sys.path.append(str(packages))
+    try:
+        return importlib.import_module("bcc")
+    except (ImportError, OSError, AttributeError) as error:  # made for another Python, or without libbcc.so.0
+        raise Failed("no-bcc", str(error)) from None
 
 
 def load(cpus: int, ring_bytes: int) -> Iterator[int]:
@@ -240,45 +196,87 @@ def load(cpus: int, ring_bytes: int) -> Iterator[int]:
     Raises:
         Failed: with slug no-bcc, no-kernel-headers, kernel-too-old, compile-failed or load-failed.
     """
-    library = _Library()
+    bcc = _import_bcc()
     types = types_from_btf()
     if types is not None:
         os.environ["BCC_KERNEL_SOURCE"] = str(SOURCES / "bcc_kernel")
     elif kernel_headers() is None:
         raise Failed("no-kernel-headers", os.uname().release)
-    tells_sends = library.has_tracepoint(_SEND_TRACEPOINT)
+    tells_sends = _has_tracepoint(bcc, _SEND_TRACEPOINT)
     numbered = 1 << max(cpus - 1, 1).bit_length()
     flags = ["-w", "-g0", f"-I{SOURCES}", f"-DSVC_CPUS={numbered}", f"-DSVC_RING_BYTES={ring_bytes}", *_architecture()]
     if not tells_sends:
         flags.append("-DSVC_SEND_FUNCTIONS")
     text = (SOURCES / "svc_trace.bcc.c").read_text()
-    module = _Module(library, (_HEADERS if types is None else types) + text, flags)
-    yield from map(module.map_fd, MAPS)
-    learn = library.attach_tracepoint(module.load("svc_learn_registers", _RAW_TRACEPOINT), "sys_exit")
+    with _failing_as("compile-failed", ""):
+        bpf: _Bpf = bcc.BPF(text=(_HEADERS if types is None else types) + text, cflags=flags)
+    atexit.unregister(bpf.cleanup)  # it would switch the probes off, and they are to outlive this process
+    yield from (bcc.lib.bpf_table_fd(bpf.module, name.encode()) for name in MAPS)
+    _attach_to_tracepoint(bpf, "svc_learn_registers", "sys_exit")
     os.getppid()  # any system call
-    os.close(learn)
-    for name, tracepoint in _TRACEPOINTS.items():
-        yield library.attach_tracepoint(module.load(name, _RAW_TRACEPOINT), tracepoint)
+    bpf.detach_raw_tracepoint("sys_exit")
+    for program, tracepoint in _TRACEPOINTS.items():
+        _attach_to_tracepoint(bpf, program, tracepoint)
     if tells_sends:
-        yield library.attach_tracepoint(module.load("svc_socket_send", _RAW_TRACEPOINT), _SEND_TRACEPOINT)
+        _attach_to_tracepoint(bpf, "svc_socket_send", _SEND_TRACEPOINT)
     else:
-        yield from _attach_to_functions(library, module)
+        _attach_to_functions(bpf)
+    yield from bpf.raw_tracepoint_fds.values()
+    for programs in bpf.kprobe_fds.values():
+        yield from programs.values()
 
 
-def _attach_to_functions(library: _Library, module: _Module) -> Iterator[int]:
-    programs = {name: module.load(name, _KPROBE) for name in {*_SEND_FUNCTIONS.values(), "svc_send_ends"}}
-    found = False
-    for function, begins in _SEND_FUNCTIONS.items():
-        begin = library.attach_kprobe(programs[begins], _ENTRY, function)
-        if begin is None:
-            continue
-        end = library.attach_kprobe(programs["svc_send_ends"], _RETURN, function)
-        if end is None:
-            raise Failed("load-failed", f"{function}: its beginning can be probed, its end cannot")
-        found = True
-        yield from (begin, end)
-    if not found:
+def _has_tracepoint(bcc: ModuleType, name: str) -> bool:
+    """Whether the kernel has a raw tracepoint of that name: a program that does nothing is attached."""
+    load = _declare(
+        *(bcc.lib.bcc_prog_load, c_int, c_int, c_char_p, c_char_p, c_int, c_char_p, c_uint),
+        *(c_int, c_char_p, c_uint),
+    )
+    with _failing_as("load-failed", "svc_nothing"):
+        program = load(bcc.BPF.RAW_TRACEPOINT, b"svc_nothing", _NOTHING, len(_NOTHING), b"GPL", 0, 0, None, 0)
+        if program < 0:
+            raise OSError
+    link: int = bcc.lib.bpf_attach_raw_tracepoint(program, name.encode())
+    os.close(program)
+    if link >= 0:
+        os.close(link)
+    return link >= 0
+
+
+def _attach_to_tracepoint(bpf: _Bpf, program: str, tracepoint: str) -> None:
+    with _failing_as("load-failed", program):
+        bpf.load_func(program, bpf.RAW_TRACEPOINT)
+    with _failing_as("load-failed", tracepoint):
+        bpf.attach_raw_tracepoint(tp=tracepoint, fn_name=program)
+
+
+def _attach_to_functions(bpf: _Bpf) -> None:
+    for program in (*_SEND_FUNCTIONS.values(), _SEND_ENDS):
+        with _failing_as("load-failed", program):
+            bpf.load_func(program, bpf.KPROBE)
+    for function, program in _SEND_FUNCTIONS.items():
+        try:
+            with _failing_as("load-failed", function):
+                bpf.attach_kprobe(event=function, fn_name=program)
+        except Failed as failed:
+            if failed.detail.endswith(("ENOENT", "EINVAL")):  # the kernel has not this function
+                continue
+            raise
+        with _failing_as("load-failed", f"{function} can be probed at its beginning, but not at its end"):
+            bpf.attach_kretprobe(event=function, fn_name=_SEND_ENDS)
+    if not bpf.kprobe_fds:
         raise Failed("kernel-too-old", f"tracepoint {_SEND_TRACEPOINT}, and no kprobes in its place")
+
+
+@contextmanager
+def _failing_as(slug: str, what: str) -> Iterator[None]:
+    """What bcc raises, a bare Exception, as `Failed`, with the error that the kernel gave."""
+    try:
+        yield
+    except Exception:  # bcc has no other
+        code = ctypes.get_errno()
+        detail = f"{what}: {errno.errorcode.get(code, code)}" if what else ""
+        raise Failed(slug, detail) from None
 
 
 def _architecture() -> list[str]:
