@@ -49,7 +49,7 @@ def test_the_types_have_the_layout_of_the_kernel(require: Callable[[str], None])
         ),
         ("compile-failed", "status -6", [], "status -6", "-m"),
         ("load-failed", "p: EACCES", ["bpf: Failed", "R2 unbounded memory access"], "R2 unbounded", "-m"),
-        ("load-failed", "p: EPERM", ["bpf: Failed to load program"], "EPERM", "BPF is forbidden here"),
+        ("bpf-forbidden", "EPERM", ["bpf: Failed to load program"], "EPERM", "--privileged"),
     ],
 )
 def test_each_failure_says_what_to_do(slug: str, detail: str, said: list[str], message: str, hint: str) -> None:

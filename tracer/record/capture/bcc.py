@@ -20,7 +20,7 @@ from tracer.errors import ExitStatus, SvcTraceError
 from tracer.record.capture import bcc_loader, delivery
 from tracer.record.capture.checks import Check
 from tracer.record.capture.delivery import Delivery
-from tracer.record.capture.libbpf import NO_PROBES, not_root
+from tracer.record.capture.libbpf import NO_PROBES, forbidden, not_root
 from tracer.record.capture.protocol import Capture, Event
 from tracer.record.capture.ringbuf import possible_cpus
 
@@ -57,8 +57,8 @@ class BccCapture(Capture):
         """Compile, load and attach, in a process of its own; takes about a second.
 
         Raises:
-            SvcTraceError: not-root, no-probes, no-bcc, no-kernel-headers, kernel-too-old, compile-failed
-                or load-failed.
+            SvcTraceError: not-root, no-probes, no-bcc, no-kernel-headers, kernel-too-old, bpf-forbidden,
+                compile-failed or load-failed.
         """
         if os.geteuid() != 0:
             raise not_root()
@@ -149,10 +149,10 @@ def _failure(slug: str, detail: str, said: Sequence[str]) -> SvcTraceError:
             return _cannot(message, _install_headers(), "no-kernel-headers")
         case "kernel-too-old":
             return _cannot(f"this kernel ({kernel}) has no {detail}", "run on Linux 6.3 or later", "kernel-too-old")
+        case "bpf-forbidden":
+            return forbidden(detail)
         case "compile-failed":
             return _cannot(f"bcc could not compile the probes: {telling} {detail}".rstrip(), see_all, "compile-failed")
-    if detail.endswith(("EPERM", "EACCES")) and not errors:
-        see_all = "BPF is forbidden here: run outside the container or with --privileged, and check kernel lockdown"
     return _cannot(f"the kernel refused the probes ({detail}): {telling}", see_all, "load-failed")
 
 

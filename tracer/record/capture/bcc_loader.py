@@ -194,7 +194,7 @@ def load(cpus: int, ring_bytes: int) -> Iterator[int]:
     """Compile, load and attach; the descriptors of MAPS, then those that hold the programs.
 
     Raises:
-        Failed: with slug no-bcc, no-kernel-headers, kernel-too-old, compile-failed or load-failed.
+        Failed: with slug no-bcc, no-kernel-headers, kernel-too-old, bpf-forbidden, compile-failed or load-failed.
     """
     bcc = _import_bcc()
     types = types_from_btf()
@@ -232,10 +232,9 @@ def _has_tracepoint(bcc: ModuleType, name: str) -> bool:
         *(bcc.lib.bcc_prog_load, c_int, c_int, c_char_p, c_char_p, c_int, c_char_p, c_uint),
         *(c_int, c_char_p, c_uint),
     )
-    with _failing_as("load-failed", "svc_nothing"):
-        program = load(bcc.BPF.RAW_TRACEPOINT, b"svc_nothing", _NOTHING, len(_NOTHING), b"GPL", 0, 0, None, 0)
-        if program < 0:
-            raise OSError
+    program = load(bcc.BPF.RAW_TRACEPOINT, b"svc_nothing", _NOTHING, len(_NOTHING), b"GPL", 0, 0, None, 0)
+    if program < 0:
+        raise Failed("bpf-forbidden", _error_name())
     link: int = bcc.lib.bpf_attach_raw_tracepoint(program, name.encode())
     os.close(program)
     if link >= 0:
@@ -274,9 +273,12 @@ def _failing_as(slug: str, what: str) -> Iterator[None]:
     try:
         yield
     except Exception:  # bcc has no other
-        code = ctypes.get_errno()
-        detail = f"{what}: {errno.errorcode.get(code, code)}" if what else ""
-        raise Failed(slug, detail) from None
+        raise Failed(slug, f"{what}: {_error_name()}" if what else "") from None
+
+
+def _error_name() -> str:
+    code = ctypes.get_errno()
+    return errno.errorcode.get(code, str(code))
 
 
 def _architecture() -> list[str]:

@@ -14,6 +14,9 @@ from tracer.record.capture.library import FENTRY, RAW_TRACEPOINT, Library
 SEND_TRACEPOINT: Final = "sock_send_length"
 SEND_FUNCTION: Final = "inet_sendmsg"
 
+ALLOW_BPF: Final = "run as root outside a container, or in one with --privileged"
+"""The remedy where `forbidden`."""
+
 _BTF: Final = Path("/sys/kernel/btf/vmlinux")
 _EVENT_SOURCES: Final = Path("/sys/bus/event_source/devices")
 _KPROBE_PROGRAM: Final = 2  # BPF_PROG_TYPE_KPROBE, which may call what programs with BTF may, and can be asked for
@@ -54,8 +57,8 @@ def tracepoint(library: Library, name: str) -> Check:
 
 def fentry(library: Library) -> Check:
     """Whether programs can be attached to a function's entry and end: one that does nothing is, for a moment."""
-    if reason := _forbidden(library):
-        return Check("fentry", None, reason, "ask as root")
+    if code := forbidden(library):
+        return Check("fentry", None, f"couldn't try: the kernel forbids BPF ({code})", ALLOW_BPF)
     remedy = "run on a kernel built with CONFIG_FUNCTION_TRACER; on arm64 from Linux 6.0"
     program = library.load_nothing(FENTRY, library.kernel_type(SEND_FUNCTION.encode(), FENTRY))
     if program < 0:
@@ -68,11 +71,11 @@ def fentry(library: Library) -> Check:
     return Check("fentry", True, "yes")
 
 
-def _forbidden(library: Library) -> str | None:
-    """Why nothing can be tried here: what every kernel with BTF can load is refused."""
+def forbidden(library: Library) -> str | None:
+    """The error with which nothing can be tried here: what every kernel with BTF can load is refused."""
     program = library.load_nothing(RAW_TRACEPOINT, library.kernel_type(b"sched_process_exec", RAW_TRACEPOINT))
     if program < 0:
-        return f"couldn't try: the kernel refuses every program ({_name(-program)})"
+        return _name(-program)
     os.close(program)
     return None
 
@@ -89,8 +92,8 @@ def kprobes() -> Check:
 
 def task_storage(library: Library) -> Check:
     """Whether a program with BTF can keep data for a task, which is how the tree is followed."""
-    if reason := _forbidden(library):
-        return Check("task storage", None, reason, "ask as root")
+    if code := forbidden(library):
+        return Check("task storage", None, f"couldn't try: the kernel forbids BPF ({code})", ALLOW_BPF)
     answer = library.probe_helper(_KPROBE_PROGRAM, _TASK_STORAGE, None)
     if answer < 0:
         return Check("task storage", None, f"couldn't ask ({_name(-answer)})")

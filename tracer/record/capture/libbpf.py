@@ -174,15 +174,16 @@ class LibbpfCapture(Capture):
         check = features.btf()
         if not check.answer:
             return _cannot(f"{kernel} does not describe its types: {check.detail}", check.remedy or "", "no-btf")
+        if name := features.forbidden(library):
+            return forbidden(name)
         check = features.task_storage(library)
         if check.answer is False:
             return _cannot(f"{kernel} keeps no data for tasks in programs with BTF", check.remedy or "", "kernel-lacks")
         name = errno.errorcode.get(code, str(code))
-        if code in (errno.EPERM, errno.EACCES):
-            hint = "BPF is forbidden here: run outside the container or with --privileged, and check kernel lockdown"
-        else:
-            hint = "please report this with the kernel's version and the line above"
         complaint = library.complaint(lambda: self._try(library))
+        hint = "please report this with the kernel's version and the line above"
+        if code == errno.EPERM:
+            hint = "check kernel lockdown (/sys/kernel/security/lockdown): `confidentiality` lets no probe read"
         return _cannot(f"the kernel refused the probes ({name}): {complaint}", hint, "load-failed")
 
     def plant(self, pid: int) -> None:
@@ -228,6 +229,11 @@ class LibbpfCapture(Capture):
         if self._library is not None and self._object:
             self._library.close(self._object)
             self._object = None
+
+
+def forbidden(code: str) -> SvcTraceError:
+    """The error of a run that is not allowed to load the least program; `code` is the kernel's, as EPERM."""
+    return _cannot(f"the kernel forbids BPF here ({code})", features.ALLOW_BPF, "bpf-forbidden")
 
 
 def not_root() -> SvcTraceError:
