@@ -128,11 +128,11 @@ class Child:
             signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
             for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them; the command should not
                 signal.signal(number, signal.SIG_DFL)
-            variables, words, errors = json.loads(added)
+            variables, before = json.loads(added)
             environment = dict(self._invoker.environment) | variables
             program = self._invoker.which(self._command[0])
-            if words:
-                _execute_behind(words, errors, program, self._command, environment)
+            if before is not None:
+                _execute_behind(Before(*before), program, self._command, environment)
             os.execve(program, list(self._command), environment)
         except OSError as error:
             os.write(failed, str(error.errno).encode())
@@ -146,8 +146,7 @@ class Child:
             SvcTraceError: the command cannot be executed (status 127 or 126, as a shell's).
         """
         with os.fdopen(self._go, "wb") as pipe:
-            words, errors = ((), "") if before is None else (before.words, str(before.errors))
-            pipe.write(json.dumps([dict(added), words, errors]).encode())
+            pipe.write(json.dumps([dict(added), before]).encode())
         with os.fdopen(self._failed, "rb") as pipe:
             code = pipe.read()  # closed by a successful exec
         if code:
@@ -193,10 +192,8 @@ class Child:
         os.kill(self.pid, number)
 
 
-def _execute_behind(
-    words: Sequence[str], errors: str, program: str, command: Sequence[str], environment: Mapping[str, str]
-) -> None:
-    """Execute other words, which execute the starter, which executes the command as it has to be."""
+def _execute_behind(before: Before, program: str, command: Sequence[str], environment: Mapping[str, str]) -> None:
+    """Execute something else, which executes the starter, which executes the command as it has to be."""
     variables = {os.fsencode(name): os.fsencode(value) for name, value in environment.items()}
     memory = os.memfd_create("command", 0)  # an environment may be longer than a pipe
     with os.fdopen(os.dup(memory), "wb") as file:
@@ -204,8 +201,9 @@ def _execute_behind(
     os.lseek(memory, 0, os.SEEK_SET)
     stderr = os.dup(2)
     os.set_inheritable(stderr, True)
-    os.dup2(os.open(errors, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600), 2)
-    os.execv(words[0], [*words, sys.executable, "-I", "-S", str(_STARTER), str(memory), str(stderr)])
+    os.dup2(os.open(before.errors, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600), 2)
+    words = [*before.words, sys.executable, "-I", "-S", str(_STARTER), str(memory), str(stderr)]
+    os.execve(words[0], words, {**os.environ, **before.environment})
 
 
 def _cannot_execute(program: str, code: int) -> SvcTraceError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from enum import IntEnum
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -77,7 +77,8 @@ class Before(NamedTuple):
     """What has to be executed with the command behind it, because it can only observe what it starts."""
 
     words: tuple[str, ...]
-    errors: Path  # where its standard error goes
+    errors: str  # the path where its standard error goes
+    environment: Mapping[str, str]  # added to the tracer's; the command's is the user's
 
 
 class Capture(Protocol):

@@ -106,7 +106,8 @@ class StraceCapture(Capture):
         with suppress(OSError):  # the user's pipes may hold too much already
             fcntl.fcntl(self._fd, fcntl.F_SETPIPE_SZ, CAPACITY)
         strace, *options = self._words(output)
-        return Before((strace, "--daemonize=session", *options), self._errors)
+        # With TZ, localtime(3), which strace calls for each time that it tells, does not look for /etc/localtime.
+        return Before((strace, "--daemonize=session", *options), str(self._errors), {"TZ": "UTC0"})
 
     @property
     def _errors(self) -> Path:
