@@ -187,12 +187,16 @@ static __always_inline void note_boundary(const struct pt_regs *regs, struct svc
 	self->runner = 1;
 }
 
-static __always_inline void on_syscall_exit(const struct pt_regs *regs, long number, long result)
+static __always_inline void on_syscall_exit(const struct pt_regs *regs, long result)
 {
+	long number = NUMBER(regs);
 	struct svc_task *self;
 	__u8 told;
 
+	/* This runs at the end of all calls of all processes: what is most often the case comes first. */
 	if (number != NR_write && number != NR_connect && number != NR_sendmmsg && number != NR_bind)
+		return;
+	if (!is_native(regs))
 		return;
 	self = current_entry();
 	if (!self)

@@ -49,12 +49,14 @@ static __always_inline void on_send_ends(int sent)
 	on_send(sk, sent);
 }
 
-static __always_inline void on_missed_end(const struct pt_regs *regs, long number, long result)
+static __always_inline void on_missed_end(const struct pt_regs *regs, long result)
 {
 	struct svc_task *self = current_entry();
+	long number;
 
 	if (!self || !self->sending)
 		return;
+	number = syscall_number(regs);
 	if ((number == NR_sendto || number == NR_sendmsg || number == NR_write || number == NR_writev ||
 	     number == NR_pwritev2) &&
 	    sock_of_fd(ARG1(regs)) == (struct sock *)self->sending) {

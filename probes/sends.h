@@ -44,7 +44,8 @@ static __always_inline void tell_listen(const struct sock *sk, __u8 kind, const 
 	submit(record);
 }
 
-static __always_inline void tell_send(const struct sock *sk, int sent, struct svc_task *self, struct svc_socket *entry)
+static __always_inline void tell_send(const struct sock *sk, __u64 peer, int sent, struct svc_task *self,
+				      struct svc_socket *entry)
 {
 	const struct send_args *args = &self->args;
 	const void *destination = (const void *)args->name;
@@ -87,7 +88,7 @@ static __always_inline void tell_send(const struct sock *sk, int sent, struct sv
 		record->prefix_len = read_data(record->prefix, SVC_PREFIX_LEN, args, sent);
 		entry->prefixes++;
 	} else {
-		begin_tally(&record->event, sk, entry, args);
+		begin_tally(&record->event, peer, entry, args);
 	}
 	submit(record);
 	if (may_be_answered) {
@@ -102,28 +103,35 @@ static __always_inline void on_send(struct sock *sk, int sent)
 	struct svc_task *self = current_entry();
 	struct svc_socket *entry;
 	const struct pt_regs *regs;
-	__u16 family;
+	__u16 family, type;
+	__u64 peer;
+	long number;
 
-	if (!self || sent == -EAGAIN || (sent == 0 && FIELD(sk, sk_type) == SOCK_STREAM)) /* no room; nothing to send */
+	if (!self || sent == -EAGAIN) /* no room */
 		return;
+	type = FIELD(sk, sk_type);
 	family = FIELD(sk, __sk_common.skc_family);
+	if (sent == 0 && type == SOCK_STREAM) /* nothing to send */
+		return;
 	if (family != AF_INET && family != AF_INET6 && family != AF_UNIX)
 		return;
 	entry = socket_entry(sk);
 	if (!entry || entry->accepted)
 		return;
+	peer = current_peer(sk, family, type);
 	self->args.name = 0;
 	/* The one case in which what the call was given does not matter, and by far the most common. */
-	if (FIELD(sk, sk_type) == SOCK_STREAM && self->runner && count_send(sk, entry, self, sent))
+	if (type == SOCK_STREAM && self->runner && count_send(peer, entry, self, sent))
 		return;
 	regs = current_regs();
-	read_send_args(&self->args, regs, self->message);
-	if (syscall_number(regs) == NR_sendmmsg)
+	number = syscall_number(regs);
+	read_send_args(&self->args, regs, number, self->message);
+	if (number == NR_sendmmsg)
 		self->message++; /* until its exit */
-	if (count_send(sk, entry, self, sent))
+	if (count_send(peer, entry, self, sent))
 		return;
 	announce(self);
-	tell_send(sk, sent, self, entry);
+	tell_send(sk, peer, sent, self, entry);
 }
 
 #endif

@@ -352,12 +352,11 @@ int svc_socket_free(struct bpf_raw_tracepoint_args *ctx)
 int svc_syscall_exit(struct bpf_raw_tracepoint_args *ctx)
 {
 	const struct pt_regs *regs = (const struct pt_regs *)ctx->args[0];
-	long number = syscall_number(regs);
 
 #ifdef SVC_SEND_FUNCTIONS
-	on_missed_end(regs, number, ctx->args[1]);
+	on_missed_end(regs, ctx->args[1]);
 #endif
-	on_syscall_exit(regs, number, ctx->args[1]);
+	on_syscall_exit(regs, ctx->args[1]);
 	return 0;
 }
 

@@ -138,10 +138,8 @@ int BPF_PROG(socket_state, const struct sock *sk, int oldstate, int newstate)
 SEC("tp_btf/sys_exit")
 int BPF_PROG(syscall_exit, struct pt_regs *regs, long result)
 {
-	long number = syscall_number(regs);
-
 	if (by_kprobes)
-		on_missed_end(regs, number, result);
-	on_syscall_exit(regs, number, result);
+		on_missed_end(regs, result);
+	on_syscall_exit(regs, result);
 	return 0;
 }

@@ -20,11 +20,12 @@ enum {
 };
 enum { USER32_CS = 0x23 };
 
-static __always_inline long syscall_number(const struct pt_regs *regs)
+static __always_inline bool is_native(const struct pt_regs *regs)
 {
-	return FIELD(regs, cs) == USER32_CS ? -1 : (long)FIELD(regs, orig_ax); /* 32-bit calls are numbered otherwise */
+	return FIELD(regs, cs) != USER32_CS;
 }
 
+#define NUMBER(regs) FIELD(regs, orig_ax)
 #define ARG1(regs) FIELD(regs, di)
 #define ARG2(regs) FIELD(regs, si)
 #define ARG3(regs) FIELD(regs, dx)
@@ -45,17 +46,24 @@ enum {
 };
 enum { PSR_MODE32_BIT = 0x10 };
 
-static __always_inline long syscall_number(const struct pt_regs *regs)
+static __always_inline bool is_native(const struct pt_regs *regs)
 {
-	return FIELD(regs, pstate) & PSR_MODE32_BIT ? -1 : (long)FIELD(regs, syscallno);
+	return !(FIELD(regs, pstate) & PSR_MODE32_BIT);
 }
 
+#define NUMBER(regs) FIELD(regs, syscallno)
 #define ARG1(regs) FIELD(regs, orig_x0)
 #define ARG2(regs) FIELD(regs, regs[1])
 #define ARG3(regs) FIELD(regs, regs[2])
 #define ARG5(regs) FIELD(regs, regs[4])
 #define ARG6(regs) FIELD(regs, regs[5])
 #endif
+
+/* -1 for 32-bit calls, which are numbered otherwise. */
+static __always_inline long syscall_number(const struct pt_regs *regs)
+{
+	return is_native(regs) ? (long)NUMBER(regs) : -1;
+}
 
 static __always_inline void args_of_iovec(struct send_args *args, const void *iov)
 {
@@ -79,10 +87,11 @@ static __always_inline void args_of_msghdr(struct send_args *args, const void *p
 }
 
 /* Read what the running send was given. `message` is the index within a sendmmsg. */
-static __always_inline void read_send_args(struct send_args *args, const struct pt_regs *regs, __u32 message)
+static __always_inline void read_send_args(struct send_args *args, const struct pt_regs *regs, long number,
+					   __u32 message)
 {
 	__builtin_memset(args, 0, sizeof(*args));
-	switch (syscall_number(regs)) {
+	switch (number) {
 	case NR_sendto:
 		args->data = ARG2(regs);
 		args->len = ARG3(regs);

@@ -6,15 +6,15 @@
 #include "sockets.h"
 
 /* A number for the peer that a socket is associated with now. A stream keeps its peer, or begins anew by a connect. */
-static __always_inline __u64 current_peer(const struct sock *sk)
+static __always_inline __u64 current_peer(const struct sock *sk, __u16 family, __u16 type)
 {
 	__u32 address[4] = {};
 
-	if (FIELD(sk, sk_type) == SOCK_STREAM)
+	if (type == SOCK_STREAM)
 		return 0;
-	if (FIELD(sk, __sk_common.skc_family) == AF_UNIX)
+	if (family == AF_UNIX)
 		return (__u64)BPF_CORE_READ((struct unix_sock *)sk, peer);
-	if (FIELD(sk, __sk_common.skc_family) == AF_INET)
+	if (family == AF_INET)
 		address[0] = FIELD(sk, __sk_common.skc_daddr);
 	else
 		BPF_CORE_READ_INTO((__u8(*)[16])address, sk, __sk_common.skc_v6_daddr.in6_u.u6_addr8);
@@ -34,15 +34,15 @@ static __always_inline bool has_tally(const struct svc_socket *entry)
  * thread's or another peer's. Of a thread that is no runner's, such as librdkafka's, the bytes say whose order a send
  * is: only one that begins as the tally did is counted there.
  */
-static __always_inline bool count_send(const struct sock *sk, const struct svc_socket *entry,
-				       const struct svc_task *self, int sent)
+static __always_inline bool count_send(__u64 peer, const struct svc_socket *entry, const struct svc_task *self,
+				       int sent)
 {
 	const struct send_args *args = &self->args;
 	struct svc_tally *tally;
 	__u64 head = 0;
 
 	if (sent < 0 || args->name || !has_tally(entry) || entry->tally_process != self->process ||
-	    entry->tally_tid != self->tid || entry->tally_peer != current_peer(sk))
+	    entry->tally_tid != self->tid || entry->tally_peer != peer)
 		return false;
 	if (!self->runner) {
 		read_data(&head, SVC_HEAD_LEN, args, sent);
@@ -59,14 +59,14 @@ static __always_inline bool count_send(const struct sock *sk, const struct svc_s
 }
 
 /* Let a new tally count the sends that follow this one on its socket, in this epoch, by this thread, to this peer. */
-static __always_inline void begin_tally(struct svc_event *event, const struct sock *sk, struct svc_socket *entry,
+static __always_inline void begin_tally(struct svc_event *event, __u64 peer, struct svc_socket *entry,
 					const struct send_args *args)
 {
 	const struct svc_control *control = shared();
 	struct svc_tally *tally;
 	__u32 epoch, serial;
 
-	if (!control || event->result < 0 || args->name || (has_tally(entry) && entry->tally_peer == current_peer(sk)))
+	if (!control || event->result < 0 || args->name || (has_tally(entry) && entry->tally_peer == peer))
 		return; /* it says little of the next; or the tally is another thread's, or began with other bytes */
 	epoch = control->epoch;
 	serial = next_tally();
@@ -81,7 +81,7 @@ static __always_inline void begin_tally(struct svc_event *event, const struct so
 	entry->tally_epoch = epoch;
 	entry->tally_process = event->process;
 	entry->tally_tid = event->tid;
-	entry->tally_peer = current_peer(sk);
+	entry->tally_peer = peer;
 	__builtin_memcpy(entry->tally_head, event->head, SVC_HEAD_LEN);
 	event->tally = serial;
 }

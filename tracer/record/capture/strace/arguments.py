@@ -144,7 +144,7 @@ def sent_by_vector(arguments: str) -> Sent | None:
     return Sent(text_bytes(found[1]), None) if found else None
 
 
-@lru_cache(maxsize=4096)  # a client's requests are often alike
+@lru_cache(maxsize=1024)  # a client's requests are often alike
 def sent_to(arguments: str) -> Sent | None:
     """What sendto(2) was given."""
     found = _SENDTO.match(arguments)
