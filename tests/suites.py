@@ -65,9 +65,14 @@ def result(
 
 
 def facts(
-    path: str, *, fixtures: Sequence[str] = (), markers: Sequence[str] = (), bases: Sequence[str] = ()
+    path: str,
+    *,
+    fixtures: Sequence[str] = (),
+    markers: Sequence[str] = (),
+    bases: Sequence[str] = (),
+    autouse: Sequence[str] = (),
 ) -> StaticFacts:
-    return StaticFacts(path, tuple(fixtures), tuple(markers), tuple(bases))
+    return StaticFacts(path, tuple(fixtures), tuple(markers), tuple(bases), tuple(autouse))
 
 
 def classification(

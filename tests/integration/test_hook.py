@@ -454,6 +454,7 @@ def test_facts_are_told_once(environment: Environment, tmp_path: Path) -> None:
     facts = told.facts()
     assert facts["test_it.py::test_front"] == facts["test_it.py::test_front_too"]
     assert facts["test_it.py::test_front"].fixtures == ("always", "front", "behind")
+    assert facts["test_it.py::test_front"].autouse == ("always",)
     assert facts["test_it.py::test_many[0]"].markers == ("parametrize", "filterwarnings")
     assert len([message for message in told.messages() if isinstance(message, FactsTold)]) == 2
 

@@ -77,7 +77,7 @@ def conclude(
         variants=compare_variants(tests, rules.variants),
         runs=runs,
         contracts=hold_contracts(tests, facts, rules.contracts),
-        why=explain_needs(tests, summary.services),
+        why=explain_needs(tests, facts, summary.services),
     )
 
 
@@ -163,7 +163,7 @@ def _outcome(trace: Trace, attempt: Attempt) -> Outcome:
 
 
 def _static(facts: Facts) -> StaticFacts:
-    return StaticFacts(facts.path, facts.fixtures, facts.markers, facts.bases)
+    return StaticFacts(facts.path, facts.fixtures, facts.markers, facts.bases, facts.autouse)
 
 
 def _run_info(trace: Trace) -> RunInfo:

@@ -50,6 +50,7 @@ class StaticFacts:
     fixtures: tuple[str, ...]  # the whole closure, autouse ones too
     markers: tuple[str, ...]  # names, nearest first, without repeats
     bases: tuple[str, ...]  # qualified names of the class and its bases in MRO order, without `object`; empty: no class
+    autouse: tuple[str, ...] = ()  # those of the fixtures that are active without being asked for
 
 
 @dataclass(frozen=True, slots=True)

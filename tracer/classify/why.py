@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Final, get_args
 
-from tracer.classify.model import Evidence, Phase, TestResult, Why
+from tracer.classify.model import Evidence, Phase, StaticFacts, TestResult, Why
 
 _PHASES: Final = get_args(Phase)
 _IMPORT: Final = "import of the module"
@@ -14,17 +14,20 @@ _HOOKS: Final = "hooks"
 """What is sent in a test's setup or teardown outside of fixtures is sent by a plugin or by conftest.py."""
 
 
-def explain_needs(tests: Mapping[str, TestResult], services: Iterable[str]) -> dict[str, Why]:
-    """Say of some services what makes tests need them."""
+def explain_needs(
+    tests: Mapping[str, TestResult], facts: Sequence[StaticFacts], services: Iterable[str]
+) -> dict[str, Why]:
+    """Say of some services what makes tests need them. `facts`: those that the tests' numbers mean."""
     counting = {service: _Counts() for service in services}
     for test in tests.values():
         told: dict[str, list[Evidence]] = {service: [] for service in test.services}
         for one in test.evidence:
             if one.how != "ambient" and not one.self_hosted and one.service in told:
                 told[one.service].append(one)
+        autouse = facts[test.facts].autouse if test.facts is not None else ()
         for service, evidence in told.items():
             if service in counting:
-                counting[service].add(evidence)
+                counting[service].add(evidence, autouse)
     return {service: counts.why() for service, counts in counting.items()}
 
 
@@ -37,13 +40,13 @@ class _Counts:
         self._fixtures: Counter[str] = Counter()
         self._only: Counter[str] = Counter()
 
-    def add(self, evidence: Iterable[Evidence]) -> None:
+    def add(self, evidence: Iterable[Evidence], autouse: Container[str]) -> None:
         self._tests += 1
         ways = {(one.fixture, one.phase) for one in evidence}
         self._phases.update({phase for _, phase in ways if phase is not None})
         self._fixtures.update({fixture for fixture, _ in ways if fixture is not None})
         if ways and all(fixture is not None or phase != "call" for fixture, phase in ways):
-            self._only[_only(ways)] += 1
+            self._only[_only(ways, autouse)] += 1
 
     def why(self) -> Why:
         return Why(
@@ -54,11 +57,14 @@ class _Counts:
         )
 
 
-def _only(ways: Iterable[tuple[str | None, Phase | None]]) -> str:
-    """Such as `fixture db (setup, teardown) and hooks (teardown)`, or `import of the module`."""
+def _only(ways: Iterable[tuple[str | None, Phase | None]], autouse: Container[str]) -> str:
+    """Such as `autouse fixture db (setup, teardown) and hooks (teardown)`, or `import of the module`."""
     phases: dict[str, set[Phase | None]] = {}
     for fixture, phase in ways:
-        source = f"fixture {fixture}" if fixture is not None else _IMPORT if phase == "collection" else _HOOKS
+        if fixture is not None:
+            source = f"autouse fixture {fixture}" if fixture in autouse else f"fixture {fixture}"
+        else:
+            source = _IMPORT if phase == "collection" else _HOOKS
         phases.setdefault(source, set()).add(phase)
     return " and ".join(
         source if source == _IMPORT else f"{source} ({', '.join(phase for phase in _PHASES if phase in found)})"

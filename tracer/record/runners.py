@@ -112,7 +112,7 @@ class Runners:
             case Uses() if message.test in runner.tests:
                 runner.tests[message.test].instances.update(dict.fromkeys(self._known(runner, message.instances)))
             case FactsTold():
-                content = (message.path, message.fixtures, message.markers, message.bases)
+                content = (message.path, message.fixtures, message.markers, message.bases, message.autouse)
                 known = self._facts.get(content)
                 if known is None:
                     known = self._facts[content] = len(self._facts) + 1

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from suites import evidence, result
+from suites import evidence, facts, result
 
 from tracer.classify.model import Why
 from tracer.classify.why import explain_needs
@@ -18,15 +18,17 @@ def test_what_makes_tests_need_a_service() -> None:
         "t::pool": result(["redis"], evidence=[FLUSH, POOL, evidence("redis", phase="setup", fixture="flush")]),
         "t::imported": result(["redis"], evidence=[IMPORT]),
         "t::ambient": result(ambient=["redis"], evidence=[evidence("redis", ambient=True)]),
+        "t::unasked": result(["redis"], evidence=[FLUSH], facts=0),
         "t::own": result(self_hosted=["redis"], evidence=[evidence("redis", self_hosted=True)]),
     }
-    assert explain_needs(tests, ["redis"]) == {
+    assert explain_needs(tests, [facts("t.py", fixtures=["flush"], autouse=["flush"])], ["redis"]) == {
         "redis": Why(
-            tests=5,
-            by_phase={"collection": 1, "setup": 1, "call": 1, "teardown": 4},
-            by_fixture={"flush": 4, "pool": 1},
+            tests=6,
+            by_phase={"collection": 1, "setup": 1, "call": 1, "teardown": 5},
+            by_fixture={"flush": 5, "pool": 1},
             only_through={
                 "fixture flush (teardown)": 2,
+                "autouse fixture flush (teardown)": 1,
                 "fixture flush (setup, teardown) and fixture pool (setup)": 1,
                 "import of the module": 1,
             },
@@ -36,7 +38,7 @@ def test_what_makes_tests_need_a_service() -> None:
 
 def test_self_hosted_and_ambient_evidence_says_nothing_of_a_need() -> None:
     told = [FLUSH, evidence("redis", ambient=True), evidence("redis", self_hosted=True)]
-    (why,) = explain_needs({"t": result(["redis"], evidence=told)}, ["redis"]).values()
+    (why,) = explain_needs({"t": result(["redis"], evidence=told)}, [], ["redis"]).values()
     assert why.only_through == {"fixture flush (teardown)": 1}
     assert why.by_phase == {"teardown": 1}
 
@@ -48,5 +50,5 @@ def test_what_hooks_send_around_a_test_is_told_as_theirs() -> None:
         "t::2": result(["redis"], evidence=[hook, POOL]),
         "t::3": result(["redis"], evidence=[hook, evidence("redis")]),
     }
-    (why,) = explain_needs(tests, ["redis"]).values()
+    (why,) = explain_needs(tests, [], ["redis"]).values()
     assert why.only_through == {"fixture pool (setup) and hooks (teardown)": 1, "hooks (teardown)": 1}

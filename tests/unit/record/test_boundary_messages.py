@@ -55,7 +55,7 @@ def cases() -> st.SearchStrategy[tuple[Any, Message]]:
         st.tuples(numbers, numbers).map(lambda t: (["close", *t], Close(*t))),
         st.tuples(numbers, st.sampled_from(PHASES)).map(lambda t: (["phase", *t], Phase(*t))),
         st.tuples(numbers, numbers).map(lambda t: (["interrupted", *t], Interrupted(*t))),
-        st.tuples(numbers, texts, lists, lists, lists).map(
+        st.tuples(numbers, texts, lists, lists, lists, lists).map(
             lambda t: (["facts", *t], FactsTold(*t[:2], *map(tuple, t[2:]))),
         ),
         st.tuples(numbers, texts, texts, texts, texts, st.none() | texts).map(

@@ -25,7 +25,7 @@ AS_IN_THE_DESIGN = """
     "tiers": [{"name": "postgres_only", "within": ["postgres"], "any": null}],
     "contracts": [{"selector": "marker", "value": "unit", "services": "none"}],
     "variants": {"parameters": ["REGION"], "class_suffixes": []}},
- "facts": [{"path": "a.py", "fixtures": ["db"], "markers": [], "bases": []}],
+ "facts": [{"path": "a.py", "fixtures": ["db"], "markers": [], "bases": [], "autouse": []}],
  "tests": {"a.py::b": {"outcome": "passed", "duration_s": 0.01,
     "services": ["postgres"], "ambient": [], "self_hosted": [], "assumed": ["postgres"], "facts": 0,
     "evidence": [{"service": "postgres", "endpoint": "tcp://127.0.0.1:5432", "how": "direct",

@@ -12,7 +12,7 @@ Messages are JSON arrays, tag first; `messages.py` is their reading side. Times 
     ["phase", ns, phase]                        of this thread's test, whose setup opens with it; the one before ends
     ["close", span, ns]                         and all spans within it
     ["interrupted", test_span, ns]              closed by the end of its session, in the middle of a phase
-    ["facts", id, path, [fixtures], [markers], [bases]]
+    ["facts", id, path, [fixtures], [markers], [bases], [autouse]]
     ["instance", id, name, scope, baseid, node, param|null]
     ["uses", test_span, [instances]]            what the test requests that is wider than function scope
     ["requires", instance, [instances]]         what an instance requests that is wider than function scope
@@ -634,7 +634,7 @@ def _plain_nodeid(item: pytest.Item) -> str:
 
 
 def _facts(item: pytest.Item, names: list[str]) -> tuple[Any, ...]:
-    """Path, fixture closure, marker names (nearest first, without repeats), names of the class and its bases."""
+    """Path, fixture closure, markers (nearest first, without repeats), the class and its bases, autouse fixtures."""
     markers: dict[str, None] = {}
     bases: tuple[str, ...] = ()
     node: Any = item
@@ -644,7 +644,18 @@ def _facts(item: pytest.Item, names: list[str]) -> tuple[Any, ...]:
             mro = (base for base in node.obj.__mro__ if base is not object)
             bases = tuple("%s.%s" % (base.__module__, base.__qualname__) for base in mro)
         node = node.parent
-    return _file(item), tuple(names), tuple(markers), bases
+    return _file(item), tuple(names), tuple(markers), bases, _autouse(item, names)
+
+
+def _autouse(item: Any, names: list[str]) -> tuple[str, ...]:
+    """Those of the fixtures that are active without being asked for."""
+    found = getattr(getattr(item, "_fixtureinfo", None), "name2fixturedefs", {})
+    told = getattr(item.session._fixturemanager, "_nodeid_autousenames", {})  # where a FixtureDef does not say it
+
+    def comes_unasked(fixturedef: Any) -> bool:
+        return bool(getattr(fixturedef, "_autouse", fixturedef.argname in told.get(fixturedef.baseid or "", ())))
+
+    return tuple(name for name in names if any(map(comes_unasked, found.get(name, ())[-1:])))
 
 
 def _file(node: Any) -> str:

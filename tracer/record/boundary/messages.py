@@ -83,6 +83,7 @@ class FactsTold:
     fixtures: tuple[str, ...]
     markers: tuple[str, ...]
     bases: tuple[str, ...]
+    autouse: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,8 +317,8 @@ _MESSAGES: Final[dict[str, Callable[..., Message]]] = {
     "phase": lambda ns, phase: Phase(_number(ns), _one_of(phase, PHASES)),
     "close": lambda span, ns: Close(_number(span), _number(ns)),
     "interrupted": lambda test, ns: Interrupted(_number(test), _number(ns)),
-    "facts": lambda id_, path, fixtures, markers, bases: FactsTold(
-        _number(id_), _text(path), _texts(fixtures), _texts(markers), _texts(bases)
+    "facts": lambda id_, path, fixtures, markers, bases, autouse: FactsTold(
+        _number(id_), _text(path), _texts(fixtures), _texts(markers), _texts(bases), _texts(autouse)
     ),
     "instance": lambda id_, name, scope, baseid, node, param: InstanceTold(
         _number(id_), _text(name), _text(scope), _text(baseid), _text(node), _text_or_none(param)
