@@ -60,11 +60,14 @@ def run_traced(
 ) -> tuple[Finished, Classification | None]:
     """Run a copy of the suite in a new folder under svc-trace; returns its report too, if there is any.
 
+    The folder has what explains a failure: the report, the trace, and all that was printed.
+
     Raises:
         Hung: it does not end.
     """
     report = folder / "report.json"
-    finished = _run(scenario, (*TRACER, backend, "-o", str(report), "--", *_command(scenario)), surroundings, folder)
+    options = ("-o", str(report), "--trace", str(folder / "trace.svctrace"))
+    finished = _run(scenario, (*TRACER, backend, *options, "--", *_command(scenario)), surroundings, folder)
     return finished, read_classification(report) if report.exists() else None
 
 
