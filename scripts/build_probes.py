@@ -5,6 +5,7 @@ The text goes along: bcc compiles it again on kernels that the object does not f
 
 from __future__ import annotations
 
+import os
 import platform
 import shutil
 import subprocess
@@ -41,24 +42,37 @@ def compile_probes(source: Path = SOURCE, target: Path = OBJECT) -> None:
     clang, strip = shutil.which("clang"), shutil.which("llvm-strip")
     if clang is None or strip is None:
         raise BuildError(f"{'clang' if clang is None else 'llvm-strip'} is not installed; {REMEDY}")
+    made = target.with_name(f"{target.name}.{os.getpid()}")
     command = [
         *(clang, "-target", "bpf", "-mcpu=v3", "-O2", "-g", "-std=gnu11", "-Wall", "-Wextra", "-Werror"),
         *("-Wno-unused-parameter", "-Wno-address-of-packed-member"),
         *(f"-D__TARGET_ARCH_{ARCHITECTURES[machine]}", f"-I{source.parent}"),
-        *("-c", str(source), "-o", str(target)),
+        *("-c", str(source), "-o", str(made)),
     ]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     if "bpf/bpf_helpers.h' file not found" in result.stderr:
         raise BuildError(f"libbpf's headers are not installed; {REMEDY}")
     if result.returncode:
         raise BuildError(f"clang could not compile {source}:\n{result.stderr}")
-    subprocess.run([strip, "-g", str(target)], check=True)
+    subprocess.run([strip, "-g", str(made)], check=True)
+    made.replace(target)  # somebody may be loading it
 
 
 def copy_probes(target: Path = COPY) -> None:
-    """Put the probes' text beside the code that has bcc compile it, in place of an older one."""
-    shutil.rmtree(target, ignore_errors=True)
-    shutil.copytree(SOURCE.parent, target)
+    """Put the probes' text beside the code that has bcc compile it, in place of an older one.
+
+    File by file, each at once: somebody may be compiling it.
+    """
+    source = SOURCE.parent
+    names = {path.relative_to(source) for path in source.rglob("*") if path.is_file()}
+    for name in names:
+        copy = target / name
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        made = target.with_name(f"{name.name}.{os.getpid()}")
+        shutil.copyfile(source / name, made)
+        made.replace(copy)
+    for path in [path for path in target.rglob("*") if path.is_file() and path.relative_to(target) not in names]:
+        path.unlink(missing_ok=True)
 
 
 class ProbesBuildHook(BuildHookInterface[Any]):
