@@ -46,3 +46,8 @@ class SvcTraceError(Exception):
 
     def __str__(self) -> str:
         return f"{self.message} [{self.slug}]\n  {self.hint}"
+
+
+def cannot_trace(message: str, hint: str, slug: str) -> SvcTraceError:
+    """The error of a backend that this machine cannot run."""
+    return SvcTraceError(message, hint=hint, slug=slug, exit_code=ExitStatus.CANNOT_TRACE)

@@ -37,7 +37,7 @@ def slugs_in_code() -> set[str]:
             told = [keyword.value for keyword in node.keywords if keyword.arg == "slug"]
             if node.func.id == "RunWarning":
                 told.append(node.args[0])
-            elif node.func.id == "_cannot":  # libbpf.py: message, hint, slug
+            elif node.func.id == "cannot_trace":  # errors.py: message, hint, slug
                 told.append(node.args[2])
             found |= {str(value.value) for value in told if isinstance(value, ast.Constant)}
     return found

@@ -9,15 +9,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final
 
-from tracer.classify.model import UNKNOWN, Classification, Outcome, TestResult
+from tracer.classify.model import ALL_UNKNOWN, Classification, Outcome, TestResult, is_unknown
 from tracer.classify.tiers import tier_of
-
-ALL_UNKNOWN: Final = "(unknown)"
-"""Stands for all endpoints that no rule names."""
-
-_UNDECIDED: Final[frozenset[Outcome]] = frozenset({"skipped", "interrupted", "crashed"})
+from tracer.classify.validation import CUT_SHORT
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +92,7 @@ def _change(then: TestResult, now: TestResult, old: Classification, new: Classif
     if then.services == now.services:
         return None
     before, after = set(_services(then)), set(_services(now))
-    gained, lost = after - before, set() if now.outcome in _UNDECIDED else before - after
+    gained, lost = after - before, set() if now.outcome in CUT_SHORT else before - after
     if not gained and not lost:
         return None
     return Change(
@@ -111,7 +106,7 @@ def _change(then: TestResult, now: TestResult, old: Classification, new: Classif
 
 
 def _services(test: TestResult) -> tuple[str, ...]:
-    known = [service for service in test.services if not service.startswith(UNKNOWN)]
+    known = [service for service in test.services if not is_unknown(service)]
     return tuple(known) if len(known) == len(test.services) else (*known, ALL_UNKNOWN)
 
 

@@ -62,7 +62,7 @@ def _judge(
 
 
 def _showing(evidence: Iterable[Evidence], service: str) -> Iterable[Evidence]:
-    return (one for one in evidence if one.service == service and one.how != "ambient" and not one.self_hosted)
+    return (one for one in evidence if one.service == service and one.is_need)
 
 
 def _held_entries(classification: Classification, service: str, rule: AssumptionRule) -> Iterable[HeldEntry]:

@@ -11,11 +11,18 @@ from tracer.classify.services.config import Rules
 SCHEMA: Final = "svc-trace/1"
 UNKNOWN: Final = "unknown:"
 """What a service's name begins with if it is an endpoint that no rule names."""
+ALL_UNKNOWN: Final = "(unknown)"
+"""Stands for all endpoints that no rule names: each would be a service of its own."""
 
 How = Literal["direct", "inherited", "ambient"]
 Phase = Literal["collection", "setup", "call", "teardown"]
 Strength = Literal["sent", "connected", "attempted"]
 Outcome = Literal["passed", "failed", "error", "skipped", "xfailed", "xpassed", "interrupted", "crashed"]
+
+
+def is_unknown(service: str) -> bool:
+    """Whether a service is an endpoint that no rule names."""
+    return service.startswith(UNKNOWN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +47,11 @@ class Evidence:
     errno: str | None  # the symbolic name of the first failure, such as `ECONNREFUSED`
     first_s: float | None  # seconds since the test began; inherited and run evidence: since the run began
     listener: str | None = None  # name of the process that listens there, if no rule names the endpoint
+
+    @property
+    def is_need(self) -> bool:
+        """Whether by this its test needs the service: it is neither ambient nor provided by the run itself."""
+        return self.how != "ambient" and not self.self_hosted
 
 
 @dataclass(frozen=True, slots=True, order=True)

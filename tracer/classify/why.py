@@ -22,7 +22,7 @@ def explain_needs(
     for test in tests.values():
         told: dict[str, list[Evidence]] = {service: [] for service in test.services}
         for one in test.evidence:
-            if one.how != "ambient" and not one.self_hosted and one.service in told:
+            if one.is_need and one.service in told:
                 told[one.service].append(one)
         autouse = facts[test.facts].autouse if test.facts is not None else ()
         for service, evidence in told.items():

@@ -8,9 +8,9 @@ import click
 
 from tracer.classify.diff import compare
 from tracer.commands.inputs import read_reports
+from tracer.commands.printer import show
 from tracer.errors import ExitStatus
-from tracer.reports import difference, terminal
-from tracer.reports.page import markdown_page, print_page
+from tracer.reports import difference
 
 
 @click.command("diff")
@@ -34,8 +34,6 @@ def command(old: str, new: str, form: str, exit_code: bool) -> int:
     found = compare(read_reports([old]), read_reports([new]))
     if form == "json":
         sys.stdout.buffer.write(difference.render_json(found))
-    elif form == "markdown":
-        sys.stdout.buffer.writelines(part.encode() for part in markdown_page(difference.page(found)))
     else:
-        print_page(difference.page(found), terminal.ReportConsole())
+        show(difference.page(found), form)
     return ExitStatus.DIFFERENT if exit_code and found else 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -12,6 +13,7 @@ import click
 from tracer.classify.model import Classification
 from tracer.commands.options import by_service
 from tracer.reports import json_report, markdown, sentry, terminal
+from tracer.reports.page import Block, markdown_page, print_page
 
 _DEPTH: Final = 2
 """Levels of folders that Markdown tells apart unless asked: `tests/unit`, `tests/integration`."""
@@ -42,8 +44,7 @@ class Printer:
         elif self.form == "sentry":
             sys.stdout.buffer.writelines(sentry.render(classification))
         elif self.form == "markdown":
-            parts = markdown.render(classification, directories=self.directories or _DEPTH)
-            sys.stdout.buffer.writelines(part.encode() for part in parts)
+            _write(markdown.render(classification, directories=self.directories or _DEPTH))
         else:
             terminal.render(
                 classification,
@@ -52,3 +53,16 @@ class Printer:
                 directories=self.directories,
                 report=report,
             )
+
+
+def show(page: Iterable[Block], form: str) -> None:
+    """Print a page as `markdown`, or else for the terminal."""
+    if form == "markdown":
+        _write(markdown_page(page))
+    else:
+        print_page(page, terminal.ReportConsole())
+
+
+def _write(parts: Iterable[str]) -> None:
+    """To stdout in UTF-8, whatever the locale; lone surrogates, which code may hold, as escapes."""
+    sys.stdout.buffer.writelines(part.encode("utf-8", "backslashreplace") for part in parts)

@@ -13,12 +13,11 @@ from tracer.classify.model import Classification
 from tracer.classify.services.config import load_config
 from tracer.commands.inputs import merge_reports, read_reports
 from tracer.commands.options import FAIL_ON, config_option, fail_on_options
+from tracer.commands.printer import show
 from tracer.commands.verdict import accepted, check
 from tracer.reports import baseline as baseline_file
 from tracer.reports import validation_json
 from tracer.reports.output import write_file
-from tracer.reports.page import markdown_page, print_page
-from tracer.reports.terminal import ReportConsole
 from tracer.reports.validation_page import Validated, page
 
 
@@ -64,15 +63,10 @@ def command(
         source,
         baseline is not None,
     )
-    match form:
-        case "json":
-            sys.stdout.buffer.writelines(validation_json.render(validated))
-        case "markdown":
-            sys.stdout.buffer.writelines(
-                part.encode("utf-8", "backslashreplace") for part in markdown_page(page(validated))
-            )
-        case _:
-            print_page(page(validated), ReportConsole())
+    if form == "json":
+        sys.stdout.buffer.writelines(validation_json.render(validated))
+    else:
+        show(page(validated), form)
     if write_baseline is not None:
         write_file(write_baseline, baseline_file.render([finding for finding in found if finding.kind in kinds]))
         known = frozenset(found)

@@ -23,7 +23,7 @@ def page(classification: Classification, nodeid: str) -> Iterator[Block]:
     yield from _assumed(classification, test)
     for service in dict.fromkeys((*test.services, *test.ambient, *test.self_hosted)):
         kinds = {
-            "": [one for one in test.evidence if not one.self_hosted and one.how != "ambient"],
+            "": [one for one in test.evidence if one.is_need],
             ", ambient: somebody else's doing while it ran": [
                 one for one in test.evidence if not one.self_hosted and one.how == "ambient"
             ],

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from tracer.classify.directories import count_by_directory
-from tracer.classify.model import UNKNOWN, Classification, Directory, Outcome, RunInfo, Why
+from tracer.classify.model import ALL_UNKNOWN, UNKNOWN, Classification, Directory, Outcome, RunInfo, Why, is_unknown
 from tracer.reports.wording import counted, duration, listed, percent
 
 OUTCOMES: Final[tuple[Outcome, ...]] = (
@@ -24,8 +24,6 @@ _WAYS: Final = 3
 """How many ways to need a service are told."""
 _ALONE: Final = "on their own"
 _NEARLY_ALL: Final = 0.9
-ALL_UNKNOWN: Final = "(unknown)"
-"""Stands for all endpoints that no rule names: each would be a row."""
 
 
 def headline(classification: Classification) -> tuple[str, str]:
@@ -44,8 +42,8 @@ def outcome_counts(classification: Classification) -> dict[Outcome, int]:
 
 def service_counts(classification: Classification) -> dict[str, int]:
     """Service → tests, most first; the unknown ones together, and last."""
-    services = {name: tests for name, tests in classification.summary.services.items() if not _is_unknown(name)}
-    unknown = sum(any(map(_is_unknown, test.services)) for test in classification.tests.values())
+    services = {name: tests for name, tests in classification.summary.services.items() if not is_unknown(name)}
+    unknown = sum(any(map(is_unknown, test.services)) for test in classification.tests.values())
     return services | ({ALL_UNKNOWN: unknown} if unknown else {})
 
 
@@ -62,7 +60,7 @@ def needs(classification: Classification) -> dict[str, str]:
     told = {
         service: "; ".join((*_ways(why), *_home(classification, service)))
         for service, why in classification.why.items()
-        if not _is_unknown(service)
+        if not is_unknown(service)
     }
     return {service: text for service, text in told.items() if text != f"100% {_ALONE}"}
 
@@ -95,7 +93,7 @@ def _home(classification: Classification, service: str) -> Iterator[str]:
 def notes(classification: Classification) -> dict[str, str]:
     """What else there is to tell: label → text."""
     tests = classification.tests.values()
-    unknown = Counter(service for test in tests for service in test.services if _is_unknown(service))
+    unknown = Counter(service for test in tests for service in test.services if is_unknown(service))
     outside: Counter[str] = Counter()
     for evidence in classification.run_evidence:
         outside[evidence.service] += evidence.sends
@@ -133,7 +131,3 @@ def incompleteness(run: RunInfo) -> str:
 
 def _counts(names: Iterable[tuple[str, ...]]) -> dict[str, int]:
     return dict(Counter(name for group in names for name in group).most_common())
-
-
-def _is_unknown(service: str) -> bool:
-    return service.startswith(UNKNOWN)

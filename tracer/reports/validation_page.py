@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import PurePath
 
 from tracer.classify.findings import Finding, Held
 from tracer.classify.judgement import HeldEntry, Judgement
-from tracer.classify.model import UNKNOWN, Classification
+from tracer.classify.model import UNKNOWN, Classification, is_unknown
 from tracer.reports.page import Block, Code, Heading, Line, Names, Table
 from tracer.reports.story import doings
 from tracer.reports.tables import described_unknown
 from tracer.reports.toml import assumption
-from tracer.reports.wording import counted, percent
+from tracer.reports.wording import counted, named, percent
 
 _LISTED = 10
 """How many tests a group lists; the JSON has all."""
@@ -143,12 +143,12 @@ def _unknown(classification: Classification, new: Collection[Finding]) -> Iterat
     endpoints = {
         service: tests
         for service, tests in classification.summary.services.items()
-        if service.startswith(UNKNOWN) and Finding("unknown", service.removeprefix(UNKNOWN), "") in new
+        if is_unknown(service) and Finding("unknown", service.removeprefix(UNKNOWN), "") in new
     }
     if endpoints:
         yield Heading(f"{counted(len(endpoints), 'endpoint')} that no rule names", style="bold yellow")
         told = described_unknown(classification, endpoints)
-        yield Names(tuple(f"{name} ({counted(tests, 'test')})" for name, tests in told.items()), _LISTED)
+        yield Names(tuple(named(told, "test")), _LISTED)
 
 
 def _remarks(validated: Validated) -> Iterator[Block]:
@@ -163,18 +163,14 @@ def _remarks(validated: Validated) -> Iterator[Block]:
     unruled = {
         service: tests
         for service, tests in validated.classification.summary.services.items()
-        if service not in ruled and not service.startswith(UNKNOWN)
+        if service not in ruled and not is_unknown(service)
     }
     if ruled and unruled:
         yield Heading("Used, and no rule says so")
-        yield Names((_counts(unruled),))
+        yield Names((", ".join(named(unruled, "test")),))
     if validated.baseline:
         held = validated.held
         yield Heading(f"Baseline: {held.accepted:,} accepted, {len(held.new):,} new, {len(held.gone):,} gone")
         if held.gone:
             yield Heading("no longer found: take them out", 2)
             yield Names(tuple(" ".join(word for word in finding if word) for finding in held.gone), _LISTED)
-
-
-def _counts(tests: Mapping[str, int]) -> str:
-    return ", ".join(f"{service} ({counted(number, 'test')})" for service, number in tests.items())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 LISTED: Final = 5
@@ -36,20 +36,24 @@ def counted(count: int, unit: str) -> str:
     return f"{count:,} {unit}{'' if count == 1 else 's'}"
 
 
+def named(counts: Mapping[str, int], unit: str) -> list[str]:
+    """Each name with its number: `redis (6 tests)`."""
+    return [f"{name} ({counted(count, unit)})" for name, count in counts.items()]
+
+
 def listed(counts: Mapping[str, int], unit: str) -> str:
     """The first few names with their numbers, and how many more there are."""
-    told = [f"{name} ({counted(count, unit)})" for name, count in list(counts.items())[:LISTED]]
-    if len(counts) > LISTED:
-        told.append(f"and {len(counts) - LISTED:,} more")
-    return ", ".join(told)
+    return _first(named(counts, unit))
 
 
 def shares(counts: Mapping[str, int], whole: int) -> str:
     """The first few names with their numbers and what share of the whole they are."""
-    told = [f"{name} {count:,} ({percent(count, whole)})" for name, count in list(counts.items())[:LISTED]]
-    if len(counts) > LISTED:
-        told.append(f"and {len(counts) - LISTED:,} more")
-    return ", ".join(told)
+    return _first([f"{name} {count:,} ({percent(count, whole)})" for name, count in counts.items()])
+
+
+def _first(told: Sequence[str]) -> str:
+    more = [f"and {len(told) - LISTED:,} more"] if len(told) > LISTED else []
+    return ", ".join((*told[:LISTED], *more))
 
 
 def printable(text: str) -> str:

@@ -16,12 +16,11 @@ from pathlib import Path
 from struct import Struct
 from typing import Final
 
-from tracer.errors import ExitStatus, SvcTraceError
+from tracer.errors import SvcTraceError, cannot_trace
 from tracer.record.capture import bcc_loader, delivery
 from tracer.record.capture.checks import Check
-from tracer.record.capture.delivery import Delivery
+from tracer.record.capture.delivery import Delivering, Delivery
 from tracer.record.capture.libbpf import NO_PROBES, forbidden, not_root
-from tracer.record.capture.protocol import Capture, Event
 from tracer.record.capture.ringbuf import possible_cpus
 
 _GIVEN: Final = Struct("@QII")  # svc_given (probes/svc_trace.bcc.c): registers, root, root_pidns
@@ -34,14 +33,14 @@ _INSTALL_BCC: Final = (
 )
 
 
-class BccCapture(Capture):
+class BccCapture(Delivering):
     """`Capture` by programs that bcc compiles for the running kernel."""
 
     name = "bcc"
     blind_to: frozenset[str] = frozenset()
 
     def __init__(self) -> None:
-        self._delivery: Delivery | None = None
+        super().__init__()
         self._given: mmap.mmap | None = None
         self._programs: list[int] = []  # a descriptor each, which holds it to what it is attached to
 
@@ -63,7 +62,7 @@ class BccCapture(Capture):
         if os.geteuid() != 0:
             raise not_root()
         if not bcc_loader.SOURCES.exists():
-            raise _cannot(f"the text of the probes is missing: {bcc_loader.SOURCES}", NO_PROBES, "no-probes")
+            raise cannot_trace(f"the text of the probes is missing: {bcc_loader.SOURCES}", NO_PROBES, "no-probes")
         descriptors = _load()
         maps, self._programs = descriptors[: len(bcc_loader.MAPS)], descriptors[len(bcc_loader.MAPS) :]
         try:
@@ -83,16 +82,6 @@ class BccCapture(Capture):
         assert self._given is not None
         registers, *_ = _GIVEN.unpack_from(self._given)
         _GIVEN.pack_into(self._given, 0, registers, pid, Path(f"/proc/{pid}/ns/pid").stat().st_ino)
-
-    def expect_boundaries(self, inode: int) -> None:
-        """Let each write to this FIFO begin an epoch."""
-        assert self._delivery is not None
-        self._delivery.expect_boundaries(inode)
-
-    def drain(self) -> Iterable[Event]:
-        """Decode the events since the last call, in the kernel's order; then what it has counted in place."""
-        assert self._delivery is not None
-        return self._delivery.drain()
 
     def lost_events(self) -> int:
         """As the probes counted: records that did not fit, maps that were full, ends of sends that were missed."""
@@ -143,23 +132,23 @@ def _failure(slug: str, detail: str, said: Sequence[str]) -> SvcTraceError:
     telling = (errors or [line for line in said if line.strip()] or ["nothing more is said"])[0]
     match slug:
         case "no-bcc":
-            return _cannot(f"bcc is not installed, or cannot be used: {detail}", _INSTALL_BCC, "no-bcc")
+            return cannot_trace(f"bcc is not installed, or cannot be used: {detail}", _INSTALL_BCC, "no-bcc")
         case "no-kernel-headers":
             message = f"this kernel ({kernel}) does not describe its types, and its headers are not here either"
-            return _cannot(message, _install_headers(), "no-kernel-headers")
+            return cannot_trace(message, _install_headers(), "no-kernel-headers")
         case "kernel-too-old":
-            return _cannot(f"this kernel ({kernel}) has no {detail}", "run on Linux 6.3 or later", "kernel-too-old")
+            return cannot_trace(
+                f"this kernel ({kernel}) has no {detail}", "run on Linux 6.3 or later", "kernel-too-old"
+            )
         case "bpf-forbidden":
             return forbidden(detail)
         case "compile-failed":
-            return _cannot(f"bcc could not compile the probes: {telling} {detail}".rstrip(), see_all, "compile-failed")
-    return _cannot(f"the kernel refused the probes ({detail}): {telling}", see_all, "load-failed")
+            return cannot_trace(
+                f"bcc could not compile the probes: {telling} {detail}".rstrip(), see_all, "compile-failed"
+            )
+    return cannot_trace(f"the kernel refused the probes ({detail}): {telling}", see_all, "load-failed")
 
 
 def _install_headers() -> str:
     kernel = os.uname().release
     return f"apt-get install linux-headers-{kernel} (Debian, Ubuntu) or dnf install kernel-devel-{kernel} (Fedora)"
-
-
-def _cannot(message: str, hint: str, slug: str) -> SvcTraceError:
-    return SvcTraceError(message, hint=hint, slug=slug, exit_code=ExitStatus.CANNOT_TRACE)

@@ -6,16 +6,33 @@ Whoever loaded the probes, and whatever they are attached to: from here on there
 from __future__ import annotations
 
 import mmap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
-from tracer.record.capture.protocol import Event, SocketEvent
+from tracer.record.capture.protocol import Capture, Event, SocketEvent
 from tracer.record.capture.ringbuf import RingBuffer, map_counters, possible_cpus
 from tracer.record.capture.tallies import Tallies
 from tracer.record.capture.wire import CONTROL
 
 RING_BYTES: Final = 16 << 20
 """Room for about 70,000 records between two drains; most sends need none (tallies.py)."""
+
+
+class Delivering(Capture):
+    """What is the same in all backends whose probes deliver through these maps."""
+
+    def __init__(self) -> None:
+        self._delivery: Delivery | None = None
+
+    def expect_boundaries(self, inode: int) -> None:
+        """Let each write to this FIFO begin an epoch."""
+        assert self._delivery is not None
+        self._delivery.expect_boundaries(inode)
+
+    def drain(self) -> Iterable[Event]:
+        """Decode the events since the last call, in the kernel's order; then what it has counted in place."""
+        assert self._delivery is not None
+        return self._delivery.drain()
 
 
 class Delivery:

@@ -12,12 +12,12 @@ from ctypes import byref, c_int
 from pathlib import Path
 from typing import Final
 
-from tracer.errors import ExitStatus, SvcTraceError
+from tracer.errors import SvcTraceError, cannot_trace
 from tracer.record.capture import features
 from tracer.record.capture.checks import Check
-from tracer.record.capture.delivery import RING_BYTES, Delivery
+from tracer.record.capture.delivery import RING_BYTES, Delivering, Delivery
 from tracer.record.capture.library import Library
-from tracer.record.capture.protocol import COMMAND_PROCESS, Capture, Event
+from tracer.record.capture.protocol import COMMAND_PROCESS
 from tracer.record.capture.ringbuf import possible_cpus
 from tracer.record.capture.wire import TASK
 
@@ -39,11 +39,7 @@ def _may_be_missing(function: str) -> bool:
     return function.endswith("_sendpage") or (function == "inet6_sendmsg" and not _IPV6.exists())
 
 
-def _cannot(message: str, hint: str, slug: str) -> SvcTraceError:
-    return SvcTraceError(message, hint=hint, slug=slug, exit_code=ExitStatus.CANNOT_TRACE)
-
-
-class LibbpfCapture(Capture):
+class LibbpfCapture(Delivering):
     """`Capture` by programs with BTF."""
 
     name = "libbpf"
@@ -51,12 +47,12 @@ class LibbpfCapture(Capture):
 
     def __init__(self, sends: str | None = None) -> None:
         """`sends`: one of SENDS; None takes the first that this kernel has."""
+        super().__init__()
         self.sends = sends or os.environ.get(_SENDS_VARIABLE)
         self._library: Library | None = None
         self._object: int | None = None
         self._programs: list[int] = []  # that are loaded
         self._links: list[int] = []
-        self._delivery: Delivery | None = None
         self._tasks_fd = -1
 
     @staticmethod
@@ -80,7 +76,7 @@ class LibbpfCapture(Capture):
         if os.geteuid() != 0:
             raise not_root()
         if not OBJECT.exists():
-            raise _cannot(
+            raise cannot_trace(
                 f"the compiled probes are missing: {OBJECT}",
                 NO_PROBES,
                 "no-probes",
@@ -112,7 +108,7 @@ class LibbpfCapture(Capture):
             if check.answer is not False:
                 return way
             lacking.append(f"{check.name} ({check.detail})")
-        raise _cannot(
+        raise cannot_trace(
             f"this kernel ({os.uname().release}) lets nobody see what is sent: no {', no '.join(lacking)}",
             "run on Linux 6.3 or later, or take another backend: --backend strace",
             "kernel-lacks",
@@ -173,18 +169,20 @@ class LibbpfCapture(Capture):
         kernel = f"this kernel ({os.uname().release})"
         check = features.btf()
         if not check.answer:
-            return _cannot(f"{kernel} does not describe its types: {check.detail}", check.remedy or "", "no-btf")
+            return cannot_trace(f"{kernel} does not describe its types: {check.detail}", check.remedy or "", "no-btf")
         if name := features.forbidden(library):
             return forbidden(name)
         check = features.task_storage(library)
         if check.answer is False:
-            return _cannot(f"{kernel} keeps no data for tasks in programs with BTF", check.remedy or "", "kernel-lacks")
+            return cannot_trace(
+                f"{kernel} keeps no data for tasks in programs with BTF", check.remedy or "", "kernel-lacks"
+            )
         name = errno.errorcode.get(code, str(code))
         complaint = library.complaint(lambda: self._try(library))
         hint = "please report this with the kernel's version and the line above"
         if code == errno.EPERM:
             hint = "check kernel lockdown (/sys/kernel/security/lockdown): `confidentiality` lets no probe read"
-        return _cannot(f"the kernel refused the probes ({name}): {complaint}", hint, "load-failed")
+        return cannot_trace(f"the kernel refused the probes ({name}): {complaint}", hint, "load-failed")
 
     def plant(self, pid: int) -> None:
         """Make the stopped child `pid` the root of the tree: its threads' entries come from fork."""
@@ -197,16 +195,6 @@ class LibbpfCapture(Capture):
                 raise OSError(code, f"cannot trace process {pid}: {os.strerror(code)}")
         finally:
             os.close(pidfd)
-
-    def expect_boundaries(self, inode: int) -> None:
-        """Let each write to this FIFO begin an epoch."""
-        assert self._delivery is not None
-        self._delivery.expect_boundaries(inode)
-
-    def drain(self) -> Iterable[Event]:
-        """Decode the events since the last call, in the kernel's order; then what it has counted in place."""
-        assert self._delivery is not None
-        return self._delivery.drain()
 
     def lost_events(self) -> int:
         """What could not be delivered, and each call of a program that the kernel left out.
@@ -233,13 +221,13 @@ class LibbpfCapture(Capture):
 
 def forbidden(code: str) -> SvcTraceError:
     """The error of a run that is not allowed to load the least program; `code` is the kernel's, as EPERM."""
-    return _cannot(f"the kernel forbids BPF here ({code})", features.ALLOW_BPF, "bpf-forbidden")
+    return cannot_trace(f"the kernel forbids BPF here ({code})", features.ALLOW_BPF, "bpf-forbidden")
 
 
 def not_root() -> SvcTraceError:
     """The error of a run that lacks privilege."""
     program = Path(sys.argv[0]).absolute()
-    return _cannot(
+    return cannot_trace(
         "asking the kernel needs root",
         f"run it with sudo: sudo {program} -- COMMAND (the command itself then runs as you)",
         "not-root",

@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from tracer.errors import ExitStatus, SvcTraceError
+from tracer.errors import SvcTraceError, cannot_trace
 from tracer.record.capture.checks import Check
 from tracer.record.capture.machine import program
 from tracer.record.capture.protocol import Before, Capture, Event
@@ -65,7 +65,7 @@ class StraceCapture(Capture):
         """
         found = shutil.which("strace")
         if found is None:
-            raise _cannot(
+            raise cannot_trace(
                 "strace is not installed", "install it: apt-get install strace, or dnf install strace", "no-strace"
             )
         self._program = found
@@ -234,21 +234,17 @@ def _invoking_user() -> int | None:
     return int(user) if os.geteuid() == 0 and user.isdecimal() and user != "0" else None
 
 
-def _cannot(message: str, hint: str, slug: str) -> SvcTraceError:
-    return SvcTraceError(message, hint=hint, slug=slug, exit_code=ExitStatus.CANNOT_TRACE)
-
-
 def _refusal(said: str) -> SvcTraceError:
     """What strace's complaint means."""
     lines = [line for line in said.splitlines() if line.strip()]
     line = lines[0] if lines else "it said nothing"
     if "option" in line or "invalid" in line:
-        return _cannot(
+        return cannot_trace(
             f"this strace is too old: {line}", "install strace 6.0 or later, or use another backend", "strace-too-old"
         )
     if any(word in said for word in ("PTRACE_", "ptrace", "Operation not permitted")):
-        return _cannot(f"nobody may be traced here: {line}", _permission_hint(), "ptrace-forbidden")
-    return _cannot(f"strace failed: {line}", "try it alone: strace -f --seccomp-bpf true", "strace-failed")
+        return cannot_trace(f"nobody may be traced here: {line}", _permission_hint(), "ptrace-forbidden")
+    return cannot_trace(f"strace failed: {line}", "try it alone: strace -f --seccomp-bpf true", "strace-failed")
 
 
 def _permission_hint() -> str:
