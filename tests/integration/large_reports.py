@@ -7,8 +7,11 @@ tests/snuba only 114 were seen to need Snuba: the sanity check that failed.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
+
+from suites import evidence
 
 from tracer.classify.classification import conclude
 from tracer.classify.model import Evidence, RunInfo, StaticFacts, TestResult
@@ -98,43 +101,19 @@ def _folder(number: int) -> str:
 def _evidence(services: tuple[str, ...], number: int) -> Iterator[Evidence]:
     """Of each service the session's connection, which all tests of the shard inherit, and the test's own use."""
     for service in services:
-        inherited = Evidence(
-            service=service,
-            endpoint="tcp://127.0.0.1:5432",
-            protocol="postgres",
+        told = replace(evidence(service), protocol="postgres")
+        connection = f"{service}_connection"
+        yield replace(
+            told,
             how="inherited",
-            via=f"fixture:{service}_connection@",
+            via=f"fixture:{connection}@",
             phase="setup",
-            fixture=f"{service}_connection",
-            thread="test",
-            command="pytest",
-            strength="sent",
-            self_hosted=False,
-            ambiguous=False,
-            connects=1,
+            fixture=connection,
             sends=12,
             bytes=4711,
-            errno=None,
             first_s=0.5,
         )
-        yield inherited
         for phase in ("setup", "call", "teardown"):
-            yield Evidence(
-                service=service,
-                endpoint="tcp://127.0.0.1:5432",
-                protocol="postgres",
-                how="direct",
-                via=None,
-                phase=phase,
-                fixture=None,
-                thread="test",
-                command="pytest",
-                strength="sent",
-                self_hosted=False,
-                ambiguous=False,
-                connects=0,
-                sends=number % 50,
-                bytes=number,
-                errno=None,
-                first_s=round(number / 1e6, 6),
+            yield replace(
+                told, phase=phase, connects=0, sends=number % 50, bytes=number, first_s=round(number / 1e6, 6)
             )

@@ -2,36 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from suites import evidence
 
-from tracer.classify.model import Classification, Evidence, RunInfo, Summary, TestResult
+from tracer.classify.model import Classification, RunInfo, Summary, TestResult
 from tracer.classify.services.config import Rules
 from tracer.errors import SvcTraceError
 from truth.differences import differences
 from truth.runs import Finished, Phases, disturbances
 from truth.scenario import load
 
-EVIDENCE = Evidence(
-    service="alpha",
-    endpoint="tcp://127.0.0.1:7000",
-    protocol=None,
-    how="direct",
-    via=None,
-    phase="call",
-    fixture=None,
-    thread="test",
-    command="python",
-    strength="sent",
-    self_hosted=False,
-    ambiguous=False,
-    connects=1,
-    sends=3,
-    bytes=9,
-    errno=None,
-    first_s=0.1,
-)
+EVIDENCE = replace(evidence("alpha"), endpoint="tcp://127.0.0.1:7000", command="python", bytes=9, first_s=0.1)
 TEST = TestResult("passed", 0.1, 1, ("alpha",), (), (), (), None, (EVIDENCE,))
 RUN = RunInfo(("pytest",), "libbpf", "6.18", "2026-11-20T22:00:00Z", 1.0, 0, True, 0, ())
 REPORT = Classification(

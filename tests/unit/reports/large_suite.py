@@ -4,28 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tracer.classify.model import Classification, Evidence, RunInfo, StaticFacts, Summary, TestResult, Validation
+from suites import evidence
+
+from tracer.classify.model import Classification, RunInfo, StaticFacts, Summary, TestResult, Validation
 from tracer.classify.services.config import AssumptionRule, Contract, Rules, Tier
 
-SEEN = Evidence(  # a test's plain use of Postgres
-    service="postgres",
-    endpoint="tcp://127.0.0.1:5432",
-    protocol="postgres",
-    how="direct",
-    via=None,
-    phase="call",
-    fixture=None,
-    thread="test",
-    command="pytest",
-    strength="sent",
-    self_hosted=False,
-    ambiguous=False,
-    connects=1,
-    sends=31,
-    bytes=4711,
-    errno=None,
-    first_s=0.0123,
-)
+SEEN = replace(evidence("postgres"), protocol="postgres", sends=31, bytes=4711, first_s=0.0123)
+"""A test's plain use of Postgres."""
 
 SERVICES = {  # service → every how many tests one uses it
     "postgres": 1,
@@ -101,15 +86,15 @@ def _nodeid(number: int) -> str:
 
 def _test(number: int) -> TestResult:
     services = {name for name, every in SERVICES.items() if number % every == 0}
-    evidence = [replace(SEEN, service=name, phase="setup" if name == "redis" else "call") for name in sorted(services)]
+    told = [replace(SEEN, service=name, phase="setup" if name == "redis" else "call") for name in sorted(services)]
     if number < 7:
         unknown = f"unknown:tcp://10.0.3.{number}:{7000 + number}"
-        evidence.append(replace(SEEN, service=unknown, strength="attempted", errno="ECONNREFUSED", sends=0, bytes=0))
+        told.append(replace(SEEN, service=unknown, strength="attempted", errno="ECONNREFUSED", sends=0, bytes=0))
         services.add(unknown)
     ambient = ("kafka",) if number % 7 == 3 else ()
-    evidence += [replace(SEEN, service=name, how="ambient", thread="other") for name in ambient]
+    told += [replace(SEEN, service=name, how="ambient", thread="other") for name in ambient]
     if number % 50 == 1:
-        evidence.append(replace(SEEN, service="snuba", how="inherited", via="fixture:snuba@tests/snuba", phase="setup"))
+        told.append(replace(SEEN, service="snuba", how="inherited", via="fixture:snuba@tests/snuba", phase="setup"))
     return TestResult(
         outcome="failed" if number % 600 == 5 else "skipped" if number % 90 == 2 else "passed",
         duration_s=0.25,
@@ -119,5 +104,5 @@ def _test(number: int) -> TestResult:
         self_hosted=("http",) if number % 100 == 9 else (),
         assumed=("postgres",),
         facts=number % MODULES,
-        evidence=tuple(evidence),
+        evidence=tuple(told),
     )
