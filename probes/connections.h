@@ -35,66 +35,81 @@ static __always_inline void tell_tcp_connect(const struct sock *sk)
 }
 
 /* In any task's context: the result of a non-blocking connect comes with the peer's packet. */
-static __always_inline void tell_tcp_result(const struct sock *sk, int newstate)
+static __always_inline void tell_tcp_result(const struct sock *sk, struct svc_socket *entry, int result)
 {
-	struct svc_socket *entry = find_socket(sk);
-	struct svc_task *self = current_entry();
-	struct svc_socket_event *record;
-	int error;
+	struct svc_socket_event *record = reserve(sizeof(*record));
 
-	if (!entry || !entry->since_ns)
-		return;
-	if (newstate == TCP_CLOSE && !BPF_CORE_READ(sk, sk_err) && self && self->connecting &&
-	    self->process == entry->process && self->tid == entry->tid) {
-		self->connecting = 2; /* its exit knows the error */
-		entry->since_ns = 0;
-		return;
-	}
-	record = reserve(sizeof(*record));
 	if (record) {
 		set_socket(&record->event, sk);
 		set_peer(&record->event, sk);
 		record->event.ns = bpf_ktime_get_ns();
 		record->event.kind = SVC_CONNECT_RESULT;
 		record->event.flags = SVC_DETAIL;
+		record->event.result = result;
 		record->event.socket = entry->inode;
 		record->event.process = entry->process;
 		record->event.tid = entry->tid;
-		if (newstate != TCP_ESTABLISHED) {
-			error = BPF_CORE_READ(sk, sk_err);
-			record->event.result = error ? -error : -ECANCELED; /* closed before there was a result */
-		}
 		record->since_ns = entry->since_ns;
 		submit(record);
 	}
 	entry->since_ns = 0;
 }
 
-static __always_inline void on_state(const struct sock *sk, int oldstate, int newstate)
+static __always_inline void tell_tcp_failure(const struct sock *sk, struct svc_socket *entry)
 {
-	struct svc_socket *entry;
+	struct svc_task *self = current_entry();
+	int error = BPF_CORE_READ(sk, sk_err);
+
+	if (!error && self && self->connecting && self->process == entry->process && self->tid == entry->tid) {
+		self->connecting = 2; /* its exit knows the error */
+		entry->since_ns = 0;
+		return;
+	}
+	tell_tcp_result(sk, entry, error ? -error : -ECANCELED); /* closed before there was a result */
+}
+
+/* What the running task does to a socket. */
+static __always_inline void on_own_state(const struct sock *sk, int oldstate, int newstate)
+{
 	struct svc_task *self;
 
+	if (newstate != TCP_SYN_SENT && newstate != TCP_LISTEN && (oldstate != TCP_LISTEN || newstate != TCP_CLOSE))
+		return; /* from LISTEN to SYN_RECV is an accepted socket, which begins as a copy of its listener */
 	if (FIELD(sk, sk_protocol) != IPPROTO_TCP)
 		return;
 	if (newstate == TCP_SYN_SENT) {
 		tell_tcp_connect(sk);
-	} else if (newstate == TCP_LISTEN || (oldstate == TCP_LISTEN && newstate == TCP_CLOSE)) {
-		/* Not from LISTEN to SYN_RECV: that is an accepted socket, which begins as a copy of its listener. */
-		self = current_entry();
-		if (self)
-			tell_listen(sk, newstate == TCP_LISTEN ? SVC_LISTEN : SVC_LISTEN_END, self);
-	} else if (oldstate == TCP_SYN_SENT || oldstate == TCP_SYN_RECV) {
-		/* SYN_RECV without an attempt of our own is a connection that somebody else opened. */
-		entry = find_socket(sk);
-		if (entry && entry->since_ns) {
-			if (newstate == TCP_ESTABLISHED || newstate == TCP_CLOSE)
-				tell_tcp_result(sk, newstate);
-		} else if (oldstate == TCP_SYN_RECV && newstate == TCP_ESTABLISHED) {
-			entry = socket_entry(sk);
-			if (entry)
-				entry->accepted = 1;
-		}
+		return;
+	}
+	self = current_entry();
+	if (self)
+		tell_listen(sk, newstate == TCP_LISTEN ? SVC_LISTEN : SVC_LISTEN_END, self);
+}
+
+/*
+ * What a packet or a timer does to a socket, whoever is running. Two programs are attached that call this, and the
+ * second finds nothing left to tell: the kernel does not run a program on a CPU where it is running already, but was
+ * interrupted, and of the two only one can be.
+ */
+static __always_inline void on_peer_state(const struct sock *sk, int oldstate, int newstate)
+{
+	bool opening = oldstate == TCP_SYN_SENT || oldstate == TCP_SYN_RECV;
+	struct svc_socket *entry;
+
+	if (oldstate == TCP_CLOSE || oldstate == TCP_LISTEN || FIELD(sk, sk_protocol) != IPPROTO_TCP)
+		return;
+	entry = find_socket(sk);
+	if (entry && entry->since_ns) {
+		/* A connection that leaves a later state has been established, whatever kept that from being told. */
+		if (!opening || newstate == TCP_ESTABLISHED)
+			tell_tcp_result(sk, entry, 0);
+		else if (newstate == TCP_CLOSE)
+			tell_tcp_failure(sk, entry);
+	} else if (oldstate == TCP_SYN_RECV && newstate == TCP_ESTABLISHED && (!entry || !entry->process)) {
+		/* Without an attempt of our own it is a connection that somebody else opened. */
+		entry = socket_entry(sk);
+		if (entry)
+			entry->accepted = 1;
 	}
 }
 

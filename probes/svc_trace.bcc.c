@@ -336,7 +336,16 @@ int svc_send_ends(struct pt_regs *ctx)
 
 int svc_socket_state(struct bpf_raw_tracepoint_args *ctx)
 {
-	on_state((const struct sock *)ctx->args[0], ctx->args[1], ctx->args[2]);
+	const struct sock *sk = (const struct sock *)ctx->args[0];
+
+	on_own_state(sk, ctx->args[1], ctx->args[2]);
+	on_peer_state(sk, ctx->args[1], ctx->args[2]);
+	return 0;
+}
+
+int svc_socket_state_again(struct bpf_raw_tracepoint_args *ctx)
+{
+	on_peer_state((const struct sock *)ctx->args[0], ctx->args[1], ctx->args[2]);
 	return 0;
 }
 

@@ -131,7 +131,15 @@ int BPF_KPROBE(socket_freed, struct sock *sk)
 SEC("tp_btf/inet_sock_set_state")
 int BPF_PROG(socket_state, const struct sock *sk, int oldstate, int newstate)
 {
-	on_state(sk, oldstate, newstate);
+	on_own_state(sk, oldstate, newstate);
+	on_peer_state(sk, oldstate, newstate);
+	return 0;
+}
+
+SEC("tp_btf/inet_sock_set_state")
+int BPF_PROG(socket_state_again, const struct sock *sk, int oldstate, int newstate)
+{
+	on_peer_state(sk, oldstate, newstate);
 	return 0;
 }
 

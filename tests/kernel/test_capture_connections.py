@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -38,6 +39,38 @@ def test_a_timed_out_attempt_tells_when_it_began(peers: Peers) -> None:
     begun, ended = traced.sockets
     assert ended.since_ns == begun.ns < ended.ns - 900_000_000  # the first retry comes after a second (RFC 6298)
     assert (ended.process, ended.tid, ended.socket) == (begun.process, begun.tid, begun.socket)
+
+
+def test_results_are_told_whatever_they_interrupt(peers: Peers, require: Callable[[str], None]) -> None:
+    """The kernel lets no program interrupt itself, and a packet may come while a probe tells of another socket.
+
+    Here one CPU does the receiving for both (RPS), each time it is interrupted, and has attempts of its own.
+    """
+    require("namespaces")
+    text = """
+        import select, subprocess
+        for command in ("mount -t sysfs sysfs /sys", "ip link set lo up"):
+            subprocess.run(command.split(), check=True)
+        open("/sys/class/net/lo/queues/rx-0/rps_cpus", "w").write("1")
+        listener = create_server(("127.0.0.1", 0))
+        address = listener.getsockname()
+        if accepting := os.fork():
+            listener.close()
+            other = os.fork()
+            os.sched_setaffinity(0, {0 if other else os.cpu_count() - 1})
+            for _ in range(2500):
+                s = socket(); s.setblocking(False)
+                s.connect_ex(address)
+                select.select([], [s], [])
+                assert s.getsockopt(SOL_SOCKET, SO_ERROR) == 0
+                s.close()
+            if other: assert os.waitpid(other, 0)[1] == os.waitpid(accepting, 0)[1] == 0
+        else:
+            for _ in range(5000): listener.accept()[0].close()
+    """
+    traced = run(text, peers, namespaces="-n -m")
+    told = Counter(event.kind for event in traced.sockets if event.result == 0)
+    assert (told[Kind.CONNECT], told[Kind.CONNECT_RESULT]) == (5000, 5000)
 
 
 def test_an_attempt_that_was_given_up_did_not_succeed(peers: Peers) -> None:

@@ -18,6 +18,7 @@ from typing import Final
 
 from tracer.errors import SvcTraceError, cannot_trace
 from tracer.record.capture import bcc_loader, delivery
+from tracer.record.capture.bcc_loader import Loaded
 from tracer.record.capture.checks import Check
 from tracer.record.capture.delivery import Delivering, Delivery
 from tracer.record.capture.libbpf import NO_PROBES, forbidden, not_root
@@ -42,7 +43,7 @@ class BccCapture(Delivering):
     def __init__(self) -> None:
         super().__init__()
         self._given: mmap.mmap | None = None
-        self._programs: list[int] = []  # a descriptor each, which holds it to what it is attached to
+        self._links: list[int] = []  # what holds the programs to what they are attached to
 
     @staticmethod
     def checks() -> Iterable[Check]:
@@ -63,10 +64,10 @@ class BccCapture(Delivering):
             raise not_root()
         if not bcc_loader.SOURCES.exists():
             raise cannot_trace(f"the text of the probes is missing: {bcc_loader.SOURCES}", NO_PROBES, "no-probes")
-        descriptors = _load()
-        maps, self._programs = descriptors[: len(bcc_loader.MAPS)], descriptors[len(bcc_loader.MAPS) :]
+        loaded = _load()
+        self._programs, self._links = loaded.programs, loaded.links
         try:
-            events, lost, tallies, control, given = maps
+            events, lost, tallies, control, given = loaded.maps
             self._delivery = Delivery(events, lost, tallies, control)
             self._delivery.begin()
             self._given = mmap.mmap(given, mmap.PAGESIZE)
@@ -74,7 +75,7 @@ class BccCapture(Delivering):
             self.close()
             raise
         finally:
-            for descriptor in maps:
+            for descriptor in loaded.maps:
                 os.close(descriptor)
 
     def plant(self, pid: int) -> None:
@@ -83,14 +84,11 @@ class BccCapture(Delivering):
         registers, *_ = _GIVEN.unpack_from(self._given)
         _GIVEN.pack_into(self._given, 0, registers, pid, Path(f"/proc/{pid}/ns/pid").stat().st_ino)
 
-    def lost_events(self) -> int:
-        """As the probes counted: records that did not fit, maps that were full, ends of sends that were missed."""
-        return 0 if self._delivery is None else self._delivery.lost()
-
     def close(self) -> None:
         """Detach the programs, unmap and free."""
-        while self._programs:
-            os.close(self._programs.pop())
+        for descriptors in (self._links, self._programs):
+            while descriptors:
+                os.close(descriptors.pop())
         if self._delivery is not None:
             self._delivery.close()
             self._delivery = None
@@ -99,8 +97,8 @@ class BccCapture(Delivering):
             self._given = None
 
 
-def _load() -> list[int]:
-    """Run the loader; the descriptors that it hands over."""
+def _load() -> Loaded:
+    """Run the loader; what it hands over."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with ours:
         with theirs:
@@ -118,10 +116,12 @@ def _load() -> list[int]:
     said = loader.stdout.decode(errors="replace").splitlines()
     if not message:
         raise _failure("compile-failed", f"the compiler ended with status {loader.returncode}", said)
-    if failure := json.loads(message):
-        slug, detail = failure
+    answer = json.loads(message)
+    if answer["failure"]:
+        slug, detail = answer["failure"]
         raise _failure(slug, detail, said)
-    return descriptors
+    maps, programs = len(bcc_loader.MAPS), answer["programs"]
+    return Loaded(descriptors[:maps], descriptors[maps : maps + programs], descriptors[maps + programs :])
 
 
 def _failure(slug: str, detail: str, said: Sequence[str]) -> SvcTraceError:

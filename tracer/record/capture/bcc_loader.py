@@ -73,6 +73,7 @@ _TRACEPOINTS: Final = {
     "svc_process_exit": "sched_process_exit",
     "svc_process_free": "sched_process_free",
     "svc_socket_state": "inet_sock_set_state",
+    "svc_socket_state_again": "inet_sock_set_state",
     "svc_socket_free": "tcp_destroy_sock",
     "svc_syscall_exit": "sys_exit",
 }
@@ -92,6 +93,12 @@ _SEND_FUNCTIONS: Final = {
 Their first argument is the struct socket. Which of them there are depends on the kernel.
 """
 _SEND_ENDS: Final = "svc_send_ends"
+_NOBODYS_LOSS: Final = {
+    "svc_learn_registers",
+    *("svc_socket_state", "svc_socket_state_again"),  # stand in for each other
+    *("svc_socket_free", "svc_process_free"),  # whose entries are left over are known by that
+}
+"""Programs of which the kernel may miss calls, as it does while what they interrupted is one of the same."""
 _NOTHING: Final = bytes.fromhex("b700000000000000 9500000000000000")  # r0 = 0; exit
 _STRUCT: Final = 4  # BTF_KIND_STRUCT (include/uapi/linux/btf.h)
 
@@ -104,20 +111,36 @@ class Failed(Exception):
     detail: str
 
 
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """File descriptors of what the kernel was given."""
+
+    maps: list[int]
+    """Those of MAPS."""
+    programs: list[int]
+    """Those of which every call tells something."""
+    links: list[int]
+    """What holds the programs to what they are attached to."""
+
+
+class _Function(Protocol):
+    """A program that is loaded."""
+
+    fd: int
+
+
 class _Bpf(Protocol):
     """What is used of bcc's class BPF: the compiled text, and what of it is attached."""
 
     RAW_TRACEPOINT: int
     KPROBE: int
     module: int
-    raw_tracepoint_fds: dict[bytes, int]
+    funcs: dict[bytes, _Function]
     kprobe_fds: dict[bytes, dict[bytes, int]]
     """Where → program → descriptor."""
 
     def cleanup(self) -> None: ...
-    def load_func(self, func_name: str, prog_type: int) -> object: ...
-    def attach_raw_tracepoint(self, tp: str, fn_name: str) -> object: ...
-    def detach_raw_tracepoint(self, tp: str) -> None: ...
+    def load_func(self, func_name: str, prog_type: int) -> _Function: ...
     def attach_kprobe(self, event: str, *, fn_name: str) -> object: ...
     def attach_kretprobe(self, event: str, *, fn_name: str) -> object: ...
 
@@ -190,8 +213,8 @@ def _import_bcc() -> ModuleType:
         raise Failed("no-bcc", str(error)) from None
 
 
-def load(cpus: int, ring_bytes: int) -> Iterator[int]:
-    """Compile, load and attach; the descriptors of MAPS, then those that hold the programs.
+def load(cpus: int, ring_bytes: int) -> Loaded:
+    """Compile, load and attach.
 
     Raises:
         Failed: with slug no-bcc, no-kernel-headers, kernel-too-old, bpf-forbidden, compile-failed or load-failed.
@@ -211,19 +234,18 @@ def load(cpus: int, ring_bytes: int) -> Iterator[int]:
     with _failing_as("compile-failed", ""):
         bpf: _Bpf = bcc.BPF(text=(_HEADERS if types is None else types) + text, cflags=flags)
     atexit.unregister(bpf.cleanup)  # it would switch the probes off, and they are to outlive this process
-    yield from (bcc.lib.bpf_table_fd(bpf.module, name.encode()) for name in MAPS)
-    _attach_to_tracepoint(bpf, "svc_learn_registers", "sys_exit")
+    learning = _attach_to_tracepoint(bcc, bpf, "svc_learn_registers", "sys_exit")
     os.getppid()  # any system call
-    bpf.detach_raw_tracepoint("sys_exit")
-    for program, tracepoint in _TRACEPOINTS.items():
-        _attach_to_tracepoint(bpf, program, tracepoint)
-    if tells_sends:
-        _attach_to_tracepoint(bpf, "svc_socket_send", _SEND_TRACEPOINT)
-    else:
-        _attach_to_functions(bpf)
-    yield from bpf.raw_tracepoint_fds.values()
-    for programs in bpf.kprobe_fds.values():
-        yield from programs.values()
+    os.close(learning)
+    tracepoints = _TRACEPOINTS | ({"svc_socket_send": _SEND_TRACEPOINT} if tells_sends else {})
+    links = [_attach_to_tracepoint(bcc, bpf, *attached) for attached in tracepoints.items()]
+    if not tells_sends:
+        links += _attach_to_functions(bpf)
+    return Loaded(
+        maps=[bcc.lib.bpf_table_fd(bpf.module, name.encode()) for name in MAPS],
+        programs=[function.fd for name, function in bpf.funcs.items() if name.decode() not in _NOBODYS_LOSS],
+        links=links,
+    )
 
 
 def _has_tracepoint(bcc: ModuleType, name: str) -> bool:
@@ -242,14 +264,17 @@ def _has_tracepoint(bcc: ModuleType, name: str) -> bool:
     return link >= 0
 
 
-def _attach_to_tracepoint(bpf: _Bpf, program: str, tracepoint: str) -> None:
+def _attach_to_tracepoint(bcc: ModuleType, bpf: _Bpf, program: str, tracepoint: str) -> int:
+    """Not by bcc's method of that name, which attaches one program only to a tracepoint."""
     with _failing_as("load-failed", program):
-        bpf.load_func(program, bpf.RAW_TRACEPOINT)
-    with _failing_as("load-failed", tracepoint):
-        bpf.attach_raw_tracepoint(tp=tracepoint, fn_name=program)
+        loaded = bpf.load_func(program, bpf.RAW_TRACEPOINT)
+    link: int = bcc.lib.bpf_attach_raw_tracepoint(loaded.fd, tracepoint.encode())
+    if link < 0:
+        raise Failed("load-failed", f"{tracepoint}: {_error_name()}")
+    return link
 
 
-def _attach_to_functions(bpf: _Bpf) -> None:
+def _attach_to_functions(bpf: _Bpf) -> list[int]:
     for program in (*_SEND_FUNCTIONS.values(), _SEND_ENDS):
         with _failing_as("load-failed", program):
             bpf.load_func(program, bpf.KPROBE)
@@ -265,6 +290,7 @@ def _attach_to_functions(bpf: _Bpf) -> None:
             bpf.attach_kretprobe(event=function, fn_name=_SEND_ENDS)
     if not bpf.kprobe_fds:
         raise Failed("kernel-too-old", f"tracepoint {_SEND_TRACEPOINT}, and no kprobes in its place")
+    return [link for programs in bpf.kprobe_fds.values() for link in programs.values()]
 
 
 @contextmanager
@@ -290,15 +316,16 @@ def _architecture() -> list[str]:
 def main() -> None:
     """Send the descriptors to the socket that is named on the command line, with a word on how it went."""
     cpus, ring_bytes, *channel = map(int, sys.argv[1:] or (os.cpu_count() or 1, 1 << 20))
+    loaded, failure = Loaded([], [], []), None
     try:
-        descriptors = list(load(cpus, ring_bytes))
+        loaded = load(cpus, ring_bytes)
     except Failed as failed:
-        descriptors, answer = [], [failed.slug, failed.detail]
-    else:
-        answer = []
+        failure = failed.slug, failed.detail
     if not channel:
-        sys.exit(": ".join(answer) or "the probes were compiled, loaded and attached; now they go again")
+        sys.exit(": ".join(failure or ("the probes were compiled, loaded and attached", "now they go again")))
+    answer = {"failure": failure, "programs": len(loaded.programs)}
     with socket.socket(fileno=channel[0]) as sending:
+        descriptors = [*loaded.maps, *loaded.programs, *loaded.links]
         socket.send_fds(sending, [json.dumps(answer).encode()], descriptors)
 
 

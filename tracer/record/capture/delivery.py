@@ -6,7 +6,9 @@ Whoever loaded the probes, and whatever they are attached to: from here on there
 from __future__ import annotations
 
 import mmap
+import re
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Final
 
 from tracer.record.capture.protocol import Capture, Event, SocketEvent
@@ -18,11 +20,24 @@ RING_BYTES: Final = 16 << 20
 """Room for about 70,000 records between two drains; most sends need none (tallies.py)."""
 
 
+_MISSES: Final = re.compile(r"^recursion_misses:\t(\d+)$", re.MULTILINE)
+
+
 class Delivering(Capture):
     """What is the same in all backends whose probes deliver through these maps."""
 
     def __init__(self) -> None:
         self._delivery: Delivery | None = None
+        self._programs: list[int] = []  # descriptors of those of which every call tells something
+
+    def lost_events(self) -> int:
+        """What could not be delivered, and each call of a program that the kernel left out.
+
+        Such a call may have been about a process of the machine that is not of the tree.
+        """
+        if self._delivery is None:
+            return 0
+        return self._delivery.lost() + sum(map(misses, self._programs))
 
     def expect_boundaries(self, inode: int) -> None:
         """Let each write to this FIFO begin an epoch."""
@@ -74,3 +89,9 @@ class Delivery:
         self._control.close()
         self._counters.release()
         self._lost.close()
+
+
+def misses(program: int) -> int:
+    """How often the kernel did not run a program, because it was running on that CPU already: told since Linux 5.12."""
+    told = _MISSES.search(Path(f"/proc/self/fdinfo/{program}").read_text())
+    return int(told[1]) if told else 0

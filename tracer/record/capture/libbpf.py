@@ -27,6 +27,8 @@ OBJECT: Final = Path(__file__).with_name("svc_trace.bpf.o")
 SENDS: Final = ("tracepoint", "fexit", "kprobe")
 """The ways in which the kernel may tell what is sent, the best first."""
 _KINDS: Final = {"fexit": ("fexit",), "kprobe": ("kprobe", "kretprobe")}
+_NOBODYS_LOSS: Final = (b"socket_state", b"socket_state_again")
+"""Programs of which the kernel may miss calls: they stand in for each other."""
 _SENDING: Final = re.compile(r"_send(msg|page)$")
 SOCKETS: Final = 65536
 """How many can be told apart at a time where kprobes tell the sends; what is more is counted as lost."""
@@ -51,7 +53,6 @@ class LibbpfCapture(Delivering):
         self.sends = sends or os.environ.get(_SENDS_VARIABLE)
         self._library: Library | None = None
         self._object: int | None = None
-        self._programs: list[int] = []  # that are loaded
         self._links: list[int] = []
         self._tasks_fd = -1
 
@@ -163,7 +164,8 @@ class LibbpfCapture(Delivering):
             self._links += filter(None, links)
             if None in links:
                 raise self._load_error(library, ctypes.get_errno())
-            self._programs.append(library.program_fd(program))
+            if library.name(program) not in _NOBODYS_LOSS:
+                self._programs.append(library.program_fd(program))
 
     def _load_error(self, library: Library, code: int) -> SvcTraceError:
         kernel = f"this kernel ({os.uname().release})"
@@ -195,15 +197,6 @@ class LibbpfCapture(Delivering):
                 raise OSError(code, f"cannot trace process {pid}: {os.strerror(code)}")
         finally:
             os.close(pidfd)
-
-    def lost_events(self) -> int:
-        """What could not be delivered, and each call of a program that the kernel left out.
-
-        Such a call may have been about a process of the machine that is not of the tree.
-        """
-        if self._library is None or self._delivery is None:
-            return 0
-        return self._delivery.lost() + sum(map(self._library.misses, self._programs))
 
     def close(self) -> None:
         """Detach the programs, unmap and free."""

@@ -6,7 +6,6 @@ Instead of a compiled extension: some two dozen calls are needed, all of them at
 from __future__ import annotations
 
 import ctypes
-import struct
 from collections.abc import Callable, Iterator
 from collections.abc import Set as AbstractSet
 from ctypes import POINTER, byref, c_bool, c_char_p, c_int, c_size_t, c_uint32, c_uint64, c_void_p
@@ -19,7 +18,6 @@ FENTRY: Final = 24  # BPF_TRACE_FENTRY
 _TRACING: Final = 26  # BPF_PROG_TYPE_TRACING: enum bpf_prog_type
 _FUNCTION: Final = 12  # BTF_KIND_FUNC (include/uapi/linux/btf.h)
 _NOTHING: Final = bytes.fromhex("b700000000000000 9500000000000000")  # r0 = 0; exit
-_MISSES: Final = 208  # offsetof(struct bpf_prog_info, recursion_misses): since 5.12
 
 _LOG_CALLBACK = ctypes.CFUNCTYPE(c_int, c_int, c_char_p, c_void_p)  # libbpf_print_fn_t; va_list decays to a pointer
 _LOG_INFO = 1  # LIBBPF_INFO; the next level tells every relocation
@@ -66,6 +64,7 @@ class Library:
         self.map_fd = _declare(library.bpf_map__fd, c_int, c_void_p)
         self.set_max_entries = _declare(library.bpf_map__set_max_entries, c_int, c_void_p, c_uint32)
         self.set_value = _declare(library.bpf_map__set_initial_value, c_int, c_void_p, c_char_p, c_size_t)
+        self.name = _declare(library.bpf_program__name, c_char_p, c_void_p)
         self.section = _declare(library.bpf_program__section_name, c_char_p, c_void_p)
         self.set_autoload = _declare(library.bpf_program__set_autoload, c_int, c_void_p, c_bool)
         self.autoload = _declare(library.bpf_program__autoload, c_bool, c_void_p)
@@ -86,7 +85,6 @@ class Library:
         self._load_program = _declare(
             library.bpf_prog_load, c_int, c_int, c_char_p, c_char_p, c_char_p, c_size_t, POINTER(_LoadOptions)
         )
-        self._info = _declare(library.bpf_obj_get_info_by_fd, c_int, c_int, c_char_p, POINTER(c_uint32))
         self._set_print = _declare(library.libbpf_set_print, c_void_p, c_void_p)
         self._set_print(None)  # it tells thousands of lines at debug level, each a call into Python
 
@@ -112,13 +110,6 @@ class Library:
         size = ctypes.sizeof(_LoadOptions)
         options = _LoadOptions(sz=size, expected_attach_type=attach_type, attach_btf_id=kernel_type)
         return int(self._load_program(_TRACING, b"nothing", b"GPL", _NOTHING, len(_NOTHING) // 8, byref(options)))
-
-    def misses(self, program_fd: int) -> int:
-        """How often the kernel did not run a program, because it was running on that CPU already."""
-        info = ctypes.create_string_buffer(_MISSES + 8)
-        if self._info(program_fd, info, byref(c_uint32(len(info)))):
-            return 0
-        return int(struct.unpack_from("@Q", info, _MISSES)[0])
 
     def complaint(self, load: Callable[[], object]) -> str:
         """What libbpf says while `load` tries again what failed."""
