@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import socket
 import ssl
 import subprocess
@@ -24,6 +25,8 @@ from typing import Final, NoReturn
 HOST, HOST6 = "127.0.0.1", "::1"
 SERVICE_PORTS: Final = (443, 1218, 3021, 5432, 5434, 6080, 6381, 6382, 6443, 7000, 8000, 8086, 8888, 9042, 49153)
 """What presets know services by, and one as Docker publishes them. All are at an address for this process alone."""
+_PORTS: Final = (28_000, 32_768)
+"""Of no service that a preset knows, and below those that kernels hand out (ip_local_port_range, ip(7))."""
 _KEPT: Final[list[socket.socket]] = []
 """What only has to stay open for as long as the process lives."""
 
@@ -79,13 +82,17 @@ def start(directory: Path) -> dict[str, Peer]:
 
 
 def reserve(host: str) -> tuple[socket.socket, socket.socket]:
-    """A TCP and a UDP socket on the same port, so that it is nobody else's: a rule's port counts for both."""
+    """A TCP and a UDP socket on the same port, so that it is nobody else's: a rule's port counts for both.
+
+    Nor does the kernel hand it out in another network namespace, where a suite may have servers of its own.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     while True:
+        address = (host, random.randrange(*_PORTS))
         stream, datagram = socket.socket(family, socket.SOCK_STREAM), socket.socket(family, socket.SOCK_DGRAM)
-        stream.bind((host, 0))
-        with suppress(OSError):  # the port is somebody's UDP port
-            datagram.bind(stream.getsockname())
+        with suppress(OSError):  # the port is somebody's
+            stream.bind(address)
+            datagram.bind(address)
             _KEPT.extend((stream, datagram))
             return stream, datagram
 
