@@ -21,7 +21,8 @@ KERNELS: Final = ("6.1", "6.12")
 BACKENDS: Final = ("libbpf", "bcc")
 """strace needs nothing of the kernel that differs from one to the next."""
 TESTS: Final = (
-    *("tests/kernel", "tests/truth"),
+    "tests/kernel",
+    "tests/truth",
     "tests/integration/test_example_classification.py::test_every_backend_tells_the_same",
 )
 LIMIT_S: Final = 6 * 3600.0
@@ -67,7 +68,7 @@ def main(kernel: str, backend: str, accelerator: str, tests: tuple[str, ...]) ->
     backends = [*BACKENDS] if backend == "all" else [backend]
     chosen = [f"--backend={name}" for name in backends]
     named = any(Path(test.partition("::")[0]).exists() for test in tests)
-    told = [*outcomes(kernels, accelerator, [*chosen, *tests] if named else [*chosen, *TESTS, *tests])]
+    told = [*outcomes(kernels, accelerator, [*chosen, *(() if named else TESTS), *tests])]
     for outcome in told:
         click.echo(
             f"test-kernels: {outcome.series:<5} {outcome.duration_s / 60:5.1f} min  {' and '.join(backends)}  "

@@ -42,6 +42,11 @@ def test_a_timed_out_attempt_tells_when_it_began(peers: Peers) -> None:
     assert (ended.process, ended.tid, ended.socket) == (begun.process, begun.tid, begun.socket)
 
 
+def missed_calls() -> int:
+    """Of all programs that this process has open."""
+    return sum(delivery.misses(int(file)) for file in open_files())
+
+
 def test_results_are_told_whatever_they_interrupt(peers: Peers, require: Callable[[str], None]) -> None:
     """The kernel lets no program interrupt itself, and a packet may come while a probe tells of another socket.
 
@@ -69,10 +74,10 @@ def test_results_are_told_whatever_they_interrupt(peers: Peers, require: Callabl
         else:
             for _ in range(5000): listener.accept()[0].close()
     """
-    before = sum(delivery.misses(int(file)) for file in open_files())
+    before = missed_calls()
     traced = run(text, peers, namespaces="-n -m")
     if backend() == "libbpf":  # bcc's programs are not all in this process
-        assert sum(delivery.misses(int(file)) for file in open_files()) > before, "no probe was interrupted"
+        assert missed_calls() > before, "no probe was interrupted"
     told = Counter(event.kind for event in traced.sockets if event.result == 0)
     assert (told[Kind.CONNECT], told[Kind.CONNECT_RESULT]) == (5000, 5000)
 

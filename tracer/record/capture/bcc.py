@@ -89,9 +89,7 @@ class BccCapture(Delivering):
         for descriptors in (self._links, self._programs):
             while descriptors:
                 os.close(descriptors.pop())
-        if self._delivery is not None:
-            self._delivery.close()
-            self._delivery = None
+        super().close()
         if self._given is not None:
             self._given.close()
             self._given = None

@@ -1,6 +1,7 @@
 """What the kernel's side of a backend delivers, out of the memory that its maps share with the tracer.
 
-Whoever loaded the probes, and whatever they are attached to: from here on there are only maps.
+Whoever loaded the probes, and whatever they are attached to: from here on there are only maps, and descriptors of
+programs that tell which of their calls were missed.
 """
 
 from __future__ import annotations
@@ -18,8 +19,6 @@ from tracer.record.capture.wire import CONTROL
 
 RING_BYTES: Final = 16 << 20
 """Room for about 70,000 records between two drains; most sends need none (tallies.py)."""
-
-
 _MISSES: Final = re.compile(r"^recursion_misses:\t(\d+)$", re.MULTILINE)
 
 
@@ -48,6 +47,12 @@ class Delivering(Capture):
         """Decode the events since the last call, in the kernel's order; then what it has counted in place."""
         assert self._delivery is not None
         return self._delivery.drain()
+
+    def close(self) -> None:
+        """Unmap; a backend detaches its programs first."""
+        if self._delivery is not None:
+            self._delivery.close()
+            self._delivery = None
 
 
 class Delivery:

@@ -204,9 +204,7 @@ class LibbpfCapture(Delivering):
         if self._library is not None:
             while self._links:
                 self._library.destroy_link(self._links.pop())
-        if self._delivery is not None:
-            self._delivery.close()
-            self._delivery = None
+        super().close()
         if self._library is not None and self._object:
             self._library.close(self._object)
             self._object = None

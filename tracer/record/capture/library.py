@@ -11,7 +11,7 @@ from collections.abc import Set as AbstractSet
 from ctypes import POINTER, byref, c_bool, c_char_p, c_int, c_size_t, c_uint32, c_uint64, c_void_p
 from typing import Final
 
-from tracer.errors import ExitStatus, SvcTraceError
+from tracer.errors import cannot_trace
 
 RAW_TRACEPOINT: Final = 23  # BPF_TRACE_RAW_TP: enum bpf_attach_type (include/uapi/linux/bpf.h)
 FENTRY: Final = 24  # BPF_TRACE_FENTRY
@@ -51,11 +51,10 @@ class Library:
         try:
             library = ctypes.CDLL("libbpf.so.1", use_errno=True)
         except OSError:
-            raise SvcTraceError(
+            raise cannot_trace(
                 "libbpf.so.1 is not installed",
-                hint="install it: apt-get install libbpf1 (Debian, Ubuntu) or dnf install libbpf (Fedora)",
-                slug="no-libbpf",
-                exit_code=ExitStatus.CANNOT_TRACE,
+                "install it: apt-get install libbpf1 (Debian, Ubuntu) or dnf install libbpf (Fedora)",
+                "no-libbpf",
             ) from None
         self.open = _declare(library.bpf_object__open_file, c_void_p, c_char_p, c_void_p)
         self.load = _declare(library.bpf_object__load, c_int, c_void_p)

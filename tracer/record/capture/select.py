@@ -6,7 +6,7 @@ from collections.abc import Callable
 from threading import Thread
 from typing import Final
 
-from tracer.errors import ExitStatus, SvcTraceError
+from tracer.errors import SvcTraceError, cannot_trace
 from tracer.record.capture.protocol import Capture
 
 
@@ -86,11 +86,10 @@ class StartingCapture:
         first, *others = self._refusals.values()
         if not others:
             return first
-        return SvcTraceError(
+        return cannot_trace(
             f"no backend can trace here; {self._reasons()}",
-            hint=f"{first.hint}; `svc-trace doctor` tells of the others",
-            slug="no-backend",
-            exit_code=ExitStatus.CANNOT_TRACE,
+            f"{first.hint}; `svc-trace doctor` tells of the others",
+            "no-backend",
         )
 
     def _reasons(self) -> str:
