@@ -24,8 +24,14 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`--backend NAME`, repeatable: what the tests run with that are there for every backend."""
+    """`--backend NAME`, repeatable: with what tests run that are there for every backend; `--bare-runs FOLDER`."""
     parser.addoption("--backend", action="append", choices=list(BACKENDS), help="only with this backend; repeatable")
+    parser.addoption(
+        "--bare-runs",
+        type=Path,
+        metavar="FOLDER",
+        help="where it is kept what the truth suites of this very tree do bare: a session finds what another one left",
+    )
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

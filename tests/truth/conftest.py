@@ -21,10 +21,11 @@ Rules = dict[str, dict[str, Any]]
 
 
 @pytest.fixture(scope="session")
-def bare_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where all workers of this session keep what the suites did bare."""
+def bare_runs(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
+    """Where all workers of this session, or of several (`--bare-runs`), keep what the suites did bare."""
     own = tmp_path_factory.getbasetemp()
-    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "bare"
+    named: Path | None = request.config.getoption("--bare-runs")
+    folder = named or (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "bare"
     folder.mkdir(exist_ok=True)
     return folder
 

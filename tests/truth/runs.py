@@ -74,7 +74,7 @@ def run_traced(
 def run_bare(scenario: Scenario, surroundings: Surroundings, folder: Path, shared: Path) -> Finished:
     """Run a copy of the suite in a new folder as if there were no svc-trace.
 
-    Once for all backends, and all of xdist's workers: what it did is kept in the folder `shared`.
+    Once for all that share the folder `shared`, where it is kept what it did: all backends, all of xdist's workers.
 
     Raises:
         Hung: it does not end.
