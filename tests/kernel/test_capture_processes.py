@@ -188,6 +188,18 @@ def test_a_daemon_stays_in_the_tree(peers: Peers) -> None:
     assert traced.statuses == {1: 0, 2: 0, 3: 9 << 8}
 
 
+def test_a_daemon_may_outlive_the_command(peers: Peers) -> None:
+    text = """
+        import select
+        command = os.pidfd_open(os.getpid())
+        if os.fork() == 0:
+            select.select([command], [], []); create_connection(P.tcp).send(b"1"); os._exit(9)
+    """
+    traced = run(text, peers)
+    assert traced.told(peers) == ["CONNECT tcp 0", "CONNECT_RESULT tcp 0", "SEND tcp 1"]
+    assert [(event.process, event.status) for event in traced.tasks(Kind.EXIT)] == [(1, 0), (2, 9 << 8)]
+
+
 def test_pids_are_those_of_their_own_namespace(peers: Peers, require: Callable[[str], None]) -> None:
     require("namespaces")
     text = """

@@ -6,6 +6,7 @@ import errno
 import json
 import re
 import sys
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
@@ -121,6 +122,10 @@ def _without_udp_port(endpoint: str) -> str:
     return re.sub(r"^(udp://.*):\d+$", r"\1:*", endpoint)
 
 
+LINGER_S: Final = 20.0
+"""How long what a command leaves running may take to end."""
+
+
 class _Session:
     """The backend that the tests use now, and one of it that is loaded and attached."""
 
@@ -183,13 +188,22 @@ def run_planted(capture: Capture, *command: str) -> int:
 
 
 def trace(*command: str) -> Traced:
-    """Run a command to its end, traced. What it leaves running must not outlive it."""
+    """Run a command to its end, traced, and all that it leaves running, which must be about to end."""
     capture = _Session.capture
     before, lost = list(capture.drain()), capture.lost_events()
     assert before == []
     pid = run_planted(capture, *command)
-    # The kernel tells a process's exit before its parent can wait for it.
-    return Traced(pid, tuple(_numbered_by_birth(capture.drain())), capture.lost_events() - lost)
+    events = [*capture.drain()]  # the kernel tells a process's exit before its parent can wait for it
+    until = time.monotonic() + LINGER_S
+    while _living(events) and time.monotonic() < until:
+        events += capture.drain()
+    capture.catch_up()  # now that nobody is left, to the end
+    return Traced(pid, tuple(_numbered_by_birth([*events, *capture.drain()])), capture.lost_events() - lost)
+
+
+def _living(events: Iterable[Event]) -> int:
+    """How many processes were born and have not ended."""
+    return 1 + sum({Kind.FORK: 1, Kind.EXIT: -1}.get(event.kind, 0) for event in events)
 
 
 def _numbered_by_birth(events: Iterable[Event]) -> Iterator[Event]:
