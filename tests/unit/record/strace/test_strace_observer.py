@@ -15,6 +15,7 @@ from tracer.record.capture.strace.lines import Lines
 from tracer.record.capture.strace.observer import Observer
 
 FIFO = "/run/user/fifo"
+PORT_53 = '{sa_family=AF_INET, sin_port=htons(53), sin_addr=inet_addr("127.0.0.1")}'
 NOWHERE = Path("/nonexistent")  # in the place of /proc: these processes are long gone
 
 
@@ -22,8 +23,8 @@ def root_of(log: bytes) -> int:
     return int(log.split(b" ", 1)[0])
 
 
-def observe(log: bytes, root: int) -> tuple[list[Event], Observer, Lines]:
-    observer, lines = Observer(lambda ns: ns, NOWHERE), Lines()
+def observe(log: bytes, root: int, proc: Path = NOWHERE) -> tuple[list[Event], Observer, Lines]:
+    observer, lines = Observer(lambda ns: ns, proc), Lines()
     observer.fifo = FIFO
     observer.plant(root, 0)
     for item in lines.feed(log):
@@ -116,6 +117,26 @@ def test_a_process_ends_when_it_says_so(ending: str, status: str) -> None:
 """
     events, *_ = observe(log.encode(), 7)
     assert (events[-1].kind, events[-1].ns) == (Kind.EXIT, 2_000_000_000)
+
+
+@pytest.mark.parametrize(
+    ("ending", "told"),
+    [("", ["udp://0.0.0.0:8080"]), ("7 3.000000000 close(3<socket:[5]>) = 0 <0.000000001>\n", [])],
+)
+def test_the_kernel_is_asked_only_for_sockets_that_are_there(ending: str, told: list[str], tmp_path: Path) -> None:
+    """The number of one that is gone may be another's by now."""
+    log = f"""7 1.000000000 execve("/bin/env", ["env"], 0x1 /* 1 var */) = 0 <0.000000001>
+7 1.000000001 execve("/bin/python", ["python"], 0x1 /* 1 var */) = 0 <0.000000001>
+7 2.000000000 socket(AF_INET, SOCK_DGRAM, IPPROTO_IP) = 3<socket:[5]> <0.000000001>
+7 2.000000001 sendto(3<socket:[5]>, "1", 1, 0, {PORT_53}, 16) = 1 <0.000000001>
+{ending}"""
+    table = tmp_path / "self/net/udp"
+    table.parent.mkdir(parents=True)
+    table.write_text("a head\n 1: 00000000:1F90 00000000:0000 07 00000000:00000000 00:00000000 00000000 0 0 5 2 0 0\n")
+    events, observer, lines = observe(log.encode(), 7, tmp_path)
+    listens = [event for event in events if isinstance(event, SocketEvent) and event.kind == Kind.LISTEN]
+    assert [event.endpoint for event in listens] == told
+    assert observer.unknown == lines.unknown == 0
 
 
 def test_a_ring_is_told() -> None:

@@ -101,7 +101,7 @@ class KernelTables:
     """The sockets of one network namespace, as one of its tasks sees them in /proc/PID/net. Each table is read once."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
         self._read: dict[str, dict[int, Entry]] = {}
 
     def find(self, inode: int) -> Entry | None:
@@ -129,7 +129,7 @@ class KernelTables:
 
     def _lines(self, name: str) -> list[str]:
         try:
-            return (self._folder / name).read_text("utf-8", "surrogateescape").splitlines()
+            return (self.folder / name).read_text("utf-8", "surrogateescape").splitlines()
         except OSError:  # gone, or a kernel without it
             return []
 

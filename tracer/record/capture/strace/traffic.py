@@ -18,7 +18,7 @@ from tracer.record.capture.strace import arguments as given
 from tracer.record.capture.strace.arguments import Address, Sent
 from tracer.record.capture.strace.descriptors import Descriptors
 from tracer.record.capture.strace.lines import Begun, Call
-from tracer.record.capture.strace.sockets import Attempt, KernelTables, Socket
+from tracer.record.capture.strace.sockets import Attempt, Entry, KernelTables, Socket
 from tracer.record.capture.strace.tasks import Task, inode_of
 
 _HEAD: Final = 8  # SVC_HEAD_LEN
@@ -114,17 +114,23 @@ class Traffic:
             del self._sockets[inode]
 
     def complete(self, now_ns: int) -> None:
-        """Ask the kernel for what no call has told."""
+        """Ask the kernel for what no call has told, for each of its tables once."""
+        asked: dict[Path, KernelTables] = {}
+
+        def entry_of(sock: Socket, task: Task) -> Entry | None:
+            tables = self._kernel(sock.network.inode, task)
+            return asked.setdefault(tables.folder, tables).find(sock.inode)
+
         for sock, task in list(self._connecting.items()):
-            entry = self._kernel(sock.network.inode, task).find(sock.inode)
+            entry = entry_of(sock, task)
             if entry is not None and entry.established:
                 self._connect_ends(sock, now_ns, 0)
         for sock, (_, task) in list(self._untold.items()):
-            entry = self._kernel(sock.network.inode, task).find(sock.inode)
+            entry = entry_of(sock, task) if self._sockets.get(sock.inode) is sock else None
             if entry is not None and entry.own is not None:
                 self._learn(sock, entry.own)
         for sock, task in list(self._left.items()):
-            entry = self._kernel(sock.network.inode, task).find(sock.inode)
+            entry = entry_of(sock, task)
             if entry is None or not entry.listens:
                 self._listen_ends(task, sock, now_ns)
                 del self._sockets[sock.inode]
