@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable
 from functools import cache
@@ -82,21 +83,28 @@ class _Listening:
     """When the run can be reached where. Several sockets may share a place."""
 
     def __init__(self, listens: Iterable[Listen]) -> None:
-        self._intervals: dict[_Place, list[tuple[int, float]]] = {}
-        begun: dict[_Place, list[int]] = {}
+        self._intervals: dict[_Place, tuple[list[int], list[float]]] = {}  # begins and ends, in the order of time
+        listening: Counter[_Place] = Counter()
         for listen in sorted(listens, key=lambda listen: listen.start_ns):
-            starts = begun.setdefault(_place(listen), [])
+            place = _place(listen)
+            begins, ends = self._intervals.setdefault(place, ([], []))
             if listen.begins:
-                starts.append(listen.start_ns)
-            elif starts:
-                self._intervals.setdefault(_place(listen), []).append((starts.pop(), listen.start_ns))
-        for place, starts in begun.items():
-            self._intervals.setdefault(place, []).extend((start_ns, inf) for start_ns in starts)
+                if not listening[place]:
+                    begins.append(listen.start_ns)
+                    ends.append(inf)
+                listening[place] += 1
+            elif listening[place]:
+                listening[place] -= 1
+                if not listening[place]:
+                    ends[-1] = listen.start_ns
 
     def at(self, place: _Place, at_ns: int | None) -> bool:
         """Whether the run can be reached there at a time; None: at any."""
-        intervals = self._intervals.get(place, ())
-        return any(at_ns is None or start_ns <= at_ns <= end_ns for start_ns, end_ns in intervals)
+        begins, ends = self._intervals.get(place, ((), ()))
+        if at_ns is None:
+            return bool(begins)
+        begun = bisect_right(begins, at_ns)
+        return begun > 0 and at_ns <= ends[begun - 1]
 
 
 def _place(at: Flow | Listen) -> _Place:
