@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from tracer.record.capture.protocol import Kind, TaskEvent
@@ -103,8 +103,8 @@ class Processes:
         ]
         return lives[-1].process.id if lives else 0
 
-    def forget(self, ns: int) -> None:
-        """Nobody will ask any more about moments before `ns`."""
+    def forget(self, ns: int) -> Iterator[int]:
+        """Nobody will ask any more about moments before `ns`; yields the processes that are remembered no longer."""
         while self._ended and (self._ended[0].process.end_ns or 0) < ns:
             life: _Life | None = self._ended.popleft()
             while life:
@@ -114,6 +114,7 @@ class Processes:
                 del self._lives[life.process.id]
                 _remove(self._by_pid, life.process.pid, life)
                 _remove(self._by_host_pid, life.host_pid, life)
+                yield life.process.id
                 life = life.parent
 
     def take_all(self) -> Iterable[Process]:

@@ -81,17 +81,14 @@ class Runners:
         self.unfinished = 0  # runners that ended, or were cut off, with a session open
         self.cut_off = 0  # those of them that still ran when the command had ended
         self.closed: set[int] = set()  # spans that closed since somebody cleared this
-
-    @property
-    def heard(self) -> bool:
-        """Whether any hook ever reported."""
-        return bool(self._runners)
+        self.heard = False  # whether any hook ever reported
 
     def apply(self, process: int, packet: Packet) -> Iterator[Record]:
         """Take in what one thread of a process says; yields the records that it completes."""
         runner = self._runners.get(process)
         if runner is None:
             runner = self._runners[process] = _Runner(process)
+            self.heard = True
         for message in packet.messages:
             yield from self._apply(runner, packet.tid, message)
 
@@ -213,6 +210,10 @@ class Runners:
     def exit(self, process: Process) -> Iterator[Record]:
         """A process ended: its open spans close with it."""
         yield from self._end(process.id, process.end_ns or process.start_ns)
+
+    def bury(self, process: int) -> None:
+        """Nobody will speak of a process that has ended any more, nor of what its descendants have from it."""
+        self._runners.pop(process, None)
 
     def finish(self, ns: int) -> Iterator[Record]:
         """The run ended: runners that are still alive are cut off here."""

@@ -20,12 +20,13 @@ class _Track:
         self.times.append(ns)
         self.innermost.append(self.stack[-1] if self.stack else 0)
 
-    def forget(self, ns: int) -> None:
-        """Drop the changes that no longer matter from `ns` on."""
+    def forget(self, ns: int) -> bool:
+        """Drop the changes that no longer matter from `ns` on; returns whether there is more to drop later."""
         index = bisect_right(self.times, ns) - 1
         if index > 0:
             del self.times[:index]
             del self.innermost[:index]
+        return len(self.times) > 1
 
     def at(self, ns: int) -> int:
         times = self.times
@@ -38,12 +39,14 @@ class _Track:
 class Timeline:
     """Lineage of processes, and the spans of those that are runners.
 
-    Changes of one thread have to come in the order of time; questions may come late.
+    Changes of one thread have to come in the order of time; questions may come late, until what they ask about is
+    forgotten: its moment, or the process with all its descendants.
     """
 
     def __init__(self) -> None:
         self._parents: dict[int, int] = {}
         self._runners: dict[int, dict[int, _Track]] = {}  # process → tid → track
+        self._changed: set[_Track] = set()  # those that have something to forget
 
     def fork(self, process: int, parent: int) -> None:
         """A process was born; 0 is the parent of the command."""
@@ -53,7 +56,7 @@ class Timeline:
         """A span opens inside those that are open on its thread."""
         track = self._runners.setdefault(process, {}).setdefault(tid, _Track())
         track.stack.append(span)
-        track.change(ns)
+        self._change(track, ns)
 
     def close(self, process: int, tid: int, span: int, ns: int) -> list[int]:
         """A span closes, and with it those still open inside it; returns them, innermost first."""
@@ -63,7 +66,7 @@ class Timeline:
         index = track.stack.index(span)
         closed = track.stack[index:][::-1]
         del track.stack[index:]
-        track.change(ns)
+        self._change(track, ns)
         return closed
 
     def exit(self, process: int, ns: int) -> list[int]:
@@ -73,8 +76,12 @@ class Timeline:
             if track.stack:
                 closed += track.stack[::-1]
                 track.stack.clear()
-                track.change(ns)
+                self._change(track, ns)
         return closed
+
+    def _change(self, track: _Track, ns: int) -> None:
+        track.change(ns)
+        self._changed.add(track)
 
     def enclosing(self, process: int, tid: int, ns: int) -> int:
         """The span in which a new span of this thread opens; 0 for none."""
@@ -100,9 +107,12 @@ class Timeline:
 
     def forget(self, ns: int) -> None:
         """Nobody will ask any more about moments before `ns`."""
-        for tracks in self._runners.values():
-            for track in tracks.values():
-                track.forget(ns)
+        self._changed = {track for track in self._changed if track.forget(ns)}
+
+    def bury(self, process: int) -> None:
+        """Nobody will ask any more about a process that has ended, nor about its descendants."""
+        self._parents.pop(process, None)
+        self._runners.pop(process, None)
 
     def owns_spans(self, process: int, tid: int) -> bool:
         """Whether this thread ever opened a span."""

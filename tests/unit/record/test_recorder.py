@@ -252,21 +252,26 @@ def config() -> Config:
     return load_config(None, Path("/"))
 
 
+def take_turns(recorder: Recorder, history: History, turns: list[int], events: list[tuple[int, Event]]) -> None:
+    """Let the recorder take a turn at each of these moments."""
+    arriving, written = deque(events), deque(history.packets)
+    for moment in turns:
+        events_now = list(until_ns(arriving, moment))
+        packets_now = list(until_ns(written, moment + history.chance.randint(0, TURN_NS // 4)))
+        # It forgets by the clock, so its clock has to be the history's.
+        with patch.object(module, "time", Clock(moment)):
+            recorder.turn(partial(iter, events_now), partial(iter, packets_now))
+
+
 def recorded(history: History, turns: list[int], events: list[tuple[int, Event]]) -> Classification:
     """What is told if a turn is taken at each of these moments, and one at the end."""
     end_ns = history.ns + 1
-    arriving, written = deque(events), deque(history.packets)
     with TemporaryDirectory() as folder:
         path = Path(folder, "trace")
         with TraceWriter(path) as writer:
             writer.write(Run(("pytest",), "libbpf", "6.18", 1.7e9, 1_000_000, "/suite"))
             recorder = Recorder(writer)
-            for moment in [*turns, end_ns + 2 * TURN_NS]:
-                events_now = list(until_ns(arriving, moment))
-                packets_now = list(until_ns(written, moment + history.chance.randint(0, TURN_NS // 4)))
-                # It forgets by the clock, so its clock has to be the history's.
-                with patch.object(module, "time", Clock(moment)):
-                    recorder.turn(partial(iter, events_now), partial(iter, packets_now))
+            take_turns(recorder, history, [*turns, end_ns + 2 * TURN_NS], events)
             assert recorder.unknown_packets == 0
             recorder.finish(end_ns)
             writer.write(End(end_ns, 0, 0, 0))
@@ -295,6 +300,23 @@ def test_the_order_of_arrival_does_not_matter(seed: int, steps: int) -> None:
     in_turns = recorded(history, turns, delayed(history))
     assert in_turns.tests == at_once.tests
     assert Counter(in_turns.run_evidence) == Counter(at_once.run_evidence)
+
+
+def test_memory_is_for_those_who_live(tmp_path: Path) -> None:
+    """As with a suite that forks for each test."""
+    history = History(random.Random(0))
+    command = history.birth()
+    for _ in range(200):
+        runner = history.birth(command)
+        for _ in history.session(runner):
+            history.connect(runner, history.pids[runner] + MAIN)
+        history.death(runner)
+    with TraceWriter(tmp_path / "trace") as writer:
+        recorder = Recorder(writer)
+        take_turns(recorder, history, [*range(history.events[0].ns, history.ns, TURN_NS)], delayed(history))
+    timeline = recorder._timeline
+    for remembered in (timeline._parents, timeline._runners, timeline._changed, recorder._runners._runners):
+        assert 0 < len(remembered) < 10
 
 
 def test_a_pid_that_is_reused_within_a_turn_means_the_process_that_lived_then() -> None:

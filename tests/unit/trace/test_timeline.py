@@ -102,6 +102,16 @@ def test_what_nobody_asks_any_more_is_forgotten_and_nothing_else(timeline: Timel
     assert len(track.times) == len(track.innermost) == 2 * 1_000 + 2
 
 
+def test_a_process_that_is_buried_was_never_there(timeline: Timeline) -> None:
+    timeline.open(CHILD, 1, 20, 100)
+    timeline.exit(CHILD, 200)
+    timeline.bury(CHILD)
+    timeline.forget(300)
+    assert timeline.at(CHILD, 1, 150) == ()
+    assert list(timeline.ancestors(CHILD)) == [CHILD]
+    assert not timeline.owns_spans(CHILD, 1)
+
+
 @dataclass(slots=True)
 class Oracle:
     """All spans that ever were; every answer is a search through them."""
