@@ -21,12 +21,12 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
-from types import FrameType
+from types import FrameType, MappingProxyType
 from typing import Any
 
 import psycopg2
@@ -108,8 +108,8 @@ def running() -> Iterator[dict[str, str]]:
 
 
 @contextmanager
-def postgres(directory: Path) -> Iterator[dict[str, str]]:
-    """A cluster of its own with the shop's schema, on TCP and on a unix socket."""
+def postgres(directory: Path, settings: Mapping[str, object] = MappingProxyType({})) -> Iterator[dict[str, str]]:
+    """A cluster of its own with the shop's schema, on TCP and on a unix socket. `settings`: more of the server's."""
     initdb, binary = postgres_program("initdb"), postgres_program("postgres")
     account = unprivileged_account()
     sockets = directory / "postgres"
@@ -129,6 +129,7 @@ def postgres(directory: Path) -> Iterator[dict[str, str]]:
         "unix_socket_directories": sockets,
         "fsync": "off",
         "autovacuum": "off",
+        **settings,
     }
     command = [binary, "-D", str(data), *(f"--{name}={value}" for name, value in options.items())]
     address = f"postgresql://postgres@127.0.0.1:{port}"

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+import services
 
+from truth.peers import certified
 from truth.runs import Surroundings
 
 collect_ignore = ["scenarios", "suite"]  # they are run as children
@@ -55,6 +59,22 @@ def with_servers(plain: Surroundings, shop_services: dict[str, str]) -> Surround
         "search": _rule_of_urls(shop_services["SHOP_SEARCH_URL"]),
     }
     return Surroundings({**plain.environment, **shop_services}, plain.configuration + _configuration(rules))
+
+
+@pytest.fixture(scope="session")
+def with_tls(plain: Surroundings) -> Iterator[Surroundings]:
+    """The plain peers, and a real PostgreSQL that speaks TLS."""
+    with TemporaryDirectory(prefix="truth-", dir="/tmp") as name:  # another user's server has to get there
+        directory = Path(name)
+        directory.chmod(0o755)
+        certified(directory)
+        key, certificate = directory / "key.pem", directory / "certificate.pem"
+        if account := services.unprivileged_account():
+            shutil.chown(key, account["user"], account["group"])
+        settings = {"ssl": "on", "ssl_key_file": key, "ssl_cert_file": certificate}
+        with services.postgres(directory, settings) as addresses:
+            rules: Rules = {"postgres": {"ports": [int(addresses["SHOP_POSTGRES_PORT"])]}}
+            yield Surroundings({**plain.environment, **addresses}, plain.configuration + _configuration(rules))
 
 
 def _plain_rule(address: str | list[Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import pytest
 from tracer.record.capture.select import BACKENDS
 from truth.differences import differences
 from truth.runs import disturbances, run_bare, run_traced
-from truth.scenario import CAPABILITIES, SERVERS, Scenario, load
+from truth.scenario import CAPABILITIES, POSTGRES_TLS, SERVERS, Scenario, load
 
 pytestmark = pytest.mark.kernel
 
@@ -31,6 +31,13 @@ def failure(scenario: Scenario, wrong: list[str], output: str) -> Iterator[str]:
     yield f"The traced run said:\n{output}"
 
 
+def surroundings_of(scenario: Scenario) -> str:
+    """The fixture that has what a scenario needs."""
+    if POSTGRES_TLS in scenario.needs:
+        return "with_tls"
+    return "with_servers" if {*SERVERS} & {*scenario.needs} else "plain"
+
+
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.relative_to(SCENARIOS).as_posix())
 def test_is_true(
     backend: str,
@@ -46,7 +53,7 @@ def test_is_true(
             pytest.skip(f"{backend} does not see {need}")
         if need in CAPABILITIES:
             require(need)
-    surroundings = request.getfixturevalue("with_servers" if set(scenario.needs) & set(SERVERS) else "plain")
+    surroundings = request.getfixturevalue(surroundings_of(scenario))
     traced, report = run_traced(scenario, backend, surroundings, tmp_path / "traced")
     wrong = ["there is no report"] if report is None else [*differences(scenario, report)]
     if scenario.only_traced is None:
