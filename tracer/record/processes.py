@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from tracer.record.capture.protocol import Kind, TaskEvent
@@ -103,8 +103,9 @@ class Processes:
         ]
         return lives[-1].process.id if lives else 0
 
-    def forget(self, ns: int) -> Iterator[int]:
-        """Nobody will ask any more about moments before `ns`; yields the processes that are remembered no longer."""
+    def forget(self, ns: int) -> list[int]:
+        """Nobody will ask any more about moments before `ns`; returns the processes that are remembered no longer."""
+        forgotten = []
         while self._ended and (self._ended[0].process.end_ns or 0) < ns:
             life: _Life | None = self._ended.popleft()
             while life:
@@ -114,8 +115,9 @@ class Processes:
                 del self._lives[life.process.id]
                 _remove(self._by_pid, life.process.pid, life)
                 _remove(self._by_host_pid, life.host_pid, life)
-                yield life.process.id
+                forgotten.append(life.process.id)
                 life = life.parent
+        return forgotten
 
     def take_all(self) -> Iterable[Process]:
         """The processes that are still alive."""
