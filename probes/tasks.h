@@ -32,6 +32,7 @@ static __always_inline int tell_task(__u8 kind, struct task_struct *task, __u32 
 				     __u64 line_ns)
 {
 	struct svc_task_event *record = reserve(sizeof(*record));
+	const struct task_struct *named;
 	__u32 ignored;
 
 	if (!record)
@@ -47,8 +48,10 @@ static __always_inline int tell_task(__u8 kind, struct task_struct *task, __u32 
 	record->event.pid_mark = pid_mark(BPF_CORE_READ(task, group_leader, thread_pid));
 	read_pid(task, &record->event.tid, &ignored);
 	read_pid(FIELD(task, group_leader), &record->pid, &record->pidns);
+	/* A process has its first thread's name, also when another thread is the last to end. */
+	named = kind == SVC_THREAD ? task : FIELD(task, group_leader);
 	bpf_probe_read_kernel_str(record->comm, sizeof(record->comm),
-				  (const void *)task + bpf_core_field_offset(struct task_struct, comm));
+				  (const void *)named + bpf_core_field_offset(struct task_struct, comm));
 	submit(record);
 	return 0;
 }

@@ -122,15 +122,19 @@ def test_a_thread_is_announced_before_its_first_socket_event(peers: Peers) -> No
 def test_the_last_thread_ends_the_process(peers: Peers) -> None:
     text = """
         def work():
+            libc.prctl(15, b"worker", 0, 0, 0)  # PR_SET_NAME
             with open(f"/proc/self/task/{os.getpid()}/stat") as stat:
                 while stat.read().rpartition(")")[2].split()[0] != "Z": stat.seek(0)
             create_connection(P.tcp).send(b"1"); os._exit(5)
+        libc.prctl(15, b"first", 0, 0, 0)
         threading.Thread(target=work).start(); libc.pthread_exit(None)
     """
     traced = trace(*script(text, peers))
     assert traced.told(peers) == ["CONNECT tcp 0", "CONNECT_RESULT tcp 0", "SEND tcp 1"]
     assert traced.statuses == {1: 5 << 8}
-    assert traced.events[-1].kind == Kind.EXIT
+    (end,) = traced.tasks(Kind.EXIT)
+    assert traced.events[-1] == end
+    assert end.command == "first"  # the process's name, not its last thread's
 
 
 def test_exec_in_a_thread_keeps_the_process(peers: Peers) -> None:
