@@ -62,7 +62,7 @@ def with_servers(plain: Surroundings, shop_services: dict[str, str]) -> Surround
 
 
 @pytest.fixture(scope="session")
-def with_tls(plain: Surroundings) -> Iterator[Surroundings]:
+def with_postgres_tls(plain: Surroundings) -> Iterator[Surroundings]:
     """The plain peers, and a real PostgreSQL that speaks TLS."""
     with TemporaryDirectory(prefix="truth-", dir="/tmp") as name:  # another user's server has to get there
         directory = Path(name)
@@ -75,6 +75,29 @@ def with_tls(plain: Surroundings) -> Iterator[Surroundings]:
         with services.postgres(directory, settings) as addresses:
             rules: Rules = {"postgres": {"ports": [int(addresses["SHOP_POSTGRES_PORT"])]}}
             yield Surroundings({**plain.environment, **addresses}, plain.configuration + _configuration(rules))
+
+
+@pytest.fixture(scope="session")
+def with_grpc(plain: Surroundings) -> Iterator[Surroundings]:
+    """The plain peers, and a real gRPC server in a process of its own."""
+    with TemporaryDirectory(prefix="truth-", dir="/tmp") as name:
+        directory = Path(name)
+        certified(directory)
+        key, certificate = directory / "key.pem", directory / "certificate.pem"
+        server = [sys.executable, str(Path(__file__).with_name("grpc_server.py")), str(certificate), str(key)]
+        with subprocess.Popen(server, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout
+            addresses = json.loads(process.stdout.readline())
+            environment = {
+                "TRUTH_GRPC": addresses["plain"],
+                "TRUTH_GRPC_TLS": addresses["tls"],
+                "TRUTH_GRPC_CERTIFICATE": str(certificate),
+            }
+            rules = {
+                "grpc": _rule_of_urls(f"//{addresses['plain']}"),
+                "grpc_tls": _rule_of_urls(f"//{addresses['tls']}"),
+            }
+            yield Surroundings({**plain.environment, **environment}, plain.configuration + _configuration(rules))
 
 
 def _plain_rule(address: str | list[Any]) -> dict[str, Any]:

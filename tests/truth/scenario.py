@@ -16,8 +16,8 @@ from truth.glob import matches
 
 SERVERS: Final = ("kafka", "postgres", "redis", "search")
 """Real servers that a scenario may need."""
-POSTGRES_TLS: Final = "postgres_tls"
-"""Needed in place of these: a PostgreSQL that speaks TLS, and no other server."""
+ALONE: Final = ("grpc", "postgres_tls")
+"""Real servers of which a scenario needs one and no other: a gRPC server, a PostgreSQL that speaks TLS."""
 CAPABILITIES: Final = ("io_uring",)
 """What the machine or the backend may lack."""
 
@@ -65,7 +65,7 @@ class Scenario:
     folder: Path
     says: str  # one sentence: what the scenario shows
     suite: Path  # the folder of the suite: this one or another scenario's
-    needs: tuple[str, ...]  # of SERVERS and CAPABILITIES, or POSTGRES_TLS
+    needs: tuple[str, ...]  # of SERVERS or ALONE, and CAPABILITIES
     python: int | None  # minor version of the Python that runs the suite, if it is there; None: the one that runs this
     requires: tuple[str, ...]  # of packages; if there are any the suite has an environment with only these
     arguments: tuple[str, ...]  # pytest's
@@ -120,7 +120,7 @@ def _suite(value: Value, folder: Path) -> Path:
 
 
 def _needs(value: Value) -> Iterator[str]:
-    known = (*SERVERS, POSTGRES_TLS, *CAPABILITIES)
+    known = (*SERVERS, *ALONE, *CAPABILITIES)
     for item in value.items():
         if item.text() not in known:
             raise item.error(f"{item.text()!r} is nothing that can be needed", did_you_mean(item.text(), known))

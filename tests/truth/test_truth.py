@@ -12,7 +12,7 @@ import pytest
 from tracer.record.capture.select import BACKENDS
 from truth.differences import differences
 from truth.runs import disturbances, run_bare, run_traced
-from truth.scenario import CAPABILITIES, POSTGRES_TLS, SERVERS, Scenario, load
+from truth.scenario import ALONE, CAPABILITIES, SERVERS, Scenario, load
 
 pytestmark = pytest.mark.kernel
 
@@ -33,8 +33,9 @@ def failure(scenario: Scenario, wrong: list[str], output: str) -> Iterator[str]:
 
 def surroundings_of(scenario: Scenario) -> str:
     """The fixture that has what a scenario needs."""
-    if POSTGRES_TLS in scenario.needs:
-        return "with_tls"
+    for need in scenario.needs:
+        if need in ALONE:
+            return f"with_{need}"
     return "with_servers" if {*SERVERS} & {*scenario.needs} else "plain"
 
 

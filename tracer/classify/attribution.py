@@ -10,7 +10,7 @@ from typing import NamedTuple
 from tracer.classify.model import Evidence, How, Strength
 from tracer.classify.places import NOBODYS, RUN, Place, Places, Taker
 from tracer.classify.services.identify import Identification, Identifier
-from tracer.classify.services.protocols import is_kafka_order
+from tracer.classify.services.protocols import IS_ORDER
 from tracer.classify.sockets import Sockets
 from tracer.trace.records import Attempt, Flow, Trace
 
@@ -152,20 +152,18 @@ class _Attributor:
     def _doer(self, flow: Flow, place: Place, service: Identification) -> Place | None:
         """The place whose doing it is what another thread sends: this one, else the test around it, else None.
 
-        It is a place's doing if the thread, or the process it is in, began within it. What an older thread sends, the
-        bytes decide where the protocol is understood (Kafka: what is no order is the client's own housekeeping, and
-        so are its attempts to connect); elsewhere, whether the connection was opened within the place.
+        It is a place's doing if the thread, or the process it is in, began within it. Of what an older thread sends it
+        is what somebody ordered, where the protocol tells (Kafka, HTTP/2), and what goes over a connection that was
+        opened within the place; but Kafka's housekeeping, attempts to connect too, is the client's own on any.
         """
+        is_order = IS_ORDER.get(service.protocol or "")
+        ordered = is_order is not None and any(is_order(bytes.fromhex(head)) for head in flow.heads)
         kafka = service.protocol == "kafka" or (service.declared == "kafka" and not flow.sends)
+        openers = [] if kafka else [self._places.of(span) for span in self._sockets.opener(flow).spans]
         for candidate in (place, place.outside()):
-            if candidate.taker == RUN or self._began_within(flow, candidate):
+            if candidate.taker == RUN or self._began_within(flow, candidate) or ordered:
                 return candidate
-            if kafka:
-                if any(is_kafka_order(bytes.fromhex(head)) for head in flow.heads):
-                    return candidate
-            elif any(
-                self._places.includes(candidate, self._places.of(span)) for span in self._sockets.opener(flow).spans
-            ):
+            if any(self._places.includes(candidate, opener) for opener in openers):
                 return candidate
         return None
 

@@ -27,6 +27,9 @@ REDIS = "tcp://127.0.0.1:6379"
 PRODUCE, FETCH, CREATE_TOPICS = (pack(">ihh", 40, key, 7) for key in (0, 1, 19))
 API_VERSIONS = pack(">ihhi", 40, 18, 3, 1) + pack(">h", 7) + b"rdkafka" + bytes(15)
 
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+HEADERS, PING = (pack(">HBBBHB", 0, 8, kind, 4, 0, 0) for kind in (1, 6))
+
 
 @pytest.fixture(scope="module")
 def config(tmp_path_factory: pytest.TempPathFactory) -> Config:
@@ -221,6 +224,19 @@ class TestOtherThreads:
         suite.finish(second, call)
         (evidence,) = classified(suite.trace(), config).tests["a.py::second"].evidence
         assert (evidence.service, evidence.how) == ("kafka", how)
+
+    @pytest.mark.parametrize(
+        ("head", "connects", "how"), [(HEADERS, 0, "direct"), (PING, 0, "ambient"), (PING, 1, "direct")]
+    )
+    def test_of_grpcs_threads_the_bytes_or_the_connection_decide(
+        self, suite: Suite, config: Config, head: bytes, connects: int, how: str
+    ) -> None:
+        self.leaked(suite, endpoint="tcp://10.0.0.1:40000", prefixes=(PREFACE,))
+        second, call = suite.test("a.py::second", suite.runner, suite.session)
+        suite.send("tcp://10.0.0.1:40000", call, tid=7, connects=connects, socket=1 + connects, heads=(head,))
+        suite.finish(second, call)
+        (evidence,) = classified(suite.trace(), config).tests["a.py::second"].evidence
+        assert (evidence.protocol, evidence.how) == ("http2", how)
 
     @pytest.mark.parametrize(("endpoint", "how"), [("tcp://10.0.0.1:9092", "ambient"), (REDIS, "direct")])
     def test_that_kafkas_clients_try_again_and_again_is_nobodys_order(

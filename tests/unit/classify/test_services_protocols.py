@@ -23,6 +23,7 @@ from tracer.classify.services.protocols import (
     KAFKA_API_VERSIONS,
     KAFKA_PRODUCE,
     MATCHERS,
+    is_http2_order,
     kafka_api_key,
     recognise,
 )
@@ -282,12 +283,32 @@ def test_what_begins_no_kafka_request_has_no_api_key(head: str) -> None:
     assert kafka_api_key(bytes.fromhex(head)) is None
 
 
+@pytest.mark.parametrize(
+    ("order", "head"),
+    [  # as grpcio 1.85 sent them; those in parentheses as RFC 9113 has them
+        (True, "000008 01 04 000000"),  # HEADERS
+        (True, "06c000 00 00 000000"),  # DATA
+        (True, "000010 09 04 000000"),  # (CONTINUATION)
+        (False, "000000 04 01 000000"),  # SETTINGS, acknowledged
+        (False, "000008 06 01 000000"),  # PING, acknowledged
+        (False, "000004 08 00 000000"),  # WINDOW_UPDATE
+        (False, "000004 03 00 000000"),  # (RST_STREAM)
+        (False, b"PRI * HT".hex()),  # the connection preface
+        (False, "000008"),
+        (False, ""),
+    ],
+)
+def test_orders_of_http2_are_the_frames_of_a_request(order: bool, head: str) -> None:
+    assert is_http2_order(bytes.fromhex(head)) is order
+
+
 @given(st.lists(st.binary(max_size=40), max_size=5))
 @example([b"\x80" * 24])
 def test_recognition_never_raises(sends: list[bytes]) -> None:
     assert recognise(sends) in {*MATCHERS, None}
     for send in sends:
         kafka_api_key(send)
+        is_http2_order(send)
 
 
 @pytest.mark.parametrize("name", OPENINGS)

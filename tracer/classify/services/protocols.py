@@ -27,6 +27,9 @@ _KAFKA_HOUSEKEEPING: Final = frozenset(
 )  # fmt: skip
 """What clients send of their own accord, from threads of their own. All else somebody has ordered."""
 
+_HTTP2_ORDERS: Final = frozenset({0, 1, 9})  # DATA, HEADERS, CONTINUATION
+"""Frames that ask for something. The others (SETTINGS, PING, WINDOW_UPDATE, …) a client's own threads send unasked."""
+
 _KAFKA_HEAD: Final = Struct(">ihh")  # size, api key, api version
 _KAFKA_TAIL: Final = Struct(">ih")  # correlation id, client id's length
 _KAFKA_LARGEST: Final = 100 * 1024 * 1024  # the broker's default `socket.request.max.bytes`
@@ -56,6 +59,14 @@ def is_kafka_order(head: bytes) -> bool:
     """
     api_key = kafka_api_key(head)
     return api_key is not None and api_key not in _KAFKA_HOUSEKEEPING
+
+
+def is_http2_order(head: bytes) -> bool:
+    """Whether the HTTP/2 frame that a send begins with is of a request, as gRPC makes them; False if it begins none.
+
+    Source: RFC 9113, 4.1 and 6. Length (3 bytes), type, flags, stream (4).
+    """
+    return len(head) > 3 and head[3] in _HTTP2_ORDERS
 
 
 def _kafka(send: bytes) -> bool:
@@ -237,6 +248,9 @@ MATCHERS: Final[Mapping[str, Callable[[bytes], bool]]] = {
     "tls": _tls,
     "zookeeper": _zookeeper,
 }
+
+IS_ORDER: Final[Mapping[str, Callable[[bytes], bool]]] = {"http2": is_http2_order, "kafka": is_kafka_order}
+"""Protocol whose clients send from threads of their own → whether 8 bytes, the first of a send, begin an order."""
 
 
 def recognise(sends: Iterable[bytes]) -> str | None:
