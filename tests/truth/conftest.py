@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -37,10 +38,7 @@ def bare_runs(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureR
 @pytest.fixture(scope="session")
 def plain() -> Iterator[Surroundings]:
     """The plain peers, in a process of their own."""
-    server = [sys.executable, str(Path(__file__).with_name("peers.py"))]
-    with subprocess.Popen(server, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout
-        addresses = process.stdout.readline()
+    with _serving("peers.py") as addresses:
         peers = json.loads(addresses).items()
         rules = {name: _plain_rule(peer["address"]) for name, peer in peers if name.isidentifier()}
         yield Surroundings({"TRUTH_PEERS": addresses.strip()}, _configuration(rules))
@@ -64,11 +62,7 @@ def with_servers(plain: Surroundings, shop_services: dict[str, str]) -> Surround
 @pytest.fixture(scope="session")
 def with_postgres_tls(plain: Surroundings) -> Iterator[Surroundings]:
     """The plain peers, and a real PostgreSQL that speaks TLS."""
-    with TemporaryDirectory(prefix="truth-", dir="/tmp") as name:  # another user's server has to get there
-        directory = Path(name)
-        directory.chmod(0o755)
-        certified(directory)
-        key, certificate = directory / "key.pem", directory / "certificate.pem"
+    with _certified_directory() as (directory, certificate, key):
         if account := services.unprivileged_account():
             shutil.chown(key, account["user"], account["group"])
         settings = {"ssl": "on", "ssl_key_file": key, "ssl_cert_file": certificate}
@@ -80,24 +74,40 @@ def with_postgres_tls(plain: Surroundings) -> Iterator[Surroundings]:
 @pytest.fixture(scope="session")
 def with_grpc(plain: Surroundings) -> Iterator[Surroundings]:
     """The plain peers, and a real gRPC server in a process of its own."""
+    with (
+        _certified_directory() as (_, certificate, key),
+        _serving("grpc_server.py", str(certificate), str(key)) as line,
+    ):
+        addresses = json.loads(line)
+        environment = {
+            "TRUTH_GRPC": addresses["plain"],
+            "TRUTH_GRPC_TLS": addresses["tls"],
+            "TRUTH_GRPC_CERTIFICATE": str(certificate),
+        }
+        rules = {
+            "grpc": _rule_of_urls(f"//{addresses['plain']}"),
+            "grpc_tls": _rule_of_urls(f"//{addresses['tls']}"),
+        }
+        yield Surroundings({**plain.environment, **environment}, plain.configuration + _configuration(rules))
+
+
+@contextmanager
+def _serving(script: str, *arguments: str) -> Iterator[str]:
+    """The line that one of the servers beside this file prints; it serves until its stdin ends."""
+    server = [sys.executable, str(Path(__file__).with_name(script)), *arguments]
+    with subprocess.Popen(server, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        yield process.stdout.readline()
+
+
+@contextmanager
+def _certified_directory() -> Iterator[tuple[Path, Path, Path]]:
+    """A directory that another user's server gets to, and a certificate and its key in it."""
     with TemporaryDirectory(prefix="truth-", dir="/tmp") as name:
         directory = Path(name)
+        directory.chmod(0o755)
         certified(directory)
-        key, certificate = directory / "key.pem", directory / "certificate.pem"
-        server = [sys.executable, str(Path(__file__).with_name("grpc_server.py")), str(certificate), str(key)]
-        with subprocess.Popen(server, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-            assert process.stdout
-            addresses = json.loads(process.stdout.readline())
-            environment = {
-                "TRUTH_GRPC": addresses["plain"],
-                "TRUTH_GRPC_TLS": addresses["tls"],
-                "TRUTH_GRPC_CERTIFICATE": str(certificate),
-            }
-            rules = {
-                "grpc": _rule_of_urls(f"//{addresses['plain']}"),
-                "grpc_tls": _rule_of_urls(f"//{addresses['tls']}"),
-            }
-            yield Surroundings({**plain.environment, **environment}, plain.configuration + _configuration(rules))
+        yield directory, directory / "certificate.pem", directory / "key.pem"
 
 
 def _plain_rule(address: str | list[Any]) -> dict[str, Any]:

@@ -156,14 +156,13 @@ class _Attributor:
         is what somebody ordered, where the protocol tells (Kafka, HTTP/2), and what goes over a connection that was
         opened within the place; but Kafka's housekeeping, attempts to connect too, is the client's own on any.
         """
-        is_order = IS_ORDER.get(service.protocol or "")
-        ordered = is_order is not None and any(is_order(bytes.fromhex(head)) for head in flow.heads)
         kafka = service.protocol == "kafka" or (service.declared == "kafka" and not flow.sends)
-        openers = [] if kafka else [self._places.of(span) for span in self._sockets.opener(flow).spans]
         for candidate in (place, place.outside()):
-            if candidate.taker == RUN or self._began_within(flow, candidate) or ordered:
+            if candidate.taker == RUN or self._began_within(flow, candidate) or _is_ordered(flow, service.protocol):
                 return candidate
-            if any(self._places.includes(candidate, opener) for opener in openers):
+            if not kafka and any(
+                self._places.includes(candidate, self._places.of(span)) for span in self._sockets.opener(flow).spans
+            ):
                 return candidate
         return None
 
@@ -263,6 +262,12 @@ def _sum(flow: Flow, later: Flow) -> Flow:
         heads=dict(Counter(flow.heads) + Counter(later.heads)),
         errors=dict(Counter(flow.errors) + Counter(later.errors)),
     )
+
+
+def _is_ordered(flow: Flow, protocol: str | None) -> bool:
+    """Whether somebody asked for one of a flow's sends at least, as the protocol tells."""
+    is_order = IS_ORDER.get(protocol or "")
+    return is_order is not None and any(is_order(bytes.fromhex(head)) for head in flow.heads)
 
 
 def _is_silent(flow: Flow) -> bool:
