@@ -8,6 +8,7 @@ import click
 
 from tracer.classify.diff import compare
 from tracer.commands.inputs import read_reports
+from tracer.commands.options import format_option
 from tracer.commands.printer import show
 from tracer.errors import ExitStatus
 from tracer.reports import difference
@@ -16,14 +17,7 @@ from tracer.reports import difference
 @click.command("diff")
 @click.argument("old", metavar="OLD")
 @click.argument("new", metavar="NEW")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["terminal", "markdown", "json"]),
-    default="terminal",
-    show_default=True,
-    help="What is printed.",
-)
+@format_option("terminal", "markdown", "json")
 @click.option("--exit-code", is_flag=True, help="End with status 86 if a test is new, gone or has other services.")
 def command(old: str, new: str, form: str, exit_code: bool) -> int:
     """Tell which tests are new or gone, and which use other services, in NEW than in OLD.

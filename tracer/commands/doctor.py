@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tracer import __version__
+from tracer.commands.options import format_option
 from tracer.errors import ExitStatus
 from tracer.record.capture.checks import Check
 from tracer.record.capture.diagnosis import Diagnosis, Machine, diagnose
@@ -23,14 +24,7 @@ _ANSWERS: Final = {True: ("yes", "green"), False: ("no", "bold red"), None: ("?"
 
 
 @click.command("doctor")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["terminal", "json"]),
-    default="terminal",
-    show_default=True,
-    help="What is printed.",
-)
+@format_option("terminal", "json")
 def command(form: str) -> int:
     """Check what this machine can do, backend by backend.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
@@ -81,14 +81,18 @@ def tests_option(function: Any) -> Any:  # noqa: ANN401
     )(function)
 
 
+def format_option(*forms: str, help: str = "What is printed.") -> Callable[[Any], Any]:
+    """`--format FORM`, given as `form`: one of these, the first without it."""
+    return click.option("--format", "form", type=click.Choice(forms), default=forms[0], show_default=True, help=help)
+
+
 def printing_options(function: Any) -> Any:  # noqa: ANN401
     """What is printed of a classification: `--format`, `--directories` and `--tests`."""
-    form = click.option(
-        "--format",
-        "form",
-        type=click.Choice(["terminal", "markdown", "json", "sentry"]),
-        default="terminal",
-        show_default=True,
+    form = format_option(
+        "terminal",
+        "markdown",
+        "json",
+        "sentry",
         help="What is printed; sentry is the report of Sentry's in-process classifier.",
     )
     directories = click.option(

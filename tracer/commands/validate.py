@@ -12,7 +12,7 @@ from tracer.classify.judgement import judge
 from tracer.classify.model import Classification
 from tracer.classify.services.config import load_config
 from tracer.commands.inputs import merge_reports, read_reports
-from tracer.commands.options import FAIL_ON, config_option, fail_on_options
+from tracer.commands.options import FAIL_ON, config_option, fail_on_options, format_option
 from tracer.commands.printer import show
 from tracer.commands.verdict import accepted, check
 from tracer.reports import baseline as baseline_file
@@ -24,14 +24,7 @@ from tracer.reports.validation_page import Validated, page
 @click.command("validate")
 @click.argument("reports", metavar="REPORT...", nargs=-1, required=True)
 @config_option
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["terminal", "json", "markdown"]),
-    default="terminal",
-    show_default=True,
-    help="What is printed.",
-)
+@format_option("terminal", "markdown", "json")
 @fail_on_options
 @click.option(
     "--write-baseline",
