@@ -187,6 +187,8 @@ static __always_inline struct svc_socket *socket_entry(const struct sock *sk)
 		}
 	} else {
 		entry = bpf_sk_storage_get(&sockets, (void *)sk, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+		if (!entry) /* of two who make it at once, one is refused */
+			entry = bpf_sk_storage_get(&sockets, (void *)sk, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	}
 	if (!entry)
 		count_lost();

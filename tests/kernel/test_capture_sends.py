@@ -293,6 +293,20 @@ def test_sends_that_wait_at_a_time_are_all_told(peers: Peers) -> None:
     assert sum(event.result for event in sends) == sum(sent)
 
 
+def test_two_can_be_the_first_to_send_on_a_socket(peers: Peers) -> None:
+    text = """
+        sockets = [socket(type=SOCK_DGRAM) for turn in range(300)]
+        turns = mmap.mmap(-1, 8192)
+        mine, other = (0, 4096) if os.fork() else (4096, 0)
+        for turn, s in enumerate(sockets):
+            turns[mine + turn] = 1
+            while not turns[other + turn]: os.sched_yield()
+            s.sendto(b"1", P.udp)
+        if not mine: os.wait()
+    """
+    assert len(run(text, peers).sends) == 600
+
+
 @pytest.mark.parametrize(("family", "peer"), [("AF_INET", "tcp"), ("AF_UNIX", "stream")])
 def test_first_bytes_are_exact(family: str, peer: str, peers: Peers) -> None:
     text = f"""
