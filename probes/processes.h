@@ -16,10 +16,10 @@ static __always_inline void on_fork(struct task_struct *parent, struct task_stru
 	born.process = from->process;
 	if (FIELD(child, pid) == FIELD(child, tgid))
 		born.process = next_process();
-	born.line_ns = from->runner || !from->line_ns ? FIELD(child, start_time) : from->line_ns;
+	born.lineage_ns = from->runner || !from->lineage_ns ? FIELD(child, start_time) : from->lineage_ns;
 	read_pid(child, &born.tid, &pidns);
 	if (add_task(child, &born) && born.process != from->process)
-		tell_task(SVC_FORK, child, born.process, from->process, 0, born.line_ns);
+		tell_task(SVC_FORK, child, born.process, from->process, 0, born.lineage_ns);
 }
 
 static __always_inline void on_exec(struct task_struct *task)
@@ -31,7 +31,7 @@ static __always_inline void on_exec(struct task_struct *task)
 		return;
 	read_pid(task, &self->tid, &pidns); /* exec in a thread makes it the leader, with its pid */
 	self->announced = 0;
-	tell_task(SVC_EXEC, task, self->process, 0, 0, self->line_ns);
+	tell_task(SVC_EXEC, task, self->process, 0, 0, self->lineage_ns);
 }
 
 static __always_inline void on_exit(struct task_struct *task)
@@ -47,7 +47,7 @@ static __always_inline void on_exit(struct task_struct *task)
 	if (!self || BPF_CORE_READ(task, signal, live.counter))
 		return;
 	if (first_to_see_the_end(FIELD(task, group_leader)))
-		tell_task(SVC_EXIT, task, self->process, 0, FIELD(task, exit_code), self->line_ns);
+		tell_task(SVC_EXIT, task, self->process, 0, FIELD(task, exit_code), self->lineage_ns);
 }
 
 #endif

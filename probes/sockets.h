@@ -152,7 +152,7 @@ static __always_inline void set_listener(struct svc_socket_event *record, const 
 	if (!pid)
 		return;
 	record->peer_pid = BPF_CORE_READ(pid, numbers[0].nr);
-	record->event.pid_mark = pid_mark(pid);
+	record->event.pid_generation = pid_generation(pid);
 }
 
 static __always_inline void set_origin(struct svc_event *event, __u8 kind, const struct svc_task *self)

@@ -51,7 +51,7 @@ struct svc_event {
 	__u8 flags; /* enum svc_flag */
 	__u8 head_len; /* bytes of head that are set */
 	__u32 tally; /* SVC_SEND: serial number of the tally that counts the sends after this one; 0: none does */
-	__u32 pid_mark; /* of the process that a task event is about, or that peer_pid names: see pid_mark() */
+	__u32 pid_generation; /* of the process of a task event or of peer_pid: see pid_generation() */
 };
 _Static_assert(sizeof(struct svc_event) == 72, "svc_event has 72 bytes");
 
@@ -93,7 +93,7 @@ _Static_assert(sizeof(struct svc_socket_event) == 72 + 160, "svc_socket_event ha
 struct svc_task_event {
 	struct svc_event event; /* tid: the thread; for SVC_FORK the new process's first */
 	__u64 start_ns; /* when the task was created */
-	__u64 line_ns; /* when its line began: see svc_task */
+	__u64 lineage_ns; /* when its line began: see svc_task */
 	__u32 parent; /* SVC_FORK: serial number of the forking process; else 0 */
 	__u32 host_pid; /* in the initial pid namespace */
 	__u32 pid; /* in the process's own pid namespace */
@@ -126,7 +126,7 @@ struct svc_task {
 	 * When its line began: birth of the eldest of its forebears, tasks that started one another, up to the one
 	 * that a runner started; 0: the command, or unknown
 	 */
-	__u64 line_ns;
+	__u64 lineage_ns;
 	__u64 sending; /* the socket of a running send whose end a kprobe has to tell; else 0 */
 	/* Of the running send. Here and not on the stack, where the verifier would follow each value. */
 	struct send_args args;

@@ -9,7 +9,7 @@
  * A number for one use of a pid: what a socket remembers of its listener is the kernel's struct pid, which lives on
  * with the socket, while the pid itself may be given to another process.
  */
-static __always_inline __u32 pid_mark(const struct pid *pid)
+static __always_inline __u32 pid_generation(const struct pid *pid)
 {
 	return ((__u64)pid * 0x9e3779b97f4a7c15ULL) >> 32;
 }
@@ -29,7 +29,7 @@ static __always_inline void read_pid(const struct task_struct *task, __u32 *numb
 }
 
 static __always_inline int tell_task(__u8 kind, struct task_struct *task, __u32 process, __u32 parent, __s32 result,
-				     __u64 line_ns)
+				     __u64 lineage_ns)
 {
 	struct svc_task_event *record = reserve(sizeof(*record));
 	const struct task_struct *named;
@@ -43,9 +43,9 @@ static __always_inline int tell_task(__u8 kind, struct task_struct *task, __u32 
 	record->event.result = result;
 	record->parent = parent;
 	record->start_ns = FIELD(task, start_time);
-	record->line_ns = line_ns ?: record->start_ns;
+	record->lineage_ns = lineage_ns ?: record->start_ns;
 	record->host_pid = FIELD(task, tgid);
-	record->event.pid_mark = pid_mark(BPF_CORE_READ(task, group_leader, thread_pid));
+	record->event.pid_generation = pid_generation(BPF_CORE_READ(task, group_leader, thread_pid));
 	read_pid(task, &record->event.tid, &ignored);
 	read_pid(FIELD(task, group_leader), &record->pid, &record->pidns);
 	/* A process has its first thread's name, also when another thread is the last to end. */
@@ -82,7 +82,7 @@ static __always_inline void announce(struct svc_task *self)
 {
 	struct task_struct *task = running_task();
 
-	if (!self->announced && tell_task(SVC_THREAD, task, self->process, 0, 0, self->line_ns) == 0)
+	if (!self->announced && tell_task(SVC_THREAD, task, self->process, 0, 0, self->lineage_ns) == 0)
 		self->announced = 1;
 }
 

@@ -17,7 +17,7 @@ from typing import Final
 import click
 from generated_suite import peers, write_suite
 
-from tracer.record.capture.select import BACKENDS
+from tracer.record.capture.backends import BACKENDS
 from tracer.trace.file import read_trace
 
 ROOT: Final = Path(__file__).resolve().parent.parent

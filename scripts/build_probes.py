@@ -18,7 +18,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "probes" / "svc_trace.bpf.c"
-OBJECT = ROOT / "tracer" / "record" / "capture" / "svc_trace.bpf.o"
+OBJECT = ROOT / "tracer" / "record" / "capture" / "bpf" / "svc_trace.bpf.o"
 COPY = OBJECT.with_name("probes")
 REMEDY = "install what compiles the probes: apt-get install clang llvm libbpf-dev"
 

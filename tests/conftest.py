@@ -12,7 +12,7 @@ import pytest
 from hypothesis import settings
 from machine import lacks
 
-from tracer.record.capture.select import BACKENDS
+from tracer.record.capture.backends import BACKENDS
 
 pytest_plugins = ["must_run"]
 

@@ -8,8 +8,8 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from tracer.record.capture import features
-from tracer.record.capture.library import Library
+from tracer.record.capture.bpf import features
+from tracer.record.capture.bpf.library import Library
 
 
 @cache

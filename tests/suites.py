@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from tracer.classify.classification import conclude, judge_again
+from tracer.classify.classification import conclude, recheck
 from tracer.classify.model import Classification, Evidence, Outcome, Phase, RunInfo, StaticFacts, TestResult
 from tracer.classify.services.config import Rules
 
@@ -80,4 +80,4 @@ def classification(
 ) -> Classification:
     """One whose tests are assumed to use what the rules say."""
     one = conclude(tests, tuple(facts), Rules(), run=run, run_evidence=(), generated_at="2026-11-20T22:00:00Z")
-    return judge_again(one, rules)
+    return recheck(one, rules)

@@ -16,7 +16,7 @@ from launched import User, new_user
 
 import tracer
 from tracer.errors import ExitStatus
-from tracer.record.capture.bcc_loader import installed
+from tracer.record.capture.bpf.bcc_loader import installed
 
 pytestmark = [
     pytest.mark.kernel,

@@ -12,7 +12,7 @@ import orjson
 import pytest
 from launched import User, new_user
 
-from tracer.record.capture.select import BACKENDS
+from tracer.record.capture.backends import BACKENDS
 
 pytestmark = [
     pytest.mark.kernel,

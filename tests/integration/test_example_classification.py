@@ -14,7 +14,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from tracer.record.capture.select import BACKENDS
+from tracer.record.capture.backends import BACKENDS
 
 ROOT = Path(__file__).parents[2]
 SHOP = ROOT / "examples" / "shop"

@@ -35,7 +35,7 @@ from tracer.record.boundary.messages import (
     Requires,
     Uses,
 )
-from tracer.record.folder import RunFolder
+from tracer.record.run_directory import RunDirectory
 
 OLDEST: Final = (
     "pytest==7.0.*",
@@ -63,7 +63,7 @@ class Environment:
     """A virtual environment that knows nothing of the tracer, and the folder of a run."""
 
     python: Path
-    folder: RunFolder
+    folder: RunDirectory
 
     def start(self, suite: Path, *options: str, fifo: Path | None, limits: Limits = None) -> subprocess.Popen[str]:
         """`pytest -W error` on a folder, within limits of its own; the hook is only there with a FIFO."""
@@ -88,18 +88,18 @@ class Environment:
 
 
 @pytest.fixture(scope="session")
-def folder() -> Iterator[RunFolder]:
-    with RunFolder() as made:
+def folder() -> Iterator[RunDirectory]:
+    with RunDirectory() as made:
         yield made
 
 
 @pytest.fixture(scope="session")
-def newest(folder: RunFolder) -> Environment:
+def newest(folder: RunDirectory) -> Environment:
     return Environment(environment_with(interpreter(MINORS[::-1]), NEWEST), folder)
 
 
 @pytest.fixture(scope="session")
-def oldest(folder: RunFolder) -> Environment:
+def oldest(folder: RunDirectory) -> Environment:
     return Environment(environment_with(interpreter(MINORS), OLDEST), folder)
 
 
@@ -111,7 +111,7 @@ def environment(request: pytest.FixtureRequest) -> Environment:
 
 
 @pytest.fixture(autouse=True)
-def no_leaks(tmp_path: Path, folder: RunFolder) -> Iterator[None]:
+def no_leaks(tmp_path: Path, folder: RunDirectory) -> Iterator[None]:
     before = set(os.listdir("/proc/self/fd"))  # noqa: PTH208 - names, of which one is the listing's own
     yield
     assert set(os.listdir("/proc/self/fd")) == before  # noqa: PTH208

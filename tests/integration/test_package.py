@@ -36,9 +36,9 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_wheel_has_the_compiled_probes_and_their_text(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
-    assert "tracer/record/capture/svc_trace.bpf.o" in names
+    assert "tracer/record/capture/bpf/svc_trace.bpf.o" in names
     assert {"svc_trace.bcc.c", "bcc_kernel/include/asm/page.h"} <= {
-        name.partition("tracer/record/capture/probes/")[2] for name in names
+        name.partition("tracer/record/capture/bpf/probes/")[2] for name in names
     }
     assert {name.partition("/")[0] for name in names} == {"tracer", wheel.name.rpartition("-py3")[0] + ".dist-info"}
     assert f"linux_{os.uname().machine}" in wheel.name

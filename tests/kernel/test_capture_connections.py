@@ -12,7 +12,7 @@ import pytest
 
 from kernel.leaks import open_files
 from kernel.traced import Peers, backend, capturing, inode, run, run_planted, script
-from tracer.record.capture import delivery, libbpf
+from tracer.record.capture.bpf import delivery, libbpf
 from tracer.record.capture.protocol import Event, Kind, SocketEvent
 from tracer.trace.endpoint import Endpoint
 

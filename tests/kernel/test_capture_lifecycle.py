@@ -10,9 +10,9 @@ import pytest
 
 from kernel.traced import HOLD, Peers, backend, capturing, new_capture, run_planted, script
 from tracer.errors import SvcTraceError
-from tracer.record.capture import libbpf
+from tracer.record.capture.backends import StartingCapture
+from tracer.record.capture.bpf import libbpf
 from tracer.record.capture.protocol import Kind
-from tracer.record.capture.select import StartingCapture
 
 pytestmark = [pytest.mark.kernel, pytest.mark.probes]
 

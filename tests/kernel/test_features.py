@@ -9,10 +9,10 @@ import pytest
 
 from kernel.traced import Peers, run_planted, script
 from tracer.errors import SvcTraceError
-from tracer.record.capture import features
-from tracer.record.capture.checks import Check
-from tracer.record.capture.libbpf import SENDS, LibbpfCapture
-from tracer.record.capture.library import Library
+from tracer.record.capture.bpf import features
+from tracer.record.capture.bpf.libbpf import SENDS, LibbpfCapture
+from tracer.record.capture.bpf.library import Library
+from tracer.record.capture.doctor.checks import Check
 from tracer.record.capture.protocol import Kind, SocketEvent
 
 pytestmark = [pytest.mark.kernel, pytest.mark.probes]

@@ -15,8 +15,8 @@ from tempfile import TemporaryDirectory
 from textwrap import dedent
 from typing import Final
 
+from tracer.record.capture.backends import BACKENDS
 from tracer.record.capture.protocol import COMMAND_PROCESS, Capture, Event, Kind, SocketEvent, TaskEvent
-from tracer.record.capture.select import BACKENDS
 from tracer.record.launch import Child, Invoker
 from tracer.trace.endpoint import Endpoint
 
@@ -39,7 +39,7 @@ def tell(**facts):
 
 HOLD: Final = """
 import sys
-from tracer.record.capture.select import BACKENDS
+from tracer.record.capture.backends import BACKENDS
 capture = BACKENDS[sys.argv[1]]()
 capture.start()
 print("ready", flush=True)

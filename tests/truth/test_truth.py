@@ -9,7 +9,7 @@ from typing import Final
 
 import pytest
 
-from tracer.record.capture.select import BACKENDS
+from tracer.record.capture.backends import BACKENDS
 from truth.differences import differences
 from truth.runs import disturbances, run_bare, run_traced
 from truth.scenario import ALONE, CAPABILITIES, SERVERS, Scenario, load

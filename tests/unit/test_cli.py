@@ -18,7 +18,7 @@ from tracer.commands import main
 from tracer.commands import run as run_command
 from tracer.commands.run import Settings
 from tracer.errors import ExitStatus
-from tracer.record.capture.select import BACKENDS
+from tracer.record.capture.backends import BACKENDS
 from tracer.trace.file import TraceWriter
 from tracer.trace.records import Attempt, End, Facts, Flow, Process, Run, Span
 

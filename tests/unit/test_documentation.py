@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 
 from tracer.classify.model import (
+    AssumptionCheck,
     Classification,
+    ContractCheck,
     Evidence,
-    HeldContract,
     RunInfo,
     StaticFacts,
     Summary,
     TestResult,
-    Validation,
     Variants,
     Why,
 )
@@ -80,8 +80,8 @@ def test_every_field_of_the_report_is_explained() -> None:
         TestResult,
         Evidence,
         Summary,
-        Validation,
-        HeldContract,
+        AssumptionCheck,
+        ContractCheck,
         Why,
         Variants,
     )

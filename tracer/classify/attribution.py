@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from tracer.classify.model import Evidence, How, Strength
-from tracer.classify.places import NOBODYS, RUN, Place, Places, Taker
+from tracer.classify.places import OUTSIDE, RUN, Owner, Place, Places
 from tracer.classify.services.identify import Identification, Identifier
-from tracer.classify.services.protocols import IS_ORDER
+from tracer.classify.services.protocols import IS_REQUEST
 from tracer.classify.sockets import Sockets
 from tracer.trace.records import Attempt, Flow, Trace
 
@@ -23,17 +23,17 @@ class Attribution:
     """
 
     attempts: tuple[Attempt, ...]
-    _taken: Mapping[Taker, tuple[Evidence, ...]]
+    _owned: Mapping[Owner, tuple[Evidence, ...]]
     _inherited: Mapping[int, tuple[Evidence, ...]]  # test span → in the order of time; tests share them
 
     @property
     def run(self) -> tuple[Evidence, ...]:
         """What happened outside every test and fixture, or in the collection of a module of which no test ran."""
-        return self._taken.get(RUN, ())
+        return self._owned.get(RUN, ())
 
     def of(self, attempt: Attempt) -> tuple[Evidence, ...]:
         """A test's evidence: its own, then what it inherits; both in the order of time."""
-        return self._taken.get(Taker("test", attempt.span), ()) + self._inherited[attempt.span]
+        return self._owned.get(Owner("test", attempt.span), ()) + self._inherited[attempt.span]
 
 
 def attribute(trace: Trace, identifier: Identifier) -> Attribution:
@@ -41,7 +41,7 @@ def attribute(trace: Trace, identifier: Identifier) -> Attribution:
     return _Attributor(trace, identifier).attribute()
 
 
-class _Taking(NamedTuple):
+class _PlacedFlow(NamedTuple):
     """A flow in one of its places."""
 
     flow: Flow
@@ -54,7 +54,7 @@ class _Taking(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Key:
-    """What makes two flows of one taker the same evidence; Evidence has the words."""
+    """What makes two flows of one owner the same evidence; Evidence has the words."""
 
     service: Identification
     endpoint: str
@@ -103,53 +103,53 @@ class _Attributor:
         self._modules = {self._places.collection(test).module for test in self._attempts}  # of which a test ran
 
     def attribute(self) -> Attribution:
-        takings: dict[Taker, list[_Taking]] = {}
+        placed_flows: dict[Owner, list[_PlacedFlow]] = {}
         for flow in _summed(self._trace.flows):
-            for taker, taking in self._takings(flow).items():
-                takings.setdefault(taker, []).append(taking)
-        taken = {taker: self._sum_up(taker, takings.pop(taker)) for taker in list(takings)}
-        return Attribution(tuple(self._attempts.values()), taken, self._inherited(taken))
+            for owner, placed in self._placed(flow).items():
+                placed_flows.setdefault(owner, []).append(placed)
+        owned = {owner: self._sum_up(owner, placed_flows.pop(owner)) for owner in list(placed_flows)}
+        return Attribution(tuple(self._attempts.values()), owned, self._inherited(owned))
 
-    def _inherited(self, taken: Mapping[Taker, tuple[Evidence, ...]]) -> dict[int, tuple[Evidence, ...]]:
+    def _inherited(self, owned: Mapping[Owner, tuple[Evidence, ...]]) -> dict[int, tuple[Evidence, ...]]:
         """Test span → what it inherits; tests with the same fixtures and module have the very same."""
-        shared: dict[tuple[Taker, frozenset[int]], tuple[Evidence, ...]] = {}
+        shared: dict[tuple[Owner, frozenset[int]], tuple[Evidence, ...]] = {}
         inherited = {}
         for attempt in self._attempts.values():
             left = self._places.collection(attempt.span), self._places.instances(attempt.span)
             if left not in shared:
-                takers = [left[0], *(Taker("instance", instance) for instance in sorted(left[1]))]
-                found = [one for taker in takers for one in taken.get(taker, ())]
+                owners = [left[0], *(Owner("instance", instance) for instance in sorted(left[1]))]
+                found = [one for owner in owners for one in owned.get(owner, ())]
                 shared[left] = tuple(sorted(found, key=lambda one: (one.first_s, one.endpoint)))
             inherited[attempt.span] = shared[left]
         return inherited
 
-    def _takings(self, flow: Flow) -> dict[Taker, _Taking]:
+    def _placed(self, flow: Flow) -> dict[Owner, _PlacedFlow]:
         """Who takes a flow, and where; each of them once."""
         service = self._sockets.identify(flow)
         if service.ignored or _is_silent(flow):
             return {}
-        taken: dict[Taker, tuple[Place, bool, bool]] = {}
+        owned: dict[Owner, tuple[Place, bool, bool]] = {}
         for innermost in self._places_of(flow):
             own_thread = (flow.process, flow.tid) == (innermost.process, innermost.tid)
-            doer = innermost if own_thread else self._doer(flow, innermost, service)
-            place = doer or innermost.outside()
-            taken.setdefault(self._taker(place), (place, own_thread, doer is None))
-        return {taker: _Taking(flow, service, *how, ambiguous=len(taken) > 1) for taker, how in taken.items()}
+            origin = innermost if own_thread else self._origin(flow, innermost, service)
+            place = origin or innermost.outside()
+            owned.setdefault(self._owner(place), (place, own_thread, origin is None))
+        return {owner: _PlacedFlow(flow, service, *how, ambiguous=len(owned) > 1) for owner, how in owned.items()}
 
     def _places_of(self, flow: Flow) -> list[Place]:
-        """The places of a flow, one for each taker; that of the run only where there is no other."""
+        """The places of a flow, one for each owner; that of the run only where there is no other."""
         places = [self._places.of(span) for span in flow.spans if span in self._trace.spans]
-        takers = {self._taker(place): place for place in reversed(places)}
+        owners = {self._owner(place): place for place in reversed(places)}
         thread = flow.process, flow.tid
-        run = takers.pop(RUN, Place(*thread) if thread in self._runners else NOBODYS)
-        return list(takers.values()) or [run]
+        run = owners.pop(RUN, Place(*thread) if thread in self._runners else OUTSIDE)
+        return list(owners.values()) or [run]
 
-    def _taker(self, place: Place) -> Taker:
+    def _owner(self, place: Place) -> Owner:
         """Who takes what happens in a place: the run what happens in a module that has no tests to inherit it."""
-        taker = place.taker
-        return RUN if taker.kind == "module" and taker.module not in self._modules else taker
+        owner = place.owner
+        return RUN if owner.kind == "module" and owner.module not in self._modules else owner
 
-    def _doer(self, flow: Flow, place: Place, service: Identification) -> Place | None:
+    def _origin(self, flow: Flow, place: Place, service: Identification) -> Place | None:
         """The place whose doing it is what another thread sends: this one, else the test around it, else None.
 
         It is a place's doing if the thread, or the process it is in, began within it. Of what an older thread sends it
@@ -158,7 +158,7 @@ class _Attributor:
         """
         kafka = service.protocol == "kafka" or (service.declared == "kafka" and not flow.sends)
         for candidate in (place, place.outside()):
-            if candidate.taker == RUN or self._began_within(flow, candidate) or _is_ordered(flow, service.protocol):
+            if candidate.owner == RUN or self._began_within(flow, candidate) or _is_requested(flow, service.protocol):
                 return candidate
             if not kafka and any(
                 self._places.includes(candidate, self._places.of(span)) for span in self._sockets.opener(flow).spans
@@ -171,32 +171,32 @@ class _Attributor:
         process = flow.process
         if process == place.process:
             thread = self._trace.threads.get((process, flow.tid))
-            began_ns = (thread.line_ns or thread.start_ns) if thread else flow.first_ns
+            began_ns = (thread.lineage_ns or thread.start_ns) if thread else flow.first_ns
         else:
             while (known := self._trace.processes.get(process)) and known.parent not in (0, place.process):
                 process = known.parent
-            began_ns = (known.line_ns or known.start_ns) if known else flow.first_ns
-        return any(span.start_ns <= began_ns <= span.end_ns for span in self._places.spans(place.taker))
+            began_ns = (known.lineage_ns or known.start_ns) if known else flow.first_ns
+        return any(span.start_ns <= began_ns <= span.end_ns for span in self._places.spans(place.owner))
 
-    def _sum_up(self, taker: Taker, takings: Iterable[_Taking]) -> tuple[Evidence, ...]:
+    def _sum_up(self, owner: Owner, placed_flows: Iterable[_PlacedFlow]) -> tuple[Evidence, ...]:
         sums: dict[_Key, _Sum] = {}
-        for taking in takings:
-            total = sums.setdefault(self._key(taking), _Sum(taking.flow.first_ns))
-            total.add(taking.flow)
-            if taking.service.unknown and total.listener is None:
-                total.listener = self._sockets.listener(taking.flow)
-        return tuple(self._evidence(taker, key, total) for key, total in sums.items())
+        for placed in placed_flows:
+            total = sums.setdefault(self._key(placed), _Sum(placed.flow.first_ns))
+            total.add(placed.flow)
+            if placed.service.unknown and total.listener is None:
+                total.listener = self._sockets.listener(placed.flow)
+        return tuple(self._evidence(owner, key, total) for key, total in sums.items())
 
-    def _key(self, taking: _Taking) -> _Key:
+    def _key(self, placed: _PlacedFlow) -> _Key:
         return _Key(
-            taking.service,
-            taking.flow.endpoint,
-            "ambient" if taking.ambient else "direct",
-            taking.place,
-            taking.own_thread,
-            self._command(taking.flow),
-            self._sockets.is_self_hosted(taking.flow),
-            taking.ambiguous,
+            placed.service,
+            placed.flow.endpoint,
+            "ambient" if placed.ambient else "direct",
+            placed.place,
+            placed.own_thread,
+            self._command(placed.flow),
+            self._sockets.is_self_hosted(placed.flow),
+            placed.ambiguous,
         )
 
     def _command(self, flow: Flow) -> str:
@@ -207,13 +207,13 @@ class _Attributor:
         earlier = zip(process.earlier, process.earlier_until_ns, strict=False)
         return next((command for command, until_ns in earlier if flow.first_ns < until_ns), process.command)
 
-    def _evidence(self, taker: Taker, key: _Key, sums: _Sum) -> Evidence:
-        since_ns = self._trace.spans[taker.id].start_ns if taker.kind == "test" else self._trace.run.start_ns
+    def _evidence(self, owner: Owner, key: _Key, sums: _Sum) -> Evidence:
+        since_ns = self._trace.spans[owner.id].start_ns if owner.kind == "test" else self._trace.run.start_ns
         return Evidence(
             service=key.service.name,
             endpoint=key.endpoint,
             protocol=key.service.protocol,
-            how="inherited" if taker.kind in ("instance", "module") else key.how,
+            how="inherited" if owner.kind in ("instance", "module") else key.how,
             via=self._via(key.place),
             phase=key.place.phase,
             fixture=key.place.fixture,
@@ -264,10 +264,10 @@ def _sum(flow: Flow, later: Flow) -> Flow:
     )
 
 
-def _is_ordered(flow: Flow, protocol: str | None) -> bool:
+def _is_requested(flow: Flow, protocol: str | None) -> bool:
     """Whether somebody asked for one of a flow's sends at least, as the protocol tells."""
-    is_order = IS_ORDER.get(protocol or "")
-    return is_order is not None and any(is_order(bytes.fromhex(head)) for head in flow.heads)
+    is_request = IS_REQUEST.get(protocol or "")
+    return is_request is not None and any(is_request(bytes.fromhex(head)) for head in flow.heads)
 
 
 def _is_silent(flow: Flow) -> bool:

@@ -9,6 +9,7 @@ from typing import Final
 
 from tracer.classify.assumptions import assumed_services
 from tracer.classify.attribution import attribute
+from tracer.classify.checks import check_assumptions, check_contracts
 from tracer.classify.directories import ROOT, count_by_directory
 from tracer.classify.model import (
     Classification,
@@ -22,7 +23,6 @@ from tracer.classify.model import (
 )
 from tracer.classify.services.config import Config, Rules
 from tracer.classify.services.identify import Identifier
-from tracer.classify.validation import hold_contracts, validate
 from tracer.classify.variants import compare_variants
 from tracer.classify.why import explain_needs
 from tracer.trace.records import Attempt, Facts, Span, Trace
@@ -73,15 +73,15 @@ def conclude(
         tests=tests,
         run_evidence=run_evidence,
         summary=summary,
-        validation=validate(tests, rules.assumptions),
+        validation=check_assumptions(tests, rules.assumptions),
         variants=compare_variants(tests, rules.variants),
         runs=runs,
-        contracts=hold_contracts(tests, facts, rules.contracts),
+        contracts=check_contracts(tests, facts, rules.contracts),
         why=explain_needs(tests, facts, summary.services),
     )
 
 
-def judge_again(classification: Classification, rules: Rules) -> Classification:
+def recheck(classification: Classification, rules: Rules) -> Classification:
     """The same tests held against other rules. What is assumed of tests whose facts were lost stays as it was."""
     if rules == classification.rules:
         return classification

@@ -10,9 +10,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from tracer.classify.checks import CUT_SHORT
 from tracer.classify.model import ALL_UNKNOWN, Classification, Outcome, TestResult, is_unknown
 from tracer.classify.tiers import tier_of
-from tracer.classify.validation import CUT_SHORT
 
 
 @dataclass(frozen=True, slots=True)

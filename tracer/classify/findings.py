@@ -20,7 +20,7 @@ class Finding(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class BaselineComparison:
     """Findings held against a baseline of accepted ones."""
 
     new: tuple[Finding, ...]  # sorted
@@ -33,12 +33,16 @@ def find(classification: Classification) -> frozenset[Finding]:
     return frozenset(_findings(classification))
 
 
-def hold(found: Collection[Finding], baseline: Collection[Finding], kinds: Iterable[str]) -> Held:
-    """Hold the findings of some kinds against a baseline. A loss cannot be accepted: others may be missing by it."""
+def compare_with_baseline(
+    found: Collection[Finding], baseline: Collection[Finding], kinds: Iterable[str]
+) -> BaselineComparison:
+    """Compare the findings of some kinds with a baseline. A loss is never accepted: it may hide other findings."""
     wanted = set(kinds)
     relevant = {finding for finding in found if finding.kind in wanted}
     known = {finding for finding in baseline if finding.kind in wanted and finding.kind != "loss"}
-    return Held(tuple(sorted(relevant - known)), len(relevant & known), tuple(sorted(known.difference(found))))
+    return BaselineComparison(
+        tuple(sorted(relevant - known)), len(relevant & known), tuple(sorted(known.difference(found)))
+    )
 
 
 def is_whole(run: RunInfo) -> bool:

@@ -128,7 +128,7 @@ class Summary:
 
 
 @dataclass(frozen=True, slots=True)
-class Validation:
+class AssumptionCheck:
     """One service's static rules held against what was observed. Each test is in one of the first six; ids sorted."""
 
     confirmed: int  # assumed and observed
@@ -142,7 +142,7 @@ class Validation:
 
 
 @dataclass(frozen=True, slots=True)
-class HeldContract:
+class ContractCheck:
     """A contract held against what the tests that it is about were seen to use."""
 
     selector: Literal["marker", "path", "fixture"]
@@ -187,8 +187,8 @@ class Classification:
     tests: Mapping[str, TestResult]  # node id → result, in the order in which the tests ended
     run_evidence: tuple[Evidence, ...]  # outside every test, fixture and module
     summary: Summary
-    validation: Mapping[str, Validation]  # only services with assumptions
-    contracts: tuple[HeldContract, ...] = ()  # in the order of the rules
+    validation: Mapping[str, AssumptionCheck]  # only services with assumptions
+    contracts: tuple[ContractCheck, ...] = ()  # in the order of the rules
     why: Mapping[str, Why] = field(default_factory=dict)  # service → what makes tests need it
     variants: Variants = Variants(0, {})  # nothing is compared unless the configuration says what a variant is
     runs: tuple[RunInfo, ...] = ()  # that it was merged from, first to last; empty: it is of one run

@@ -12,7 +12,7 @@ from tracer.trace.records import Attempt, Span, Trace
 _FUNCTION: Final = "function"
 
 
-class Taker(NamedTuple):
+class Owner(NamedTuple):
     """Who takes evidence: a test, a fixture instance, the collection of a module, or the run."""
 
     kind: Literal["test", "instance", "module", "run"]
@@ -20,7 +20,7 @@ class Taker(NamedTuple):
     module: str = ""  # its node id
 
 
-RUN: Final = Taker("run")
+RUN: Final = Owner("run")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +36,14 @@ class Place:
     module: str | None = None  # node id of the module that is being collected
 
     @property
-    def taker(self) -> Taker:
+    def owner(self) -> Owner:
         """Who takes the evidence."""
         if self.instance:
-            return Taker("instance", self.instance)
+            return Owner("instance", self.instance)
         if self.test:
-            return Taker("test", self.test)
+            return Owner("test", self.test)
         if self.module is not None:
-            return Taker("module", self.process, self.module)
+            return Owner("module", self.process, self.module)
         return RUN
 
     def outside(self) -> Place:
@@ -51,7 +51,7 @@ class Place:
         return replace(self, instance=0, module=None)
 
 
-NOBODYS: Final = Place(0, 0)
+OUTSIDE: Final = Place(0, 0)
 """Outside every span of every thread."""
 
 
@@ -149,32 +149,32 @@ class Places:
                 waiting += self._trace.instances[instance].requires
         return found
 
-    def spans(self, taker: Taker) -> Iterator[Span]:
-        """What belongs to a taker: its own spans, those of a test's module, and of the wide fixtures it depends on."""
+    def spans(self, owner: Owner) -> Iterator[Span]:
+        """What belongs to a owner: its own spans, those of a test's module, and of the wide fixtures it depends on."""
         instances: frozenset[int] = frozenset()
-        match taker.kind:
+        match owner.kind:
             case "test":
-                yield self._trace.spans[taker.id]
-                yield from self.spans(self.collection(taker.id))
-                instances = self.instances(taker.id)
+                yield self._trace.spans[owner.id]
+                yield from self.spans(self.collection(owner.id))
+                instances = self.instances(owner.id)
             case "instance":
-                instances = self._required((taker.id,))
+                instances = self._required((owner.id,))
             case "module":
-                yield from self._collections.get((taker.id, taker.module), ())
+                yield from self._collections.get((owner.id, owner.module), ())
         for instance in instances:
             yield from self._instance_spans.get(instance, ())
 
-    def collection(self, test: int) -> Taker:
+    def collection(self, test: int) -> Owner:
         """The collection of a test's module, in the process that ran the test."""
         span, attempt = self._trace.spans[test], self._attempts.get(test)
         facts = self._trace.facts.get(attempt.facts) if attempt else None
-        return Taker("module", span.process, facts.path if facts else str(span.subject).partition("::")[0])
+        return Owner("module", span.process, facts.path if facts else str(span.subject).partition("::")[0])
 
     def includes(self, outer: Place, inner: Place) -> bool:
         """Whether a place is, or is a part of, another: the test itself, or a wide fixture instance it depends on."""
-        if inner.taker == outer.taker or (outer.taker.kind == "test" and inner.test == outer.test):
+        if inner.owner == outer.owner or (outer.owner.kind == "test" and inner.test == outer.test):
             return True
-        if outer.taker.kind == "test" and inner.taker == self.collection(outer.test):
+        if outer.owner.kind == "test" and inner.owner == self.collection(outer.test):
             return True
-        required = self.instances(outer.test) if outer.taker.kind == "test" else self._required((outer.instance,))
-        return inner.taker.kind == "instance" and inner.taker.id in required
+        required = self.instances(outer.test) if outer.owner.kind == "test" else self._required((outer.instance,))
+        return inner.owner.kind == "instance" and inner.owner.id in required

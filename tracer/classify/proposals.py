@@ -9,8 +9,8 @@ from heapq import heapify, heappop, heappush
 from typing import Final
 
 from tracer.classify.assumptions import Entry
+from tracer.classify.checks import CUT_SHORT
 from tracer.classify.model import StaticFacts, TestResult
-from tracer.classify.validation import CUT_SHORT
 
 _KINDS: Final = ("class", "marker", "fixture", "path")
 """Which entry is proposed of several that are about the same tests. A fixture that talks to the service goes first."""

@@ -39,7 +39,7 @@ class Sockets:
                 of_place = self._prefixes.setdefault(_place(flow), {})
                 of_place.setdefault(flow.socket, []).extend(map(bytes.fromhex, flow.prefixes))
         self._listening = _Listening(trace.listens)
-        self._owners = {(owner.network, owner.endpoint): owner.command for owner in trace.owners}
+        self._listeners = {(listener.network, listener.endpoint): listener.command for listener in trace.listeners}
         self._own_paths = {_place(flow) for flow in trace.flows if flow.peer}
 
     def opener(self, flow: Flow) -> Flow:
@@ -76,7 +76,7 @@ class Sockets:
     def listener(self, flow: Flow) -> str | None:
         """The name of the process that listened where this flow leads when the run ended, if that is known."""
         places = ((flow.network, endpoint) for endpoint in _reached_at(flow.endpoint, flow.local))
-        return next((self._owners[place] for place in places if place in self._owners), None)
+        return next((self._listeners[place] for place in places if place in self._listeners), None)
 
 
 class _Listening:

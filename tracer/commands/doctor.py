@@ -14,8 +14,8 @@ from rich.text import Text
 from tracer import __version__
 from tracer.commands.options import format_option
 from tracer.errors import ExitStatus
-from tracer.record.capture.checks import Check
-from tracer.record.capture.diagnosis import Diagnosis, Machine, diagnose
+from tracer.record.capture.doctor.checks import Check
+from tracer.record.capture.doctor.diagnosis import Diagnosis, Machine, diagnose
 from tracer.reports.terminal import ReportConsole
 from tracer.trace.json_codec import dump
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from glob import glob, has_magic
 from pathlib import Path
 
-from tracer.classify.classification import classify, judge_again
+from tracer.classify.classification import classify, recheck
 from tracer.classify.merge import merge
 from tracer.classify.model import Classification
 from tracer.classify.services.config import Rules, load_config
@@ -68,7 +68,7 @@ def _parts(paths: list[Path], judged_by: Rules | None) -> Iterator[Classificatio
     for path in paths:
         part = read_classification(path)
         if judged_by is not None:
-            part = judge_again(part, judged_by)
+            part = recheck(part, judged_by)
         elif rules is not None and part.rules != rules:
             raise SvcTraceError(
                 f"{path} was made by other rules than {paths[0]}",

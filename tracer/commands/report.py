@@ -6,10 +6,10 @@ from pathlib import Path
 
 import click
 
+from tracer.commands.fail_on import accepted, check
 from tracer.commands.inputs import read_source
 from tracer.commands.options import OptionalValueCommand, config_option, fail_on_options, printing_options
 from tracer.commands.printer import Printer
-from tracer.commands.verdict import accepted, check
 from tracer.reports import json_report
 from tracer.reports.output import write_file
 from tracer.trace.file import is_trace

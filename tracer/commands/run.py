@@ -97,7 +97,7 @@ def run(settings: Settings) -> int:
         SvcTraceError: a bad configuration or a machine that cannot trace, before the command begins; a report that
             cannot be written, or what `strict` and `fail_on` don't accept, after it.
     """
-    from tracer.record.capture.select import StartingCapture
+    from tracer.record.capture.backends import StartingCapture
 
     starting = StartingCapture(settings.backend, settings.say)  # goes on while the rest is imported
 
@@ -116,7 +116,7 @@ def _accepted(baseline: Path | None) -> frozenset[Finding]:
     """What a baseline accepts. One that cannot be read is told before the command begins."""
     if baseline is None:
         return frozenset()
-    from tracer.commands.verdict import accepted
+    from tracer.commands.fail_on import accepted
 
     return accepted(baseline)
 
@@ -124,7 +124,7 @@ def _accepted(baseline: Path | None) -> frozenset[Finding]:
 def _judge(classification: Classification, settings: Settings, known: frozenset[Finding]) -> None:
     """Raise what `--strict` and `--fail-on` ask for."""
     from tracer.classify.findings import is_whole
-    from tracer.commands.verdict import check
+    from tracer.commands.fail_on import check
 
     if settings.strict and not is_whole(classification.run):
         raise SvcTraceError(

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import click
 
-from tracer.classify.findings import find, hold
-from tracer.classify.judgement import judge
+from tracer.classify.detailed_checks import check_in_detail
+from tracer.classify.findings import compare_with_baseline, find
 from tracer.classify.model import Classification
 from tracer.classify.services.config import load_config
+from tracer.commands.fail_on import accepted, check
 from tracer.commands.inputs import merge_reports, read_reports
 from tracer.commands.options import FAIL_ON, config_option, fail_on_options, format_option
 from tracer.commands.printer import show
-from tracer.commands.verdict import accepted, check
 from tracer.reports import baseline as baseline_file
 from tracer.reports import validation_json
 from tracer.reports.output import write_file
@@ -51,8 +51,8 @@ def command(
     kinds = fail_on or tuple(FAIL_ON)
     validated = Validated(
         classification,
-        judge(classification, known),
-        hold(found, known, FAIL_ON),
+        check_in_detail(classification, known),
+        compare_with_baseline(found, known, FAIL_ON),
         source,
         baseline is not None,
     )

@@ -89,7 +89,7 @@ class Flows:
             flow.connects += not event.since_ns  # its beginning was not told
             flow.established += event.result == 0
         if event.peer_pid and not flow.peer:
-            flow.peer = self._processes.by_host_pid(event.peer_pid, event.ns, event.peer_mark)
+            flow.peer = self._processes.by_host_pid(event.peer_pid, event.ns, event.peer_generation)
         return None
 
     def _spans(self, event: SocketEvent) -> tuple[int, ...]:

@@ -18,7 +18,7 @@ class _Life:
     process: Process
     pidns: int
     host_pid: int
-    mark: int  # which process of this host_pid it is; 0 where unknown
+    generation: int  # which process of this host_pid it is; 0 where unknown
     parent: _Life | None
     holders: int = 1  # itself, until it is forgotten, and each child that is remembered
     talks: bool = False  # the program that it executes now has used a socket
@@ -56,7 +56,7 @@ class Processes:
         if event.kind == Kind.THREAD:
             if life := self._lives.get(event.process):
                 life.talks = True
-            return Thread(event.process, event.tid, event.start_ns, event.command, event.line_ns)
+            return Thread(event.process, event.tid, event.start_ns, event.command, event.lineage_ns)
         # The command itself is first heard of when it executes.
         life = self._lives.get(event.process) or self._be_born(event)
         if event.kind == Kind.EXEC and life.talks:
@@ -69,8 +69,10 @@ class Processes:
         return life.process
 
     def _be_born(self, event: TaskEvent) -> _Life:
-        process = Process(event.process, event.parent, event.pid, event.start_ns, event.command, line_ns=event.line_ns)
-        life = _Life(process, event.pidns, event.host_pid, event.pid_mark, self._lives.get(event.parent))
+        process = Process(
+            event.process, event.parent, event.pid, event.start_ns, event.command, lineage_ns=event.lineage_ns
+        )
+        life = _Life(process, event.pidns, event.host_pid, event.pid_generation, self._lives.get(event.parent))
         if life.parent:
             life.parent.holders += 1
         self._lives[process.id] = life
@@ -91,7 +93,7 @@ class Processes:
             return 0
         return lives[-1].process.id
 
-    def by_host_pid(self, pid: int, ns: int | None = None, mark: int = 0) -> int:
+    def by_host_pid(self, pid: int, ns: int | None = None, generation: int = 0) -> int:
         """The process that had this pid in the initial namespace last, up to `ns`; 0 for none of the tree.
 
         It may be dead: what listens on a socket is who called listen(2), even when a child of it has taken over.
@@ -99,11 +101,12 @@ class Processes:
         lives = [
             life
             for life in self._by_host_pid.get(pid, ())
-            if (ns is None or life.process.start_ns <= ns) and (0 in (mark, life.mark) or mark == life.mark)
+            if (ns is None or life.process.start_ns <= ns)
+            and (0 in (generation, life.generation) or generation == life.generation)
         ]
         return lives[-1].process.id if lives else 0
 
-    def forget(self, ns: int) -> list[int]:
+    def forget_before(self, ns: int) -> list[int]:
         """Nobody will ask any more about moments before `ns`; returns the processes that are remembered no longer."""
         forgotten = []
         while self._ended and (self._ended[0].process.end_ns or 0) < ns:

@@ -95,10 +95,10 @@ class Recorder:
         self._settle(happened)
         # A flow may still grow in the turn in which its span closed, by an event that was late; not in the next.
         self._write(self._flows.take(closed_before))
-        self._timeline.forget(self._turns[0])
-        for process in self._processes.forget(self._turns[0]):
-            self._timeline.bury(process)
-            self._runners.bury(process)
+        self._timeline.forget_before(self._turns[0])
+        for process in self._processes.forget_before(self._turns[0]):
+            self._timeline.forget_process(process)
+            self._runners.forget_process(process)
 
     def _apply_packets(self, packets: Iterable[Packet], until_ns: int) -> None:
         """Apply packets up to the first that was told later, and keep the rest: they come in the order of time."""

@@ -14,12 +14,12 @@ from typing import Final
 from tracer.errors import ExitStatus, SvcTraceError
 from tracer.record.boundary.fifo import Fifo
 from tracer.record.boundary.messages import Decoder, Packet
+from tracer.record.capture.backends import StartingCapture
 from tracer.record.capture.protocol import Capture
-from tracer.record.capture.select import StartingCapture
-from tracer.record.folder import RunFolder
 from tracer.record.launch import FORWARDED, Child, Invoker
-from tracer.record.owners import owners
+from tracer.record.listeners import listeners
 from tracer.record.recorder import Recorder
+from tracer.record.run_directory import RunDirectory
 from tracer.trace.file import TraceWriter
 from tracer.trace.records import End, Run, RunWarning
 from tracer.trace.storage import cannot_write
@@ -68,7 +68,7 @@ def record(options: RunOptions, starting: StartingCapture) -> Iterator[Recorded]
             invoker.become()
             _check_readable()
             _check_writable(options.output)
-            folder = cleanup.enter_context(RunFolder())
+            folder = cleanup.enter_context(RunDirectory())
             fifo = cleanup.enter_context(Fifo(folder.fifo))
             trace = options.trace or folder.path / "trace.svctrace"
             writer = cleanup.enter_context(TraceWriter(trace))
@@ -128,8 +128,8 @@ def _record(capture: Capture, child: Child, fifo: Fifo, writer: TraceWriter) -> 
     lost_boundaries += fifo.silenced
     for warning in _warnings(capture, lost_boundaries, recorder):
         writer.write(warning)
-    for owner in owners(recorder.reached):
-        writer.write(owner)
+    for listener in listeners(recorder.reached):
+        writer.write(listener)
     writer.write(End(end_ns, status, capture.lost_events(), lost_boundaries))
     return status
 

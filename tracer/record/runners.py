@@ -211,7 +211,7 @@ class Runners:
         """A process ended: its open spans close with it."""
         yield from self._end(process.id, process.end_ns or process.start_ns)
 
-    def bury(self, process: int) -> None:
+    def forget_process(self, process: int) -> None:
         """Nobody will speak of a process that has ended any more, nor of what its descendants have from it."""
         self._runners.pop(process, None)
 

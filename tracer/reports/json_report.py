@@ -12,16 +12,16 @@ from typing import Any, Final, get_args
 
 from tracer.classify.model import (
     SCHEMA,
+    AssumptionCheck,
     Classification,
+    ContractCheck,
     Directory,
     Evidence,
-    HeldContract,
     RunInfo,
     RunResult,
     StaticFacts,
     Summary,
     TestResult,
-    Validation,
     Variants,
     Why,
 )
@@ -35,11 +35,11 @@ _SELDOM: Final = ("self_hosted", "ambiguous", "listener")
 _DEFAULTS: Final[Defaults] = {
     Evidence: {"protocol": None, "self_hosted": False, "ambiguous": False},
     TestResult: {"attempts": 1, "facts": None},
-    Validation: {"neither": 0, "ambient_only": (), "undecided": 0},
+    AssumptionCheck: {"neither": 0, "ambient_only": (), "undecided": 0},
     Classification: {"rules": Rules(), "facts": ()},
 }
 _Rule = AssumptionRule | Tier | Contract | VariantRule
-_Counts = Summary | Directory | Validation | HeldContract | Why | Variants
+_Counts = Summary | Directory | AssumptionCheck | ContractCheck | Why | Variants
 _Record = Evidence | TestResult | RunResult | StaticFacts | RunInfo | _Counts | _Rule
 _NAMES: Final = {kind: tuple(field.name for field in fields(kind)) for kind in get_args(_Record)}
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from typing import Any, Final
 
+from tracer.classify.detailed_checks import DetailedCheck
 from tracer.classify.findings import Finding
-from tracer.classify.judgement import Judgement
 from tracer.reports.toml import assumption
 from tracer.reports.validation_page import Validated
 from tracer.trace.json_codec import dump
@@ -33,7 +33,7 @@ def render(validated: Validated) -> Iterator[bytes]:
     )
 
 
-def _service(judgement: Judgement) -> dict[str, Any]:
+def _service(judgement: DetailedCheck) -> dict[str, Any]:
     held = judgement.validation
     return {
         "confirmed": held.confirmed,

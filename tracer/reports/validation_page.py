@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import PurePath
 
-from tracer.classify.findings import Finding, Held
-from tracer.classify.judgement import HeldEntry, Judgement
+from tracer.classify.detailed_checks import DetailedCheck, EntryCheck
+from tracer.classify.findings import BaselineComparison, Finding
 from tracer.classify.model import UNKNOWN, Classification, is_unknown
 from tracer.reports.page import Block, Code, Heading, Line, Names, Table
 from tracer.reports.story import doings
@@ -24,8 +24,8 @@ class Validated:
     """All that a validation has to tell."""
 
     classification: Classification
-    judgements: tuple[Judgement, ...]
-    held: Held  # its findings against the baseline
+    judgements: tuple[DetailedCheck, ...]
+    held: BaselineComparison  # its findings against the baseline
     source: str | None  # the configuration's file; None: the rules are those of the reports
     baseline: bool  # whether there is one: what it accepts is counted, and told no further
 
@@ -79,7 +79,7 @@ def _table(classification: Classification) -> Table:
     return Table((*header, *(name for name, told in optional.items() if told)), tuple(rows))
 
 
-def _blind_spots(judgement: Judgement, source: str | None) -> Iterator[Block]:
+def _blind_spots(judgement: DetailedCheck, source: str | None) -> Iterator[Block]:
     blind = judgement.blind_spots
     if not blind:
         return
@@ -105,10 +105,10 @@ def _blind_spots(judgement: Judgement, source: str | None) -> Iterator[Block]:
         yield Names(judgement.left, _LISTED)
 
 
-def _over_assumptions(judgement: Judgement, new: Collection[Finding]) -> Iterator[Block]:
+def _over_assumptions(judgement: DetailedCheck, new: Collection[Finding]) -> Iterator[Block]:
     service = judgement.service
 
-    def in_vain(entry: HeldEntry) -> tuple[str, ...]:
+    def in_vain(entry: EntryCheck) -> tuple[str, ...]:
         return tuple(nodeid for nodeid in entry.over_assumed if Finding("over-assumed", service, nodeid) in new)
 
     over = {nodeid for entry in judgement.entries for nodeid in in_vain(entry)}

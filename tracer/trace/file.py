@@ -33,7 +33,7 @@ from tracer.trace.records import (
     Flow,
     Instance,
     Listen,
-    Owner,
+    Listener,
     Process,
     Record,
     Run,
@@ -55,10 +55,12 @@ RECORD_TYPES: Final[Mapping[str, type[Record]]] = {
     "instance": Instance,
     "listen": Listen,
     "flow": Flow,
-    "owner": Owner,
+    "listener": Listener,
     "warning": RunWarning,
     "end": End,
 }
+_EARLIER_NAMES: Final = {"owner": "listener", "line_ns": "lineage_ns"}
+"""Tags and columns of traces that an earlier version wrote → their names now."""
 _NO_DEFAULT: Final = object()
 
 _LEVEL: Final = 1
@@ -186,7 +188,7 @@ def read_trace(path: Path) -> Trace:
         flows=flows,
         warnings=tuple(every(RunWarning)),
         end=every(End)[-1] if every(End) else None,
-        owners=tuple(every(Owner)),
+        listeners=tuple(every(Listener)),
     )
 
 
@@ -221,7 +223,9 @@ def read_records(path: Path) -> Iterator[Record]:
             lines = _lines(file)
             columns = _columns(next(lines, b""))
             converters = {
-                tag: row_converter(RECORD_TYPES[tag], names) for tag, names in columns.items() if tag in RECORD_TYPES
+                tag: row_converter(record_type, [_EARLIER_NAMES.get(name, name) for name in names])
+                for tag, names in columns.items()
+                if (record_type := RECORD_TYPES.get(_EARLIER_NAMES.get(tag, tag)))
             }
             for line in lines:
                 number += 1

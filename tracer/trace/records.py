@@ -38,7 +38,7 @@ class Process:
     command: str  # the kernel's comm after the last exec, at most 15 bytes
     end_ns: int | None = None  # None: still alive when the run ended
     status: int | None = None  # wait status (waitpid(2)): exit code << 8 | signal
-    line_ns: int = 0  # when its line began: birth of the eldest that started one another, up to a runner's thread
+    lineage_ns: int = 0  # when its line began: birth of the eldest that started one another, up to a runner's thread
     earlier: tuple[str, ...] = ()  # its commands before an exec, in order; only those that used a socket
     earlier_until_ns: tuple[int, ...] = ()  # when each of these executed the next program
 
@@ -51,7 +51,7 @@ class Thread:
     tid: int  # in the process's own pid namespace
     start_ns: int  # when the kernel created it
     name: str  # comm at its first socket event, at most 15 bytes
-    line_ns: int = 0  # when its line began, as a process's
+    lineage_ns: int = 0  # when its line began, as a process's
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +149,7 @@ class Flow:
 
 
 @dataclass(frozen=True, slots=True)
-class Owner:
+class Listener:
     """Who could be reached at an endpoint of the traced machine when the run ended, of the tree or not."""
 
     endpoint: str  # as it is bound: a wildcard address stands for each of the machine's
@@ -176,7 +176,7 @@ class End:
     lost_boundaries: int  # records of the hook that never arrived
 
 
-Record = Run | Process | Thread | Span | Facts | Attempt | Instance | Listen | Flow | Owner | RunWarning | End
+Record = Run | Process | Thread | Span | Facts | Attempt | Instance | Listen | Flow | Listener | RunWarning | End
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +194,7 @@ class Trace:
     flows: tuple[Flow, ...]
     warnings: tuple[RunWarning, ...]
     end: End | None  # None: the trace was cut off
-    owners: tuple[Owner, ...] = ()
+    listeners: tuple[Listener, ...] = ()
 
     @property
     def complete(self) -> bool:

@@ -105,11 +105,11 @@ class Timeline:
             runner = self._parents.get(runner, 0)
         return ()
 
-    def forget(self, ns: int) -> None:
+    def forget_before(self, ns: int) -> None:
         """Nobody will ask any more about moments before `ns`."""
         self._changed = {track for track in self._changed if track.forget(ns)}
 
-    def bury(self, process: int) -> None:
+    def forget_process(self, process: int) -> None:
         """Nobody will ask any more about a process that has ended, nor about its descendants."""
         self._parents.pop(process, None)
         self._runners.pop(process, None)

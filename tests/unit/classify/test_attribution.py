@@ -19,7 +19,7 @@ from tracer.classify.classification import classify
 from tracer.classify.model import Classification, Evidence, TestResult
 from tracer.classify.services.config import Config, load_config
 from tracer.classify.services.identify import Identifier
-from tracer.trace.records import Owner, Trace
+from tracer.trace.records import Listener, Trace
 
 POSTGRES = "tcp://127.0.0.1:5432"
 KAFKA = "tcp://127.0.0.1:9092"
@@ -453,7 +453,7 @@ def busy_suites(draw: st.DrawFn) -> Suite:
 def all_evidence(trace: Trace, config: Config) -> Iterable[Evidence]:
     """Each evidence once, before anybody inherits it."""
     attribution = attribute(trace, Identifier(config))
-    return [one for taken in attribution._taken.values() for one in taken]
+    return [one for taken in attribution._owned.values() for one in taken]
 
 
 @given(suite=busy_suites())
@@ -505,8 +505,8 @@ def test_an_unknown_endpoint_is_told_with_the_process_that_listens_there(config:
     story.send("tcp://127.0.0.1:5432", call, socket=2)
     story.send("tcp://10.0.0.1:9999", call, socket=3)
     story.finish(test, call)
-    owners = (Owner("tcp://0.0.0.0:9999", 0, "billing"), Owner("tcp://127.0.0.1:5432", 0, "postgres"))
-    (told,) = classified(replace(story.trace(), owners=owners), config).tests.values()
+    listeners = (Listener("tcp://0.0.0.0:9999", 0, "billing"), Listener("tcp://127.0.0.1:5432", 0, "postgres"))
+    (told,) = classified(replace(story.trace(), listeners=listeners), config).tests.values()
     assert {(one.endpoint, one.listener) for one in told.evidence} == {
         ("tcp://127.0.0.1:9999", "billing"),
         ("tcp://127.0.0.1:5432", None),  # a rule names it

@@ -61,7 +61,7 @@ def takings(trace: Trace) -> dict[Taker, list[int]]:
     flows = tuple(replace(flow, bytes=1 << 4 * index) for index, flow in enumerate(trace.flows))
     attribution = attribute(replace(trace, flows=flows), Identifier(config()))
     found: dict[Taker, list[int]] = {}
-    for taker, evidence in attribution._taken.items():
+    for taker, evidence in attribution._owned.items():
         digits = f"{sum(one.bytes for one in evidence):x}"[::-1]
         taken = [index for index, digit in enumerate(digits) for _ in range(int(digit, 16))]
         assert sum(one.sends for one in evidence) == sum(trace.flows[index].sends for index in taken)
@@ -145,7 +145,7 @@ def test_a_test_inherits_what_the_instances_it_requests_did_and_nothing_else(tra
         takers.append(("module", trace.spans[attempt.span].process, module))
         expected = Counter(
             replace(one, how="inherited", via=None)
-            for taker, evidence in attribution._taken.items()
+            for taker, evidence in attribution._owned.items()
             if tuple(taker) in takers
             for one in evidence
         )

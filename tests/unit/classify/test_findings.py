@@ -6,7 +6,7 @@ from typing import get_args
 import pytest
 from suites import RUN, classification, facts, result
 
-from tracer.classify.findings import Finding, Kind, find, hold
+from tracer.classify.findings import Finding, Kind, compare_with_baseline, find
 from tracer.classify.model import Classification, RunInfo
 from tracer.classify.services.config import AssumptionRule, Contract, Rules
 from tracer.commands.options import FAIL_ON
@@ -48,14 +48,14 @@ def test_a_run_that_is_not_whole_is_a_loss(run: RunInfo) -> None:
 def test_findings_are_held_against_a_baseline() -> None:
     kept, gone = Finding("blind-spots", "kafka", "t.py::blind"), Finding("blind-spots", "kafka", "t.py::mended")
     other = Finding("over-assumed", "kafka", "t.py::mended")
-    held = hold(EVERYTHING, {kept, gone, other}, ["blind-spots", "unknown"])
+    held = compare_with_baseline(EVERYTHING, {kept, gone, other}, ["blind-spots", "unknown"])
     assert held.new == (Finding("unknown", "tcp://10.0.0.1:70", ""),)
     assert (held.accepted, held.gone) == (1, (gone,))
 
 
 def test_a_loss_is_never_accepted() -> None:
     loss = Finding("loss", "incomplete", "")
-    assert hold({loss}, {loss}, ["loss"]).new == (loss,)
+    assert compare_with_baseline({loss}, {loss}, ["loss"]).new == (loss,)
 
 
 def test_every_kind_of_finding_can_fail_a_command() -> None:

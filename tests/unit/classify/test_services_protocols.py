@@ -23,7 +23,7 @@ from tracer.classify.services.protocols import (
     KAFKA_API_VERSIONS,
     KAFKA_PRODUCE,
     MATCHERS,
-    is_http2_order,
+    is_http2_request,
     kafka_api_key,
     recognise,
 )
@@ -299,7 +299,7 @@ def test_what_begins_no_kafka_request_has_no_api_key(head: str) -> None:
     ],
 )
 def test_orders_of_http2_are_the_frames_of_a_request(order: bool, head: str) -> None:
-    assert is_http2_order(bytes.fromhex(head)) is order
+    assert is_http2_request(bytes.fromhex(head)) is order
 
 
 @given(st.lists(st.binary(max_size=40), max_size=5))
@@ -308,7 +308,7 @@ def test_recognition_never_raises(sends: list[bytes]) -> None:
     assert recognise(sends) in {*MATCHERS, None}
     for send in sends:
         kafka_api_key(send)
-        is_http2_order(send)
+        is_http2_request(send)
 
 
 @pytest.mark.parametrize("name", OPENINGS)

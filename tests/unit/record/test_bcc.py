@@ -8,8 +8,8 @@ from collections.abc import Callable
 import pytest
 from btf_types import Btf
 
-from tracer.record.capture.bcc import _failure
-from tracer.record.capture.bcc_loader import TYPES, types_from_btf
+from tracer.record.capture.bpf.bcc import _failure
+from tracer.record.capture.bpf.bcc_loader import TYPES, types_from_btf
 
 
 def test_the_types_have_the_layout_of_the_kernel(require: Callable[[str], None]) -> None:

@@ -246,7 +246,7 @@ def test_a_late_result_belongs_where_its_attempt_began(flows: Flows, timeline: T
 
     flows.fold(event(Kind.CONNECT, 110))
     timeline.close(RUNNER, TEST_THREAD, 7, 120)
-    timeline.forget(10_000)
+    timeline.forget_before(10_000)
     flows.fold(event(Kind.CONNECT_RESULT, 10_001, since_ns=110))
     (flow,) = flows.take_all()
     assert (flow.spans, flow.connects, flow.established) == ((7,), 1, 1)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tracer.record.folder import RunFolder
+from tracer.record.run_directory import RunDirectory
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_it_goes_with_its_run_and_leaves_other_runs_alone(base: Path) -> None:
-    with RunFolder() as first, RunFolder() as second:
+    with RunDirectory() as first, RunDirectory() as second:
         assert {path.name for path in base.iterdir()} == {first.path.name, second.path.name}
         assert first.path.stat().st_mode & 0o777 == 0o700
     assert list(base.iterdir()) == []
@@ -26,11 +26,11 @@ def test_it_goes_with_its_run_and_leaves_other_runs_alone(base: Path) -> None:
 
 def test_what_a_killed_run_left_is_removed(base: Path) -> None:
     if (pid := os.fork()) == 0:
-        RunFolder()
+        RunDirectory()
         os._exit(0)
     os.waitpid(pid, 0)
     (left,) = base.iterdir()
-    with RunFolder() as folder:
+    with RunDirectory() as folder:
         assert not left.exists()
         assert [path.name for path in base.iterdir()] == [folder.path.name]
 
@@ -42,6 +42,6 @@ def test_somebody_elses_folder_with_such_a_name_stays(base: Path, name: str) -> 
     mine = base / name
     mine.mkdir()
     (mine / "results").write_text("precious")
-    with RunFolder():
+    with RunDirectory():
         pass
     assert (mine / "results").read_text() == "precious"

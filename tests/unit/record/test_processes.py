@@ -107,12 +107,12 @@ def test_the_dead_are_forgotten_with_the_last_of_their_line(processes: Processes
     processes.apply(task(Kind.FORK, 2, 11, 200, parent=1))
     processes.apply(task(Kind.FORK, 3, 12, 210, parent=2))
     processes.apply(task(Kind.EXIT, 2, 11, 220))
-    assert processes.forget(1_000) == []
+    assert processes.forget_before(1_000) == []
     assert processes.by_host_pid(5011) == 2  # its child may serve the socket that it listened on
     processes.apply(task(Kind.EXIT, 3, 12, 1_000))
-    assert processes.forget(1_000) == []
+    assert processes.forget_before(1_000) == []
     assert [processes.by_host_pid(5012), processes.by_pid(PIDNS, 12, 900)] == [3, 3]  # what it wrote may come late
-    assert processes.forget(1_001) == [3, 2]
+    assert processes.forget_before(1_001) == [3, 2]
     assert [processes.by_host_pid(pid) for pid in (5010, 5011, 5012)] == [1, 0, 0]
     assert [process.id for process in processes.take_all()] == [1]
 
@@ -124,7 +124,7 @@ def test_memory_is_for_those_who_live(processes: Processes) -> None:
         ns = 10 * number
         processes.apply(task(Kind.FORK, number, 100 + number % 30_000, ns, parent=1))
         processes.apply(task(Kind.EXIT, number, 100 + number % 30_000, ns + 5))
-        forgotten.update(processes.forget(ns - 50))
+        forgotten.update(processes.forget_before(ns - 50))
     assert len(processes._lives) == len(processes._by_pid) == len(processes._by_host_pid) < 10
     assert len(processes._ended) < 10
     assert len(forgotten) > 100_000 - 10
@@ -149,7 +149,7 @@ def test_each_moment_of_a_life_is_that_lifes(history: list[tuple[TaskEvent, Task
     processes = Processes(Timeline())
     for event in sorted((event for life in history for event in life), key=lambda event: (event.ns, event.kind)):
         processes.apply(event)
-    processes.forget(forgotten_ns)
+    processes.forget_before(forgotten_ns)
     for ns in range(400):
         for pidns, pid in ((PIDNS, 7), (PIDNS, 8), (INNER, 7)):
             living = [

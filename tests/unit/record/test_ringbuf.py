@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tracer.record.capture.bpf.ringbuf import RingBuffer, map_counters
+from tracer.record.capture.bpf.wire import layout
 from tracer.record.capture.protocol import Event, Kind
-from tracer.record.capture.ringbuf import RingBuffer, map_counters
-from tracer.record.capture.wire import layout
 
 PAGE = mmap.PAGESIZE
 BUSY, DISCARDED = 1 << 31, 1 << 30

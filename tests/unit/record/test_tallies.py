@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import pytest
 
+from tracer.record.capture.bpf.tallies import SIZE, Tallies
+from tracer.record.capture.bpf.wire import TALLY
 from tracer.record.capture.protocol import Kind, SocketEvent
-from tracer.record.capture.tallies import SIZE, Tallies
-from tracer.record.capture.wire import TALLY
 
 FIRST = SocketEvent(100, Kind.SEND, 1, 1, 5, 0, "tcp://127.0.0.1:1", 3, b"head", b"prefix")
 

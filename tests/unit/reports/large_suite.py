@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from suites import evidence
 
-from tracer.classify.model import Classification, RunInfo, StaticFacts, Summary, TestResult, Validation
+from tracer.classify.model import AssumptionCheck, Classification, RunInfo, StaticFacts, Summary, TestResult
 from tracer.classify.services.config import AssumptionRule, Contract, Rules, Tier
 
 SEEN = replace(evidence("postgres"), protocol="postgres", sends=31, bytes=4711, first_s=0.0123)
@@ -63,8 +63,8 @@ def classification() -> Classification:
         run_evidence=(replace(SEEN, phase=None), replace(SEEN, service="redis", phase=None, sends=1)),
         summary=Summary(len(tests), dict(sorted(counts.items(), key=lambda item: -item[1])) | unknown, TIERS),
         validation={
-            "postgres": Validation(len(tests), (), (), 0, (), 0, 1.0, 1.0),
-            "kafka": Validation(20, tuple(kafka[20:]), tuple(tests)[1:3], 1712, (), 0, 0.909, 0.07),
+            "postgres": AssumptionCheck(len(tests), (), (), 0, (), 0, 1.0, 1.0),
+            "kafka": AssumptionCheck(20, tuple(kafka[20:]), tuple(tests)[1:3], 1712, (), 0, 0.909, 0.07),
         },
     )
 

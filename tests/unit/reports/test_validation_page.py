@@ -10,8 +10,8 @@ import pytest
 from rich.console import Console
 from suites import RUN, classification, evidence, facts, result
 
-from tracer.classify.findings import Finding, find, hold
-from tracer.classify.judgement import judge
+from tracer.classify.detailed_checks import check_in_detail
+from tracer.classify.findings import Finding, compare_with_baseline, find
 from tracer.classify.model import Classification
 from tracer.classify.services.config import AssumptionRule, Contract, Rules, load_config
 from tracer.commands.options import FAIL_ON
@@ -73,7 +73,9 @@ def suite() -> Classification:
 
 
 def validated(one: Classification, *accepted: Finding, source: str | None = "svc-trace.toml") -> Validated:
-    return Validated(one, judge(one, accepted), hold(find(one), accepted, FAIL_ON), source, bool(accepted))
+    return Validated(
+        one, check_in_detail(one, accepted), compare_with_baseline(find(one), accepted, FAIL_ON), source, bool(accepted)
+    )
 
 
 def printed(told: Validated, width: int = 80) -> str:
@@ -198,7 +200,7 @@ def test_a_proposed_rule_can_be_pasted(tmp_path: Path, pyproject: bool) -> None:
     rule = AssumptionRule(frozenset({"b", "a"}), frozenset({"m"}), ("x.Y",), ("tests/*",), True)
     tests = {"t": result(["kafka"], facts=0)}
     one = classification(tests, [facts(odd)], Rules({"kafka": replace(rule, paths=(), in_class=False)}))
-    (proposal,) = judge(one)[0].proposals
+    (proposal,) = check_in_detail(one)[0].proposals
     text = "\n".join(assumption("my.kafka", rule, [proposal], pyproject=pyproject))
     file = tmp_path / ("pyproject.toml" if pyproject else "svc-trace.toml")
     file.write_text(f'[{"tool.svc-trace." if pyproject else ""}services."my.kafka"]\n\n{text}\n')

@@ -94,7 +94,7 @@ def test_what_nobody_asks_any_more_is_forgotten_and_nothing_else(timeline: Timel
     for span in range(1, spans + 1):
         timeline.open(COMMAND, 1, span, 10 * span)
         timeline.close(COMMAND, 1, span, 10 * span + 5)
-    timeline.forget(10 * 9_000 + 3)
+    timeline.forget_before(10 * 9_000 + 3)
     for span in range(9_000, spans + 1):
         assert timeline.at(COMMAND, 1, 10 * span + 4) == (span,)
         assert timeline.at(COMMAND, 1, 10 * span + 5) == ()
@@ -105,8 +105,8 @@ def test_what_nobody_asks_any_more_is_forgotten_and_nothing_else(timeline: Timel
 def test_a_process_that_is_buried_was_never_there(timeline: Timeline) -> None:
     timeline.open(CHILD, 1, 20, 100)
     timeline.exit(CHILD, 200)
-    timeline.bury(CHILD)
-    timeline.forget(300)
+    timeline.forget_process(CHILD)
+    timeline.forget_before(300)
     assert timeline.at(CHILD, 1, 150) == ()
     assert list(timeline.ancestors(CHILD)) == [CHILD]
     assert not timeline.owns_spans(CHILD, 1)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tracer.errors import ExitStatus, SvcTraceError
 from tracer.trace.file import RECORD_TYPES, SCHEMA, TraceWriter, is_trace, read_records, read_trace
-from tracer.trace.records import End, Flow, Instance, Process, Record, Run, Span, SpanKind, Thread
+from tracer.trace.records import End, Flow, Instance, Listener, Process, Record, Run, Span, SpanKind, Thread
 
 RUN = Run(("pytest", "-q"), "libbpf", "6.18.0", 1763676000.5, 81273645, "/home/me/project")
 SPAN = Span(12, 11, 3, 4711, "test", 100, 200, "tests/test_a.py::test_b")
@@ -122,6 +122,19 @@ def test_values_are_found_by_their_columns_names(tmp_path: Path) -> None:
         '["thread", "rdk:broker1", "red", 5, 6, 7]',
     )
     assert list(read_records(path)) == [Thread(process=7, tid=5, start_ns=6, name="rdk:broker1")]
+
+
+def test_records_are_read_by_their_earlier_names(tmp_path: Path) -> None:
+    path = lines_of(
+        tmp_path / "t",
+        header(thread=["process", "tid", "start_ns", "name", "line_ns"], owner=["endpoint", "network", "command"]),
+        '["thread",7,8,9,"worker",5]',
+        '["owner","tcp://0.0.0.0:80",1,"nginx"]',
+    )
+    assert list(read_records(path)) == [
+        Thread(process=7, tid=8, start_ns=9, name="worker", lineage_ns=5),
+        Listener("tcp://0.0.0.0:80", 1, "nginx"),
+    ]
 
 
 def test_missing_columns_take_the_default(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def kafka_api_key(head: bytes) -> int | None:
     return api_key if 0 <= api_key <= _KAFKA_LAST_KEY else None
 
 
-def is_kafka_order(head: bytes) -> bool:
+def is_kafka_request(head: bytes) -> bool:
     """Whether somebody ordered the Kafka request that a send begins with, such as a Produce; False if it begins none.
 
     What is no order is the client's housekeeping: it is sent without anybody's asking, at any time.
@@ -61,7 +61,7 @@ def is_kafka_order(head: bytes) -> bool:
     return api_key is not None and api_key not in _KAFKA_HOUSEKEEPING
 
 
-def is_http2_order(head: bytes) -> bool:
+def is_http2_request(head: bytes) -> bool:
     """Whether the HTTP/2 frame that a send begins with is of a request, as gRPC makes them; False if it begins none.
 
     Source: RFC 9113, 4.1 and 6. Length (3 bytes), type, flags, stream (4).
@@ -249,7 +249,7 @@ MATCHERS: Final[Mapping[str, Callable[[bytes], bool]]] = {
     "zookeeper": _zookeeper,
 }
 
-IS_ORDER: Final[Mapping[str, Callable[[bytes], bool]]] = {"http2": is_http2_order, "kafka": is_kafka_order}
+IS_REQUEST: Final[Mapping[str, Callable[[bytes], bool]]] = {"http2": is_http2_request, "kafka": is_kafka_request}
 """Protocol whose clients send from threads of their own → whether 8 bytes, the first of a send, begin an order."""
 
 

@@ -7,7 +7,7 @@ from enum import IntEnum
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from tracer.record.capture.checks import Check
+from tracer.record.capture.doctor.checks import Check
 from tracer.trace.records import RunWarning
 
 COMMAND_PROCESS = 1
@@ -45,8 +45,8 @@ class TaskEvent(NamedTuple):
     start_ns: int  # when the task was created
     command: str  # the kernel's comm
     status: int  # EXIT: wait status; else 0
-    line_ns: int = 0  # when its line began: see the trace's Process; 0: unknown
-    pid_mark: int = 0  # tells apart the processes that have the same host_pid; 0 where unknown
+    lineage_ns: int = 0  # when its line began: see the trace's Process; 0: unknown
+    pid_generation: int = 0  # tells apart the processes that have the same host_pid; 0 where unknown
 
 
 class SocketEvent(NamedTuple):
@@ -64,7 +64,7 @@ class SocketEvent(NamedTuple):
     prefix: bytes = b""  # SEND: the first ≤ 32 bytes, for the first sends of a socket
     since_ns: int = 0  # CONNECT_RESULT: when the attempt began; 0: its beginning was not told and is told by this
     peer_pid: int = 0  # unix: the listener's pid in the initial pid namespace; 0 where unknown
-    peer_mark: int = 0  # which of the processes that have had this pid it is; 0 where unknown
+    peer_generation: int = 0  # which of the processes that have had this pid it is; 0 where unknown
     local: bool = False  # the peer is at an address of this machine; False where unknown
     sends: int = 1  # SEND: how many sends of one thread on one socket within one epoch this stands for
     last_ns: int = 0  # SEND: when the last of several happened; 0: there is one

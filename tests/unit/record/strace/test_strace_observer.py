@@ -70,7 +70,7 @@ def test_a_runner_is_known_by_its_boundary() -> None:
 8 5.000000000 fork() = 10 <0.000000001>
 """
     events, *_ = observe(log, 7)
-    lines = {event.pid: event.line_ns for event in events if not isinstance(event, SocketEvent)}
+    lines = {event.pid: event.lineage_ns for event in events if not isinstance(event, SocketEvent)}
     assert lines == {7: 0, 8: 2_000_000_000, 9: 2_000_000_000, 10: 5_000_000_000}
 
 

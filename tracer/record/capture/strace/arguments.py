@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from tracer.record.capture.wire import decode_path
+from tracer.record.capture.bpf.wire import decode_path
 from tracer.trace.endpoint import Endpoint, canonical_host
 
 _STRING: Final = r'"(?:[^"\\]|\\.)*"'

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Final
 
 from tracer.errors import SvcTraceError, cannot_trace
-from tracer.record.capture.checks import Check
-from tracer.record.capture.machine import program
+from tracer.record.capture.doctor.checks import Check
+from tracer.record.capture.doctor.machine import program
 from tracer.record.capture.protocol import Before, Capture, Event
 from tracer.record.capture.strace.clock import Clock
 from tracer.record.capture.strace.lines import Lines

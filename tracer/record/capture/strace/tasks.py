@@ -57,7 +57,7 @@ class Process:
     pid: int  # in its own namespace; 0: unknown
     pidns: Namespace
     start_ns: int
-    line_ns: int
+    lineage_ns: int
     table: Table
     folders: Folders
     tasks: int = 1
@@ -73,7 +73,7 @@ class Task:
     tid: int  # in its process's pid namespace
     process: Process
     start_ns: int
-    line_ns: int  # see the trace's Process; 0: the command's
+    lineage_ns: int  # see the trace's Process; 0: the command's
     command: str
     network: Namespace
     children: Namespace  # the pid namespace of the processes that it starts
@@ -86,9 +86,19 @@ class Task:
         process = self.process
         parent = process.parent if kind == Kind.FORK else 0
         pids = (process.pid, process.host_pid, process.pidns.inode)
-        start_ns, line_ns = self.start_ns, self.line_ns or self.start_ns
+        start_ns, lineage_ns = self.start_ns, self.lineage_ns or self.start_ns
         return TaskEvent(
-            ns, kind, process.serial, self.tid, parent, *pids, start_ns, self.command, status, line_ns, process.serial
+            ns,
+            kind,
+            process.serial,
+            self.tid,
+            parent,
+            *pids,
+            start_ns,
+            self.command,
+            status,
+            lineage_ns,
+            process.serial,
         )
 
     def rename(self, command: str) -> None:
@@ -118,7 +128,7 @@ class Tree:
 
         Its network and pid namespaces are its parent's unless the flags say otherwise: then /proc is asked.
         """
-        line_ns = ns if parent.runner or not parent.line_ns else parent.line_ns
+        lineage_ns = ns if parent.runner or not parent.lineage_ns else parent.lineage_ns
         network = parent.network
         if "CLONE_NEWNET" in flags:
             network = self._new_network(host_tid)
@@ -136,8 +146,10 @@ class Tree:
             if "CLONE_NEWNS" in flags:
                 folders.mounts = dict(folders.mounts)
             self._last_serial += 1
-            process = Process(self._last_serial, process.serial, host_tid, number, pidns, ns, line_ns, table, folders)
-        task = Task(host_tid, number, process, ns, line_ns, parent.command, network, pidns)
+            process = Process(
+                self._last_serial, process.serial, host_tid, number, pidns, ns, lineage_ns, table, folders
+            )
+        task = Task(host_tid, number, process, ns, lineage_ns, parent.command, network, pidns)
         self.tasks[host_tid] = task
         return task
 

@@ -230,7 +230,7 @@ class Traffic:
         self._announce(task, ns)
         pid, mark = sock.listener if result == 0 else (0, 0)
         event = self._event(task, ns, Kind.CONNECT_RESULT, sock, endpoint, result)
-        self._tell(event._replace(peer_pid=pid, peer_mark=mark, local=sock.local and result == 0))
+        self._tell(event._replace(peer_pid=pid, peer_generation=mark, local=sock.local and result == 0))
 
     def _associate(self, task: Task, sock: Socket, address: Address) -> None:
         if address.is_any:  # leads to this machine (ip(7))
@@ -416,7 +416,7 @@ class Traffic:
         pid, mark = sock.listener
         local = to is None and sock.local
         event = self._event(task, ns, Kind.SEND, sock, peer.endpoint(sock.protocol), result)
-        event = event._replace(head=data[:_HEAD], prefix=prefix, peer_pid=pid, peer_mark=mark, local=local)
+        event = event._replace(head=data[:_HEAD], prefix=prefix, peer_pid=pid, peer_generation=mark, local=local)
         self._tell(event)
         if sock.kind == "SOCK_DGRAM":
             self._datagram_sent(task, sock, peer, ns, answers=to is not None, local=local, sent=result >= 0)

@@ -25,7 +25,7 @@ _METADATA: Final = {
 _MARK: Final = Path("plugins", f"{_PLUGIN}.py")  # there only once the folder is locked
 
 
-class RunFolder:
+class RunDirectory:
     """A folder for one run, readable by its owner only, gone after the run.
 
     It is locked (flock(2)) as long as its tracer lives: what is not locked was left by one that was killed, and the
@@ -59,7 +59,7 @@ class RunFolder:
             variables["PYTEST_PLUGINS"] = _prepend(_PLUGIN, environment.get("PYTEST_PLUGINS"), ",")
         return variables
 
-    def __enter__(self) -> RunFolder:
+    def __enter__(self) -> RunDirectory:
         return self
 
     def __exit__(

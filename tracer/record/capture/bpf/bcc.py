@@ -17,12 +17,12 @@ from struct import Struct
 from typing import Final
 
 from tracer.errors import SvcTraceError, cannot_trace
-from tracer.record.capture import bcc_loader, delivery
-from tracer.record.capture.bcc_loader import Loaded
-from tracer.record.capture.checks import Check
-from tracer.record.capture.delivery import Delivering, Delivery
-from tracer.record.capture.libbpf import NO_PROBES, forbidden, not_root
-from tracer.record.capture.ringbuf import possible_cpus
+from tracer.record.capture.bpf import bcc_loader, delivery
+from tracer.record.capture.bpf.bcc_loader import Loaded
+from tracer.record.capture.bpf.delivery import Delivering, Delivery
+from tracer.record.capture.bpf.libbpf import NO_PROBES, forbidden, not_root
+from tracer.record.capture.bpf.ringbuf import possible_cpus
+from tracer.record.capture.doctor.checks import Check
 
 _GIVEN: Final = Struct("@QII")  # svc_given (probes/svc_trace.bcc.c): registers, root, root_pidns
 _ENVIRONMENT: Final = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Final
 
 from tracer.errors import SvcTraceError, cannot_trace
-from tracer.record.capture import features
-from tracer.record.capture.checks import Check
-from tracer.record.capture.delivery import RING_BYTES, Delivering, Delivery
-from tracer.record.capture.library import Library
+from tracer.record.capture.bpf import features
+from tracer.record.capture.bpf.delivery import RING_BYTES, Delivering, Delivery
+from tracer.record.capture.bpf.library import Library
+from tracer.record.capture.bpf.ringbuf import possible_cpus
+from tracer.record.capture.bpf.wire import TASK
+from tracer.record.capture.doctor.checks import Check
 from tracer.record.capture.protocol import COMMAND_PROCESS
-from tracer.record.capture.ringbuf import possible_cpus
-from tracer.record.capture.wire import TASK
 
 NO_PROBES: Final = "reinstall svc-trace: pip builds them with clang (apt-get install clang llvm libbpf-dev)"
 OBJECT: Final = Path(__file__).with_name("svc_trace.bpf.o")

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Final
 
-from tracer.classify.findings import Finding, find, hold
+from tracer.classify.findings import Finding, compare_with_baseline, find
 from tracer.classify.model import Classification
 from tracer.commands.options import FAIL_ON
 from tracer.errors import SvcTraceError
@@ -33,7 +33,7 @@ def check(classification: Classification, fail_on: Collection[str], baseline: Co
     Raises:
         SvcTraceError: there are others; its status is that of the first kind in FAIL_ON of which there are.
     """
-    new = hold(find(classification), baseline, fail_on).new
+    new = compare_with_baseline(find(classification), baseline, fail_on).new
     if not new:
         return
     counts: Counter[str] = Counter(finding.kind for finding in new)

@@ -12,10 +12,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
+from tracer.record.capture.bpf.ringbuf import RingBuffer, map_counters, possible_cpus
+from tracer.record.capture.bpf.tallies import Tallies
+from tracer.record.capture.bpf.wire import CONTROL
 from tracer.record.capture.protocol import Capture, Event, SocketEvent
-from tracer.record.capture.ringbuf import RingBuffer, map_counters, possible_cpus
-from tracer.record.capture.tallies import Tallies
-from tracer.record.capture.wire import CONTROL
 
 RING_BYTES: Final = 16 << 20
 """Room for about 70,000 records between two drains; most sends need none (tallies.py)."""

@@ -1,4 +1,4 @@
-"""Validation: the static rules and the contracts held against what was observed."""
+"""AssumptionCheck: the static rules and the contracts held against what was observed."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ from functools import cache
 from typing import Final
 
 from tracer.classify.assumptions import concerns
-from tracer.classify.model import HeldContract, Outcome, StaticFacts, TestResult, Validation
+from tracer.classify.model import AssumptionCheck, ContractCheck, Outcome, StaticFacts, TestResult
 from tracer.classify.services.config import Contract
 
 CUT_SHORT: Final[frozenset[Outcome]] = frozenset({"skipped", "interrupted", "crashed"})
 """Outcomes of tests that did not run to their end: that they were not seen to use a service says nothing."""
 
 
-def validate(tests: Mapping[str, TestResult], services: Iterable[str]) -> dict[str, Validation]:
+def check_assumptions(tests: Mapping[str, TestResult], services: Iterable[str]) -> dict[str, AssumptionCheck]:
     """Hold the static rules of some services against what was observed; node ids come sorted."""
-    return {service: _validation(tests, service) for service in services}
+    return {service: _check_assumption(tests, service) for service in services}
 
 
-def hold_contracts(
+def check_contracts(
     tests: Mapping[str, TestResult], facts: Sequence[StaticFacts], contracts: Iterable[Contract]
-) -> tuple[HeldContract, ...]:
+) -> tuple[ContractCheck, ...]:
     """Hold contracts against what the tests they are about were seen to use."""
-    return tuple(_held(contract, tests, facts) for contract in contracts)
+    return tuple(_check_contract(contract, tests, facts) for contract in contracts)
 
 
-def _validation(tests: Mapping[str, TestResult], service: str) -> Validation:
+def _check_assumption(tests: Mapping[str, TestResult], service: str) -> AssumptionCheck:
     confirmed = neither = undecided = 0
     blind_spots, over_assumed, ambient_only = [], [], []
     for nodeid, test in tests.items():
@@ -45,7 +45,7 @@ def _validation(tests: Mapping[str, TestResult], service: str) -> Validation:
         else:
             neither += 1
     assumptions, observations = confirmed + len(over_assumed), confirmed + len(blind_spots)
-    return Validation(
+    return AssumptionCheck(
         confirmed=confirmed,
         blind_spots=tuple(sorted(blind_spots)),
         over_assumed=tuple(sorted(over_assumed)),
@@ -57,13 +57,13 @@ def _validation(tests: Mapping[str, TestResult], service: str) -> Validation:
     )
 
 
-def _held(contract: Contract, tests: Mapping[str, TestResult], facts: Sequence[StaticFacts]) -> HeldContract:
+def _check_contract(contract: Contract, tests: Mapping[str, TestResult], facts: Sequence[StaticFacts]) -> ContractCheck:
     @cache
     def is_about(number: int) -> bool:
         return concerns(contract, facts[number])
 
     about = {nodeid: test for nodeid, test in tests.items() if test.facts is not None and is_about(test.facts)}
-    return HeldContract(
+    return ContractCheck(
         selector=contract.selector,
         value=contract.value,
         services=contract.services,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tracer.errors import SvcTraceError
-from tracer.record.capture.checks import Check
-from tracer.record.capture.machine import machine_checks
-from tracer.record.capture.select import BACKENDS
+from tracer.record.capture.backends import BACKENDS
+from tracer.record.capture.doctor.checks import Check
+from tracer.record.capture.doctor.machine import machine_checks
 
 
 @dataclass(frozen=True, slots=True)

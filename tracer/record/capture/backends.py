@@ -11,13 +11,13 @@ from tracer.record.capture.protocol import Capture
 
 
 def _libbpf() -> Capture:
-    from tracer.record.capture.libbpf import LibbpfCapture
+    from tracer.record.capture.bpf.libbpf import LibbpfCapture
 
     return LibbpfCapture()
 
 
 def _bcc() -> Capture:
-    from tracer.record.capture.bcc import BccCapture
+    from tracer.record.capture.bpf.bcc import BccCapture
 
     return BccCapture()
 

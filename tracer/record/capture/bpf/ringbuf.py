@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from tracer.record.capture.bpf.wire import decode
 from tracer.record.capture.protocol import Event
-from tracer.record.capture.wire import decode
 
 _PAGE: Final = mmap.PAGESIZE
 _BUSY: Final = 0x80000000  # BPF_RINGBUF_BUSY_BIT: reserved, still being written

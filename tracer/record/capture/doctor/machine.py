@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from tracer.record.capture.checks import Check
+from tracer.record.capture.doctor.checks import Check
 
 _LOCKDOWN: Final = Path("/sys/kernel/security/lockdown")
 _PTRACE_SCOPE: Final = Path("/proc/sys/kernel/yama/ptrace_scope")

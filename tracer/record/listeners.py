@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tracer.trace.endpoint import Endpoint, canonical_host
-from tracer.trace.records import Owner
+from tracer.trace.records import Listener
 
 if TYPE_CHECKING:
     from psutil._ntuples import sconn
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _NETWORK: Final = Path("/proc/self/ns/net")
 
 
-def owners(reached: Collection[str]) -> Iterator[Owner]:
+def listeners(reached: Collection[str]) -> Iterator[Listener]:
     """The processes that listen now at endpoints of this machine, as far as this user may see them.
 
     In the tracer's own network namespace. Names of processes alone: their arguments may hold secrets.
@@ -39,7 +39,7 @@ def owners(reached: Collection[str]) -> Iterator[Owner]:
         for pid, endpoint in sorted(found, key=str):
             if _door(endpoint) in wanted:
                 with suppress(psutil.Error):  # it has gone
-                    yield Owner(str(endpoint), network, psutil.Process(pid).name())
+                    yield Listener(str(endpoint), network, psutil.Process(pid).name())
 
 
 def _door(endpoint: Endpoint) -> tuple[str, int, str]:

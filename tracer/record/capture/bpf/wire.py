@@ -31,7 +31,7 @@ FIELDS: Final[dict[str, tuple[tuple[str, str], ...]]] = {
         ("flags", "B"),
         ("head_len", "B"),
         ("tally", "I"),
-        ("pid_mark", "I"),
+        ("pid_generation", "I"),
     ),
     "svc_socket_event": (
         ("event", "72s"),
@@ -47,7 +47,7 @@ FIELDS: Final[dict[str, tuple[tuple[str, str], ...]]] = {
     "svc_task_event": (
         ("event", "72s"),
         ("start_ns", "Q"),
-        ("line_ns", "Q"),
+        ("lineage_ns", "Q"),
         ("parent", "I"),
         ("host_pid", "I"),
         ("pid", "I"),
@@ -64,7 +64,7 @@ FIELDS: Final[dict[str, tuple[tuple[str, str], ...]]] = {
         ("reserved", "B"),
         ("ended", "I"),
         ("padding", "I"),
-        ("line_ns", "Q"),
+        ("lineage_ns", "Q"),
         ("sending", "Q"),
         ("args", "32s"),
     ),
@@ -137,13 +137,13 @@ def decode(data: memoryview, offset: int) -> tuple[Event, int]:
     """Decode the record that begins at `offset`; returns it with the serial number of its tally, 0 for none."""
     fields = EVENT.unpack_from(data, offset)
     ns, inode, result, process, tid, network, peer, head, port, protocol, kind, family, flags, head_len = fields[:14]
-    tally, pid_mark = fields[14:]
+    tally, pid_generation = fields[14:]
     kind = _KINDS[kind]
     if kind in _TASK_KINDS:
-        start_ns, line_ns, parent, host_pid, pid, pidns, comm = _TASK_DETAIL.unpack_from(data, offset + EVENT.size)
+        start_ns, lineage_ns, parent, host_pid, pid, pidns, comm = _TASK_DETAIL.unpack_from(data, offset + EVENT.size)
         command = comm.split(b"\0", 1)[0].decode(errors="replace")
         who = (process, tid, parent, pid, host_pid, pidns)
-        return TaskEvent(ns, kind, *who, start_ns, command, result, line_ns, pid_mark), 0
+        return TaskEvent(ns, kind, *who, start_ns, command, result, lineage_ns, pid_generation), 0
     local = bool(flags & _LOCAL)
     if not flags & _DETAIL:
         endpoint = decode_endpoint(family, protocol, peer, port, b"")
@@ -154,5 +154,5 @@ def decode(data: memoryview, offset: int) -> tuple[Event, int]:
         since_ns = 0
     head, prefix = head[:head_len], prefix[:prefix_len]
     where = (inode, network, endpoint)
-    listener = (peer_pid, pid_mark)
+    listener = (peer_pid, pid_generation)
     return SocketEvent(ns, kind, process, tid, *where, result, head, prefix, since_ns, *listener, local), tally

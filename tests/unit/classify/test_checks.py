@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 from suites import facts, result
 
+from tracer.classify.checks import check_assumptions, check_contracts
 from tracer.classify.services.config import Contract
-from tracer.classify.validation import hold_contracts, validate
 
 
 def test_assumed_and_observed_are_held_against_each_other() -> None:
@@ -21,7 +21,7 @@ def test_assumed_and_observed_are_held_against_each_other() -> None:
         "t::leak_b": result([], ["kafka"], ambient=["kafka"]),
         "t::leak_a": result([], [], ambient=["kafka"]),
     }
-    kafka = validate(tests, ["kafka"])["kafka"]
+    kafka = check_assumptions(tests, ["kafka"])["kafka"]
     assert kafka.confirmed == 2
     assert kafka.over_assumed == ("t::over",)
     assert kafka.blind_spots == ("t::blind_a", "t::blind_b")
@@ -34,7 +34,7 @@ def test_assumed_and_observed_are_held_against_each_other() -> None:
 
 def test_a_ratio_without_a_denominator_is_none() -> None:
     tests = {"t::observed": result(["redis"]), "t::assumed": result([], ["kafka"])}
-    validations = validate(tests, ["redis", "kafka", "snuba"])
+    validations = check_assumptions(tests, ["redis", "kafka", "snuba"])
     assert list(validations) == ["redis", "kafka", "snuba"]
     assert (validations["redis"].precision, validations["redis"].recall) == (None, 0.0)
     assert (validations["kafka"].precision, validations["kafka"].recall) == (0.0, None)
@@ -74,14 +74,14 @@ TESTS = {
     ids=str,
 )
 def test_contracts_are_held_against_what_was_used(contract: Contract, concerned: int, violations: list[str]) -> None:
-    (held,) = hold_contracts(TESTS, FACTS, [contract])
+    (held,) = check_contracts(TESTS, FACTS, [contract])
     assert held.tests == concerned
     assert list(held.violations) == violations
 
 
 def test_a_contract_has_a_name() -> None:
     contracts = [Contract("marker", "unit", "none"), Contract("fixture", "requires_both", ("kafka", "redis"))]
-    assert [held.name for held in hold_contracts({}, (), contracts)] == [
+    assert [held.name for held in check_contracts({}, (), contracts)] == [
         "marker:unit=none",
         "fixture:requires_both=kafka,redis",
     ]

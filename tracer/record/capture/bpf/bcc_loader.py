@@ -4,7 +4,7 @@ LLVM takes 100 MB and more, changes the current directory and prints as it likes
 this process. What the kernel holds for it lives on in the descriptors. Imports nothing but the standard library, and
 bcc's Python module, wherever the distribution put it.
 
-By hand, as root: `python -m tracer.record.capture.bcc_loader` shows all that the compiler and the verifier say.
+By hand, as root: `python -m tracer.record.capture.bpf.bcc_loader` shows all that the compiler and the verifier say.
 """
 
 from __future__ import annotations

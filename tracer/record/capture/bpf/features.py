@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from tracer.record.capture.checks import Check
-from tracer.record.capture.library import FENTRY, RAW_TRACEPOINT, Library
+from tracer.record.capture.bpf.library import FENTRY, RAW_TRACEPOINT, Library
+from tracer.record.capture.doctor.checks import Check
 
 SEND_TRACEPOINT: Final = "sock_send_length"
 SEND_FUNCTION: Final = "inet_sendmsg"

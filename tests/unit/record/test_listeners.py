@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tracer.record.owners import owners
+from tracer.record.listeners import listeners
 
-HERE = os.stat("/proc/self/ns/net").st_ino  # noqa: PTH116 -- as owners says it
+HERE = os.stat("/proc/self/ns/net").st_ino  # noqa: PTH116 -- as listeners says it
 NAME = Path("/proc/self/comm").read_text().strip()
 
 
@@ -16,9 +16,9 @@ NAME = Path("/proc/self/comm").read_text().strip()
 def test_who_listens_at_a_port_is_told_whatever_address_it_is_bound_to(host: str, bound: str) -> None:
     with socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET) as server:
         port = server.getsockname()[1]
-        (owner,) = owners({f"tcp://127.0.0.1:{port}"})
-        assert (owner.endpoint, owner.network) == (f"tcp://{bound}:{port}", HERE)
-        assert owner.command.startswith(NAME)  # psutil has the whole name where comm is cut
+        (listener,) = listeners({f"tcp://127.0.0.1:{port}"})
+        assert (listener.endpoint, listener.network) == (f"tcp://{bound}:{port}", HERE)
+        assert listener.command.startswith(NAME)  # psutil has the whole name where comm is cut
 
 
 def test_datagram_and_unix_servers_are_told(tmp_path: Path) -> None:
@@ -28,7 +28,7 @@ def test_datagram_and_unix_servers_are_told(tmp_path: Path) -> None:
         unix.bind(path)
         unix.listen()
         port = datagrams.getsockname()[1]
-        found = {owner.endpoint for owner in owners({f"udp://127.0.0.1:{port}", f"unix://{path}"})}
+        found = {listener.endpoint for listener in listeners({f"udp://127.0.0.1:{port}", f"unix://{path}"})}
         assert found == {f"udp://127.0.0.1:{port}", f"unix://{path}"}
 
 
@@ -37,5 +37,5 @@ def test_nobody_else_is_told() -> None:
         bound.bind(("127.0.0.1", 0))
         with socket.create_connection(server.getsockname()) as connection:
             used = [bound.getsockname()[1], connection.getsockname()[1]]
-            assert list(owners({f"tcp://127.0.0.1:{port}" for port in used})) == []
-    assert list(owners(set())) == []
+            assert list(listeners({f"tcp://127.0.0.1:{port}" for port in used})) == []
+    assert list(listeners(set())) == []

@@ -1,4 +1,4 @@
-"""Judgement: each service's static rule, entry by entry, with what would mend it."""
+"""DetailedCheck: each service's static rule, entry by entry, with what would mend it."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 from tracer.classify.assumptions import Entry, claims, entries
 from tracer.classify.findings import Finding
-from tracer.classify.model import Classification, Evidence, Validation
+from tracer.classify.model import AssumptionCheck, Classification, Evidence
 from tracer.classify.proposals import Proposal, propose
 from tracer.classify.services.config import AssumptionRule
 
 
 @dataclass(frozen=True, slots=True)
-class HeldEntry:
+class EntryCheck:
     """One entry of a rule held against what was observed."""
 
     entry: Entry
@@ -23,34 +23,35 @@ class HeldEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class DetailedCheck:
     """What is to be said of one service's rule."""
 
     service: str
     rule: AssumptionRule
-    validation: Validation
+    validation: AssumptionCheck
     blind_spots: Mapping[str, tuple[Evidence, ...]]  # node id → what shows it; without those accepted
-    entries: tuple[HeldEntry, ...]  # in the rule's order
+    entries: tuple[EntryCheck, ...]  # in the rule's order
     proposals: tuple[Proposal, ...]
     left: tuple[str, ...]  # of these, sorted, those that no proposal catches
 
 
-def judge(classification: Classification, accepted: Collection[Finding] = ()) -> tuple[Judgement, ...]:
+def check_in_detail(classification: Classification, accepted: Collection[Finding] = ()) -> tuple[DetailedCheck, ...]:
     """Judge the rules that a classification was made with, in their order; accepted blind spots need no mending."""
     return tuple(
-        _judge(classification, service, rule, accepted) for service, rule in classification.rules.assumptions.items()
+        _check_one(classification, service, rule, accepted)
+        for service, rule in classification.rules.assumptions.items()
     )
 
 
-def _judge(
+def _check_one(
     classification: Classification, service: str, rule: AssumptionRule, accepted: Collection[Finding]
-) -> Judgement:
+) -> DetailedCheck:
     validation = classification.validation[service]
     tests = classification.tests
     blind = [nodeid for nodeid in validation.blind_spots if Finding("blind-spots", service, nodeid) not in accepted]
     proposals = propose(tests, classification.facts, service, blind)
     caught = {nodeid for proposal in proposals for nodeid in proposal.caught}
-    return Judgement(
+    return DetailedCheck(
         service=service,
         rule=rule,
         validation=validation,
@@ -65,7 +66,7 @@ def _showing(evidence: Iterable[Evidence], service: str) -> Iterable[Evidence]:
     return (one for one in evidence if one.service == service and one.is_need)
 
 
-def _held_entries(classification: Classification, service: str, rule: AssumptionRule) -> Iterable[HeldEntry]:
+def _held_entries(classification: Classification, service: str, rule: AssumptionRule) -> Iterable[EntryCheck]:
     over_assumed = set(classification.validation[service].over_assumed)
     claiming = [claims(rule, facts) for facts in classification.facts]
     claimed = dict.fromkeys(entries(rule), 0)
@@ -78,4 +79,4 @@ def _held_entries(classification: Classification, service: str, rule: Assumption
                 confirmed[entry] += 1
             elif nodeid in over_assumed:
                 in_vain[entry].append(nodeid)
-    return (HeldEntry(entry, claimed[entry], confirmed[entry], tuple(sorted(in_vain[entry]))) for entry in claimed)
+    return (EntryCheck(entry, claimed[entry], confirmed[entry], tuple(sorted(in_vain[entry]))) for entry in claimed)

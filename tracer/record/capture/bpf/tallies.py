@@ -9,8 +9,8 @@ import mmap
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from tracer.record.capture.bpf.wire import TALLY
 from tracer.record.capture.protocol import SocketEvent
-from tracer.record.capture.wire import TALLY
 
 SIZE = 65536
 """SVC_TALLIES: how many the kernel keeps; then the oldest is overwritten."""

@@ -1,0 +1,1 @@
+"""The backends that record by BPF programs: libbpf and bcc, and what both share."""

@@ -1,0 +1,1 @@
+"""What `svc-trace doctor` asks a machine, and the answers."""
