@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from tracer.classify.classification import conclude, recheck
-from tracer.classify.model import Classification, Evidence, Outcome, Phase, RunInfo, StaticFacts, TestResult
+from tracer.classify.classification import assemble, recheck
+from tracer.classify.model import Classification, Evidence, Outcome, Phase, RunInfo, TestResult
 from tracer.classify.services.config import Rules
+from tracer.trace.records import StaticFacts
 
 RUN = RunInfo(("pytest",), "libbpf", "6.18.0", "2026-11-20T21:45:00Z", 1.5, 0, True, 0, ())
 
@@ -79,5 +80,5 @@ def classification(
     tests: Mapping[str, TestResult], facts: Sequence[StaticFacts], rules: Rules, run: RunInfo = RUN
 ) -> Classification:
     """One whose tests are assumed to use what the rules say."""
-    one = conclude(tests, tuple(facts), Rules(), run=run, run_evidence=(), generated_at="2026-11-20T22:00:00Z")
+    one = assemble(tests, tuple(facts), Rules(), run=run, run_evidence=(), generated_at="2026-11-20T22:00:00Z")
     return recheck(one, rules)

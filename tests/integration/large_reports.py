@@ -13,11 +13,12 @@ from typing import Final
 
 from suites import evidence
 
-from tracer.classify.classification import conclude
-from tracer.classify.model import Evidence, RunInfo, StaticFacts, TestResult
+from tracer.classify.classification import assemble
+from tracer.classify.model import Evidence, RunInfo, TestResult
 from tracer.classify.services.config import load_config
 from tracer.reports import json_report
 from tracer.reports.output import write_file
+from tracer.trace.records import StaticFacts
 
 SHARDS: Final = 22
 TESTS: Final = 32_772
@@ -62,7 +63,7 @@ def write_reports(folder: Path) -> list[Path]:
             lost_events=0,
             warnings=(),
         )
-        one = conclude(tests, tuple(facts[shard]), rules, run=run, run_evidence=(), generated_at="2026-11-20T22:00:00Z")
+        one = assemble(tests, tuple(facts[shard]), rules, run=run, run_evidence=(), generated_at="2026-11-20T22:00:00Z")
         paths.append(folder / f"shard-{shard}.json")
         write_file(paths[-1], json_report.render(one))
     return paths

@@ -23,9 +23,9 @@ from tracer.record.boundary.fifo import Fifo
 from tracer.record.boundary.messages import (
     Close,
     Decoder,
-    FactsTold,
+    Facts,
+    FixtureInstance,
     Hello,
-    InstanceTold,
     Interrupted,
     Message,
     Open,
@@ -36,6 +36,7 @@ from tracer.record.boundary.messages import (
     Uses,
 )
 from tracer.record.run_directory import RunDirectory
+from tracer.trace.records import StaticFacts
 
 OLDEST: Final = (
     "pytest==7.0.*",
@@ -134,9 +135,9 @@ class Told:
     def pids(self) -> list[int]:
         return list(dict.fromkeys(packet.pid for packet in self.packets))
 
-    def facts(self) -> dict[str, FactsTold]:
+    def facts(self) -> dict[str, StaticFacts]:
         """Node id → its facts."""
-        told = {message.id: message for message in self.messages() if isinstance(message, FactsTold)}
+        told = {message.number: message.facts for message in self.messages() if isinstance(message, Facts)}
         opened = [message for message in self.messages() if isinstance(message, Open) and message.kind == "test"]
         return {str(test.subject): told[test.facts or 0] for test in opened}
 
@@ -160,8 +161,9 @@ class Told:
                     lines.append(f"-{names[test]} interrupted")
                 case Close(span):
                     lines.append(f"-{names.get(span, '?')}")  # whose opening may be lost
-                case InstanceTold(id=number, name=name, param=param):
-                    names[number] = name if param is None else f"{name}[{param}]"
+                case FixtureInstance(number, instance):
+                    param = instance.param
+                    names[number] = instance.name if param is None else f"{instance.name}[{param}]"
                 case Report(_, phase, outcome):
                     lines.append(f"{phase} {outcome}")
                 case Uses(test, instances):
@@ -240,7 +242,8 @@ def test_fixtures_of_every_scope(environment: Environment, tmp_path: Path) -> No
         # module_wide has no finalizer of its own
         *("teardown", "session_wide", "-session_wide", "-test_three"),
     ]
-    instances = {message.name: message for message in told.messages() if isinstance(message, InstanceTold)}
+    made = [message.instance for message in told.messages() if isinstance(message, FixtureInstance)]
+    instances = {instance.name: instance for instance in made}
     assert {name: (one.scope, one.node) for name, one in instances.items()} == {
         "session_wide": ("session", instances["session_wide"].node),
         "module_wide": ("module", "test_it.py"),
@@ -313,7 +316,9 @@ def test_overridden_and_factory_fixtures(environment: Environment, tmp_path: Pat
     ]
     uses = [message.instances for message in told.messages() if isinstance(message, Uses)]
     wide = [
-        message.id for message in told.messages() if isinstance(message, InstanceTold) and message.scope == "session"
+        message.number
+        for message in told.messages()
+        if isinstance(message, FixtureInstance) and message.instance.scope == "session"
     ]
     assert uses == [(wide[0],), (wide[0],), (wide[1],)]
 
@@ -416,7 +421,7 @@ def test_unittest_classes(environment: Environment, tmp_path: Path) -> None:
         """,
         conftest="def pytest_configure(config): [config.addinivalue_line('markers', name) for name in ('far', 'near')]",
     )
-    name = next(message.name for message in told.messages() if isinstance(message, InstanceTold))
+    name = next(message.instance.name for message in told.messages() if isinstance(message, FixtureInstance))
     assert "setUpClass" in name
     assert told.story() == [
         *("TestIt::test_one", name, f"-{name}", f"TestIt::test_one uses {name}"),
@@ -456,7 +461,7 @@ def test_facts_are_told_once(environment: Environment, tmp_path: Path) -> None:
     assert facts["test_it.py::test_front"].fixtures == ("always", "front", "behind")
     assert facts["test_it.py::test_front"].autouse == ("always",)
     assert facts["test_it.py::test_many[0]"].markers == ("parametrize", "filterwarnings")
-    assert len([message for message in told.messages() if isinstance(message, FactsTold)]) == 2
+    assert len([message for message in told.messages() if isinstance(message, Facts)]) == 2
 
 
 def test_a_module_that_cannot_be_collected(environment: Environment, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from tracer.commands.run import Settings
 from tracer.errors import ExitStatus
 from tracer.record.capture.backends import BACKENDS
 from tracer.trace.file import TraceWriter
-from tracer.trace.records import Attempt, End, Facts, Flow, Process, Run, Span
+from tracer.trace.records import Attempt, End, Flow, Process, Run, Span, StaticFacts
 
 DOCUMENTED = (Path(__file__).parents[2] / "docs" / "commands.md").read_text()
 PROGRAM = (sys.executable, "-m", "tracer")
@@ -34,7 +34,7 @@ def trace(tmp_path: Path) -> Path:
         for record in (
             Run(("pytest",), "libbpf", "6.18.0", 1763676000.0, 0, "/project"),
             Process(1, 0, 4711, 0, "pytest"),
-            Facts(1, "test_a.py", (), (), ()),
+            StaticFacts("test_a.py", (), (), ()),
             Span(1, 0, 1, 4711, "test", 100, 900, "test_a.py::test_b"),
             Span(2, 1, 1, 4711, "call", 200, 800),
             Flow(1, 4711, 77, "tcp://127.0.0.1:5432", (2,), 300, 400, sends=3, bytes=120, connects=1, established=1),

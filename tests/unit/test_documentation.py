@@ -15,13 +15,13 @@ from tracer.classify.model import (
     ContractCheck,
     Evidence,
     RunInfo,
-    StaticFacts,
     Summary,
     TestResult,
     Variants,
     Why,
 )
 from tracer.classify.services.config import Contract, Rules
+from tracer.trace.records import StaticFacts
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

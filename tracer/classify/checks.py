@@ -7,8 +7,9 @@ from functools import cache
 from typing import Final
 
 from tracer.classify.assumptions import concerns
-from tracer.classify.model import AssumptionCheck, ContractCheck, Outcome, StaticFacts, TestResult
+from tracer.classify.model import AssumptionCheck, ContractCheck, Outcome, TestResult
 from tracer.classify.services.config import Contract
+from tracer.trace.records import StaticFacts
 
 CUT_SHORT: Final[frozenset[Outcome]] = frozenset({"skipped", "interrupted", "crashed"})
 """Outcomes of tests that did not run to their end: that they were not seen to use a service says nothing."""

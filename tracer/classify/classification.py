@@ -17,7 +17,6 @@ from tracer.classify.model import (
     Evidence,
     Outcome,
     RunInfo,
-    StaticFacts,
     Summary,
     TestResult,
 )
@@ -25,26 +24,26 @@ from tracer.classify.services.config import Config, Rules
 from tracer.classify.services.identify import Identifier
 from tracer.classify.variants import compare_variants
 from tracer.classify.why import explain_needs
-from tracer.trace.records import Attempt, Facts, Span, Trace
+from tracer.trace.records import Attempt, Span, StaticFacts, Trace
 
 _UNFAILED: Final[Mapping[str, Outcome]] = {"skipped": "skipped", "xfailed": "xfailed", "xpassed": "xpassed"}
 
 
 def classify(trace: Trace, config: Config, *, generated_at: datetime) -> Classification:
-    """Say of every test which services it uses and why."""
+    """Which services each test uses, and why."""
     attribution = attribute(trace, Identifier(config))
-    asked = {attempt.facts for attempt in attribution.attempts}
-    told = {number: _static(trace.facts[number]) for number in asked & trace.facts.keys()}
-    facts = tuple(sorted(set(told.values())))
-    numbers = {one: number for number, one in enumerate(facts)}
-    judged = {number: (numbers[one], assumed_services(one, config.rules)) for number, one in told.items()}
-    gathered: dict[str, _Gathered] = {}
+    facts = tuple(sorted({known for attempt in attribution.attempts if (known := trace.facts_of(attempt))}))
+    numbers = {known: number for number, known in enumerate(facts)}
+    assumed = [assumed_services(known, config.rules) for known in facts]
+    tests: dict[str, _Test] = {}
     for attempt in attribution.attempts:
-        test = gathered.setdefault(attempt.nodeid, _Gathered())
+        test = tests.setdefault(attempt.nodeid, _Test())
         test.add(trace.spans[attempt.span], _outcome(trace, attempt), attribution.of(attempt))
-        test.facts, test.assumed = judged.get(attempt.facts, (None, ()))
-    return conclude(
-        {nodeid: test.result() for nodeid, test in gathered.items()},
+        known = trace.facts_of(attempt)
+        test.facts = numbers[known] if known else None
+        test.assumed = assumed[test.facts] if test.facts is not None else ()
+    return assemble(
+        {nodeid: test.result() for nodeid, test in tests.items()},
         facts,
         config.rules,
         run=_run_info(trace),
@@ -53,7 +52,7 @@ def classify(trace: Trace, config: Config, *, generated_at: datetime) -> Classif
     )
 
 
-def conclude(
+def assemble(
     tests: Mapping[str, TestResult],
     facts: tuple[StaticFacts, ...],
     rules: Rules,
@@ -63,7 +62,7 @@ def conclude(
     generated_at: str,
     runs: tuple[RunInfo, ...] = (),
 ) -> Classification:
-    """Draw from judged tests what a report says of them together. Their `assumed` has to be of the same rules."""
+    """A classification of these tests, with all tables and checks. The tests' `assumed` must follow from `rules`."""
     summary = summarise(tests, rules)
     return Classification(
         generated_at=generated_at,
@@ -82,7 +81,7 @@ def conclude(
 
 
 def recheck(classification: Classification, rules: Rules) -> Classification:
-    """The same tests held against other rules. What is assumed of tests whose facts were lost stays as it was."""
+    """The same tests, checked by other rules. Tests whose facts were lost keep their assumed services."""
     if rules == classification.rules:
         return classification
     assumed = [assumed_services(facts, rules) for facts in classification.facts]
@@ -92,7 +91,7 @@ def recheck(classification: Classification, rules: Rules) -> Classification:
         else replace(test, assumed=assumed[test.facts])
         for nodeid, test in classification.tests.items()
     }
-    return conclude(
+    return assemble(
         tests,
         classification.facts,
         rules,
@@ -116,7 +115,7 @@ def summarise(tests: Mapping[str, TestResult], rules: Rules) -> Summary:
 
 
 @dataclass(slots=True)
-class _Gathered:
+class _Test:
     """The attempts of one test."""
 
     outcome: Outcome = "passed"
@@ -160,10 +159,6 @@ def _outcome(trace: Trace, attempt: Attempt) -> Outcome:
     if "interrupted" in attempt.outcomes.values():
         return "interrupted"
     return _UNFAILED.get(call or attempt.outcomes.get("setup", ""), "passed")
-
-
-def _static(facts: Facts) -> StaticFacts:
-    return StaticFacts(facts.path, facts.fixtures, facts.markers, facts.bases, facts.autouse)
 
 
 def _run_info(trace: Trace) -> RunInfo:

@@ -13,9 +13,10 @@ from math import fsum
 from operator import attrgetter
 from typing import Any, Final, Generic, TypeVar
 
-from tracer.classify.classification import conclude
-from tracer.classify.model import Classification, Evidence, RunInfo, RunResult, StaticFacts, TestResult
+from tracer.classify.classification import assemble
+from tracer.classify.model import Classification, Evidence, RunInfo, RunResult, TestResult
 from tracer.classify.services.config import Rules
+from tracer.trace.records import StaticFacts
 
 V = TypeVar("V")
 _Key = tuple[Any, ...]
@@ -72,7 +73,7 @@ class _Union:
         """All that was taken in, as one."""
         runs, run_places = self._runs.in_order()
         facts, facts_places = self._facts.in_order()
-        return conclude(
+        return assemble(
             {nodeid: _placed(self._tests[nodeid], run_places, facts_places) for nodeid in sorted(self._tests)},
             facts,
             self._rules,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from tracer.classify.services.config import Rules
+from tracer.trace.records import StaticFacts
 
 SCHEMA: Final = "svc-trace/1"
 UNKNOWN: Final = "unknown:"
@@ -52,17 +53,6 @@ class Evidence:
     def is_need(self) -> bool:
         """Whether by this its test needs the service: it is neither ambient nor provided by the run itself."""
         return self.how != "ambient" and not self.self_hosted
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class StaticFacts:
-    """What pytest knows of a test before it runs, and static rules go by. Many tests share them."""
-
-    path: str  # relative to pytest's rootdir, with forward slashes
-    fixtures: tuple[str, ...]  # the whole closure, autouse ones too
-    markers: tuple[str, ...]  # names, nearest first, without repeats
-    bases: tuple[str, ...]  # qualified names of the class and its bases in MRO order, without `object`; empty: no class
-    autouse: tuple[str, ...] = ()  # those of the fixtures that are active without being asked for
 
 
 @dataclass(frozen=True, slots=True)

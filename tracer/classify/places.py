@@ -167,7 +167,7 @@ class Places:
     def collection(self, test: int) -> Owner:
         """The collection of a test's module, in the process that ran the test."""
         span, attempt = self._trace.spans[test], self._attempts.get(test)
-        facts = self._trace.facts.get(attempt.facts) if attempt else None
+        facts = self._trace.facts_of(attempt) if attempt else None
         return Owner("module", span.process, facts.path if facts else str(span.subject).partition("::")[0])
 
     def includes(self, outer: Place, inner: Place) -> bool:

@@ -10,7 +10,8 @@ from typing import Final
 
 from tracer.classify.assumptions import Entry
 from tracer.classify.checks import CUT_SHORT
-from tracer.classify.model import StaticFacts, TestResult
+from tracer.classify.model import TestResult
+from tracer.trace.records import StaticFacts
 
 _KINDS: Final = ("class", "marker", "fixture", "path")
 """Which entry is proposed of several that are about the same tests. A fixture that talks to the service goes first."""

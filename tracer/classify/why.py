@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Final, get_args
 
-from tracer.classify.model import Evidence, Phase, StaticFacts, TestResult, Why
+from tracer.classify.model import Evidence, Phase, TestResult, Why
+from tracer.trace.records import StaticFacts
 
 _PHASES: Final = get_args(Phase)
 _IMPORT: Final = "import of the module"

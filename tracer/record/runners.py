@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 
 from tracer.record.boundary.messages import (
     Close,
-    FactsTold,
+    Facts,
+    FixtureInstance,
     Hello,
-    InstanceTold,
     Interrupted,
     Message,
     Open,
@@ -19,7 +19,7 @@ from tracer.record.boundary.messages import (
     Requires,
     Uses,
 )
-from tracer.trace.records import Attempt, Facts, Instance, PhaseName, Process, Record, Span, SpanKind
+from tracer.trace.records import Attempt, Instance, PhaseName, Process, Record, Span, SpanKind, StaticFacts
 from tracer.trace.timeline import Timeline
 
 
@@ -74,7 +74,7 @@ class Runners:
         self._timeline = timeline
         self._runners: dict[int, _Runner] = {}
         self._open: dict[int, _Span] = {}
-        self._facts: dict[tuple[object, ...], int] = {}
+        self._facts: dict[StaticFacts, int] = {}  # facts → their number in the trace
         self._instances: dict[int, Instance] = {}  # whose set-up has not ended
         self._last_span = 0
         self._last_instance = 0
@@ -108,30 +108,21 @@ class Runners:
                     test.outcomes[message.phase] = message.outcome
             case Uses() if message.test in runner.tests:
                 runner.tests[message.test].instances.update(dict.fromkeys(self._known(runner, message.instances)))
-            case FactsTold():
-                content = (message.path, message.fixtures, message.markers, message.bases, message.autouse)
-                known = self._facts.get(content)
-                if known is None:
-                    known = self._facts[content] = len(self._facts) + 1
-                    yield Facts(known, *content)
-                runner.facts[message.id] = known
-            case InstanceTold():
+            case Facts(facts=facts):
+                if facts not in self._facts:
+                    self._facts[facts] = len(self._facts) + 1
+                    yield facts
+                runner.facts[message.number] = self._facts[facts]
+            case FixtureInstance():
                 self._last_instance += 1
-                runner.instances[message.id] = self._last_instance
-                self._instances[self._last_instance] = Instance(
-                    self._last_instance,
-                    runner.process,
-                    message.name,
-                    message.scope,
-                    message.baseid,
-                    message.node,
-                    message.param,
-                )
+                instance = replace(message.instance, id=self._last_instance, process=runner.process)
+                runner.instances[message.number] = instance.id
+                self._instances[instance.id] = instance
             case Requires():
-                instance = self._instances.get(runner.instances.get(message.instance, 0))
-                if instance is not None:
+                requiring = self._instances.get(runner.instances.get(message.instance, 0))
+                if requiring is not None:
                     required = tuple(self._known(runner, message.instances))
-                    self._instances[instance.id] = replace(instance, requires=required)
+                    self._instances[requiring.id] = replace(requiring, requires=required)
             case Hello(ns=ns):
                 yield from self._begin_again(runner, ns)
             case Report() | Uses():

@@ -19,7 +19,6 @@ from tracer.classify.model import (
     Evidence,
     RunInfo,
     RunResult,
-    StaticFacts,
     Summary,
     TestResult,
     Variants,
@@ -28,6 +27,7 @@ from tracer.classify.model import (
 from tracer.classify.services.config import AssumptionRule, Contract, Rules, Tier, VariantRule
 from tracer.errors import ExitStatus, SvcTraceError
 from tracer.trace.json_codec import Defaults, converter, dump, load
+from tracer.trace.records import StaticFacts
 from tracer.trace.storage import open_input
 
 _SELDOM: Final = ("self_hosted", "ambiguous", "listener")

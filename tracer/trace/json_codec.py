@@ -106,14 +106,20 @@ class _Cell:
         return self._value
 
 
-def row_converter(kind: type, columns: Sequence[str]) -> Converter:
-    """What makes records of a dataclass out of rows: lists of as many values, in the order of the columns, or fewer.
+def row_converter(kind: type, columns: Sequence[str] | None = None, *, optional: bool = True) -> Converter:
+    """What makes records of a dataclass out of rows: lists of values in the order of the columns.
 
     Columns that the dataclass does not have are ignored. Records may share values, mutable ones too.
+
+    Args:
+        kind: the dataclass.
+        columns: the names of its fields; None: all, in their order.
+        optional: whether a row may end before the last column, if the missing fields have defaults.
     """
     hints = get_type_hints(kind)
-    cells = [_Cell(name, converter(hints[name])) if name in hints else None for name in columns]
-    required = _required(kind)
+    names = [field.name for field in fields(kind)] if columns is None else columns
+    cells = [_Cell(name, converter(hints[name])) if name in hints else None for name in names]
+    required = _required(kind) if optional else hints.keys()
 
     def convert(row: Sequence[object]) -> object:
         if len(row) > len(cells):

@@ -69,16 +69,18 @@ class Span:
     crashed: bool = False  # its process died with the span open
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """Static facts that tests share: what pytest knows of a test before it runs."""
+@dataclass(frozen=True, slots=True, order=True)
+class StaticFacts:
+    """What pytest knows about a test before it runs. Static rules use it. Many tests share one record.
 
-    id: int
+    Its number is its position among the records of this type in the trace, counted from 1.
+    """
+
     path: str  # relative to pytest's rootdir, with forward slashes
     fixtures: tuple[str, ...]  # the whole closure, autouse ones too
     markers: tuple[str, ...]  # names, nearest first, without repeats
     bases: tuple[str, ...]  # qualified names of the class and its bases in MRO order, without `object`; empty: no class
-    autouse: tuple[str, ...] = ()  # those of the fixtures that are active without being asked for
+    autouse: tuple[str, ...] = ()  # those of the fixtures that are active although the test does not request them
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,7 @@ class Attempt:
 
     span: int  # the test's span
     nodeid: str
-    facts: int
+    facts: int  # number of its static facts; 0: they were lost
     outcomes: Mapping[str, str]  # phase that did not pass → failed | skipped | xfailed | xpassed | interrupted
     instances: tuple[int, ...]  # the fixture instances wider than function scope that it requested, directly or not
 
@@ -176,7 +178,7 @@ class End:
     lost_boundaries: int  # records of the hook that never arrived
 
 
-Record = Run | Process | Thread | Span | Facts | Attempt | Instance | Listen | Flow | Listener | RunWarning | End
+Record = Run | Process | Thread | Span | StaticFacts | Attempt | Instance | Listen | Flow | Listener | RunWarning | End
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +189,7 @@ class Trace:
     processes: Mapping[int, Process]
     threads: Mapping[tuple[int, int], Thread]  # (process, tid) → thread; the latest where a tid was reused
     spans: Mapping[int, Span]  # phases and narrow fixtures only with a flow or another kind of span within
-    facts: Mapping[int, Facts]
+    facts: tuple[StaticFacts, ...]
     attempts: tuple[Attempt, ...]  # in the order in which they ended
     instances: Mapping[int, Instance]
     listens: tuple[Listen, ...]
@@ -195,6 +197,10 @@ class Trace:
     warnings: tuple[RunWarning, ...]
     end: End | None  # None: the trace was cut off
     listeners: tuple[Listener, ...] = ()
+
+    def facts_of(self, attempt: Attempt) -> StaticFacts | None:
+        """The static facts of an attempt; None: they were lost."""
+        return self.facts[attempt.facts - 1] if 0 < attempt.facts <= len(self.facts) else None
 
     @property
     def complete(self) -> bool:

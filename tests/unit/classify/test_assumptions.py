@@ -5,8 +5,8 @@ from unittest import IsolatedAsyncioTestCase
 import pytest
 
 from tracer.classify.assumptions import assumed_services, claims, concerns, entries, matches_path
-from tracer.classify.model import StaticFacts
 from tracer.classify.services.config import AssumptionRule, Contract, Rules
+from tracer.trace.records import StaticFacts
 
 FACTS = StaticFacts(
     path="tests/snuba/api/test_discover.py",

@@ -20,7 +20,7 @@ from tracer.classify.classification import classify
 from tracer.classify.model import Classification, Evidence
 from tracer.classify.services.config import Config, load_config
 from tracer.classify.services.identify import Identifier
-from tracer.trace.records import Flow, Listen, Process, Span, Thread, Trace
+from tracer.trace.records import Flow, Listen, Process, Span, StaticFacts, Thread, Trace
 
 K = TypeVar("K")
 T = TypeVar("T")
@@ -101,10 +101,7 @@ def taker_of(trace: Trace, span_id: int) -> Taker:
 def modules_with_tests(trace: Trace) -> set[str]:
     """Those of which a test ran that is not within another one's session."""
     own = (attempt for attempt in trace.attempts if sum(span.kind == "test" for span in line(trace, attempt.span)) == 1)
-    return {
-        trace.facts[attempt.facts].path if attempt.facts in trace.facts else attempt.nodeid.partition("::")[0]
-        for attempt in own
-    }
+    return {facts.path if (facts := trace.facts_of(attempt)) else attempt.nodeid.partition("::")[0] for attempt in own}
 
 
 @given(traces())
@@ -161,7 +158,6 @@ def test_the_order_of_records_does_not_matter(trace: Trace, chance: random.Rando
         processes=shuffled(chance, trace.processes),
         threads=shuffled(chance, trace.threads),
         spans=shuffled(chance, trace.spans),
-        facts=shuffled(chance, trace.facts),
         instances=shuffled(chance, trace.instances),
         attempts=tuple(sorted(trace.attempts, key=lambda attempt: order[attempt.nodeid])),
         listens=tuple(shuffled(chance, dict(enumerate(trace.listens))).values()),
@@ -190,6 +186,17 @@ def test_the_beginning_of_time_does_not_matter(trace: Trace, shift_ns: int) -> N
     assert classified(moved) == classified(trace)
 
 
+def renumbered_facts(
+    facts: tuple[StaticFacts, ...], chance: random.Random
+) -> tuple[dict[int, int], tuple[StaticFacts, ...]]:
+    """Old number → new number, and the facts in the order of the new ones, with others between them."""
+    places = chance.sample(range(len(facts) + 3), len(facts))
+    moved = [StaticFacts("unused.py", (), (), ())] * (len(facts) + 3)
+    for place, one in zip(places, facts, strict=True):
+        moved[place] = one
+    return {0: 0, **{number: place + 1 for number, place in enumerate(places, 1)}}, tuple(moved)
+
+
 @given(traces(), chances)
 def test_numbers_mean_nothing(trace: Trace, chance: random.Random) -> None:
     def renumber(old: Iterable[int]) -> dict[int, int]:
@@ -198,7 +205,7 @@ def test_numbers_mean_nothing(trace: Trace, chance: random.Random) -> None:
 
     process = renumber(trace.processes)
     span = renumber(trace.spans)
-    facts = renumber(trace.facts)
+    facts, numbered_facts = renumbered_facts(trace.facts, chance)
     instance = renumber(trace.instances)
     socket = renumber(flow.socket for flow in trace.flows)
 
@@ -217,7 +224,7 @@ def test_numbers_mean_nothing(trace: Trace, chance: random.Random) -> None:
             for old in trace.threads.values()
         },
         spans={span[id_]: renumbered(old) for id_, old in trace.spans.items()},
-        facts={facts[id_]: replace(old, id=facts[id_]) for id_, old in trace.facts.items()},
+        facts=numbered_facts,
         attempts=tuple(
             replace(
                 old,

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from suites import RUN
 
-from tracer.classify.classification import conclude
+from tracer.classify.classification import assemble
 from tracer.classify.merge import merge
 from tracer.classify.model import Classification, Evidence, RunInfo, RunResult, TestResult
 from tracer.classify.services.config import AssumptionRule, Rules, Tier
@@ -86,7 +86,7 @@ def part(
     generated_at: str = "2026-11-20T23:00:00Z",
 ) -> Classification:
     facts = (KAFKA_FACTS, PLAIN_FACTS)
-    return conclude(tests, facts, RULES, run=run, run_evidence=run_evidence, generated_at=generated_at)
+    return assemble(tests, facts, RULES, run=run, run_evidence=run_evidence, generated_at=generated_at)
 
 
 @given(st.permutations(range(4)), st.lists(classifications(), min_size=4, max_size=4))

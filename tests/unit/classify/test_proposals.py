@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 from suites import evidence, facts, result
 
 from tracer.classify.assumptions import claims
-from tracer.classify.model import StaticFacts, TestResult
+from tracer.classify.model import TestResult
 from tracer.classify.proposals import Proposal, propose
 from tracer.classify.services.config import AssumptionRule
+from tracer.trace.records import StaticFacts
 
 
 def proposed(tests: Mapping[str, TestResult], known: Sequence[StaticFacts]) -> tuple[Proposal, ...]:

@@ -8,7 +8,6 @@ from itertools import count
 from tracer.trace.records import (
     Attempt,
     End,
-    Facts,
     Flow,
     Instance,
     Listen,
@@ -16,6 +15,7 @@ from tracer.trace.records import (
     Run,
     Span,
     SpanKind,
+    StaticFacts,
     Thread,
     Trace,
 )
@@ -31,7 +31,7 @@ class TraceBuilder:
     processes: dict[int, Process] = field(default_factory=dict)
     threads: dict[tuple[int, int], Thread] = field(default_factory=dict)
     spans: dict[int, Span] = field(default_factory=dict)
-    facts: dict[int, Facts] = field(default_factory=dict)
+    facts: list[StaticFacts] = field(default_factory=list)
     attempts: list[Attempt] = field(default_factory=list)
     instances: dict[int, Instance] = field(default_factory=dict)
     listens: list[Listen] = field(default_factory=list)
@@ -82,10 +82,9 @@ class TraceBuilder:
         """Close a test, with its attempt."""
         self.close(*phases, test)
         nodeid = str(self.spans[test].subject)
-        facts = len(self.facts) + 1
-        self.facts[facts] = Facts(facts, nodeid.partition("::")[0], (), (), ())
+        self.facts.append(StaticFacts(nodeid.partition("::")[0], (), (), ()))
         outcomes = {} if outcome == "passed" else {"call": outcome}
-        self.attempts.append(Attempt(test, nodeid, facts, outcomes, instances))
+        self.attempts.append(Attempt(test, nodeid, len(self.facts), outcomes, instances))
 
     def instance(
         self, name: str, process: int, scope: str = "session", requires: tuple[int, ...] = (), baseid: str = ""
@@ -139,7 +138,7 @@ class TraceBuilder:
             self.processes,
             self.threads,
             self.spans,
-            self.facts,
+            tuple(self.facts),
             tuple(self.attempts),
             self.instances,
             tuple(self.listens),

@@ -8,7 +8,7 @@ from typing import Any
 
 from click.testing import CliRunner, Result
 
-from tracer.classify.classification import conclude
+from tracer.classify.classification import assemble
 from tracer.classify.model import RunInfo, TestResult
 from tracer.classify.services.config import Rules, Tier
 from tracer.cli import cli
@@ -43,7 +43,7 @@ def stored(path: Path, tests: Mapping[str, TestResult], rules: Rules = RULES, **
         "lost_events": 0,
         "warnings": (),
     }
-    one = conclude(
+    one = assemble(
         tests, (), rules, run=RunInfo(**{**about, **run}), run_evidence=(), generated_at="2026-11-20T22:00:00Z"
     )
     path.parent.mkdir(exist_ok=True)

@@ -17,9 +17,9 @@ from tracer.record.boundary.messages import (
     UNFINISHED_LIMIT,
     Close,
     Decoder,
-    FactsTold,
+    Facts,
+    FixtureInstance,
     Hello,
-    InstanceTold,
     Interrupted,
     Message,
     Open,
@@ -29,7 +29,7 @@ from tracer.record.boundary.messages import (
     Requires,
     Uses,
 )
-from tracer.trace.records import PHASES
+from tracer.trace.records import PHASES, Instance, StaticFacts
 
 SENDER: Final = "4026531836,17,18"
 HELLO: Final = '["hello",1,"3.13.0","9.2.0",null]'
@@ -56,10 +56,10 @@ def cases() -> st.SearchStrategy[tuple[Any, Message]]:
         st.tuples(numbers, st.sampled_from(PHASES)).map(lambda t: (["phase", *t], Phase(*t))),
         st.tuples(numbers, numbers).map(lambda t: (["interrupted", *t], Interrupted(*t))),
         st.tuples(numbers, texts, lists, lists, lists, lists).map(
-            lambda t: (["facts", *t], FactsTold(*t[:2], *map(tuple, t[2:]))),
+            lambda t: (["facts", *t], Facts(t[0], StaticFacts(t[1], *map(tuple, t[2:])))),
         ),
         st.tuples(numbers, texts, texts, texts, texts, st.none() | texts).map(
-            lambda t: (["instance", *t], InstanceTold(*t)),
+            lambda t: (["instance", *t], FixtureInstance(t[0], Instance(0, 0, *t[1:]))),
         ),
         st.tuples(numbers, ids).map(lambda t: (["uses", *t], Uses(t[0], tuple(t[1])))),
         st.tuples(numbers, ids).map(lambda t: (["requires", *t], Requires(t[0], tuple(t[1])))),

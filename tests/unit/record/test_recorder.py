@@ -23,9 +23,9 @@ from tracer.classify.services.config import Config, load_config
 from tracer.record import recorder as module
 from tracer.record.boundary.messages import (
     Close,
-    FactsTold,
+    Facts,
+    FixtureInstance,
     Hello,
-    InstanceTold,
     Message,
     Open,
     Opened,
@@ -38,7 +38,7 @@ from tracer.record.boundary.messages import (
 from tracer.record.capture.protocol import Event, Kind, SocketEvent, TaskEvent
 from tracer.record.recorder import Recorder
 from tracer.trace.file import TraceWriter, read_trace
-from tracer.trace.records import End, PhaseName, Run
+from tracer.trace.records import End, Instance, PhaseName, Run, StaticFacts
 
 PIDNS: Final = 4026531836
 TURN_NS: Final = 20_000_000
@@ -160,8 +160,8 @@ class History:
         live: list[int] = []
         reports: list[Report] = []
         for _ in range(self.chance.randint(1, 4)):
-            facts = FactsTold(self.number(), "test_a.py", (), (), ())
-            test = self.open("test", f"test_a.py::test_{self.number()}", facts.id)
+            facts = Facts(self.number(), StaticFacts("test_a.py", (), (), ()))
+            test = self.open("test", f"test_a.py::test_{self.number()}", facts.number)
             self.say(process, tid, *reports, facts, test)
             yield
             if self.chance.random() < 0.5:
@@ -177,13 +177,14 @@ class History:
 
     def fixture(self, process: int, tid: int, live: list[int]) -> Iterator[None]:
         scope = self.chance.choice(["function", "module", "session"])
-        instance = InstanceTold(self.number(), f"fixture_{self.number()}", scope, "", "test_a.py", None)
-        span = self.open("fixture", instance.id)
-        self.say(process, tid, instance, span)
+        number = self.number()
+        made = Instance(0, 0, f"fixture_{self.number()}", scope, "", "test_a.py", None)
+        span = self.open("fixture", number)
+        self.say(process, tid, FixtureInstance(number, made), span)
         yield
-        self.say(process, tid, self.close(span), Requires(instance.id, tuple(live)))
+        self.say(process, tid, self.close(span), Requires(number, tuple(live)))
         if scope != "function":
-            live.append(instance.id)
+            live.append(number)
 
     def tell(self, steps: int) -> None:
         """A run of one to three runners, cut off after so many steps."""

@@ -15,9 +15,9 @@ from tracer.record.boundary.messages import (
     KINDS,
     OUTCOMES,
     Close,
-    FactsTold,
+    Facts,
+    FixtureInstance,
     Hello,
-    InstanceTold,
     Interrupted,
     Message,
     Open,
@@ -29,7 +29,7 @@ from tracer.record.boundary.messages import (
     Uses,
 )
 from tracer.record.runners import Runners
-from tracer.trace.records import PHASES, Attempt, Facts, Instance, Process, Record, Span
+from tracer.trace.records import PHASES, Attempt, Instance, Process, Record, Span, StaticFacts
 from tracer.trace.timeline import Timeline
 
 RUNNER, CHILD, TID = 1, 2, 100
@@ -72,12 +72,12 @@ def suite() -> Suite:
     return Suite()
 
 
-def facts(number: int, path: str = "tests/test_a.py") -> FactsTold:
-    return FactsTold(number, path, ("db",), ("slow",), ())
+def facts(number: int, path: str = "tests/test_a.py") -> Facts:
+    return Facts(number, StaticFacts(path, ("db",), ("slow",), ()))
 
 
-def instance(number: int, name: str = "db", scope: str = "session") -> InstanceTold:
-    return InstanceTold(number, name, scope, "", "tests", None)
+def instance(number: int, name: str = "db", scope: str = "session") -> FixtureInstance:
+    return FixtureInstance(number, Instance(0, 0, name, scope, "", "tests", None))
 
 
 def test_greeting_is_hearing(suite: Suite) -> None:
@@ -87,7 +87,7 @@ def test_greeting_is_hearing(suite: Suite) -> None:
 
 
 def test_a_tests_life(suite: Suite) -> None:
-    assert suite.say(facts(1)) == [Facts(1, "tests/test_a.py", ("db",), ("slow",), ())]
+    assert suite.say(facts(1)) == [StaticFacts("tests/test_a.py", ("db",), ("slow",), ())]
     assert suite.say(Open(1, 10, "session", "/project", None), Open(2, 20, "test", "a.py::test", 1)) == []
     assert suite.timeline.at(RUNNER, TID, 20) == (3,)
     assert suite.say(Phase(30, "call")) == [Span(3, 2, RUNNER, TID, "setup", 20, 30)]
@@ -211,7 +211,7 @@ def test_equal_facts_are_written_once(suite: Suite) -> None:
     assert len(suite.say(facts(1))) == 1
     assert suite.say(facts(1), process=CHILD) == []
     assert suite.say(facts(2)) == []
-    assert suite.say(facts(3, "tests/test_b.py")) == [Facts(2, "tests/test_b.py", ("db",), ("slow",), ())]
+    assert suite.say(facts(3, "tests/test_b.py")) == [StaticFacts("tests/test_b.py", ("db",), ("slow",), ())]
 
 
 def test_a_fixture_instance_is_written_when_its_set_up_ends(suite: Suite) -> None:
@@ -294,10 +294,8 @@ messages = st.one_of(
     st.builds(Close, small, small),
     st.builds(Close, small, small),
     st.builds(Interrupted, small, small),
-    st.builds(FactsTold, small, st.sampled_from("ab"), st.just(()), st.just(()), st.just(())),
-    st.builds(
-        InstanceTold, small, st.just("db"), st.sampled_from(["session", "function"]), *[st.just("")] * 2, st.none()
-    ),
+    st.builds(facts, small, st.sampled_from("ab")),
+    st.builds(instance, small, st.just("db"), st.sampled_from(["session", "function"])),
     st.builds(Uses, small, numbers),
     st.builds(Requires, small, numbers),
     st.builds(Report, small, st.sampled_from(PHASES), st.sampled_from(OUTCOMES)),

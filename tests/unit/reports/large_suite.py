@@ -6,8 +6,9 @@ from dataclasses import replace
 
 from suites import evidence
 
-from tracer.classify.model import AssumptionCheck, Classification, RunInfo, StaticFacts, Summary, TestResult
+from tracer.classify.model import AssumptionCheck, Classification, RunInfo, Summary, TestResult
 from tracer.classify.services.config import AssumptionRule, Contract, Rules, Tier
+from tracer.trace.records import StaticFacts
 
 SEEN = replace(evidence("postgres"), protocol="postgres", sends=31, bytes=4711, first_s=0.0123)
 """A test's plain use of Postgres."""

@@ -14,7 +14,20 @@ from hypothesis import strategies as st
 
 from tracer.errors import ExitStatus, SvcTraceError
 from tracer.trace.file import RECORD_TYPES, SCHEMA, TraceWriter, is_trace, read_records, read_trace
-from tracer.trace.records import End, Flow, Instance, Listener, Process, Record, Run, Span, SpanKind, Thread
+from tracer.trace.records import (
+    Attempt,
+    End,
+    Flow,
+    Instance,
+    Listener,
+    Process,
+    Record,
+    Run,
+    Span,
+    SpanKind,
+    StaticFacts,
+    Thread,
+)
 
 RUN = Run(("pytest", "-q"), "libbpf", "6.18.0", 1763676000.5, 81273645, "/home/me/project")
 SPAN = Span(12, 11, 3, 4711, "test", 100, 200, "tests/test_a.py::test_b")
@@ -135,6 +148,21 @@ def test_records_are_read_by_their_earlier_names(tmp_path: Path) -> None:
         Thread(process=7, tid=8, start_ns=9, name="worker", lineage_ns=5),
         Listener("tcp://0.0.0.0:80", 1, "nginx"),
     ]
+
+
+def test_static_facts_are_numbered_by_their_order_as_in_traces_with_a_column_for_the_number(tmp_path: Path) -> None:
+    path = lines_of(
+        tmp_path / "t",
+        header(run=list(RUN.__slots__), facts=["id", *StaticFacts.__slots__], attempt=list(Attempt.__slots__)),
+        json.dumps(["run", *(getattr(RUN, name) for name in RUN.__slots__)]),
+        '["facts",1,"a.py",["db"],[],[]]',
+        '["facts",2,"b.py",[],["slow"],[]]',
+        '["attempt",1,"b.py::b",2,{},[]]',
+        '["attempt",2,"c.py::c",0,{},[]]',
+    )
+    trace = read_trace(path)
+    assert [trace.facts_of(attempt) for attempt in trace.attempts] == [StaticFacts("b.py", (), ("slow",), ()), None]
+    assert trace.facts[0] == StaticFacts("a.py", ("db",), (), ())
 
 
 def test_missing_columns_take_the_default(tmp_path: Path) -> None:

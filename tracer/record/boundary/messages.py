@@ -13,8 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, Literal, get_args
 
-from tracer.trace.json_codec import load
-from tracer.trace.records import PHASES, PhaseName
+from tracer.trace.json_codec import load, row_converter
+from tracer.trace.records import PHASES, Instance, PhaseName, StaticFacts
 
 Opened = Literal["session", "collection", "test", "fixture"]
 Outcome = Literal["failed", "skipped", "xfailed", "xpassed"]
@@ -75,27 +75,19 @@ class Interrupted:
 
 
 @dataclass(frozen=True, slots=True)
-class FactsTold:
-    """Static facts, told before the first test of the process that refers to them. See `trace.records.Facts`."""
+class Facts:
+    """Static facts. They come before the first test of the process that refers to them."""
 
-    id: int
-    path: str
-    fixtures: tuple[str, ...]
-    markers: tuple[str, ...]
-    bases: tuple[str, ...]
-    autouse: tuple[str, ...] = ()
+    number: int
+    facts: StaticFacts
 
 
 @dataclass(frozen=True, slots=True)
-class InstanceTold:
-    """A fixture instance, told before its set-up opens. See `trace.records.Instance`."""
+class FixtureInstance:
+    """A fixture instance. It comes before its set-up opens."""
 
-    id: int
-    name: str
-    scope: str
-    baseid: str
-    node: str
-    param: str | None
+    number: int
+    instance: Instance  # id and process are 0: the recorder sets them
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +118,7 @@ class Report:
     outcome: Outcome
 
 
-Message = Hello | Open | Phase | Close | Interrupted | FactsTold | InstanceTold | Uses | Requires | Report
+Message = Hello | Open | Phase | Close | Interrupted | Facts | FixtureInstance | Uses | Requires | Report
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,12 +273,6 @@ def _text(value: object) -> str:
     return value
 
 
-def _texts(values: object) -> tuple[str, ...]:
-    if type(values) is not list:
-        raise TypeError("no texts")
-    return tuple(map(_text, values))
-
-
 def _text_or_none(value: object) -> str | None:
     return None if value is None else _text(value)
 
@@ -311,18 +297,16 @@ def _open(span: object, ns: object, kind: object, subject: object) -> Open:
     return Open(_number(span), _number(ns), _one_of(kind, KINDS), told, facts)
 
 
+_static_facts: Final = row_converter(StaticFacts, optional=False)
+_instance: Final = row_converter(Instance, optional=False)
 _MESSAGES: Final[dict[str, Callable[..., Message]]] = {
     "hello": lambda ns, python, pytest, worker: Hello(_number(ns), _text(python), _text(pytest), _text_or_none(worker)),
     "open": _open,
     "phase": lambda ns, phase: Phase(_number(ns), _one_of(phase, PHASES)),
     "close": lambda span, ns: Close(_number(span), _number(ns)),
     "interrupted": lambda test, ns: Interrupted(_number(test), _number(ns)),
-    "facts": lambda id_, path, fixtures, markers, bases, autouse: FactsTold(
-        _number(id_), _text(path), _texts(fixtures), _texts(markers), _texts(bases), _texts(autouse)
-    ),
-    "instance": lambda id_, name, scope, baseid, node, param: InstanceTold(
-        _number(id_), _text(name), _text(scope), _text(baseid), _text(node), _text_or_none(param)
-    ),
+    "facts": lambda number, *values: Facts(_number(number), _static_facts(values)),
+    "instance": lambda number, *values: FixtureInstance(_number(number), _instance([0, 0, *values, []])),
     "uses": lambda test, instances: Uses(_number(test), _numbers(instances)),
     "requires": lambda instance, instances: Requires(_number(instance), _numbers(instances)),
     "report": lambda test, phase, outcome: Report(_number(test), _one_of(phase, PHASES), _one_of(outcome, OUTCOMES)),
