@@ -19,7 +19,7 @@ def differences(scenario: Scenario, report: Classification) -> Iterator[str]:
         yield f"the run: exit status {run.exit_status}, not {' or '.join(map(str, scenario.exit_statuses))}"
     if run.complete != scenario.complete:
         yield f"the run: complete is {run.complete}, {run.lost_events} events are lost"
-    warnings = sorted(warning["slug"] for warning in run.warnings)
+    warnings = sorted(warning.slug for warning in run.warnings)
     if warnings != list(scenario.warnings):
         yield f"the run: warnings {warnings}, not {list(scenario.warnings)}"
     yield from _evidence("the run", scenario.run_evidence, report.run_evidence)

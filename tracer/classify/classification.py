@@ -176,9 +176,8 @@ def _run_info(trace: Trace) -> RunInfo:
         exit_status=trace.end.exit_status if trace.end else None,
         complete=trace.complete,
         lost_events=trace.end.lost_events if trace.end else 0,
-        warnings=tuple(
-            {"slug": warning.slug, "message": warning.message, "hint": warning.hint} for warning in trace.warnings
-        ),
+        warnings=trace.warnings,
+        pytest_reported=trace.end is None or trace.end.pytest_reported,
     )
 
 

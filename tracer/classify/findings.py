@@ -46,8 +46,8 @@ def compare_with_baseline(
 
 
 def is_whole(run: RunInfo) -> bool:
-    """Whether nothing was lost of a run and a pytest reported."""
-    return run.complete and not any(warning["slug"] == "no-hook" for warning in run.warnings)
+    """Whether a run lost nothing and the hook reported from at least one process."""
+    return run.complete and run.pytest_reported
 
 
 def _findings(classification: Classification) -> Iterator[Finding]:

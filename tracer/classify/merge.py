@@ -141,7 +141,6 @@ def _renumbered(one: RunResult, runs: Sequence[int]) -> RunResult:
 
 def _as_one(runs: Sequence[RunInfo]) -> RunInfo:
     """What can be said of several runs together."""
-    warnings = {tuple(sorted(warning.items())): warning for run in runs for warning in run.warnings}
     statuses = [run.exit_status for run in runs if run.exit_status is not None]
     return RunInfo(
         command=runs[0].command if len({run.command for run in runs}) == 1 else (),
@@ -152,7 +151,8 @@ def _as_one(runs: Sequence[RunInfo]) -> RunInfo:
         exit_status=max(statuses) if len(statuses) == len(runs) else None,
         complete=all(run.complete for run in runs),
         lost_events=sum(run.lost_events for run in runs),
-        warnings=tuple(warnings.values()),
+        warnings=tuple(dict.fromkeys(warning for run in runs for warning in run.warnings)),
+        pytest_reported=all(run.pytest_reported for run in runs),
     )
 
 
@@ -167,9 +167,8 @@ def _evidence_key(evidence: Evidence) -> _Key:
 
 
 def _run_key(run: RunInfo) -> _Key:
-    warnings = tuple(tuple(sorted(warning.items())) for warning in run.warnings)
-    numbers = (run.duration_s, *_comparable(run.exit_status), run.complete, run.lost_events)
-    return run.started_at, run.command, run.backend, run.kernel, *numbers, warnings
+    numbers = (run.duration_s, *_comparable(run.exit_status), run.complete, run.lost_events, run.pytest_reported)
+    return run.started_at, run.command, run.backend, run.kernel, *numbers, run.warnings
 
 
 def _comparable(value: Any) -> tuple[bool, Any]:  # noqa: ANN401 -- a record's fields are of any type

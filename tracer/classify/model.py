@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from tracer.classify.services.config import Rules
-from tracer.trace.records import StaticFacts
+from tracer.trace.records import RunWarning, StaticFacts
 
 SCHEMA: Final = "svc-trace/1"
 UNKNOWN: Final = "unknown:"
@@ -95,7 +95,8 @@ class RunInfo:
     exit_status: int | None  # None: the trace was cut off
     complete: bool
     lost_events: int
-    warnings: tuple[Mapping[str, str], ...]  # {"slug": …, "message": …, "hint": …}
+    warnings: tuple[RunWarning, ...]
+    pytest_reported: bool = True  # whether the hook reported from any process; of merged runs: in each of them
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,9 +45,9 @@ class Recorder:
         self._turns = deque([0] * _REMEMBERED, maxlen=_REMEMBERED)  # when the last turns began
 
     @property
-    def heard_hook(self) -> bool:
-        """Whether any hook ever reported."""
-        return self._runners.heard
+    def pytest_reported(self) -> bool:
+        """Whether the hook reported from any process."""
+        return self._runners.reported
 
     @property
     def reached(self) -> set[str]:

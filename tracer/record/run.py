@@ -130,7 +130,7 @@ def _record(capture: Capture, child: Child, fifo: Fifo, writer: TraceWriter) -> 
         writer.write(warning)
     for listener in listeners(recorder.reached):
         writer.write(listener)
-    writer.write(End(end_ns, status, capture.lost_events(), lost_boundaries))
+    writer.write(End(end_ns, status, capture.lost_events(), lost_boundaries, recorder.pytest_reported))
     return status
 
 
@@ -164,7 +164,7 @@ def _warnings(capture: Capture, lost_boundaries: int, recorder: Recorder) -> Ite
             f"{recorder.unfinished_sessions:,} pytest processes never closed their session",
             "they crashed, could no longer report, or still ran when the command ended: tests may be missing",
         )
-    if not recorder.heard_hook:
+    if not recorder.pytest_reported:
         yield RunWarning(
             "no-hook",
             "no pytest reported, so nothing can be told of tests",

@@ -81,14 +81,14 @@ class Runners:
         self.unfinished = 0  # runners that ended, or were cut off, with a session open
         self.cut_off = 0  # those of them that still ran when the command had ended
         self.closed: set[int] = set()  # spans that closed since somebody cleared this
-        self.heard = False  # whether any hook ever reported
+        self.reported = False  # whether the hook reported from any process
 
     def apply(self, process: int, packet: Packet) -> Iterator[Record]:
         """Take in what one thread of a process says; yields the records that it completes."""
         runner = self._runners.get(process)
         if runner is None:
             runner = self._runners[process] = _Runner(process)
-            self.heard = True
+            self.reported = True
         for message in packet.messages:
             yield from self._apply(runner, packet.tid, message)
 

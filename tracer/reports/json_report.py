@@ -27,7 +27,7 @@ from tracer.classify.model import (
 from tracer.classify.services.config import AssumptionRule, Contract, Rules, Tier, VariantRule
 from tracer.errors import ExitStatus, SvcTraceError
 from tracer.trace.json_codec import Defaults, converter, dump, load
-from tracer.trace.records import StaticFacts
+from tracer.trace.records import RunWarning, StaticFacts
 from tracer.trace.storage import open_input
 
 _SELDOM: Final = ("self_hosted", "ambiguous", "listener")
@@ -40,7 +40,7 @@ _DEFAULTS: Final[Defaults] = {
 }
 _Rule = AssumptionRule | Tier | Contract | VariantRule
 _Counts = Summary | Directory | AssumptionCheck | ContractCheck | Why | Variants
-_Record = Evidence | TestResult | RunResult | StaticFacts | RunInfo | _Counts | _Rule
+_Record = Evidence | TestResult | RunResult | StaticFacts | RunInfo | RunWarning | _Counts | _Rule
 _NAMES: Final = {kind: tuple(field.name for field in fields(kind)) for kind in get_args(_Record)}
 
 
@@ -52,8 +52,8 @@ def render(classification: Classification) -> Iterator[bytes]:
     head = {
         "schema": classification.schema,
         "generated_at": classification.generated_at,
-        "run": _object(classification.run),
-        **({"runs": [_object(run) for run in classification.runs]} if classification.runs else {}),
+        "run": _run(classification.run),
+        **({"runs": [_run(run) for run in classification.runs]} if classification.runs else {}),
         "rules": _rules(classification.rules),
     }
     summary = classification.summary
@@ -153,6 +153,10 @@ def _text(evidence: Evidence) -> bytes:
 
 
 _shared: Final = lru_cache(maxsize=4096)(_text)
+
+
+def _run(run: RunInfo) -> dict[str, Any]:
+    return _object(run) | {"warnings": [_object(warning) for warning in run.warnings]}
 
 
 def _rules(rules: Rules) -> dict[str, Any]:

@@ -52,7 +52,7 @@ def render(classification: Classification, *, directories: int) -> Iterator[str]
     if classification.variants.compared:
         yield from _variants(classification.variants)
     for warning in run.warnings:
-        told = f"{warning['message']} [{warning['slug']}] {warning.get('hint', '')}".rstrip()
+        told = f"{warning.message} [{warning.slug}] {warning.hint}".rstrip()
         yield f"\n> **warning**: {text(told)}\n"
 
 

@@ -83,9 +83,9 @@ def render(
     if classification.variants.compared:
         _print_variants(classification.variants, console)
     for warning in classification.run.warnings:
-        text = Text.assemble(("warning: ", "yellow"), shown(f"{warning['message']} [{warning['slug']}]", console))
-        if hint := warning.get("hint"):
-            text.append(f"\n  {shown(hint, console)}")
+        text = Text.assemble(("warning: ", "yellow"), shown(f"{warning.message} [{warning.slug}]", console))
+        if warning.hint:
+            text.append(f"\n  {shown(warning.hint, console)}")
         console.print(text, highlight=False)
     if report is not None:
         console.print(Text.assemble(("report: ", "dim"), shown(str(report), console)), soft_wrap=True)

@@ -159,9 +159,9 @@ class Listener:
     command: str  # the process's name
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class RunWarning:
-    """Something the reader of a report has to know. Slugs are explained in docs/messages.md."""
+    """A problem of a run that the reader of its report must know. Slugs are explained in docs/messages.md."""
 
     slug: str
     message: str  # what is wrong
@@ -176,6 +176,7 @@ class End:
     exit_status: int
     lost_events: int  # events the kernel side could not deliver, all CPUs
     lost_boundaries: int  # records of the hook that never arrived
+    pytest_reported: bool = True  # whether the hook reported from any process; False: the report has no tests
 
 
 Record = Run | Process | Thread | Span | StaticFacts | Attempt | Instance | Listen | Flow | Listener | RunWarning | End

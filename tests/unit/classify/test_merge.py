@@ -14,6 +14,7 @@ from tracer.classify.classification import assemble
 from tracer.classify.merge import merge
 from tracer.classify.model import Classification, Evidence, RunInfo, RunResult, TestResult
 from tracer.classify.services.config import AssumptionRule, Rules, Tier
+from tracer.trace.records import RunWarning
 
 RULES = Rules(
     assumptions={"kafka": AssumptionRule(markers=frozenset({"requires_kafka"}))},
@@ -44,7 +45,8 @@ RUNS = st.builds(
     exit_status=st.sampled_from([None, 0, 1]),
     complete=st.booleans(),
     lost_events=st.integers(0, 2),
-    warnings=st.sampled_from([(), ({"slug": "no-hook", "message": "m"},), ({"slug": "no-hook", "message": "n"},)]),
+    warnings=st.sampled_from([(), (RunWarning("no-hook", "m"),), (RunWarning("no-hook", "n"),)]),
+    pytest_reported=st.booleans(),
 )
 
 

@@ -81,9 +81,9 @@ def instance(number: int, name: str = "db", scope: str = "session") -> FixtureIn
 
 
 def test_greeting_is_hearing(suite: Suite) -> None:
-    assert not suite.runners.heard
+    assert not suite.runners.reported
     assert suite.say(Hello(1, "3.11", "8.3", None)) == []
-    assert suite.runners.heard
+    assert suite.runners.reported
 
 
 def test_a_tests_life(suite: Suite) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from tracer.classify.model import Classification, Summary, Variants
 from tracer.reports.markdown import code, render, table, text
+from tracer.trace.records import RunWarning
 
 PAGE = """\
 **2,000 tests** in 14 min 32 s, traced by libbpf: **complete**
@@ -83,7 +84,7 @@ def test_a_run_without_tests_has_no_tables(sample: Classification) -> None:
     [
         ({"complete": False, "lost_events": 7}, "\n> 7 events lost: tests may use more services than is told here."),
         (
-            {"warnings": ({"slug": "no-hook", "message": "no *pytest*", "hint": "do"},)},
+            {"warnings": (RunWarning("no-hook", "no *pytest*", "do"),)},
             "\n> **warning**: no \\*pytest\\* \\[no-hook\\] do\n",
         ),
     ],

@@ -14,6 +14,7 @@ from rich.console import Console
 from tracer.classify.model import Classification, Summary, Variants
 from tracer.reports.terminal import render
 from tracer.reports.wording import duration, percent
+from tracer.trace.records import RunWarning
 
 ESCAPE = "\x1b["
 
@@ -129,7 +130,7 @@ def test_what_is_not_complete_says_so_and_what_to_do(small: Classification, chan
 
 
 def test_warnings_are_told_with_their_slugs(small: Classification) -> None:
-    warning = {"slug": "no-hook", "message": "no [bold]pytest[/bold] reported"}
+    warning = RunWarning("no-hook", "no [bold]pytest[/bold] reported")
     output = printed(replace(small, run=replace(small.run, warnings=(warning,))))
     assert lines_with("warning: no [bold]pytest[/bold] reported [no-hook]", output)
 
