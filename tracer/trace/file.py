@@ -1,14 +1,15 @@
-"""The trace file: JSON Lines that describe themselves.
+"""The trace file: a header line, then one JSON list in each line.
 
     {"schema":"svc-trace-trace/1","columns":{"span":["id","parent","process",…],…}}
     ["run",["pytest","-q"],"libbpf","6.18.0",1763676000.0,81273645,"/home/me/project"]
     ["span",12,11,3,4711,"test",81299000,81399000,"tests/test_a.py::test_b"]
 
-Line 1 is the header; each further line is a record: its tag, then its values in the order of the header's columns,
-with trailing ones left out where they are the default. A reader goes by the names: it skips tags and columns that it
-does not know, and takes the default for those that the file does not have. UTF-8 (see `json_codec` for lone
-surrogates), packed by gzip; one that somebody unpacked is read as well. A trace without an `end` record was cut off;
-it holds what was recorded up to there.
+Line 1 is the header. It names the columns of each tag. Each further line is a record: a list of its tag and its values,
+in the order of the header's columns. Trailing values are left out if they are the default.
+
+Find a value by its column's name in the header, never by a fixed position. Skip tags and columns that you do not know.
+If the header lacks a column, take the default. The file is UTF-8, packed by gzip; svc-trace reads unpacked files, too.
+Text that is not Unicode, such as a file name in another encoding, contains escaped lone surrogates (PEP 383).
 """
 
 from __future__ import annotations

@@ -1,6 +1,10 @@
-"""The records of a trace: everything a run recorded, before anyone judges it.
+"""The records of a trace: everything that a run recorded, before it is interpreted.
 
-All times are CLOCK_MONOTONIC nanoseconds of the traced machine. Ids are unique within one trace.
+Times whose names end in `_ns` are CLOCK_MONOTONIC nanoseconds of the traced machine. Ids are unique within one trace,
+and are never reused. `process`, `span` and `instance` in a record are ids of records of that type.
+
+An endpoint is a text: `tcp://127.0.0.1:5432`, `udp://[::1]:53`, `unix:///run/redis.sock`, or `unix://@NAME` for an
+abstract socket. A runner is a process with open spans: a pytest process whose hook reports.
 """
 
 from __future__ import annotations
@@ -17,11 +21,11 @@ _NONE: Final[Mapping[str, Any]] = {}  # one for all: hardly any flow of many has
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One `svc-trace -- CMD`: the first line of a trace."""
+    """One `svc-trace -- CMD`. It is the first record of a trace."""
 
-    command: tuple[str, ...]
-    backend: str
-    kernel: str
+    command: tuple[str, ...]  # the words after `--`
+    backend: str  # libbpf | bcc | strace
+    kernel: str  # its release, as of `uname -r`
     started_at: float  # CLOCK_REALTIME seconds since the epoch
     start_ns: int  # the same moment on CLOCK_MONOTONIC
     directory: str  # the command's working directory
@@ -29,42 +33,46 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """A process of the traced tree. Its id is never reused, though its pid may be."""
+    """A process of the traced tree. Its id is never reused; its pid may be."""
 
-    id: int
+    id: int  # 1 for the command itself
     parent: int  # the process that forked it; 0 for the command itself
-    pid: int  # as the process sees itself (its own pid namespace)
-    start_ns: int
-    command: str  # the kernel's comm after the last exec, at most 15 bytes
-    end_ns: int | None = None  # None: still alive when the run ended
-    status: int | None = None  # wait status (waitpid(2)): exit code << 8 | signal
-    lineage_ns: int = 0  # when its line began: birth of the eldest that started one another, up to a runner's thread
-    earlier: tuple[str, ...] = ()  # its commands before an exec, in order; only those that used a socket
-    earlier_until_ns: tuple[int, ...] = ()  # when each of these executed the next program
+    pid: int  # in its own pid namespace
+    start_ns: int  # when it was forked
+    command: str  # the kernel's name for it (comm) after the last exec, at most 15 bytes
+    end_ns: int | None = None  # when it ended; null: it was alive when the run ended
+    status: int | None = None  # wait status, see waitpid(2): exit code << 8 | signal; null as for `end_ns`
+    lineage_ns: int = 0
+    """When its lineage began: the threads and processes that started one another, from a runner's thread down to this
+    process. It is the start of the oldest one below the runner's thread. 0: unknown."""
+    earlier: tuple[str, ...] = ()  # the names it had before each exec, oldest first; only if it used a socket by then
+    earlier_until_ns: tuple[int, ...] = ()  # the time of each of these execs
 
 
 @dataclass(frozen=True, slots=True)
 class Thread:
-    """A thread that used a socket, told before its first socket event."""
+    """A thread that used a socket. A tid that is reused within a process is another record."""
 
-    process: int
+    process: int  # the process to which it belongs
     tid: int  # in the process's own pid namespace
     start_ns: int  # when the kernel created it
-    name: str  # comm at its first socket event, at most 15 bytes
-    lineage_ns: int = 0  # when its line began, as a process's
+    name: str  # its name (comm) at its first socket event, at most 15 bytes
+    lineage_ns: int = 0  # when its lineage began, as for `process`
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """An interval on a runner's thread."""
+    """An interval on a runner's thread: a session, a collection, a test, a phase of a test, or a fixture's set-up or
+    finalizer.
+    """
 
-    id: int
+    id: int  # unique among spans
     parent: int  # the span around it, possibly another runner's; 0 for none
-    process: int
-    tid: int
-    kind: SpanKind
-    start_ns: int
-    end_ns: int
+    process: int  # the runner: the process that reported it
+    tid: int  # the runner's thread, in the process's own pid namespace
+    kind: SpanKind  # what it is an interval of
+    start_ns: int  # when it opened
+    end_ns: int  # when it closed
     subject: str | int | None = None  # collection: the module's node id; test: its node id; fixture: instance id
     crashed: bool = False  # its process died with the span open
 
@@ -88,95 +96,98 @@ class Attempt:
     """One execution of a test; a rerun is another attempt with the same node id."""
 
     span: int  # the test's span
-    nodeid: str
+    nodeid: str  # pytest's, without xdist's `@group`
     facts: int  # number of its static facts; 0: they were lost
     outcomes: Mapping[str, str]  # phase that did not pass → failed | skipped | xfailed | xpassed | interrupted
-    instances: tuple[int, ...]  # the fixture instances wider than function scope that it requested, directly or not
+    instances: tuple[int, ...]  # ids of the instances wider than function scope that it requested, directly or not
 
 
 @dataclass(frozen=True, slots=True)
 class Instance:
     """A fixture instance: one set-up of one fixture, and its finalizer."""
 
-    id: int
-    process: int
-    name: str
+    id: int  # unique among instances
+    process: int  # the runner that set it up
+    name: str  # the fixture's name
     scope: str  # function | class | module | package | session
     baseid: str  # node id of the place that defines it; empty for plugins and the rootdir's conftest
-    node: str  # node id of the node it belongs to
-    param: str | None  # the parameter's id, None for an unparametrized fixture
-    requires: tuple[int, ...] = ()  # wider-than-function instances that it requested
+    node: str  # node id of the test, class, module, package or session for which it was set up
+    param: str | None  # the parameter's id; null for a fixture without parameters
+    requires: tuple[int, ...] = ()  # ids of the instances wider than function scope that it requested
 
 
 @dataclass(frozen=True, slots=True)
 class Listen:
-    """A socket of the traced tree can be reached from now on, so what leads there is self-hosted; or it no longer can.
+    """From this time on, a socket of the traced tree can be reached at an endpoint, so the endpoint is self-hosted. If
+    `begins` is false, it can no longer be reached.
 
-    TCP listens, and ends to. A datagram socket has a name, and for how long is not told.
+    For TCP, both are recorded. For datagram sockets, the time of binding is recorded, and the end is not.
     """
 
-    process: int
-    endpoint: str
-    network: int  # inode number of the network namespace; 0 where unknown
-    start_ns: int
-    begins: bool = True  # False: one socket fewer can be reached there
+    process: int  # the process that called listen or bind
+    endpoint: str  # the socket's own address
+    network: int  # inode number of the network namespace; 0: unknown
+    start_ns: int  # when it began, or ended
+    begins: bool = True  # false: one socket less can be reached there
 
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """All sends of one thread on one socket to one endpoint within one span, summed. Flows add up: the same key may
-    stand in a trace more than once.
+    """What one thread did on one socket with one endpoint within one span, summed: attempts to connect, and sends.
 
-    `spans` are the innermost open spans of the nearest runner: one as a rule, more when several of the runner's
-    threads have spans open and the sending thread is none of them, none outside of every span.
+    A trace may contain several flows with the same process, tid, socket, endpoint and spans: add them up.
     """
 
-    process: int
-    tid: int
+    process: int  # the process that connected or sent
+    tid: int  # its thread, in the process's own pid namespace
     socket: int  # the socket's inode number, as in /proc/PID/fd and `ss -e`
-    endpoint: str
+    endpoint: str  # the peer
     spans: tuple[int, ...]
-    first_ns: int
-    last_ns: int
-    sends: int = 0
-    bytes: int = 0
-    connects: int = 0  # attempts begun; none of UDP, which reach nobody
+    """The innermost open spans of the nearest runner. As a rule there is one. There are several if several threads of
+    the runner have open spans and the sending thread has none. It is empty if no span was open."""
+    first_ns: int  # the first event
+    last_ns: int  # the last event
+    sends: int = 0  # successful sends
+    bytes: int = 0  # bytes of these sends
+    connects: int = 0  # attempts to connect that began here; 0 for UDP, where connect sends nothing
     established: int = 0  # attempts that succeeded
-    network: int = 0  # inode number of the network namespace; 0 where unknown
-    peer: int = 0  # the process of the tree that listens behind a unix socket; 0 for none
-    prefixes: tuple[str, ...] = ()  # hex of the first ≤ 32 bytes of the socket's first sends
-    heads: Mapping[str, int] = field(default_factory=lambda: _NONE)  # other threads: hex of first ≤ 8 bytes → sends
-    errors: Mapping[str, int] = field(default_factory=lambda: _NONE)  # errno name of a failed connect or send → times
-    local: bool = False  # the endpoint is at an address of the traced machine; False where unknown
+    network: int = 0  # inode number of the network namespace; 0: unknown
+    peer: int = 0  # the process of the tree that listens at a unix socket; 0: none, or unknown
+    prefixes: tuple[str, ...] = ()  # hex of the first ≤ 32 bytes of each of the socket's first sends
+    heads: Mapping[str, int] = field(default_factory=lambda: _NONE)
+    """Hex of a send's first ≤ 8 bytes → number of sends that begin so. Only for threads without spans, and for at most
+    32 different beginnings."""
+    errors: Mapping[str, int] = field(default_factory=lambda: _NONE)  # errno name → failed connects and sends
+    local: bool = False  # whether the endpoint is at an address of the traced machine; false: no, or unknown
 
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """Who could be reached at an endpoint of the traced machine when the run ended, of the tree or not."""
+    """A process that listened at an endpoint of the traced machine when the run ended, in the traced tree or not."""
 
-    endpoint: str  # as it is bound: a wildcard address stands for each of the machine's
+    endpoint: str  # the address it is bound to; a wildcard address stands for all addresses of the machine
     network: int  # inode number of the network namespace
     command: str  # the process's name
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class RunWarning:
-    """A problem of a run that the reader of its report must know. Slugs are explained in docs/messages.md."""
+    """A problem of a run that the reader of its report must know."""
 
-    slug: str
+    slug: str  # identifies the kind of warning, see docs/messages.md
     message: str  # what is wrong
     hint: str = ""  # what to do
 
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """The last line of a trace; a trace without it was cut off."""
+    """The last record of a trace. A trace without it was cut off."""
 
-    end_ns: int
-    exit_status: int
-    lost_events: int  # events the kernel side could not deliver, all CPUs
-    lost_boundaries: int  # records of the hook that never arrived
-    pytest_reported: bool = True  # whether the hook reported from any process; False: the report has no tests
+    end_ns: int  # when recording ended
+    exit_status: int  # the command's; 128 + N if signal N ended it
+    lost_events: int  # socket and process events that were not recorded
+    lost_boundaries: int  # messages of the hook that did not arrive
+    pytest_reported: bool = True  # whether the hook reported from any process; false: the report has no tests
 
 
 Record = Run | Process | Thread | Span | StaticFacts | Attempt | Instance | Listen | Flow | Listener | RunWarning | End
