@@ -18,7 +18,6 @@ import pytest
 from environments import environment_with, interpreter
 
 from tracer.record.boundary import fifo as reading_end
-from tracer.record.boundary import hook
 from tracer.record.boundary.fifo import Fifo
 from tracer.record.boundary.messages import (
     Close,
@@ -35,6 +34,7 @@ from tracer.record.boundary.messages import (
     Requires,
     Uses,
 )
+from tracer.record.boundary.svc_trace_hook import channel
 from tracer.record.run_directory import RunDirectory
 from tracer.trace.records import StaticFacts
 
@@ -897,11 +897,11 @@ def test_the_hook_keeps_off_the_low_descriptors(environment: Environment, tmp_pa
 @pytest.mark.parametrize(
     ("limits", "lowest"),
     [
-        ((20_000, 20_000), hook.HIGH),
-        ((1024, 20_000), hook.HIGH),
-        ((1024, hook.HIGH + 1), hook.HIGH),
-        ((hook.HIGH, hook.HIGH + 10), hook.HIGH),
-        ((1024, hook.HIGH), 200),
+        ((20_000, 20_000), channel.HIGH),
+        ((1024, 20_000), channel.HIGH),
+        ((1024, channel.HIGH + 1), channel.HIGH),
+        ((channel.HIGH, channel.HIGH + 10), channel.HIGH),
+        ((1024, channel.HIGH), 200),
         ((64, 64), 32),
     ],
 )
@@ -927,7 +927,7 @@ def test_the_descriptor_sits_as_high_as_it_can_and_is_told_from_others(
             is_kept()
             fd = ours()
             os.close(fd)
-            if fd < {hook.HIGH}:
+            if fd < {channel.HIGH}:
                 other = os.open("somebody's", os.O_CREAT | os.O_WRONLY)
                 os.dup2(other, fd)
         def test_c(): pass
@@ -938,8 +938,8 @@ def test_the_descriptor_sits_as_high_as_it_can_and_is_told_from_others(
     assert told.story() == plain("test_a") + plain("test_b") + plain("test_c")
     assert (told.lost, told.malformed) == (0, 0)
     somebodys = tmp_path / "suite" / "somebody's"
-    assert somebodys.exists() == (lowest < hook.HIGH)
-    assert lowest >= hook.HIGH or somebodys.read_text() == ""
+    assert somebodys.exists() == (lowest < channel.HIGH)
+    assert lowest >= channel.HIGH or somebodys.read_text() == ""
 
 
 def test_nobody_reads_any_more(environment: Environment, tmp_path: Path) -> None:
@@ -1030,7 +1030,7 @@ def test_a_pytest_that_lost_the_path_runs_without_it(environment: Environment, t
 
 
 def test_a_hook_that_falls_silent_leaves_word(environment: Environment, tmp_path: Path) -> None:
-    assert hook.OFF == reading_end.OFF
+    assert channel.OFF == reading_end.OFF
     (tmp_path / "test_it.py").write_text(
         "import gc\n"
         "def test_it():\n"
@@ -1058,4 +1058,4 @@ def test_the_hook_is_in_no_traceback(environment: Environment, tmp_path: Path) -
     """
     told = run(environment, tmp_path, source)
     assert told.output.count("ValueError") >= 2
-    assert "svc_trace_hook.py" not in told.output
+    assert "svc_trace_hook/" not in told.output

@@ -12,17 +12,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final
 
-_HOOK: Final = Path(__file__).parent / "boundary" / "hook.py"
 _PLUGIN: Final = "svc_trace_hook"
+_HOOK: Final = Path(__file__).parent / "boundary" / _PLUGIN
 _PREFIX: Final = "svc-trace-"
 _NAME: Final = re.compile(rf"\.?{_PREFIX}[a-z0-9_]{{8}}")  # as mkdtemp makes them
-_DISTRIBUTION: Final = Path("plugins", f"{_PLUGIN}-1.dist-info")
+_DISTRIBUTION: Final = Path("plugins", f"{_PLUGIN}-1.dist-info")  # exists only once the run's directory is locked
 _METADATA: Final = {
     "METADATA": f"Metadata-Version: 2.1\nName: {_PLUGIN}\nVersion: 1\n",
     "entry_points.txt": f"[pytest11]\n{_PLUGIN} = {_PLUGIN}\n",
 }
 """As if the hook were installed (entry_points.txt: packaging.python.org): pytest loads such plugins by itself."""
-_MARK: Final = Path("plugins", f"{_PLUGIN}.py")  # there only once the folder is locked
+_PACKAGE: Final = Path("plugins", _PLUGIN)
 
 
 class RunDirectory:
@@ -41,7 +41,9 @@ class RunDirectory:
         (hidden / _DISTRIBUTION).mkdir(parents=True)
         for name, text in _METADATA.items():
             (hidden / _DISTRIBUTION / name).write_text(text)
-        shutil.copyfile(_HOOK, hidden / _MARK)
+        (hidden / _PACKAGE).mkdir()
+        for module in _HOOK.glob("*.py"):
+            shutil.copyfile(module, hidden / _PACKAGE / module.name)
         self.path = hidden.rename(hidden.with_name(hidden.name[1:]))
         self.fifo = self.path / "boundaries"
 
@@ -53,7 +55,7 @@ class RunDirectory:
         """
         variables = {
             "SVC_TRACE_FIFO": str(self.fifo),
-            "PYTHONPATH": _prepend(str((self.path / _MARK).parent), environment.get("PYTHONPATH"), os.pathsep),
+            "PYTHONPATH": _prepend(str((self.path / _PACKAGE).parent), environment.get("PYTHONPATH"), os.pathsep),
         }
         if environment.get("PYTEST_DISABLE_PLUGIN_AUTOLOAD"):
             variables["PYTEST_PLUGINS"] = _prepend(_PLUGIN, environment.get("PYTEST_PLUGINS"), ",")
@@ -83,7 +85,7 @@ def _remove_leftovers(base: Path) -> None:
         except OSError:
             continue  # somebody else's, or gone
         try:
-            if os.fstat(folder).st_uid == os.geteuid() and (path / _MARK).is_file():
+            if os.fstat(folder).st_uid == os.geteuid() and (path / _DISTRIBUTION).is_dir():
                 fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 shutil.rmtree(path, ignore_errors=True)
         except BlockingIOError:

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tracer.record.boundary import hook
 from tracer.record.boundary.messages import (
     CHUNKS_LIMIT,
     LINE_LIMIT,
@@ -29,6 +28,7 @@ from tracer.record.boundary.messages import (
     Requires,
     Uses,
 )
+from tracer.record.boundary.svc_trace_hook import attempts, channel, fixtures
 from tracer.trace.records import PHASES, Instance, StaticFacts
 
 SENDER: Final = "4026531836,17,18"
@@ -71,9 +71,9 @@ def cases() -> st.SearchStrategy[tuple[Any, Message]]:
 
 def encoded(seq: int, *contents: Any, sender: str = SENDER) -> list[bytes]:  # noqa: ANN401 - JSON
     """The lines of a packet."""
-    messages = ",".join(content if type(content) is str else hook.dumps(content) for content in contents)
+    messages = ",".join(content if type(content) is str else channel.dumps(content) for content in contents)
     line = f"[{sender},{seq},[{messages}]]\n".encode("ascii")
-    return [line] if len(line) <= LINE_LIMIT else hook.cut(sender, seq, messages)
+    return [line] if len(line) <= LINE_LIMIT else channel.chunks_of(sender, seq, messages)
 
 
 def decoded(data: bytes) -> tuple[list[Packet], Decoder]:
@@ -92,7 +92,7 @@ def test_what_the_hook_encodes_is_decoded(told: list[tuple[Any, Message]], seq: 
 @example('t.py::test[\n"\\\x00\U0001f600\ud800]', 1, 2, 3)
 @example("t.py::test[" + "\U0001f600" * 10_000 + "]", 1, 2, 3)
 def test_any_node_id_passes(nodeid: str, span: int, facts: int, ns: int) -> None:
-    lines = encoded(0, f'["open",{span},{ns},"test",[{hook.quote(nodeid)},{facts}]]')
+    lines = encoded(0, f'["open",{span},{ns},"test",[{channel.quote(nodeid)},{facts}]]')
     assert all(len(line) <= LINE_LIMIT and line.endswith(b"\n") for line in lines)
     packets, decoder = decoded(b"".join(lines))
     assert [packet.messages for packet in packets] == [(Open(span, ns, "test", nodeid, facts),)]
@@ -101,10 +101,10 @@ def test_any_node_id_passes(nodeid: str, span: int, facts: int, ns: int) -> None
 
 def test_the_formats_made_by_hand() -> None:
     told = [
-        hook.OPEN_FIXTURE % (7, 8, 9),
-        hook.CLOSE % (10, 11),
-        hook.INTERRUPTED % (12, 13),
-        hook.REPORT % (14, "call", "xpassed"),
+        fixtures.OPEN_FIXTURE % (7, 8, 9),
+        channel.CLOSE % (10, 11),
+        attempts.INTERRUPTED % (12, 13),
+        attempts.REPORT % (14, "call", "xpassed"),
     ]
     packets, _ = decoded(b"".join(encoded(0, *told)))
     assert packets[0].messages == (
@@ -242,4 +242,4 @@ def test_a_reused_pid_counts_anew() -> None:
 
 
 def test_a_packet_too_long_to_be_told_is_missed_by_its_number() -> None:
-    assert len(encoded(0, '"' + "x" * (CHUNKS_LIMIT * LINE_LIMIT) + '"')) > hook.MAX_CHUNKS == CHUNKS_LIMIT
+    assert len(encoded(0, '"' + "x" * (CHUNKS_LIMIT * LINE_LIMIT) + '"')) > channel.MAX_CHUNKS == CHUNKS_LIMIT

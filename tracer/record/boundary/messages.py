@@ -1,4 +1,4 @@
-"""The hook's messages, decoded. `hook.py` says what each of them means.
+"""The hook's messages, decoded. `svc_trace_hook/__init__.py` says what each of them means.
 
 The stream is made of lines, each written whole: a packet `[pidns, pid, tid, seq, [message, …]]` in JSON and ASCII, or,
 if that would exceed PIPE_BUF, its messages cut into chunks `+pidns,pid,tid,seq,index,total,part`. `seq` counts a

@@ -1,0 +1,60 @@
+"""The pytest hook: it reports when spans open and close, and writes that to a FIFO. PYTEST_DONT_REWRITE
+
+It runs in the pytest of the traced command: Python 3.8 or newer, pytest 7.0 or newer, the standard library and pytest
+only, relative imports only. `run_directory.py` copies this package into the run's directory, where pytest finds it as
+an installed plugin. Without the variable SVC_TRACE_FIFO it does nothing. It never fails, slows down or hangs a test:
+its first error turns it off for the rest of the process.
+
+| module | content |
+| --- | --- |
+| `channel` | writes messages to the FIFO |
+| `session` | the plugin for a session: its span and those of its collection |
+| `attempts` | the plugins for tests: their spans, phases, outcomes and static facts |
+| `fixtures` | the plugin for fixtures: their spans, and the instances that tests use |
+| `wrappers` | hook wrappers for all supported versions of pluggy |
+
+Each message is a JSON array that begins with a tag; `messages.py` decodes them. Times (`ns`) are nanoseconds of
+CLOCK_MONOTONIC:
+
+    ["hello", ns, python_version, pytest_version, xdist_worker_id|null]     first message of a process, also if forked
+    ["open", span, ns, kind, subject]           subject: session: rootdir; collection: the module's node id;
+                                                test: [nodeid, facts]; fixture: instance
+    ["phase", ns, phase]                        the next phase of this thread's test; `open` begins the setup
+    ["close", span, ns]                         closes the span and all spans within it
+    ["interrupted", test_span, ns]              the session ends in the middle of a phase, which closes the test
+    ["facts", id, path, [fixtures], [markers], [bases], [autouse]]
+    ["instance", id, name, scope, baseid, node, param|null]
+    ["uses", test_span, [instances]]            instances wider than function scope that the test requests
+    ["requires", instance, [instances]]         instances wider than function scope that an instance requests
+    ["report", test_span, phase, outcome]       a phase did not pass; may come after the test has closed
+
+Spans, instances and facts take their ids from one counter. A forked child continues its parent's counter, so ids below
+the child's first own id are the parent's. Spans that were open at the fork belong to the parent only.
+
+The code that runs for each test is written for speed. It runs after code that has emptied the processor's caches, so
+each wrapper, call and attribute costs several times more than in a loop. Therefore a phase that passes causes no
+report, frequent messages are formatted by hand, and the functions for each test are closures: what they need is in
+their cells.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import pytest
+
+from .channel import Channel
+from .session import open_session
+
+# A suite that removes this module from sys.modules and runs pytest again imports it twice; a process has one channel.
+_channel = getattr(sys, "_svc_trace_channel", None)
+if _channel is None and "SVC_TRACE_FIFO" in os.environ:
+    _channel = sys._svc_trace_channel = Channel(os.environ["SVC_TRACE_FIFO"])  # type: ignore[attr-defined]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Report that a session opens in this process."""
+    if _channel is not None:
+        _channel.safely(open_session, _channel, config)

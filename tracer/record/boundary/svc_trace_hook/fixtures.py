@@ -1,0 +1,171 @@
+"""The plugin for fixtures: their spans, and the instances that tests use. PYTEST_DONT_REWRITE
+
+An instance is *wide* if its scope is wider than a function: other tests may use it too.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Iterable
+
+from .channel import CLOSE, Channel, dumps
+from .wrappers import Wrapper, outermost
+
+OPEN_FIXTURE = '["open",%d,%d,"fixture",%d]'
+PARAM_LENGTH = 200  # characters of a parameter's id that are reported
+
+
+class Fixtures:
+    """The hooks around the fixtures of a session.
+
+    Args:
+        channel: writes the messages.
+        report_uses: reports which instances the current test of this thread uses.
+    """
+
+    def __init__(self, channel: Channel, report_uses: Callable[[], None]) -> None:
+        self.channel, self.safely, self.report_uses = channel, channel.safely, report_uses
+        self.live: dict[int, Instance] = {}  # id of a FixtureDef → its present instance
+
+    @outermost
+    def pytest_fixture_setup(self, fixturedef: Any, request: Any) -> Wrapper:
+        __tracebackhide__ = True
+        defs = getattr(request, "_fixture_defs", {})
+        before = len(defs)
+        instance = self.safely(self._open, fixturedef, request, defs)
+        try:
+            return (yield)
+        finally:
+            if instance is not None:
+                self.safely(self._end_setup, instance, defs, before)
+
+    def _open(self, fixturedef: Any, request: Any, defs: dict[str, Any]) -> Instance | None:
+        if getattr(fixturedef.func, "__name__", "") == "get_direct_param_fixture_func":
+            return None  # not a fixture: pytest passes a parameter to the test in this way
+        instance = self.live[id(fixturedef)] = Instance(self, fixturedef, request)
+        # The fixtures that it names as arguments are active by now. One of them may have its own name: it overrides it.
+        self._add_requirements(instance, (defs[name] for name in fixturedef.argnames if name in defs))
+        message = [
+            "instance",
+            instance.id,
+            fixturedef.argname,
+            request.scope,
+            getattr(fixturedef, "baseid", None) or "",
+            request.node.nodeid,
+            _param(request),
+        ]
+        self.channel.send(dumps(message) + "," + OPEN_FIXTURE % (instance.span, self.channel.clock(), instance.id))
+        return instance
+
+    def _end_setup(self, instance: Instance, defs: dict[str, Any], before: int) -> None:
+        """Close the span of a set-up, and report what the instance requires.
+
+        The active fixtures after the first `before` ones were requested by `getfixturevalue` during the set-up. Limit:
+        a fixture that the test had requested already is not among them. This test uses it anyway, but a later test
+        that requests only this instance is not connected to it.
+        """
+        self._add_requirements(instance, list(defs.values())[before:])
+        if instance.requires:
+            self.channel.queue(dumps(["requires", instance.id, instance.requires]))
+        instance.close_span()
+
+    def _add_requirements(self, instance: Instance, fixturedefs: Iterable[Any]) -> None:
+        for fixturedef in fixturedefs:
+            required = self.live.get(id(fixturedef))
+            if required is not None and required is not instance:
+                instance.requires += [number for number in required.wide_ids if number not in instance.requires]
+
+    def wide_ids(self, fixturedefs: Iterable[Any]) -> list[int]:
+        """The wide instances that a request of these fixtures depends on."""
+        instances = [self.live.get(id(fixturedef)) for fixturedef in fixturedefs]
+        return [number for instance in instances if instance is not None for number in instance.wide_ids]
+
+    def failed_with(self, error: BaseException) -> list[int]:
+        """The wide instances whose set-up failed with this exception, which pytest raises again for each request."""
+        failed = []
+        for instance in list(self.live.values()):  # a copy: another thread may set up a fixture meanwhile
+            cached = instance.fixturedef.cached_result
+            if instance.wide and cached and cached[2] and any(part is error for part in cached[2]):
+                failed.append(instance.id)
+        return failed
+
+
+class Instance:
+    """One set-up of one fixture, with the finalizers that belong to it."""
+
+    def __init__(self, fixtures: Fixtures, fixturedef: Any, request: Any) -> None:
+        self.fixtures, self.channel = fixtures, fixtures.channel
+        self.fixturedef = fixturedef
+        self.id = next(self.channel.ids)
+        self.wide = request.scope != "function"
+        self.requires: list[int] = []  # wide instances
+        self.span = next(self.channel.ids)  # of the set-up or the finalizers; 0: none is open
+        self._opener = self.open  # kept, because each access to `self.open` makes another object
+        self._add_finalizer = fixturedef.addfinalizer
+        self._add_finalizer(self.close)
+        fixturedef.addfinalizer = self.add_finalizer
+
+    @property
+    def wide_ids(self) -> list[int]:
+        """The wide instances that a requester of this instance depends on."""
+        return [self.id] if self.wide else self.requires
+
+    def add_finalizer(self, finalizer: Callable[[], object]) -> None:
+        """Make sure that the instance's span opens before the newest of its finalizers runs.
+
+        Finalizers run from the newest to the oldest. A factory adds some during the test, or in another finalizer.
+        """
+        self._add_finalizer(finalizer)
+        self.channel.safely(self._add_opener, finalizer)
+
+    def _add_opener(self, finalizer: Any) -> None:
+        finish = getattr(getattr(finalizer, "func", None), "__func__", None)
+        if finish is type(self.fixturedef).finish:
+            return  # it finishes a fixture that requests this one, whose finalizers belong to that fixture
+        finalizers: Any = getattr(self.fixturedef, "_finalizers", ())
+        if finalizers[-2:-1] == [self._opener]:
+            finalizers[-2:] = finalizers[:-3:-1]
+        else:
+            self._add_finalizer(self._opener)
+
+    def open(self) -> None:
+        """The newest finalizer: opens the span for the others."""
+        self.channel.safely(self._open)
+
+    def close(self) -> None:
+        """The oldest finalizer: closes the span."""
+        self.channel.safely(self._close)
+
+    def _open(self) -> None:
+        if not self.span:
+            self.span = next(self.channel.ids)
+            self.channel.send(OPEN_FIXTURE % (self.span, self.channel.clock(), self.id))
+
+    def _close(self) -> None:
+        if self.wide:
+            self.fixtures.report_uses()  # the test in whose teardown this ends may have requested it in a finalizer
+        self.close_span()
+        vars(self.fixturedef).pop("addfinalizer", None)
+        live = self.fixtures.live
+        if live.get(id(self.fixturedef)) is self:
+            del live[id(self.fixturedef)]
+
+    def close_span(self) -> None:
+        """Close the span of the set-up or of the finalizers, if it is open."""
+        if self.span:
+            span, self.span = self.span, 0
+            self.channel.send(CLOSE % (span, self.channel.clock()))
+
+
+def _param(request: Any) -> str | None:
+    """A fixture's parameter as the test's id shows it. Never its repr: that would run code of the suite."""
+    if not hasattr(request, "param"):
+        return None
+    name = request.fixturename
+    callspec = getattr(request._pyfuncitem, "callspec", None)
+    params = list(getattr(callspec, "params", ()))
+    ids = getattr(callspec, "_idlist", ())
+    if len(ids) == len(params) and name in params:  # one id for each name
+        return str(ids[params.index(name)])[:PARAM_LENGTH]
+    if type(request.param) in (str, int, float, bool, type(None)):
+        return str(request.param)[:PARAM_LENGTH]
+    return "%s%d" % (name, request.param_index)
