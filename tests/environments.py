@@ -11,6 +11,18 @@ import time
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
+from typing import Final
+
+MINORS: Final = range(8, 15)
+"""Minor versions of Python 3 whose pytest can be traced."""
+OLDEST: Final = (
+    "pytest==7.0.*",
+    "pluggy==1.0.*",  # it has no new-style wrappers; pip would choose a version that has
+    "pytest-forked==1.4.*",
+    "pytest-rerunfailures==10.*",
+    "pytest-subtests==0.11.*",
+)
+"""The oldest supported pytest, with the plugins that its suites load."""
 
 
 def interpreter(minors: Iterable[int]) -> str:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from environments import environment_with, interpreter
+from environments import MINORS, environment_with, interpreter
 
 from tracer.classify.model import Classification
 from tracer.reports.json_report import read_classification
@@ -79,7 +79,7 @@ def run_bare(scenario: Scenario, surroundings: Surroundings, folder: Path, share
     Raises:
         Hung: it does not end.
     """
-    kept = shared / "-".join(scenario.folder.parts[-2:])
+    kept = shared / "-".join((*scenario.folder.parts[-2:], *scenario.requires))
     with kept.open("ab+") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         if file.seek(0, os.SEEK_END):
@@ -104,7 +104,7 @@ def python_of(scenario: Scenario) -> str:
     """The interpreter that runs the suite; its environment is made if there is none yet, which takes a network."""
     if not scenario.requires:
         return sys.executable
-    minors = [] if scenario.python is None else [scenario.python]
+    minors = () if scenario.python is None else range(scenario.python, MINORS.stop)
     return str(environment_with(interpreter(minors), scenario.requires))
 
 

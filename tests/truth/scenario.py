@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Final
+
+from environments import MINORS, OLDEST
 
 from tracer.classify.model import Evidence
 from tracer.classify.services.document import Value, did_you_mean, read_document
@@ -22,7 +24,7 @@ CAPABILITIES: Final = ("io_uring",)
 """What the machine or the backend may lack."""
 
 _KEYS: Final = (
-    *("says", "suite", "needs", "python", "requires", "arguments", "command", "exit_status", "complete"),
+    *("says", "suite", "needs", "python", "requires", "oldest", "arguments", "command", "exit_status", "complete"),
     *("warnings", "only_traced", "run_evidence", "tiers", "variants", "violations", "tests"),
 )
 _TEST_KEYS: Final = ("outcome", "attempts", "count", "assumed", "services", "evidence")
@@ -66,8 +68,9 @@ class Scenario:
     says: str  # one sentence: what the scenario shows
     suite: Path  # the folder of the suite: this one or another scenario's
     needs: tuple[str, ...]  # of SERVERS or ALONE, and CAPABILITIES
-    python: int | None  # minor version of the Python that runs the suite, if it is there; None: the one that runs this
+    python: int | None  # oldest minor version of Python for the suite; the first that is there. None: this Python's own
     requires: tuple[str, ...]  # of packages; if there are any the suite has an environment with only these
+    oldest: bool  # whether it is also run on the oldest supported Python and pytest
     arguments: tuple[str, ...]  # pytest's
     command: tuple[str, ...]  # `{pytest}` stands for pytest with its arguments
     exit_statuses: tuple[int, ...]  # any of them is right
@@ -96,6 +99,7 @@ def load(folder: Path) -> Scenario:
         needs=tuple(_needs(table["needs"])),
         python=_minor(table["python"]),
         requires=table["requires"].texts(),
+        oldest=table["oldest"].flag(),
         arguments=table["arguments"].texts(),
         command=table["command"].texts() or ("{pytest}",),
         exit_statuses=_numbers(table["exit_status"]) or (0,),
@@ -108,6 +112,11 @@ def load(folder: Path) -> Scenario:
         violations={name: tuple(sorted(nodeids.texts())) for name, nodeids in table["violations"].members()},
         tests={name: _test(value) for name, value in table["tests"].members()},
     )
+
+
+def on_oldest(scenario: Scenario) -> Scenario:
+    """The same scenario on the oldest supported Python and pytest."""
+    return replace(scenario, python=MINORS[0], requires=OLDEST)
 
 
 def _suite(value: Value, folder: Path) -> Path:

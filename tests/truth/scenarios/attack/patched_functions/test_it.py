@@ -11,12 +11,14 @@ import select
 import signal
 import stat
 import threading
+import time
 
 import pytest
 from peers import alpha, beta, gamma
 
 NAMES = [
     *[(os, name) for name in ("open", "write", "close", "stat", "fstat", "getpid", "register_at_fork")],
+    (time, "monotonic_ns"),
     *[(json, name) for name in ("loads", "JSONEncoder")],
     (json.encoder, "JSONEncoder"),
     *[(threading, name) for name in ("get_ident", "get_native_id", "current_thread", "local", "Lock")],
