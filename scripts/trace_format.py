@@ -86,6 +86,8 @@ def json_type(hint: Any) -> str:  # noqa: ANN401 -- a type hint is of any type
     if arguments:
         joined = ", " if all(get_origin(argument) is Literal for argument in arguments) else " or "
         return joined.join(json_type(argument) for argument in arguments)
+    if hasattr(hint, "parse"):
+        return f"text (`{hint.__name__}`)"
     return JSON_TYPES[hint]
 
 

@@ -24,7 +24,7 @@ class Run:
     """One `svc-trace -- CMD`. It is the first record of a trace."""
 
     command: tuple[str, ...]  # the words after `--`
-    backend: str  # libbpf | bcc | strace
+    backend: str  # the backend that recorded it, such as libbpf
     kernel: str  # its release, as of `uname -r`
     started_at: float  # CLOCK_REALTIME seconds since the epoch
     start_ns: int  # the same moment on CLOCK_MONOTONIC
