@@ -14,7 +14,9 @@
  * is used again, an entry that was left over is nobody's.
  * bcc rewrites only this file and not what it includes, so all that touches a map is here.
  */
-#ifndef SVC_KERNEL_HEADERS
+#ifdef SVC_KERNEL_HEADERS
+#include "bcc_headers.h"
+#else
 #include "constants.h"
 #endif
 #include "svc_trace.h"

@@ -1,6 +1,7 @@
-"""The wheel's build step: compile the CO-RE probes with clang, so that a run needs neither compiler nor headers.
+"""The build step: compile the CO-RE probes into `build/`, and include them and their sources in the wheel.
 
-The text goes along: bcc compiles it again on kernels that the object does not fit.
+With the object, a run needs neither a compiler nor headers. bcc compiles the sources, on kernels without BTF. Checkouts
+and editable installs use `build/` and `probes/` themselves (tracer/record/capture/bpf/artifacts.py).
 """
 
 from __future__ import annotations
@@ -18,11 +19,11 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "probes" / "svc_trace.bpf.c"
-OBJECT = ROOT / "tracer" / "record" / "capture" / "bpf" / "svc_trace.bpf.o"
-COPY = OBJECT.with_name("probes")
-REMEDY = "install what compiles the probes: apt-get install clang llvm libbpf-dev"
+OBJECT = ROOT / "build" / "svc_trace.bpf.o"
+PACKAGE = "tracer/record/capture/bpf"  # in the wheel: the directory for both
+REMEDY = "Install what compiles the probes: apt-get install clang llvm libbpf-dev."
 
-# uname's machine → the name libbpf's headers use, as in the kernel's arch/ folder.
+# uname's machine → the name libbpf's headers use, as in the kernel's arch/ directory.
 ARCHITECTURES = {"x86_64": "x86", "aarch64": "arm64"}
 
 
@@ -42,51 +43,37 @@ def compile_probes(source: Path = SOURCE, target: Path = OBJECT) -> None:
     clang, strip = shutil.which("clang"), shutil.which("llvm-strip")
     if clang is None or strip is None:
         raise BuildError(f"{'clang' if clang is None else 'llvm-strip'} is not installed; {REMEDY}")
-    made = target.with_name(f"{target.name}.{os.getpid()}")
+    target.parent.mkdir(exist_ok=True)
+    partial = target.with_name(f"{target.name}.{os.getpid()}")
     command = [
         *(clang, "-target", "bpf", "-mcpu=v3", "-O2", "-g", "-std=gnu11", "-Wall", "-Wextra", "-Werror"),
         *("-Wno-unused-parameter", "-Wno-address-of-packed-member"),
         *(f"-D__TARGET_ARCH_{ARCHITECTURES[machine]}", f"-I{source.parent}"),
-        *("-c", str(source), "-o", str(made)),
+        *("-c", str(source), "-o", str(partial)),
     ]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     if "bpf/bpf_helpers.h' file not found" in result.stderr:
         raise BuildError(f"libbpf's headers are not installed; {REMEDY}")
     if result.returncode:
         raise BuildError(f"clang could not compile {source}:\n{result.stderr}")
-    subprocess.run([strip, "-g", str(made)], check=True)
-    made.replace(target)  # somebody may be loading it
-
-
-def copy_probes(target: Path = COPY) -> None:
-    """Put the probes' text beside the code that has bcc compile it, in place of an older one.
-
-    File by file, each at once: somebody may be compiling it.
-    """
-    source = SOURCE.parent
-    names = {path.relative_to(source) for path in source.rglob("*") if path.is_file()}
-    for name in names:
-        copy = target / name
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        made = target.with_name(f"{name.name}.{os.getpid()}")
-        shutil.copyfile(source / name, made)
-        made.replace(copy)
-    for path in [path for path in target.rglob("*") if path.is_file() and path.relative_to(target) not in names]:
-        path.unlink(missing_ok=True)
+    subprocess.run([strip, "-g", str(partial)], check=True)
+    partial.replace(target)  # at once: a run may be loading it
 
 
 class ProbesBuildHook(BuildHookInterface[Any]):
     """Called by hatchling for wheels and editable installs."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Compile and copy the probes, and mark the wheel as this platform's."""
+        """Compile the probes; a wheel includes them and is for this platform only."""
         if self.target_name != "wheel":
             return
         try:
             compile_probes()
         except BuildError as error:
             raise SystemExit(f"svc-trace: {error}") from None
-        copy_probes()
+        if version != "editable":
+            build_data["force_include"][str(OBJECT)] = f"{PACKAGE}/{OBJECT.name}"
+            build_data["force_include"][str(SOURCE.parent)] = f"{PACKAGE}/probes"
         build_data["pure_python"] = False
         build_data["tag"] = f"py3-none-{sysconfig.get_platform().replace('-', '_').replace('.', '_')}"
 
@@ -96,4 +83,3 @@ if __name__ == "__main__":
         compile_probes()
     except BuildError as error:
         sys.exit(f"svc-trace: {error}")
-    copy_probes()

@@ -16,6 +16,7 @@ from launched import User, new_user
 
 import tracer
 from tracer.errors import ExitStatus
+from tracer.record.capture.bpf.artifacts import OBJECT
 from tracer.record.capture.bpf.bcc_loader import installed
 
 pytestmark = [
@@ -80,7 +81,7 @@ def test_without_types_of_the_kernel(tmp_path: Path) -> None:
 
 
 def test_without_compiled_probes(tmp_path: Path) -> None:
-    """As in a checkout that nobody installed."""
+    """As in a copy of the package that was never built."""
     package = Path(tracer.__file__).parent
     shutil.copytree(package, tmp_path / "tracer", ignore=shutil.ignore_patterns("*.bpf.o", "__pycache__"))
     done = run(tmp_path, PYTHONPATH=str(tmp_path))
@@ -118,8 +119,7 @@ def backend_of(folder: Path) -> str:
 
 
 def test_auto_takes_the_first_that_works(tmp_path: Path) -> None:
-    compiled = Path(tracer.__file__).with_name("record") / "capture" / "svc_trace.bpf.o"
-    done = run(tmp_path, f"mount --bind /dev/null {compiled}", backend="auto")
+    done = run(tmp_path, f"mount --bind /dev/null {OBJECT}", backend="auto")
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""  # as -q asks
     assert backend_of(tmp_path) == "bcc"
@@ -130,7 +130,7 @@ def test_auto_needs_no_root(user: User) -> None:
     done = user.run(user.python, "-m", "tracer", "--", "true")
     assert done.returncode == 0, done.stderr
     lines = done.stderr.decode().splitlines()
-    assert lines[0] == "svc-trace: traced by strace; libbpf and bcc: asking the kernel needs root"
+    assert lines[0] == "svc-trace: traced by strace; libbpf and bcc: loading the probes needs root"
     assert backend_of(user.home) == "strace"
 
 

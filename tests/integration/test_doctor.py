@@ -67,4 +67,4 @@ def test_it_says_what_to_do(user: User) -> None:
     page = done.stdout.decode()
     assert done.stderr == b""
     assert "root          you are user" in page
-    assert "-> run it with sudo" in page
+    assert "-> Run it with sudo." in page

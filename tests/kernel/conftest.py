@@ -15,6 +15,7 @@ from machine import lacks
 from kernel import traced
 from kernel.leaks import open_files, temporary_files, unloading
 from kernel.traced import Peers
+from tracer.record.capture.backends import BACKENDS
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -32,7 +33,7 @@ def require(require: Callable[[str], None]) -> Callable[[str], None]:
     """`require(feature)` skips what the backend is known not to see, too."""
 
     def require_of_both(feature: str) -> None:
-        if feature in traced.new_capture().blind_to:
+        if feature in BACKENDS[traced.backend()]().blind_to:
             pytest.skip(f"{traced.backend()} does not see {feature}")
         require(feature)
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from kernel.leaks import open_files
-from kernel.traced import Peers, backend, capturing, inode, run, run_planted, script
-from tracer.record.capture.bpf import delivery, libbpf
+from kernel.traced import Peers, backend, capturing, ended, inode, run, script
+from tracer.record.capture.bpf import session
 from tracer.record.capture.protocol import Event, Kind, SocketEvent
 from tracer.trace.endpoint import Endpoint
 
@@ -44,7 +44,7 @@ def test_a_timed_out_attempt_tells_when_it_began(peers: Peers) -> None:
 
 def missed_calls() -> int:
     """Of all programs that this process has open."""
-    return sum(delivery.misses(int(file)) for file in open_files())
+    return sum(session.misses(int(file)) for file in open_files())
 
 
 def test_results_are_told_whatever_they_interrupt(peers: Peers, require: Callable[[str], None]) -> None:
@@ -205,16 +205,16 @@ def sizes(events: Iterable[Event]) -> list[int]:
 
 def test_what_others_do_is_not_told(peers: Peers) -> None:
     """Others: the tracer itself, and a child of its that was not planted."""
-    with capturing() as capture, socket.create_connection(peers.tcp) as own:
+    with capturing() as loaded, socket.create_connection(peers.tcp) as own:
         other = os.fork()
         if other == 0:
             own.send(b"another process")
             os._exit(0)
         os.waitpid(other, 0)
         own.send(b"the tracer")
-        run_planted(capture, *script("create_connection(P.tcp).send(b'1')", peers))
-        own.send(b"the tracer, later")
-        events = list(capture.drain())
+        with ended(loaded, *script("create_connection(P.tcp).send(b'1')", peers)) as command:
+            own.send(b"the tracer, later")
+            events = list(command.session.drain())
     assert {event.process for event in events} == {1}
     assert sizes(events) == [1]
 
@@ -222,32 +222,28 @@ def test_what_others_do_is_not_told(peers: Peers) -> None:
 @pytest.mark.probes
 @pytest.mark.parametrize("sends", [1, 7919])
 def test_what_does_not_fit_is_counted(sends: int, peers: Peers, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(libbpf, "RING_BYTES", 4096)
-    monkeypatch.setattr(delivery, "RING_BYTES", 4096)
+    monkeypatch.setattr(session, "RING_BYTES", 4096)
     text = """
         s = socket(type=SOCK_DGRAM)
         for turn in range(int(sys.argv[2])): s.sendto(b"1", P.udp)
     """
-    with capturing() as capture:
-        run_planted(capture, *script(text, peers, str(sends)))
-        received = list(capture.drain())
+    with capturing() as loaded, ended(loaded, *script(text, peers, str(sends))) as command:
+        received = list(command.session.drain())
         happened = sends + 4  # exec, the thread's announcement, the socket's own address, exit
-        assert capture.lost_events() == happened - len(received)
-        assert (capture.lost_events() > 0) == (sends > 1)
-        assert list(capture.drain()) == []
+        assert command.session.lost() == happened - len(received)
+        assert (command.session.lost() > 0) == (sends > 1)
+        assert list(command.session.drain()) == []
 
 
 @pytest.mark.probes
 def test_a_drained_ring_has_room_again(peers: Peers, monkeypatch: pytest.MonkeyPatch) -> None:
     """As many records as fill the ring many times over, a turn at a time: none is lost and none comes twice."""
-    monkeypatch.setattr(libbpf, "RING_BYTES", 4096)
-    monkeypatch.setattr(delivery, "RING_BYTES", 4096)
-    with capturing() as capture:
+    monkeypatch.setattr(session, "RING_BYTES", 4096)
+    text = "socket(type=SOCK_DGRAM).sendto(bytes(int(sys.argv[2])), P.udp)"
+    with capturing() as loaded:
         results: list[int] = []
         for turn in range(50):
-            run_planted(
-                capture, *script("socket(type=SOCK_DGRAM).sendto(bytes(int(sys.argv[2])), P.udp)", peers, str(turn))
-            )
-            results += sizes(capture.drain())
+            with ended(loaded, *script(text, peers, str(turn))) as command:
+                results += sizes(command.session.drain())
+                assert command.session.lost() == 0
         assert results == list(range(50))
-        assert capture.lost_events() == 0

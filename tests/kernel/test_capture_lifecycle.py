@@ -4,49 +4,47 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from kernel.traced import HOLD, Peers, backend, capturing, new_capture, run_planted, script
+from kernel.traced import HOLD, Peers, backend, capturing, ended, running, script
 from tracer.errors import SvcTraceError
-from tracer.record.capture.backends import StartingCapture
-from tracer.record.capture.bpf import libbpf
+from tracer.record.capture.backends import BACKENDS, StartingBackend
+from tracer.record.capture.bpf import artifacts, libbpf
 from tracer.record.capture.protocol import Kind
 
 pytestmark = [pytest.mark.kernel, pytest.mark.probes]
 
 
-def test_close_may_be_called_at_any_time_and_twice() -> None:
-    capture = new_capture()
-    capture.close()
-    capture.start()
-    capture.close()
-    capture.close()
-    assert capture.lost_events() == 0
+def test_close_may_be_called_twice() -> None:
+    with capturing() as loaded:
+        with running(loaded, "true") as command:
+            pass
+        command.session.close()
+        loaded.close()
 
 
-def test_a_capture_can_start_again(peers: Peers) -> None:
-    capture = new_capture()
+def test_a_backend_can_start_again(peers: Peers) -> None:
+    capture = BACKENDS[backend()]()
     for _ in range(2):
-        capture.start()
-        run_planted(capture, *script("create_connection(P.tcp)", peers))
-        kinds = [event.kind for event in capture.drain()]
-        assert (kinds.count(Kind.CONNECT), kinds.count(Kind.EXIT)) == (1, 1)
-        capture.close()
+        with closing(capture.start()) as loaded, ended(loaded, *script("create_connection(P.tcp)", peers)) as command:
+            kinds = [event.kind for event in command.session.drain()]
+            assert (kinds.count(Kind.CONNECT), kinds.count(Kind.EXIT)) == (1, 1)
 
 
 def test_auto_is_the_first_that_can() -> None:
-    capture = StartingCapture("auto", print).result()
-    capture.close()
-    assert capture.name == "libbpf"
+    loaded = StartingBackend("auto", print).result()
+    loaded.close()
+    assert loaded.name == "libbpf"
 
 
 def test_an_object_that_is_none_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     broken = tmp_path / "svc_trace.bpf.o"
-    broken.write_bytes(libbpf.OBJECT.read_bytes()[:1000])
+    broken.write_bytes(artifacts.OBJECT.read_bytes()[:1000])
     monkeypatch.setattr(libbpf, "OBJECT", broken)
-    starting = StartingCapture("libbpf", print)
+    starting = StartingBackend("libbpf", print)
     with pytest.raises(SvcTraceError) as caught:
         starting.result()
     assert caught.value.slug == "load-failed"
@@ -55,12 +53,15 @@ def test_an_object_that_is_none_is_said(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_two_captures_have_a_tree_each(peers: Peers) -> None:
     text = "for turn in range(int(sys.argv[2])): create_connection(P.tcp).send(b'1')"
-    with capturing() as first, capturing() as second:
-        run_planted(first, *script(text, peers, "3"))
-        run_planted(second, *script(text, peers, "5"))
-        sends = [[event for event in capture.drain() if event.kind == Kind.SEND] for capture in (first, second)]
-    assert [len(told) for told in sends] == [3, 5]
-    assert {event.process for told in sends for event in told} == {1}
+    with (
+        capturing() as first,
+        capturing() as second,
+        ended(first, *script(text, peers, "3")) as three,
+        ended(second, *script(text, peers, "5")) as five,
+    ):
+        sends = [[event for event in one.session.drain() if event.kind == Kind.SEND] for one in (three, five)]
+    assert [len(events) for events in sends] == [3, 5]
+    assert {event.process for events in sends for event in events} == {1}
 
 
 def test_a_killed_tracer_takes_its_programs_along() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kernel.traced import Peers, capturing, planted, run, run_planted, script
+from kernel.traced import Peers, capturing, ended, run, running, script
 from tracer.record.capture.protocol import Kind, SocketEvent
 
 pytestmark = [pytest.mark.kernel, pytest.mark.probes]
@@ -44,11 +44,9 @@ def test_each_epoch_has_its_own_sums(peers: Peers, tmp_path: Path) -> None:
             for turn in range(count): s.send(b"1")
             os.write(boundaries, b"boundary")
     """
-    with capturing() as capture:
-        capture.expect_boundaries(fifo.stat().st_ino)
-        run_planted(capture, *script(text, peers, str(fifo)))
-        told = sends([event for event in capture.drain() if isinstance(event, SocketEvent)])
-        assert list(capture.drain()) == []
+    with capturing() as loaded, ended(loaded, *script(text, peers, str(fifo)), fifo=fifo) as command:
+        told = sends([event for event in command.session.drain() if isinstance(event, SocketEvent)])
+        assert list(command.session.drain()) == []
     singles = [event for event in told if not event.last_ns]
     counted = [event for event in told if event.last_ns]
     assert [event.sends for event in singles] == [1] * (FIRST + 1 + 1)
@@ -100,8 +98,8 @@ def test_what_is_counted_is_told_in_every_turn(peers: Peers, tmp_path: Path) -> 
     """
     counts = [7, 1, 100, 3]
     with (
-        capturing() as capture,
-        planted(capture, *script(text, peers, str(said), str(go))),
+        capturing() as loaded,
+        running(loaded, *script(text, peers, str(said), str(go))) as command,
         said.open("rb", 0) as hear,
         go.open("wb", 0) as tell,
     ):
@@ -109,7 +107,7 @@ def test_what_is_counted_is_told_in_every_turn(peers: Peers, tmp_path: Path) -> 
         for count in counts:
             tell.write(bytes([count]))
             assert hear.read(4) == b"done"
-            told.append(sends([event for event in capture.drain() if isinstance(event, SocketEvent)]))
+            told.append(sends([event for event in command.session.drain() if isinstance(event, SocketEvent)]))
         tell.write(bytes([0]))
     assert [sum(event.sends for event in turn) for turn in told] == counts
     assert [len(turn) for turn in told] == [FIRST + 1, 1, 1, 1]

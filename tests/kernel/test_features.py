@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable
+from contextlib import closing
 
 import pytest
 
-from kernel.traced import Peers, run_planted, script
+from kernel.traced import Peers, ended, script
 from tracer.errors import SvcTraceError
-from tracer.record.capture.bpf import features
-from tracer.record.capture.bpf.libbpf import SENDS, LibbpfCapture
+from tracer.record.capture.bpf import features, libbpf
+from tracer.record.capture.bpf.libbpf import SENDS, LibbpfBackend, load
 from tracer.record.capture.bpf.library import Library
 from tracer.record.capture.doctor.checks import Check
 from tracer.record.capture.protocol import Kind, SocketEvent
@@ -30,20 +32,16 @@ SENT = [1, 1, 2, 3, 3, 3, 13, 17]
 
 
 def _works(way: str, peers: Peers) -> bool:
-    capture = LibbpfCapture(way)
     try:
-        capture.start()
+        loaded = LibbpfBackend(way).start()
     except SvcTraceError as error:
         if error.slug != "load-failed":
             raise
         return False
-    try:
-        run_planted(capture, *script(EVERY_KIND, peers))
-        sends = [event for event in capture.drain() if isinstance(event, SocketEvent) and event.kind == Kind.SEND]
-        assert [event.result for event in sends] == SENT
-        assert capture.lost_events() == 0
-    finally:
-        capture.close()
+    with closing(loaded), ended(loaded, *script(EVERY_KIND, peers)) as command:
+        events = [event for event in command.session.drain() if isinstance(event, SocketEvent)]
+        assert [event.result for event in events if event.kind == Kind.SEND] == SENT
+        assert command.session.lost() == 0
     return True
 
 
@@ -53,14 +51,13 @@ def test_what_the_kernel_says_it_has_works(peers: Peers, require: Callable[[str]
     assert said == {way: _works(way, peers) for way in SENDS}
 
 
-def test_the_best_way_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("SVC_TRACE_SENDS", raising=False)
-    answers = zip(SENDS, features.send_checks(Library()), strict=True)
+def test_the_best_way_is_taken() -> None:
+    library = Library()
+    answers = zip(SENDS, features.send_checks(library), strict=True)
     best = next(way for way, check in answers if check.answer)
-    capture = LibbpfCapture()
-    capture.start()
-    capture.close()
-    assert capture.sends == best
+    loaded, sends = load(library, None)
+    library.close(loaded)
+    assert sends == best
 
 
 def test_a_tracepoint_that_no_kernel_has() -> None:
@@ -73,9 +70,13 @@ def test_a_kernel_without_any_is_told_what_it_lacks(monkeypatch: pytest.MonkeyPa
     monkeypatch.delenv("SVC_TRACE_SENDS", raising=False)
     missing = [Check(name, False, f"no {name} here", "another kernel") for name in SENDS]
     monkeypatch.setattr(features, "send_checks", lambda library: iter(missing))
-    monkeypatch.setattr(LibbpfCapture, "_try", lambda self, library: 3)
+
+    def refuse(library: Library, sends: str) -> int:
+        raise OSError(errno.ESRCH, "load")
+
+    monkeypatch.setattr(libbpf, "_open", refuse)
     with pytest.raises(SvcTraceError) as caught:
-        LibbpfCapture().start()
+        LibbpfBackend().start()
     assert caught.value.slug == "kernel-lacks"
     assert all(check.detail in caught.value.message for check in missing)
 

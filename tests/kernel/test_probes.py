@@ -16,7 +16,7 @@ from struct import unpack_from
 import pytest
 
 from kernel.leaks import GRACE_S
-from kernel.traced import Peers, capturing, run_planted, script
+from kernel.traced import Peers, capturing, ended, script
 
 pytestmark = [pytest.mark.kernel, pytest.mark.probes]
 
@@ -65,8 +65,7 @@ def test_every_probe_runs(peers: Peers, tmp_path: Path) -> None:
     counting = ctypes.CDLL("libbpf.so.1").bpf_enable_stats(0)  # BPF_STATS_RUN_TIME, for as long as this is open
     assert counting >= 0
     try:
-        with capturing() as capture:
-            run_planted(capture, "env", f"TMPDIR={tmp_path}", *script(EVERYTHING, peers))
+        with capturing() as loaded, ended(loaded, "env", f"TMPDIR={tmp_path}", *script(EVERYTHING, peers)):
             until = time.monotonic() + GRACE_S  # some run when the kernel frees something, which it does when it likes
             while idle := sorted(name for name, runs in programs() if not runs):
                 assert time.monotonic() < until, f"probes that did not run: {', '.join(idle)}"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kernel.traced import Peers, capturing, run_planted, script
+from kernel.traced import Peers, capturing, ended, script
 from tracer.record.recorder import Recorder
 from tracer.trace.file import TraceWriter
 
@@ -24,13 +24,13 @@ def recorded(path: Path, peers: Peers, sends: int) -> Path:
         s.connect(P.udp)
         for turn in range(int(sys.argv[2])): s.send(b"x")
     """
-    with capturing() as capture, TraceWriter(path) as writer:
+    command = script(text, peers, str(sends))
+    with capturing() as loaded, ended(loaded, *command) as traced, TraceWriter(path) as writer:
         recorder = Recorder(writer)
-        run_planted(capture, *script(text, peers, str(sends)))
-        recorder.turn(capture.drain, list)
-        recorder.turn(capture.drain, list)
+        recorder.turn(traced.session.drain, list)
+        recorder.turn(traced.session.drain, list)
         recorder.finish(time.monotonic_ns())
-        assert capture.lost_events() == 0
+        assert traced.session.lost() == 0
     return path
 
 

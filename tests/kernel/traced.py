@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import re
 import sys
 import time
@@ -16,7 +17,7 @@ from textwrap import dedent
 from typing import Final
 
 from tracer.record.capture.backends import BACKENDS
-from tracer.record.capture.protocol import COMMAND_PROCESS, Capture, Event, Kind, SocketEvent, TaskEvent
+from tracer.record.capture.protocol import COMMAND_PROCESS, Event, Kind, Loaded, Session, SocketEvent, TaskEvent
 from tracer.record.launch import Child, Invoker
 from tracer.trace.endpoint import Endpoint
 
@@ -40,8 +41,7 @@ def tell(**facts):
 HOLD: Final = """
 import sys
 from tracer.record.capture.backends import BACKENDS
-capture = BACKENDS[sys.argv[1]]()
-capture.start()
+loaded = BACKENDS[sys.argv[1]]().start()
 print("ready", flush=True)
 sys.stdin.read()
 """
@@ -126,79 +126,87 @@ LINGER_S: Final = 20.0
 """How long what a command leaves running may take to end."""
 
 
-class _Session:
+class _Shared:
     """The backend that the tests use now, and one of it that is loaded and attached."""
 
     backend: str
-    capture: Capture
+    loaded: Loaded
 
 
 @contextmanager
 def using(backend: str) -> Iterator[None]:
     """Let all that is captured in here be captured by this backend."""
-    _Session.backend = backend
-    with capturing() as _Session.capture:
+    _Shared.backend = backend
+    with capturing() as _Shared.loaded:
         yield
 
 
 def backend() -> str:
     """The name of the backend that is used now."""
-    return _Session.backend
-
-
-def new_capture() -> Capture:
-    """The real backend, not started."""
-    return BACKENDS[_Session.backend]()
+    return _Shared.backend
 
 
 @contextmanager
-def capturing() -> Iterator[Capture]:
+def capturing() -> Iterator[Loaded]:
     """The real backend, loaded and attached for this test only."""
-    capture = new_capture()
-    capture.start()
+    loaded = BACKENDS[_Shared.backend]().start()
     try:
-        yield capture
+        yield loaded
     finally:
-        capture.close()
+        loaded.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command that is the root of a tree."""
+
+    pid: int
+    session: Session
+    lost_before: int  # what the backend had lost before the command began
 
 
 @contextmanager
-def planted(capture: Capture, *command: str) -> Iterator[Child]:
-    """A running command, the root of the tree; waited for at the end."""
-    child = Child(command, Invoker.find())
-    try:
+def running(loaded: Loaded, *command: str, fifo: Path | None = None) -> Iterator[Command]:
+    """A running command, the root of the tree; waited for at the end. `fifo`: for boundaries; its own by default."""
+    with ExitStack() as cleanup:
+        child = Child(command, Invoker.find())
+        cleanup.callback(child.join)
         with ExitStack() as unreleased:
             unreleased.callback(child.abandon)
-            capture.plant(child.pid)
+            if fifo is None:
+                fifo = Path(cleanup.enter_context(TemporaryDirectory()), "boundaries")
+                os.mkfifo(fifo)
+            session = loaded.trace(child.pid, fifo)
+            cleanup.callback(session.close)
+            assert [*session.drain()] == []
+            lost_before = session.lost()
             unreleased.pop_all()
-        with TemporaryDirectory() as folder:
-            child.release({}, capture.before(Path(folder, "boundaries")))
-            assert capture.started() == 0
-            yield child
-            capture.catch_up()  # first: who observes by a pipe would have the child wait until it is read
-            child.join()
-    finally:
+        child.release({}, session.wrapper)
+        yield Command(child.pid, session, lost_before)
+        session.catch_up()  # first: strace would have the child wait until its output is read
         child.join()
 
 
-def run_planted(capture: Capture, *command: str) -> int:
-    """Run a command to its end as the root of the tree; returns its pid."""
-    with planted(capture, *command) as child:
-        return child.pid
+@contextmanager
+def ended(loaded: Loaded, *command: str, fifo: Path | None = None) -> Iterator[Command]:
+    """A command that was the root of the tree, and has ended; its session is open."""
+    with running(loaded, *command, fifo=fifo) as traced:
+        traced.session.catch_up()
+        os.waitid(os.P_PID, traced.pid, os.WEXITED | os.WNOWAIT)
+        yield traced
 
 
 def trace(*command: str) -> Traced:
     """Run a command to its end, traced, and all that it leaves running, which must be about to end."""
-    capture = _Session.capture
-    before, lost = list(capture.drain()), capture.lost_events()
-    assert before == []
-    pid = run_planted(capture, *command)
-    events = [*capture.drain()]  # the kernel tells a process's exit before its parent can wait for it
-    until = time.monotonic() + LINGER_S
-    while _living(events) and time.monotonic() < until:
-        events += capture.drain()
-    capture.catch_up()  # now that nobody is left, to the end
-    return Traced(pid, tuple(_numbered_by_birth([*events, *capture.drain()])), capture.lost_events() - lost)
+    with ended(_Shared.loaded, *command) as traced:
+        session = traced.session
+        events = [*session.drain()]  # the kernel emits a process's exit before its parent can wait for it
+        until = time.monotonic() + LINGER_S
+        while _living(events) and time.monotonic() < until:
+            events += session.drain()
+        session.catch_up()  # to the end, now that no process is left
+        events += session.drain()
+        return Traced(traced.pid, tuple(_numbered_by_birth(events)), session.lost() - traced.lost_before)
 
 
 def _living(events: Iterable[Event]) -> int:

@@ -97,9 +97,9 @@ def run(settings: Settings) -> int:
         SvcTraceError: a bad configuration or a machine that cannot trace, before the command begins; a report that
             cannot be written, or what `strict` and `fail_on` don't accept, after it.
     """
-    from tracer.record.capture.backends import StartingCapture
+    from tracer.record.capture.backends import StartingBackend
 
-    starting = StartingCapture(settings.backend, settings.say)  # goes on while the rest is imported
+    starting = StartingBackend(settings.backend, settings.say)  # goes on while the rest is imported
 
     from tracer.classify.services.config import load_config
     from tracer.record.run import RunOptions, record

@@ -1,4 +1,4 @@
-"""Which backend captures."""
+"""The choice of a backend."""
 
 from __future__ import annotations
 
@@ -7,47 +7,44 @@ from threading import Thread
 from typing import Final
 
 from tracer.errors import SvcTraceError, cannot_trace
-from tracer.record.capture.protocol import Capture
+from tracer.record.capture.protocol import Backend, Loaded
 
 
-def _libbpf() -> Capture:
-    from tracer.record.capture.bpf.libbpf import LibbpfCapture
+def _libbpf() -> Backend:
+    from tracer.record.capture.bpf.libbpf import LibbpfBackend
 
-    return LibbpfCapture()
-
-
-def _bcc() -> Capture:
-    from tracer.record.capture.bpf.bcc import BccCapture
-
-    return BccCapture()
+    return LibbpfBackend()
 
 
-def _strace() -> Capture:
-    from tracer.record.capture.strace.backend import StraceCapture
+def _bcc() -> Backend:
+    from tracer.record.capture.bpf.bcc import BccBackend
 
-    return StraceCapture()
-
-
-BACKENDS: Final[dict[str, Callable[[], Capture]]] = {"libbpf": _libbpf, "bcc": _bcc, "strace": _strace}
-"""Name → what makes one that has yet to be started, in the order in which `auto` tries them.
-
-Each is imported only then: an import delays the command.
-"""
+    return BccBackend()
 
 
-class StartingCapture:
+def _strace() -> Backend:
+    from tracer.record.capture.strace.backend import StraceBackend
+
+    return StraceBackend()
+
+
+BACKENDS: Final[dict[str, Callable[[], Backend]]] = {"libbpf": _libbpf, "bcc": _bcc, "strace": _strace}
+"""Name → constructor, in the order in which `auto` tries them. Each imports its backend: imports delay the command."""
+
+
+class StartingBackend:
     """A backend that starts in the background: the kernel verifies the probes while Python imports the rest."""
 
     def __init__(self, name: str, say: Callable[[str], None]) -> None:
         """Begin to start the backend of that name, or with `auto` the first that this machine can run.
 
         Args:
-            name: of `BACKENDS`, or `auto`.
-            say: told in one line, if it is not the first: which, and why none of those before it.
+            name: a key of `BACKENDS`, or `auto`.
+            say: prints one line: with `auto`, which backend was taken if it is not the first, and why.
         """
         self._names = [*BACKENDS] if name == "auto" else [name]
         self._say = say
-        self._capture: Capture | None = None
+        self._loaded: Loaded | None = None
         self._refusals: dict[str, SvcTraceError] = {}
         self._error: BaseException | None = None
         self._thread = Thread(target=self._start)
@@ -56,45 +53,40 @@ class StartingCapture:
     def _start(self) -> None:
         try:
             for name in self._names:
-                capture = BACKENDS[name]()
                 try:
-                    capture.start()
+                    self._loaded = BACKENDS[name]().start()
                 except SvcTraceError as refusal:
                     self._refusals[name] = refusal
                 else:
-                    self._capture = capture
                     return
         except BaseException as error:
             self._error = error
 
-    def result(self) -> Capture:
-        """The capture, once it has started.
+    def result(self) -> Loaded:
+        """Wait for the start.
 
         Raises:
-            SvcTraceError: it can't be run here, or with `auto` none can; says what is missing and what to do.
+            SvcTraceError: the backend, or with `auto` every backend, cannot run here; says what is missing.
         """
         self._thread.join()
         if self._error is not None:
             raise self._error
-        if self._capture is None:
+        if self._loaded is None:
             raise self._cannot()
         if self._refusals:
-            self._say(f"traced by {self._capture.name}; {self._reasons()}")
-        return self._capture
+            self._say(f"traced by {self._loaded.name}; {self._reasons()}")
+        return self._loaded
 
     def _cannot(self) -> SvcTraceError:
         first, *others = self._refusals.values()
         if not others:
             return first
-        return cannot_trace(
-            f"no backend can trace here; {self._reasons()}",
-            f"{first.hint}; `svc-trace doctor` tells of the others",
-            "no-backend",
-        )
+        hint = f"{first.hint.removesuffix('.')}; `svc-trace doctor` lists what the other backends need."
+        return cannot_trace(f"no backend can trace here; {self._reasons()}", hint, "no-backend")
 
     def _reasons(self) -> str:
-        """Which backends can't be run, and why: each reason once."""
+        """The backends that cannot run, by reason."""
         names: dict[str, list[str]] = {}
         for name, refusal in self._refusals.items():
             names.setdefault(refusal.message, []).append(name)
-        return "; ".join(f"{' and '.join(of)}: {message}" for message, of in names.items())
+        return "; ".join(f"{' and '.join(refused)}: {message}" for message, refused in names.items())

@@ -1,13 +1,13 @@
-"""What a capture backend is, and the events all of them speak in."""
+"""The stages of a backend, and the events that every backend emits."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from tracer.record.capture.doctor.checks import Check
 from tracer.trace.records import RunWarning
 
 COMMAND_PROCESS = 1
@@ -73,71 +73,72 @@ class SocketEvent(NamedTuple):
 Event = TaskEvent | SocketEvent
 
 
-class Before(NamedTuple):
-    """What has to be executed with the command behind it, because it can only observe what it starts."""
+@dataclass(frozen=True, slots=True)
+class Wrapper:
+    """A program that executes the command, such as strace, which can only observe what it starts."""
 
-    words: tuple[str, ...]
-    errors: str  # the path where its standard error goes
-    environment: Mapping[str, str]  # added to the tracer's; the command's is the user's
+    arguments: tuple[str, ...]  # its own command line; the command's follows
+    errors: Path  # the file for its standard error
+    environment: Mapping[str, str]  # added to the tracer's; the command gets the user's
+    exec_result: Callable[[], int]
+    """Waits for the wrapper's exec of the command. Returns 0, or the errno with which it failed.
 
-
-class Capture(Protocol):
-    """A source of events about one tree of processes.
-
-    The order of calls: `start`, `plant` before the command's first instruction, `before`, `started`, then `drain` again
-    and again, `catch_up` when the command has ended, a last `drain`, `close`. Only `start` and `plant` need privileges.
-    Events of one thread come in their order; a process's FORK comes before its own events.
+    Raises:
+        SvcTraceError: the wrapper itself failed.
     """
+
+
+class Backend(Protocol):
+    """One way to record the socket events of a tree of processes: `start`, then `trace`, then `drain` repeatedly."""
 
     name: str
     blind_to: frozenset[str]
-    """What it can't see, by the names of the truth suite's capabilities."""
+    """What it cannot observe, in the truth suite's names for capabilities."""
 
-    @staticmethod
-    def checks() -> Iterable[Check]:
-        """What it needs of this machine, asked one by one. Changes nothing."""
-
-    def start(self) -> None:
-        """Load and attach.
+    def start(self) -> Loaded:
+        """Load and attach what it needs; changes nothing if it fails.
 
         Raises:
-            SvcTraceError: this machine can't run the backend; says what is missing and what to do.
+            SvcTraceError: this machine cannot run the backend; says what is missing and what to do.
         """
 
-    def plant(self, pid: int) -> None:
-        """Trace the stopped child `pid` and all its descendants from now on."""
 
-    def expect_boundaries(self, inode: int) -> None:
-        """The inode number of the FIFO that boundaries are written to, before the command's first instruction.
+class Loaded(Protocol):
+    """A backend that is ready to trace a command."""
 
-        An epoch lasts from one such write to the next. A backend may sum up sends of one epoch, never of several.
+    name: str
+    privileged: bool  # `trace` needs root
+
+    def trace(self, pid: int, fifo: Path) -> Session:
+        """Trace the stopped child `pid` and all its descendants. One session at a time.
+
+        `fifo` is the existing FIFO for the hook's boundaries. A write to it begins an epoch: a backend may sum up sends
+        within an epoch, but not across epochs. Other files that the backend needs are created in its directory.
         """
-
-    def before(self, fifo: Path) -> Before | None:
-        """What is executed with the command behind it. `fifo` is the one for boundaries."""
-        return None
-
-    def started(self) -> int:
-        """Wait until what stands before the command has executed it; returns the errno with which it could not, or 0.
-
-        Raises:
-            SvcTraceError: what stands before it failed.
-        """
-        return 0
-
-    def catch_up(self) -> None:
-        """The command has ended: wait until all that came before can be drained."""
-        return
-
-    def drain(self) -> Iterable[Event]:
-        """All events that happened since the last call."""
-
-    def lost_events(self) -> int:
-        """How many events could not be delivered so far, on all CPUs."""
-
-    def warnings(self) -> Iterable[RunWarning]:
-        """Why events were lost, as far as the backend knows; without any, it could not keep up."""
-        return ()
 
     def close(self) -> None:
-        """Detach and free everything; may be called at any time, and twice."""
+        """Detach and free everything. A second call does nothing."""
+
+
+class Session(Protocol):
+    """The events of one command and its descendants.
+
+    Events of one thread arrive in the order of time. A process's FORK arrives before its other events.
+    """
+
+    wrapper: Wrapper | None  # what has to execute the command; None: the child itself
+
+    def drain(self) -> Iterable[Event]:
+        """All events since the last call."""
+
+    def catch_up(self) -> None:
+        """Wait, after the command's end, until `drain` can return everything that happened before."""
+
+    def lost(self) -> int:
+        """How many events could not be delivered since the backend was started, on all CPUs."""
+
+    def warnings(self) -> Iterable[RunWarning]:
+        """Why events were lost. Without a warning, the tracer could not keep up."""
+
+    def close(self) -> None:
+        """Stop reading. A second call does nothing."""

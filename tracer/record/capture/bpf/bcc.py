@@ -1,6 +1,6 @@
-"""The backend for kernels that do not describe their types: bcc compiles the same probes on the machine they run on.
+"""The backend for kernels that do not describe their types: bcc compiles the probes on the machine that they run on.
 
-bcc is the distribution's, which a virtual environment does not show; PyPI's `bcc` is another program altogether.
+bcc is the distribution's package, which a virtual environment does not contain; PyPI's `bcc` is another program.
 """
 
 from __future__ import annotations
@@ -11,49 +11,44 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from struct import Struct
 from typing import Final
 
+import tracer
 from tracer.errors import SvcTraceError, cannot_trace
-from tracer.record.capture.bpf import bcc_loader, delivery
-from tracer.record.capture.bpf.bcc_loader import Loaded
-from tracer.record.capture.bpf.delivery import Delivering, Delivery
-from tracer.record.capture.bpf.libbpf import NO_PROBES, forbidden, not_root
+from tracer.record.capture.bpf import bcc_loader, session
+from tracer.record.capture.bpf.artifacts import SOURCES, no_probes
+from tracer.record.capture.bpf.libbpf import forbidden, not_root
 from tracer.record.capture.bpf.ringbuf import possible_cpus
-from tracer.record.capture.doctor.checks import Check
+from tracer.record.capture.bpf.session import BpfLoaded, Maps
+from tracer.record.capture.bpf.wire import CONTROL
+from tracer.record.capture.protocol import Backend
 
 _GIVEN: Final = Struct("@QII")  # svc_given (probes/svc_trace.bcc.c): registers, root, root_pidns
 _ENVIRONMENT: Final = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
-"""The loader's. It is root, and the command's user has no say in what it does."""
-_LOADER: Final = (sys.executable, "-I", "-S", bcc_loader.__file__)
-_INSTALL_BCC: Final = (
-    "apt-get install python3-bpfcc (Debian, Ubuntu) or dnf install python3-bcc (Fedora); "
-    "PyPI's package named bcc is something else"
+"""The loader's: it runs as root, so the user's environment must not influence it."""
+_BOOTSTRAP: Final = (
+    f"import sys; sys.path.insert(0, sys.argv.pop(1)); from {bcc_loader.__name__} import main; del sys.path[0]; main()"
+)
+"""Imports the loader from this installation, and nothing more of it: it may contain PyPI's bcc."""
+_LOADER: Final = (sys.executable, "-I", "-S", "-B", "-c", _BOOTSTRAP, str(Path(tracer.__file__).parents[1]))
+INSTALL_BCC: Final = (
+    "Install it: apt-get install python3-bpfcc (Debian, Ubuntu) or dnf install python3-bcc (Fedora); "
+    "PyPI's package named bcc is another program."
 )
 
 
-class BccCapture(Delivering):
-    """`Capture` by programs that bcc compiles for the running kernel."""
+class BccBackend(Backend):
+    """`Backend` with programs that bcc compiles for the running kernel."""
 
     name = "bcc"
     blind_to: frozenset[str] = frozenset()
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._given: mmap.mmap | None = None
-        self._links: list[int] = []  # what holds the programs to what they are attached to
-
-    @staticmethod
-    def checks() -> Iterable[Check]:
-        """Whether there is a compiler, and what tells it the kernel's types."""
-        packages = bcc_loader.installed()
-        yield Check("bcc", packages is not None, f"in {packages}" if packages else "not installed", _INSTALL_BCC)
-        types = str(bcc_loader.BTF) if bcc_loader.BTF.exists() else bcc_loader.kernel_headers()
-        yield Check("kernel types", types is not None, types or "neither BTF nor headers", _install_headers())
-
-    def start(self) -> None:
+    def start(self) -> BpfLoaded:
         """Compile, load and attach, in a process of its own; takes about a second.
 
         Raises:
@@ -62,46 +57,35 @@ class BccCapture(Delivering):
         """
         if os.geteuid() != 0:
             raise not_root()
-        if not bcc_loader.SOURCES.exists():
-            raise cannot_trace(f"the text of the probes is missing: {bcc_loader.SOURCES}", NO_PROBES, "no-probes")
+        if not SOURCES.exists():
+            raise no_probes(SOURCES)
         loaded = _load()
-        self._programs, self._links = loaded.programs, loaded.links
-        try:
+        with ExitStack() as resources:
+            for descriptor in (*loaded.maps, *loaded.programs, *loaded.links):
+                resources.callback(os.close, descriptor)
             events, lost, tallies, control, given = loaded.maps
-            self._delivery = Delivery(events, lost, tallies, control)
-            self._delivery.begin()
-            self._given = mmap.mmap(given, mmap.PAGESIZE)
-        except BaseException:
-            self.close()
-            raise
-        finally:
-            for descriptor in loaded.maps:
-                os.close(descriptor)
-
-    def plant(self, pid: int) -> None:
-        """Let the stopped child `pid` be the root of the tree, from when it executes the command."""
-        assert self._given is not None
-        registers, *_ = _GIVEN.unpack_from(self._given)
-        _GIVEN.pack_into(self._given, 0, registers, pid, Path(f"/proc/{pid}/ns/pid").stat().st_ino)
-
-    def close(self) -> None:
-        """Detach the programs, unmap and free."""
-        for descriptors in (self._links, self._programs):
-            while descriptors:
-                os.close(descriptors.pop())
-        super().close()
-        if self._given is not None:
-            self._given.close()
-            self._given = None
+            with mmap.mmap(control, mmap.PAGESIZE) as page:
+                CONTROL.pack_into(page, 0, 0, 1, 1, 0, 0)  # bcc's programs have no initialised variables
+            set_root = partial(_set_root, given)
+            return BpfLoaded(
+                self.name, Maps(events, lost, tallies, control), loaded.programs, set_root, resources.pop_all()
+            )
 
 
-def _load() -> Loaded:
-    """Run the loader; what it hands over."""
+def _set_root(given: int, pid: int) -> None:
+    """Let the stopped child `pid` be the root of the tree from its exec on."""
+    with mmap.mmap(given, mmap.PAGESIZE) as page:
+        registers, *_ = _GIVEN.unpack_from(page)
+        _GIVEN.pack_into(page, 0, registers, pid, Path(f"/proc/{pid}/ns/pid").stat().st_ino)
+
+
+def _load() -> bcc_loader.Descriptors:
+    """Run the loader; returns the descriptors that it sends."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with ours:
         with theirs:
             loader = subprocess.run(
-                [*_LOADER, str(possible_cpus()), str(delivery.RING_BYTES), str(theirs.fileno())],
+                [*_LOADER, str(possible_cpus()), str(session.RING_BYTES), str(theirs.fileno())],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -111,42 +95,49 @@ def _load() -> Loaded:
                 check=False,
             )
         message, descriptors, *_ = socket.recv_fds(ours, 1 << 16, 64, socket.MSG_CMSG_CLOEXEC)
-    said = loader.stdout.decode(errors="replace").splitlines()
+    output = loader.stdout.decode(errors="replace").splitlines()
     if not message:
-        raise _failure("compile-failed", f"the compiler ended with status {loader.returncode}", said)
+        raise _failure("compile-failed", f"the compiler ended with status {loader.returncode}", output)
     answer = json.loads(message)
     if answer["failure"]:
         slug, detail = answer["failure"]
-        raise _failure(slug, detail, said)
+        raise _failure(slug, detail, output)
     maps, programs = len(bcc_loader.MAPS), answer["programs"]
-    return Loaded(descriptors[:maps], descriptors[maps : maps + programs], descriptors[maps + programs :])
+    return bcc_loader.Descriptors(
+        descriptors[:maps], descriptors[maps : maps + programs], descriptors[maps + programs :]
+    )
 
 
-def _failure(slug: str, detail: str, said: Sequence[str]) -> SvcTraceError:
-    """The error that stands for what the loader could not do, with the line of the compiler's that tells most."""
+def _failure(slug: str, detail: str, output: Sequence[str]) -> SvcTraceError:
+    """The error for the loader's failure, with the most informative line of its output."""
     kernel = os.uname().release
-    see_all = f"see all that is said: sudo {sys.executable} -m {bcc_loader.__name__}"
-    errors = [line for line in said if any(word in line for word in ("error:", "invalid", "unbounded", "not allowed"))]
-    telling = (errors or [line for line in said if line.strip()] or ["nothing more is said"])[0]
+    show_all = f"Run this to see all messages: sudo {sys.executable} -m {bcc_loader.__name__}."
+    errors = [
+        line for line in output if any(word in line for word in ("error:", "invalid", "unbounded", "not allowed"))
+    ]
+    reason = (errors or [line for line in output if line.strip()] or ["no reason is given"])[0]
     match slug:
         case "no-bcc":
-            return cannot_trace(f"bcc is not installed, or cannot be used: {detail}", _INSTALL_BCC, "no-bcc")
+            return cannot_trace(f"bcc is not installed, or cannot be used: {detail}", INSTALL_BCC, "no-bcc")
         case "no-kernel-headers":
-            message = f"this kernel ({kernel}) does not describe its types, and its headers are not here either"
-            return cannot_trace(message, _install_headers(), "no-kernel-headers")
+            message = f"this kernel ({kernel}) does not describe its types, and its headers are not installed"
+            return cannot_trace(message, install_headers(), "no-kernel-headers")
         case "kernel-too-old":
             return cannot_trace(
-                f"this kernel ({kernel}) has no {detail}", "run on Linux 6.3 or later", "kernel-too-old"
+                f"this kernel ({kernel}) has no {detail}", "Run it on Linux 6.3 or later.", "kernel-too-old"
             )
         case "bpf-forbidden":
             return forbidden(detail)
         case "compile-failed":
-            return cannot_trace(
-                f"bcc could not compile the probes: {telling} {detail}".rstrip(), see_all, "compile-failed"
-            )
-    return cannot_trace(f"the kernel refused the probes ({detail}): {telling}", see_all, "load-failed")
+            message = f"bcc could not compile the probes: {reason} {detail}".rstrip()
+            return cannot_trace(message, show_all, "compile-failed")
+    return cannot_trace(f"the kernel refused the probes ({detail}): {reason}", show_all, "load-failed")
 
 
-def _install_headers() -> str:
+def install_headers() -> str:
+    """The hint that names the running kernel's package of headers."""
     kernel = os.uname().release
-    return f"apt-get install linux-headers-{kernel} (Debian, Ubuntu) or dnf install kernel-devel-{kernel} (Fedora)"
+    return (
+        f"Install them: apt-get install linux-headers-{kernel} (Debian, Ubuntu) "
+        f"or dnf install kernel-devel-{kernel} (Fedora)."
+    )

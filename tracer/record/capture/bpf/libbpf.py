@@ -5,221 +5,199 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
-import re
 import sys
-from collections.abc import Iterable
+from contextlib import ExitStack, suppress
 from ctypes import byref, c_int
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from tracer.errors import SvcTraceError, cannot_trace
-from tracer.record.capture.bpf import features
-from tracer.record.capture.bpf.delivery import RING_BYTES, Delivering, Delivery
+from tracer.record.capture.bpf import features, session
+from tracer.record.capture.bpf.artifacts import OBJECT, no_probes
+from tracer.record.capture.bpf.attachments import SEND_FUNCTIONS, SEND_TRACEPOINT, TOLERATED_MISSES, may_be_missing
 from tracer.record.capture.bpf.library import Library
 from tracer.record.capture.bpf.ringbuf import possible_cpus
+from tracer.record.capture.bpf.session import BpfLoaded, Maps
 from tracer.record.capture.bpf.wire import TASK
-from tracer.record.capture.doctor.checks import Check
-from tracer.record.capture.protocol import COMMAND_PROCESS
-
-NO_PROBES: Final = "reinstall svc-trace: pip builds them with clang (apt-get install clang llvm libbpf-dev)"
-OBJECT: Final = Path(__file__).with_name("svc_trace.bpf.o")
+from tracer.record.capture.protocol import COMMAND_PROCESS, Backend
 
 SENDS: Final = ("tracepoint", "fexit", "kprobe")
-"""The ways in which the kernel may tell what is sent, the best first."""
+"""The ways to observe sends, the best first."""
 _KINDS: Final = {"fexit": ("fexit",), "kprobe": ("kprobe", "kretprobe")}
-_NOBODYS_LOSS: Final = (b"socket_state", b"socket_state_again")
-"""Programs of which the kernel may miss calls: they stand in for each other."""
-_SENDING: Final = re.compile(r"_send(msg|page)$")
 SOCKETS: Final = 65536
-"""How many can be told apart at a time where kprobes tell the sends; what is more is counted as lost."""
+"""How many sockets have an entry at a time where kprobes observe the sends; further ones are counted as lost."""
 _SENDS_VARIABLE: Final = "SVC_TRACE_SENDS"  # for tests: one of SENDS
-_IPV6: Final = Path("/proc/net/if_inet6")
 
 
-def _may_be_missing(function: str) -> bool:
-    """Of the functions that send: sendpage went with Linux 6.5, and IPv6 is not everywhere."""
-    return function.endswith("_sendpage") or (function == "inet6_sendmsg" and not _IPV6.exists())
-
-
-class LibbpfCapture(Delivering):
-    """`Capture` by programs with BTF."""
+class LibbpfBackend(Backend):
+    """`Backend` with BTF programs."""
 
     name = "libbpf"
     blind_to: frozenset[str] = frozenset()
 
     def __init__(self, sends: str | None = None) -> None:
         """`sends`: one of SENDS; None takes the first that this kernel has."""
-        super().__init__()
-        self.sends = sends or os.environ.get(_SENDS_VARIABLE)
-        self._library: Library | None = None
-        self._object: int | None = None
-        self._links: list[int] = []
-        self._tasks_fd = -1
+        self._sends = sends or os.environ.get(_SENDS_VARIABLE)
 
-    @staticmethod
-    def checks() -> Iterable[Check]:
-        """The compiled probes, the library that loads them, and what they ask of the kernel."""
-        yield Check("probes", OBJECT.exists(), str(OBJECT), NO_PROBES)
-        try:
-            library = Library()
-        except SvcTraceError as error:
-            yield Check("libbpf", False, error.message, error.hint)
-            return
-        yield Check("libbpf", True, "libbpf.so.1")
-        yield from features.kernel_checks(library)
-
-    def start(self) -> None:
+    def start(self) -> BpfLoaded:
         """Load and attach; takes some tens of milliseconds.
 
         Raises:
-            SvcTraceError: not-root, no-libbpf, no-probes, no-btf, kernel-lacks or load-failed.
+            SvcTraceError: not-root, no-libbpf, no-probes, no-btf, kernel-lacks, bpf-forbidden or load-failed.
         """
         if os.geteuid() != 0:
             raise not_root()
         if not OBJECT.exists():
-            raise cannot_trace(
-                f"the compiled probes are missing: {OBJECT}",
-                NO_PROBES,
-                "no-probes",
+            raise no_probes(OBJECT)
+        library = Library()
+        with ExitStack() as resources:
+            loaded, sends = load(library, self._sends)
+            resources.callback(library.close, loaded)
+            programs = _attach(library, loaded, sends, resources)
+            *maps, tasks = (
+                library.map_fd(library.find_map(loaded, name))
+                for name in (b"events", b"lost", b"tallies", b".data", b"tasks")
             )
-        self._library = Library()
+            set_root = partial(_set_root, library, tasks)
+            return BpfLoaded(self.name, Maps(*maps), programs, set_root, resources.pop_all())
+
+
+def load(library: Library, wanted: str | None) -> tuple[int, str]:
+    """Load what this kernel can run: the programs of the `wanted` way to observe sends, by default the best.
+
+    The best way is tried before the kernel is asked what it has, because asking takes as long. Returns the object and
+    the way.
+    """
+    sends = wanted or SENDS[0]
+    try:
+        return _open(library, sends), sends
+    except OSError as error:
+        code = error.errno or 0
+    if not wanted and (available := _best_available(library)) != sends:
+        sends = available
         try:
-            self._load(self._library)
-            self._map(self._library)
-            self._attach(self._library)
-        except BaseException:
-            self.close()
-            raise
+            return _open(library, sends), sends
+        except OSError as error:
+            code = error.errno or 0
+    raise _load_error(library, sends, code)
 
-    def _load(self, library: Library) -> None:
-        """Load what this kernel can run. The best is tried before anything is asked: to ask takes as long."""
-        wanted = self.sends
-        self.sends = wanted or SENDS[0]
-        code = self._try(library)
-        if code and not wanted and (way := self._way(library)) != self.sends:
-            self.sends = way
-            code = self._try(library)
-        if code:
-            raise self._load_error(library, code)
 
-    @staticmethod
-    def _way(library: Library) -> str:
-        lacking = []
-        for way, check in zip(SENDS, features.send_checks(library), strict=True):
-            if check.answer is not False:
-                return way
-            lacking.append(f"{check.name} ({check.detail})")
-        raise cannot_trace(
-            f"this kernel ({os.uname().release}) lets nobody see what is sent: no {', no '.join(lacking)}",
-            "run on Linux 6.3 or later, or take another backend: --backend strace",
-            "kernel-lacks",
-        )
+def _open(library: Library, sends: str) -> int:
+    """Open the object and load the programs of one way to observe sends.
 
-    def _try(self, library: Library) -> int:
-        """Open the object and load the programs that belong to the way of sends; 0 or an errno."""
-        if self._object:
-            library.close(self._object)
-        self._object = library.open(os.fsencode(OBJECT), None)
-        if not self._object:
-            return ctypes.get_errno()
-        library.set_max_entries(library.find_map(self._object, b"events"), RING_BYTES)
-        library.set_max_entries(library.find_map(self._object, b"lost"), possible_cpus())
-        if self.sends is not None and self.sends != SENDS[0]:
-            self._select(library, self._object, self.sends)
-        return -int(library.load(self._object))
+    Raises:
+        OSError: the kernel refused.
+    """
+    opened: int | None = library.open(os.fsencode(OBJECT), None)
+    if not opened:
+        raise OSError(ctypes.get_errno(), "open")
+    library.set_max_entries(library.find_map(opened, b"events"), session.RING_BYTES)
+    library.set_max_entries(library.find_map(opened, b"lost"), possible_cpus())
+    if sends != SENDS[0]:
+        _select(library, opened, sends)
+    if code := -int(library.load(opened)):
+        library.close(opened)
+        raise OSError(code, "load")
+    return opened
 
-    def _select(self, library: Library, loaded: int, sends: str) -> None:
-        """Instead of the tracepoint at the end of every send, take the functions that this kernel sends by.
 
-        What has to be there but is not found stays selected: libbpf looks into modules too, and names what it misses.
-        """
-        sections = {program: library.section(program).decode().partition("/") for program in library.programs(loaded)}
-        found = library.functions({target for _, _, target in sections.values()})
-        for program, (kind, _, target) in sections.items():
-            if target == features.SEND_TRACEPOINT:
-                library.set_autoload(program, False)
-            elif kind in _KINDS[sends]:
-                library.set_autoload(program, target in found or not _may_be_missing(target))
-        if sends == "kprobe":
-            library.set_max_entries(library.find_map(loaded, b"sockets_by_address"), SOCKETS)
-            library.set_value(library.find_map(loaded, b".rodata.way"), b"\x01", 1)
+def _select(library: Library, opened: int, sends: str) -> None:
+    """Select the programs at this kernel's send functions in place of the one at SEND_TRACEPOINT.
 
-    def _map(self, library: Library) -> None:
-        *maps, self._tasks_fd = (
-            library.map_fd(library.find_map(self._object, name))
-            for name in (b"events", b"lost", b"tallies", b".data", b"tasks")
-        )
-        self._delivery = Delivery(*maps)
+    A function that has to exist but is not found stays selected: libbpf also searches modules, and reports its name.
+    """
+    existing = library.functions(SEND_FUNCTIONS.keys())
+    for program in library.programs(opened):
+        kind, _, target = library.section(program).decode().partition("/")
+        if target == SEND_TRACEPOINT:
+            library.set_autoload(program, False)
+        elif kind in _KINDS[sends]:
+            library.set_autoload(program, target in existing or not may_be_missing(target))
+    if sends == "kprobe":
+        library.set_max_entries(library.find_map(opened, b"sockets_by_address"), SOCKETS)
+        library.set_value(library.find_map(opened, b".rodata.way"), b"\x01", 1)
 
-    def _attach(self, library: Library) -> None:
-        assert self._object is not None
-        programs = [program for program in library.programs(self._object) if library.autoload(program)]
-        sections = {program: library.section(program).decode() for program in programs}
-        entered = [section.partition("/")[2] for section in sections.values() if _SENDING.search(section)]
-        for program, section in sections.items():
-            if section == "kretprobe":
-                links = [library.attach_kprobe(program, True, target.encode()) for target in entered]
-            else:
-                links = [library.attach(program)]
-            self._links += filter(None, links)
-            if None in links:
-                raise self._load_error(library, ctypes.get_errno())
-            if library.name(program) not in _NOBODYS_LOSS:
-                self._programs.append(library.program_fd(program))
 
-    def _load_error(self, library: Library, code: int) -> SvcTraceError:
-        kernel = f"this kernel ({os.uname().release})"
-        check = features.btf()
-        if not check.answer:
-            return cannot_trace(f"{kernel} does not describe its types: {check.detail}", check.remedy or "", "no-btf")
-        if name := features.forbidden(library):
-            return forbidden(name)
-        check = features.task_storage(library)
-        if check.answer is False:
-            return cannot_trace(
-                f"{kernel} keeps no data for tasks in programs with BTF", check.remedy or "", "kernel-lacks"
-            )
-        name = errno.errorcode.get(code, str(code))
-        complaint = library.complaint(lambda: self._try(library))
-        hint = "please report this with the kernel's version and the line above"
-        if code == errno.EPERM:
-            hint = "check kernel lockdown (/sys/kernel/security/lockdown): `confidentiality` lets no probe read"
-        return cannot_trace(f"the kernel refused the probes ({name}): {complaint}", hint, "load-failed")
+def _best_available(library: Library) -> str:
+    missing = []
+    for sends, check in zip(SENDS, features.send_checks(library), strict=True):
+        if check.answer is not False:
+            return sends
+        missing.append(f"{check.name} ({check.detail})")
+    raise cannot_trace(
+        f"this kernel ({os.uname().release}) has no way to observe sends: no {', no '.join(missing)}",
+        "Run it on Linux 6.3 or later, or with another backend: --backend strace.",
+        "kernel-lacks",
+    )
 
-    def plant(self, pid: int) -> None:
-        """Make the stopped child `pid` the root of the tree: its threads' entries come from fork."""
-        assert self._library is not None
-        pidfd = os.pidfd_open(pid)
-        try:
-            value = TASK.pack(COMMAND_PROCESS, pid, *[0] * 9, b"")
-            if self._library.update(self._tasks_fd, byref(c_int(pidfd)), value, 0):
-                code = ctypes.get_errno()
-                raise OSError(code, f"cannot trace process {pid}: {os.strerror(code)}")
-        finally:
-            os.close(pidfd)
 
-    def close(self) -> None:
-        """Detach the programs, unmap and free."""
-        self._programs.clear()
-        if self._library is not None:
-            while self._links:
-                self._library.destroy_link(self._links.pop())
-        super().close()
-        if self._library is not None and self._object:
-            self._library.close(self._object)
-            self._object = None
+def _attach(library: Library, loaded: int, sends: str, resources: ExitStack) -> list[int]:
+    """Attach the selected programs; returns the descriptors of those whose missed calls are lost events."""
+    programs = [program for program in library.programs(loaded) if library.autoload(program)]
+    sections = {program: library.section(program).decode() for program in programs}
+    entered = {section.partition("/")[2] for section in sections.values()} & SEND_FUNCTIONS.keys()
+    for program, section in sections.items():
+        if section == "kretprobe":  # one program for the ends of all functions
+            links = [library.attach_kprobe(program, True, target.encode()) for target in entered]
+        else:
+            links = [library.attach(program)]
+        code = ctypes.get_errno()
+        for link in filter(None, links):
+            resources.callback(library.destroy_link, link)
+        if None in links:
+            raise _load_error(library, sends, code)
+    return [
+        library.program_fd(program) for program in programs if library.name(program).decode() not in TOLERATED_MISSES
+    ]
+
+
+def _load_error(library: Library, sends: str, code: int) -> SvcTraceError:
+    """What this machine lacks; failing that, libbpf's own message."""
+    kernel = f"this kernel ({os.uname().release})"
+    check = features.btf()
+    if not check.answer:
+        return cannot_trace(f"{kernel} does not describe its types: {check.detail}", check.remedy or "", "no-btf")
+    if name := features.forbidden(library):
+        return forbidden(name)
+    check = features.task_storage(library)
+    if check.answer is False:
+        return cannot_trace(f"{kernel} has no task storage for BTF programs", check.remedy or "", "kernel-lacks")
+
+    def try_again() -> None:
+        with suppress(OSError):
+            library.close(_open(library, sends))
+
+    name = errno.errorcode.get(code, str(code))
+    hint = "Report this with the kernel's version and the line above."
+    if code == errno.EPERM:
+        hint = "Check the kernel's lockdown (/sys/kernel/security/lockdown): `confidentiality` forbids all probes."
+    message = f"the kernel refused the probes ({name}): {library.messages(try_again)}"
+    return cannot_trace(message, hint, "load-failed")
+
+
+def _set_root(library: Library, tasks: int, pid: int) -> None:
+    """Give the stopped child `pid` an entry in the map `tasks`."""
+    pidfd = os.pidfd_open(pid)
+    try:
+        value = TASK.pack(COMMAND_PROCESS, pid, *[0] * 9, b"")
+        if library.update(tasks, byref(c_int(pidfd)), value, 0):
+            code = ctypes.get_errno()
+            raise OSError(code, f"cannot trace process {pid}: {os.strerror(code)}")
+    finally:
+        os.close(pidfd)
 
 
 def forbidden(code: str) -> SvcTraceError:
-    """The error of a run that is not allowed to load the least program; `code` is the kernel's, as EPERM."""
+    """The error of a kernel that loads no BPF program at all; `code` is the kernel's, as EPERM."""
     return cannot_trace(f"the kernel forbids BPF here ({code})", features.ALLOW_BPF, "bpf-forbidden")
 
 
 def not_root() -> SvcTraceError:
-    """The error of a run that lacks privilege."""
+    """The error of a run without privileges."""
     program = Path(sys.argv[0]).absolute()
     return cannot_trace(
-        "asking the kernel needs root",
-        f"run it with sudo: sudo {program} -- COMMAND (the command itself then runs as you)",
+        "loading the probes needs root",
+        f"Run it with sudo: sudo {program} -- COMMAND (the command itself then runs as you).",
         "not-root",
     )

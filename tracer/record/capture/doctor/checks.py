@@ -1,7 +1,4 @@
-"""What a machine lets a tracer do: one check a question, each with its remedy.
-
-An answer has three values. `None` is not a weak no: the machine would not say, and only a trial tells.
-"""
+"""One answer to a question about this machine."""
 
 from __future__ import annotations
 
@@ -12,7 +9,7 @@ from dataclasses import dataclass
 class Check:
     """The answer to one question about this machine."""
 
-    name: str  # stable: what is asked about, a word or two
-    answer: bool | None  # None: couldn't tell
-    detail: str  # what was found
-    remedy: str | None = None  # what to do about a no
+    name: str  # stable: the question's subject, a word or two
+    answer: bool | None  # None: unknown, only a trial can show it
+    detail: str  # what this machine has
+    remedy: str | None = None  # what to do if the answer is no

@@ -1,4 +1,4 @@
-"""What this machine can do: what each backend needs, asked one by one, and a trial that has the last word."""
+"""What this machine can do: the checks of each backend, and a trial, which decides."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from tracer.errors import SvcTraceError
 from tracer.record.capture.backends import BACKENDS
 from tracer.record.capture.doctor.checks import Check
 from tracer.record.capture.doctor.machine import machine_checks
+from tracer.record.capture.doctor.requirements import REQUIREMENTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +16,7 @@ class Diagnosis:
     """One backend on this machine."""
 
     name: str
-    works: bool  # it was started, and ended again
+    works: bool  # it was started, and closed again
     reason: str | None  # why it does not work
     remedy: str | None
     checks: tuple[Check, ...]  # what it needs
@@ -23,15 +24,15 @@ class Diagnosis:
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """This machine, as all backends find it."""
+    """This machine."""
 
     checks: tuple[Check, ...]  # what concerns more than one backend
     backends: tuple[Diagnosis, ...]  # in the order in which `auto` tries them
 
     @property
     def auto(self) -> str | None:
-        """The backend that `auto` takes; None: there is none."""
-        return next((one.name for one in self.backends if one.works), None)
+        """The backend that `auto` takes; None: no backend works."""
+        return next((backend.name for backend in self.backends if backend.works), None)
 
 
 def diagnose() -> Machine:
@@ -40,12 +41,9 @@ def diagnose() -> Machine:
 
 
 def _diagnose(name: str) -> Diagnosis:
-    capture = BACKENDS[name]()
-    checks = tuple(capture.checks())
+    checks = tuple(REQUIREMENTS[name]())
     try:
-        capture.start()
+        BACKENDS[name]().start().close()
     except SvcTraceError as error:
         return Diagnosis(name, False, error.message, error.hint, checks)
-    finally:
-        capture.close()
     return Diagnosis(name, True, None, None, checks)

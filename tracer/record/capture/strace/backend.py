@@ -1,4 +1,4 @@
-"""The backend: strace before the command, and a FIFO that it writes to."""
+"""The backend: strace executes the command, and writes to a FIFO what it observes."""
 
 from __future__ import annotations
 
@@ -14,9 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from tracer.errors import SvcTraceError, cannot_trace
-from tracer.record.capture.doctor.checks import Check
-from tracer.record.capture.doctor.machine import program
-from tracer.record.capture.protocol import Before, Capture, Event
+from tracer.record.capture.protocol import Backend, Event, Loaded, Session, Wrapper
 from tracer.record.capture.strace.clock import Clock
 from tracer.record.capture.strace.lines import Lines
 from tracer.record.capture.strace.observer import Observer
@@ -27,110 +25,105 @@ OPTIONS: Final = (
     *("--decode-fds=path", "--decode-pids=pidns", "--abbrev=execve,execveat"),
     *("--absolute-timestamps=format:unix,precision:ns", "--syscall-times=ns"),
 )
-"""strace(1). With `path`, a socket is told by its inode number; with `socket` it would be by its addresses."""
+"""strace(1). With `path`, strace prints a socket's inode number; with `socket`, it would print its addresses."""
 CAPACITY: Final = 1 << 20  # bytes of the pipe; if it is full, the tree waits
-READ_LIMIT: Final = 8 << 20  # bytes taken by one `drain`
+READ_LIMIT: Final = 8 << 20  # bytes read by one `drain`
 PATIENCE_S: Final = 10.0
-"""How long strace may be silent about what has happened: on a busy machine it is the last to run."""
+"""How long strace may write nothing about what has happened: on a busy machine it is the last to run."""
 _POLL_MS: Final = 20
 
 
-class StraceCapture(Capture):
-    """`Capture` by ptrace(2) and a seccomp filter: without privileges."""
+class StraceBackend(Backend):
+    """`Backend` with ptrace(2) and a seccomp filter: without privileges."""
 
     name = "strace"
     blind_to: frozenset[str] = frozenset({"io_uring"})
 
-    def __init__(self) -> None:
-        self._clock = Clock()
-        self._lines = Lines()
-        self._observer = Observer(self._clock.monotonic)
-        self._program = ""
-        self._command = 0  # its pid
-        self._fd = -1  # of the FIFO
-        self._folder = Path()
-        self._heard = False  # strace has written
-        self._over = False  # it has ended
-
-    @staticmethod
-    def checks() -> Iterable[Check]:
-        """Whether it is there; whether it may trace is a question to the machine."""
-        yield program("strace", "strace")
-
-    def start(self) -> None:
-        """See that strace can do here what it will have to.
+    def start(self) -> StraceLoaded:
+        """Trace a small program for a trial, as the user who will run the command.
 
         Raises:
             SvcTraceError: no-strace, strace-too-old, ptrace-forbidden or strace-failed.
         """
-        found = shutil.which("strace")
-        if found is None:
+        program = shutil.which("strace")
+        if program is None:
             raise cannot_trace(
-                "strace is not installed", "install it: apt-get install strace, or dnf install strace", "no-strace"
+                "strace is not installed", "Install it: apt-get install strace, or dnf install strace.", "no-strace"
             )
-        self._program = found
-        user = _invoking_user()
-        tried = subprocess.run(
-            [*self._words(Path(os.devnull)), "true"],
+        trial = subprocess.run(
+            [*_arguments(program, Observer(Clock().monotonic), Path(os.devnull)), "true"],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
-            user=user,
+            user=_invoking_user(),
             check=False,
         )
-        if tried.returncode:
-            raise _refusal(tried.stderr.decode(errors="replace"))
+        if trial.returncode:
+            raise _refusal(trial.stderr.decode(errors="replace"))
+        return StraceLoaded(program)
 
-    def _words(self, output: Path) -> tuple[str, ...]:
-        calls = ",".join(f"?{name}" for name in self._observer.calls)  # not every architecture has them all
-        return self._program, *OPTIONS, f"--trace={calls}", f"--output={output}"
 
-    def plant(self, pid: int) -> None:
-        """Nothing to be done yet: strace will be executed by the child itself."""
-        self.close()
-        self._lines, self._observer = Lines(), Observer(self._clock.monotonic)
-        self._heard = self._over = False
-        self._command = pid
+class StraceLoaded(Loaded):
+    """strace, which can trace here."""
+
+    name = "strace"
+    privileged = False
+
+    def __init__(self, program: str) -> None:
+        """`program`: strace's path."""
+        self._program = program
+
+    def trace(self, pid: int, fifo: Path) -> StraceSession:
+        """Create the FIFO that strace writes to. The child itself executes strace."""
+        return StraceSession(self._program, pid, fifo)
+
+    def close(self) -> None:
+        """Do nothing: nothing is loaded."""
+
+
+class StraceSession(Session):
+    """The events of one command, from strace's output."""
+
+    def __init__(self, program: str, pid: int, fifo: Path) -> None:
+        """Open the FIFO for strace's output. `fifo`: the one for boundaries, which strace prints by its path."""
+        self._clock = Clock()
+        self._lines = Lines()
+        self._observer = Observer(self._clock.monotonic)
         self._observer.plant(pid, time.monotonic_ns())
-
-    def expect_boundaries(self, inode: int) -> None:
-        """Nothing: strace tells files by their paths."""
-
-    def before(self, fifo: Path) -> Before:
-        """strace, out of the command's session: neither Ctrl-C nor a signal to the command's group reaches it."""
         self._observer.fifo = str(fifo)
-        self._folder = fifo.parent
-        output = self._folder / "strace"
+        self._command = pid
+        self._started = False  # strace has written something
+        self._ended = False  # it has closed the FIFO
+        self._errors = fifo.with_name("strace-errors")
+        output = fifo.with_name("strace")
         os.mkfifo(output, 0o600)
         self._fd = os.open(output, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
-        with suppress(OSError):  # the user's pipes may hold too much already
+        with suppress(OSError):  # the user's pipes may be at their limit
             fcntl.fcntl(self._fd, fcntl.F_SETPIPE_SZ, CAPACITY)
-        strace, *options = self._words(output)
-        # With TZ, localtime(3), which strace calls for each time that it tells, does not look for /etc/localtime.
-        return Before((strace, "--daemonize=session", *options), str(self._errors), {"TZ": "UTC0"})
+        # --daemonize: outside of the command's session and process group, so that their signals do not reach strace.
+        name, *options = _arguments(program, self._observer, output)
+        arguments = (name, "--daemonize=session", *options)
+        # With TZ, localtime(3), which strace calls for each time that it prints, does not look for /etc/localtime.
+        self.wrapper: Wrapper | None = Wrapper(arguments, self._errors, {"TZ": "UTC0"}, self._exec_result)
 
-    @property
-    def _errors(self) -> Path:
-        return self._folder / "strace-errors"
-
-    def started(self) -> int:
-        """Wait until strace has executed the command; returns the errno with which it could not, or 0.
+    def _exec_result(self) -> int:
+        """Wait until strace has executed the command; returns 0, or the errno with which that failed.
 
         Raises:
             SvcTraceError: strace itself failed.
         """
         until = time.monotonic() + PATIENCE_S
-        while not (self._observer.begun or self._observer.failed or self._over):
-            ended = os.waitid(os.P_PID, self._command, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+        while not (self._observer.begun or self._observer.failed or self._ended):
+            exited = os.waitid(os.P_PID, self._command, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
             self._wait()
-            if time.monotonic() > until or (ended and not self._heard):
+            if time.monotonic() > until or (exited and not self._started):
                 break
         if self._observer.begun or self._observer.failed:
             return self._observer.failed
-        raise _refusal(self._said())
+        raise _refusal(self._last_error())
 
     def drain(self) -> Iterable[Event]:
-        """What strace has told since the last call."""
+        """The events since the last call."""
         now_ns = self._clock.read()
         self._read()
         for item in self._lines.running():
@@ -138,14 +131,14 @@ class StraceCapture(Capture):
         return self._observer.events(now_ns)
 
     def catch_up(self) -> None:
-        """Wait for strace to tell the command's end, of which it hears first, and its own if nobody is left."""
+        """Wait until strace has written the command's end, and its own last line if no descendant is left."""
         until = time.monotonic() + PATIENCE_S
-        while not (self._over or (self._observer.ended and self._observer.alive)) and time.monotonic() < until:
+        while not (self._ended or (self._observer.ended and self._observer.alive)) and time.monotonic() < until:
             if self._wait():
                 until = time.monotonic() + PATIENCE_S
 
     def _wait(self) -> bool:
-        """Wait for something to read, a moment at most, and read it; returns whether there was something."""
+        """Wait for output, at most a moment, and read it; returns whether there was any."""
         poll = select.poll()
         poll.register(self._fd, select.POLLIN)
         ready = poll.poll(_POLL_MS)
@@ -155,52 +148,52 @@ class StraceCapture(Capture):
 
     def _read(self) -> None:
         left = READ_LIMIT
-        while left > 0 and not self._over and self._fd >= 0:
+        while left > 0 and not self._ended and self._fd >= 0:
             try:
                 data = os.read(self._fd, CAPACITY)
             except BlockingIOError:
                 break
             if not data:
-                if self._heard:  # before, strace has not opened it yet
-                    self._over = True
+                if self._started:  # otherwise strace has not opened it yet
+                    self._ended = True
                     self.close()
                 break
-            self._heard = True
+            self._started = True
             left -= len(data)
             for item in self._lines.feed(data):
                 self._observer.take(item)
 
     @property
     def _died(self) -> bool:
-        """Whether strace ended before those that it traced."""
-        return self._over and self._observer.alive
+        """Whether strace ended before the processes that it traced."""
+        return self._ended and self._observer.alive
 
-    def lost_events(self) -> int:
-        """What strace could not see, and what could not be understood of what it wrote."""
+    def lost(self) -> int:
+        """Count what strace cannot observe, and output that could not be parsed."""
         return self._lines.unknown + self._observer.unknown + self._observer.blind + self._died
 
     def warnings(self) -> Iterator[RunWarning]:
-        """What there is to know about events that were lost."""
+        """Why events were lost."""
         if self._observer.blind:
             yield RunWarning(
                 "unseen-io-uring",
-                "the command used io_uring, which strace cannot see into: some tests may use more than is told here",
-                "trace it with --backend libbpf, or switch io_uring off",
+                "the command used io_uring, which strace cannot observe: some tests may use more than is reported",
+                "Trace it with --backend libbpf, or switch io_uring off.",
             )
         if self._died:
             yield RunWarning(
                 "strace-died",
-                f"strace ended before the command did: {self._said() or 'it said nothing'}",
-                "look for who killed it, or for a lack of memory; what the command did afterwards is not told",
+                f"strace ended before the command did: {self._last_error() or 'it gave no reason'}",
+                "Find out what killed it, or whether memory was short; later events of the command are missing.",
             )
         if unknown := self._lines.unknown + self._observer.unknown:
             yield RunWarning(
                 "unknown-calls",
-                f"{unknown:,} of strace's lines could not be understood: some tests may use more than is told here",
-                "please report this with the version of strace (strace --version)",
+                f"{unknown:,} of strace's lines could not be parsed: some tests may use more than is reported",
+                "Report this with the version of strace (strace --version).",
             )
 
-    def _said(self) -> str:
+    def _last_error(self) -> str:
         """The last line that strace wrote to its standard error."""
         with suppress(OSError):
             lines = self._errors.read_text(errors="replace").splitlines()
@@ -208,10 +201,10 @@ class StraceCapture(Capture):
         return ""
 
     def close(self) -> None:
-        """Listen no longer. What the tree has left running goes on under strace, and somebody has to read that."""
+        """Stop reading. Descendants that still run stay under strace, so `cat` goes on emptying its FIFO."""
         if self._fd < 0:
             return
-        if self._heard and not self._over:
+        if self._started and not self._ended:
             os.set_blocking(self._fd, True)
             os.posix_spawnp(
                 "cat",
@@ -228,28 +221,34 @@ class StraceCapture(Capture):
         self._fd = -1
 
 
+def _arguments(program: str, observer: Observer, output: Path) -> tuple[str, ...]:
+    """The command line of strace, without the command."""
+    calls = ",".join(f"?{name}" for name in observer.calls)  # `?`: some architectures lack some
+    return program, *OPTIONS, f"--trace={calls}", f"--output={output}"
+
+
 def _invoking_user() -> int | None:
-    """As whom strace will run; None: as whoever runs this."""
+    """The user behind `sudo`, as whom strace will run; None: the current user."""
     user = os.environ.get("SUDO_UID", "0")
     return int(user) if os.geteuid() == 0 and user.isdecimal() and user != "0" else None
 
 
-def _refusal(said: str) -> SvcTraceError:
-    """What strace's complaint means."""
-    lines = [line for line in said.splitlines() if line.strip()]
-    line = lines[0] if lines else "it said nothing"
+def _refusal(output: str) -> SvcTraceError:
+    """The error for strace's own message."""
+    lines = [line for line in output.splitlines() if line.strip()]
+    line = lines[0] if lines else "it gave no reason"
     if "option" in line or "invalid" in line:
         return cannot_trace(
-            f"this strace is too old: {line}", "install strace 6.0 or later, or use another backend", "strace-too-old"
+            f"this strace is too old: {line}", "Install strace 6.0 or later, or use another backend.", "strace-too-old"
         )
-    if any(word in said for word in ("PTRACE_", "ptrace", "Operation not permitted")):
-        return cannot_trace(f"nobody may be traced here: {line}", _permission_hint(), "ptrace-forbidden")
-    return cannot_trace(f"strace failed: {line}", "try it alone: strace -f --seccomp-bpf true", "strace-failed")
+    if any(word in output for word in ("PTRACE_", "ptrace", "Operation not permitted")):
+        return cannot_trace(f"tracing is forbidden here: {line}", _permission_hint(), "ptrace-forbidden")
+    return cannot_trace(f"strace failed: {line}", "Try it alone: strace -f --seccomp-bpf true.", "strace-failed")
 
 
 def _permission_hint() -> str:
     scope = Path("/proc/sys/kernel/yama/ptrace_scope")  # Documentation/admin-guide/LSM/Yama.rst
     with suppress(OSError, ValueError):
         if int(scope.read_text()) > 1:
-            return "Yama forbids it: sudo sysctl kernel.yama.ptrace_scope=1 (from 3, it takes a reboot)"
-    return "in a container, start it with --cap-add SYS_PTRACE, or with a seccomp profile that allows ptrace"
+            return "Allow it in Yama: sudo sysctl kernel.yama.ptrace_scope=1 (from 3, only after a reboot)."
+    return "Start the container with --cap-add SYS_PTRACE, or with a seccomp profile that allows ptrace."

@@ -1,0 +1,52 @@
+"""What the probes are attached to, for both loaders. Imports only the standard library: bcc's loader has no other.
+
+Program names are those of probes/svc_trace.bpf.c; in probes/svc_trace.bcc.c each has the prefix `svc_`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+SEND_TRACEPOINT: Final = "sock_send_length"
+"""The end of every send. Linux 6.3, commit 6e6eda44b939."""
+
+TRACEPOINTS: Final = {
+    "process_fork": "sched_process_fork",
+    "process_exec": "sched_process_exec",
+    "process_exit": "sched_process_exit",
+    "socket_state": "inet_sock_set_state",
+    "socket_state_again": "inet_sock_set_state",
+    "socket_send": SEND_TRACEPOINT,
+    "syscall_exit": "sys_exit",
+}
+"""Program → tracepoint, in both backends."""
+FREEING_TRACEPOINTS: Final = {"process_free": "sched_process_free", "socket_free": "tcp_destroy_sock"}
+"""Those of bcc only: its programs delete map entries that task and socket storages delete on their own."""
+
+SEND_FUNCTIONS: Final = {
+    "inet_sendmsg": "send_begins",
+    "inet6_sendmsg": "send_begins",
+    "unix_stream_sendmsg": "send_begins",
+    "unix_seqpacket_sendmsg": "send_begins",
+    "unix_dgram_sendmsg": "dgram_send_begins",
+    "inet_sendpage": "page_send_begins",
+    "unix_stream_sendpage": "send_begins",
+}
+"""Function that sends, a sendmsg or sendpage of a struct proto_ops → bcc's program at its beginning.
+
+They are attached to where the kernel lacks SEND_TRACEPOINT. Their first argument is the struct socket.
+"""
+_IPV6: Final = Path("/proc/net/if_inet6")
+
+TOLERATED_MISSES: Final = frozenset({"socket_state", "socket_state_again", "process_free", "socket_free"})
+"""Programs whose missed calls lose no event.
+
+The kernel skips a program that is already running on that CPU. The two programs for a socket's state do each other's
+work. An entry that `process_free` or `socket_free` failed to delete is recognised as stale.
+"""
+
+
+def may_be_missing(function: str) -> bool:
+    """Whether a kernel can lack this one of SEND_FUNCTIONS: Linux 6.5 has no sendpage, and IPv6 is optional."""
+    return function.endswith("_sendpage") or (function == "inet6_sendmsg" and not _IPV6.exists())

@@ -1,0 +1,123 @@
+"""The stages after loading, which libbpf and bcc share: their probes deliver through the same maps."""
+
+from __future__ import annotations
+
+import mmap
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from tracer.record.capture.bpf.ringbuf import RingBuffer, map_counters, possible_cpus
+from tracer.record.capture.bpf.tallies import Tallies
+from tracer.record.capture.bpf.wire import CONTROL
+from tracer.record.capture.protocol import Event, Loaded, Session, SocketEvent, Wrapper
+from tracer.trace.records import RunWarning
+
+RING_BYTES: Final = 16 << 20
+"""Room for about 70,000 records between two drains; most sends need none (tallies.py)."""
+_MISSES: Final = re.compile(r"^recursion_misses:\t(\d+)$", re.MULTILINE)
+
+
+class Maps(NamedTuple):
+    """File descriptors of the maps that the tracer reads; probes/storage.h describes them."""
+
+    events: int
+    lost: int
+    tallies: int
+    control: int  # holds a svc_control
+
+
+class BpfLoaded(Loaded):
+    """Probes that are attached and wait for the root of a tree."""
+
+    privileged = True
+
+    def __init__(
+        self,
+        name: str,
+        maps: Maps,
+        programs: Sequence[int],
+        set_root: Callable[[int], None],
+        resources: ExitStack,
+    ) -> None:
+        """Take over what a backend has loaded.
+
+        Args:
+            name: the backend's.
+            maps: the maps.
+            programs: descriptors of the programs whose missed calls are lost events.
+            set_root: makes a stopped child the root of the tree.
+            resources: detaches and frees everything when it is closed.
+        """
+        self.name = name
+        self._maps = maps
+        self._programs = programs
+        self._set_root = set_root
+        self._resources = resources
+
+    def trace(self, pid: int, fifo: Path) -> BpfSession:
+        """Make the stopped child the root of the tree: fork adds its descendants."""
+        session = BpfSession(self._maps, self._programs, fifo.stat().st_ino)
+        self._set_root(pid)
+        return session
+
+    def close(self) -> None:
+        """Detach and free everything."""
+        self._resources.close()
+
+
+class BpfSession(Session):
+    """The events of one tree, read from the memory of the maps."""
+
+    wrapper: Wrapper | None = None
+
+    def __init__(self, maps: Maps, programs: Sequence[int], fifo: int) -> None:
+        """Map the maps; `fifo` is the inode number of the FIFO for boundaries."""
+        self._programs = programs
+        with ExitStack() as mapped:
+            self._ring = RingBuffer(maps.events, RING_BYTES)
+            mapped.callback(self._ring.close)
+            self._tallies = Tallies(maps.tallies)
+            mapped.callback(self._tallies.close)
+            self._control = mapped.enter_context(mmap.mmap(maps.control, mmap.PAGESIZE))
+            counters, self._counters = map_counters(maps.lost, possible_cpus())
+            mapped.callback(counters.close)
+            mapped.callback(self._counters.release)
+            self._mapped = mapped.pop_all()
+        _, *rest = CONTROL.unpack_from(self._control)
+        CONTROL.pack_into(self._control, 0, fifo, *rest)
+
+    def drain(self) -> Iterator[Event]:
+        """Decode the events since the last call, in the kernel's order; then the sends that it counted in place."""
+        _, epoch, *_ = CONTROL.unpack_from(self._control)
+        for event, tally in self._ring.drain():
+            yield event
+            if tally and isinstance(event, SocketEvent):
+                self._tallies.begin(tally, event)
+        yield from self._tallies.drain(epoch)
+
+    def catch_up(self) -> None:
+        """Do nothing: the kernel has delivered an event when the call that caused it ends."""
+
+    def lost(self) -> int:
+        """Count events that could not be delivered, tallies that were overwritten too early, and missed calls.
+
+        A missed call may have concerned a process outside of the tree.
+        """
+        return self._tallies.overwritten + sum(self._counters) + sum(map(misses, self._programs))
+
+    def warnings(self) -> Sequence[RunWarning]:
+        """None: an event is lost only if the tracer could not keep up."""
+        return ()
+
+    def close(self) -> None:
+        """Unmap."""
+        self._mapped.close()
+
+
+def misses(program: int) -> int:
+    """How often the kernel skipped a program that was already running on that CPU; reported since Linux 5.12."""
+    count = _MISSES.search(Path(f"/proc/self/fdinfo/{program}").read_text())
+    return int(count[1]) if count else 0
