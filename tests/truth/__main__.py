@@ -1,8 +1,8 @@
-"""`python -m truth`: make all environments that scenarios ask for, to run them later where there is no network."""
+"""`python -m truth`: makes the virtual environments of all scenarios, so that they can run without a network."""
 
 from truth.runs import python_of
 from truth.scenario import load
-from truth.test_truth import FOLDERS
+from truth.test_truth import DIRECTORIES
 
-for folder in FOLDERS:
-    python_of(load(folder))
+for directory in DIRECTORIES:
+    python_of(load(directory))

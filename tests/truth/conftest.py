@@ -1,4 +1,4 @@
-"""What all scenarios share: their peers, and the names of these."""
+"""The peers of the scenarios, and the configuration that names them."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ import services
 from truth.peers import certified
 from truth.runs import Surroundings
 
-collect_ignore = ["scenarios", "suite"]  # they are run as children
+collect_ignore = ["scenarios", "suite"]  # test_truth.py runs them in child processes
 
 Rules = dict[str, dict[str, Any]]
 
 
 @pytest.fixture(scope="session")
 def bare_runs(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
-    """Where all workers of this session, or of several (`--bare-runs`), keep what the suites did bare."""
+    """The directory with the results of bare runs, for all workers of this session, or of several (`--bare-runs`)."""
     own = tmp_path_factory.getbasetemp()
     named: Path | None = request.config.getoption("--bare-runs")
-    folder = named or (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "bare"
-    folder.mkdir(exist_ok=True)
-    return folder
+    directory = named or (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "bare"
+    directory.mkdir(exist_ok=True)
+    return directory
 
 
 @pytest.fixture(scope="session")
 def plain() -> Iterator[Surroundings]:
-    """The plain peers, in a process of their own."""
+    """The plain peers, in their own process."""
     with _serving("peers.py") as addresses:
         peers = json.loads(addresses).items()
         rules = {name: _plain_rule(peer["address"]) for name, peer in peers if name.isidentifier()}
@@ -73,7 +73,7 @@ def with_postgres_tls(plain: Surroundings) -> Iterator[Surroundings]:
 
 @pytest.fixture(scope="session")
 def with_grpc(plain: Surroundings) -> Iterator[Surroundings]:
-    """The plain peers, and a real gRPC server in a process of its own."""
+    """The plain peers, and a real gRPC server in its own process."""
     with (
         _certified_directory() as (_, certificate, key),
         _serving("grpc_server.py", str(certificate), str(key)) as line,
@@ -102,7 +102,7 @@ def _serving(script: str, *arguments: str) -> Iterator[str]:
 
 @contextmanager
 def _certified_directory() -> Iterator[tuple[Path, Path, Path]]:
-    """A directory that another user's server gets to, and a certificate and its key in it."""
+    """A directory that servers of other users can read, and the paths of a certificate and its key in it."""
     with TemporaryDirectory(prefix="truth-", dir="/tmp") as name:
         directory = Path(name)
         directory.chmod(0o755)
@@ -122,7 +122,7 @@ def _rule_of_urls(*urls: str) -> dict[str, Any]:
 
 
 def _configuration(rules: Rules) -> str:
-    """TOML, of which JSON's strings, numbers and lists are a part."""
+    """The rules as TOML, which has the strings, numbers and lists of JSON."""
     return "".join(
         f"\n[services.{name}]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in rule.items())
         for name, rule in rules.items()

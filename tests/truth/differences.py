@@ -1,4 +1,4 @@
-"""In what a report differs from the truth, a line each."""
+"""The differences between a report and the truth that a scenario states, one line each."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from dataclasses import fields
 
 from tracer.classify.model import Classification, Evidence, TestResult
 from truth.glob import matches
-from truth.scenario import Claim, Scenario, Test
+from truth.matching import unmatched
+from truth.scenario import ExpectedEvidence, Scenario, Test
 
 _ESSENCE = ("service", "how", "via", "phase", "self_hosted", "ambiguous")
 
 
 def differences(scenario: Scenario, report: Classification) -> Iterator[str]:
-    """Every difference between a report and what is true."""
+    """Yield a line for each difference between a scenario and the report of its run."""
     run = report.run
     if run.exit_status not in scenario.exit_statuses:
         yield f"the run: exit status {run.exit_status}, not {' or '.join(map(str, scenario.exit_statuses))}"
@@ -61,15 +62,21 @@ def _test(nodeid: str, expected: Test, found: TestResult) -> Iterator[str]:
         yield f"{nodeid}: uses {[*found.services]}, not {[*expected.services]}"
 
 
-def _evidence(where: str, claims: Sequence[Claim], evidence: Sequence[Evidence]) -> Iterator[str]:
-    """Each evidence has to be what a claim says, and each claim has to have an evidence."""
-    found = [_facts(one) for one in evidence]
-    for facts in found:
-        if not any(_holds(claim, facts) for claim in claims):
-            yield f"{where}: unexpected: {_tell(facts)}"
-    for claim in claims:
-        if not claim.get("optional") and not any(_holds(claim, facts) for facts in found):
-            yield f"{where}: missing:    {_tell(claim)}"
+def _evidence(where: str, expected: Sequence[ExpectedEvidence], evidence: Sequence[Evidence]) -> Iterator[str]:
+    """Pair expected and real evidence one-to-one, and yield what is left over."""
+    real = [_facts(entry) for entry in evidence]
+    required: list[ExpectedEvidence] = []
+    allowed: list[ExpectedEvidence] = []
+    for entry in expected:
+        (allowed if entry.optional else required).extend([entry] * entry.times)
+        if entry.any_number:
+            allowed.extend([entry] * len(real))
+    missing, unexpected = unmatched(required, allowed, real, _fits)
+    for facts in unexpected:
+        repeated = any(_fits(entry, facts) for entry in expected)
+        yield f"{where}: {'repeated:  ' if repeated else 'unexpected:'} {_describe(facts)}"
+    for entry in missing:
+        yield f"{where}: missing:    {_describe(entry.facts)}"
 
 
 def _facts(evidence: Evidence) -> dict[str, object]:
@@ -77,17 +84,17 @@ def _facts(evidence: Evidence) -> dict[str, object]:
     return facts | {"transport": evidence.endpoint.partition("://")[0]}
 
 
-def _holds(claim: Claim, facts: Mapping[str, object]) -> bool:
-    return all(_equals(value, facts[name]) for name, value in claim.items() if name != "optional")
+def _fits(expected: ExpectedEvidence, facts: Mapping[str, object]) -> bool:
+    return all(_equals(value, facts[name]) for name, value in expected.facts.items())
 
 
-def _equals(claimed: object, fact: object) -> bool:
-    if isinstance(claimed, str) and isinstance(fact, str):
-        return matches(claimed, fact)
-    return claimed == fact
+def _equals(expected: object, fact: object) -> bool:
+    if isinstance(expected, str) and isinstance(fact, str):
+        return matches(expected, fact)
+    return expected == fact
 
 
-def _tell(facts: Mapping[str, object]) -> str:
+def _describe(facts: Mapping[str, object]) -> str:
     via = f" via {facts['via']}" if facts["via"] is not None else ""
     flags = "".join(f", {flag}" for flag in ("self_hosted", "ambiguous") if facts[flag])
     others = "".join(f", {name} {value}" for name, value in facts.items() if name not in _ESSENCE and value is not None)

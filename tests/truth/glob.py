@@ -1,4 +1,4 @@
-"""Patterns in which only `*` is special: node ids and endpoints have brackets of their own."""
+"""Patterns in which only `*` is special, because node ids and endpoints contain brackets."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ import re
 
 
 def matches(pattern: str, text: str) -> bool:
-    """Whether a whole text is what a pattern says; `*` is any text."""
+    """Whether the whole text matches the pattern. `*` stands for any text."""
     return re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), text, re.DOTALL) is not None

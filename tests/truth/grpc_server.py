@@ -1,4 +1,4 @@
-"""A real gRPC server, in plain text and over TLS, that answers any method with what it hears.
+"""A real gRPC server, in plain text and over TLS. Each method returns the request.
 
 `python grpc_server.py CERTIFICATE KEY` prints both addresses as one line of JSON and serves until its stdin ends.
 """
@@ -17,7 +17,7 @@ HOST = "127.0.0.1"
 
 
 class Echo(grpc.GenericRpcHandler):
-    """Whatever a method is called: one that ends with `Stream` answers each message, others the one."""
+    """Handles methods of any name. One whose name ends with `Stream` answers each message of a stream."""
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[bytes, bytes]:
         if handler_call_details.method.endswith("Stream"):

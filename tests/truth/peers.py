@@ -1,5 +1,4 @@
-"""Real peers for the scenarios, in one process of their own outside of the traced tree: they answer with what they
-hear.
+"""Real peers for the scenarios, in one process outside of the traced tree. Most of them echo.
 
 `python peers.py` prints their addresses as one line of JSON and serves until its stdin ends.
 """
@@ -24,15 +23,14 @@ from typing import Final, NoReturn
 
 HOST, HOST6 = "127.0.0.1", "::1"
 SERVICE_PORTS: Final = (443, 1218, 3021, 5432, 5434, 6080, 6381, 6382, 6443, 7000, 8000, 8086, 8888, 9042, 49153)
-"""What presets know services by, and one as Docker publishes them. All are at an address for this process alone."""
+"""Ports of services that presets know, and one as Docker publishes them. Only this process has their address."""
 _PORTS: Final = (28_000, 32_768)
-"""Of no service that a preset knows, and below those that kernels hand out (ip_local_port_range, ip(7))."""
-_KEPT: Final[list[socket.socket]] = []
-"""What only has to stay open for as long as the process lives."""
-
+"""Ports that no preset knows, and below those that the kernel assigns (ip_local_port_range, ip(7))."""
+_OPEN: Final[list[socket.socket]] = []
+"""Sockets that stay open until the process ends."""
 
 _BY_PORT: Final[dict[str, socket.socket]] = {}
-"""Port → what listens there on somebody's errand."""
+"""Port → the socket that listens there on a client's request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +72,7 @@ def start(directory: Path) -> dict[str, Peer]:
     peers["closed"] = peer(reserve(HOST)[0])
     peers["silent"] = silent(reserve(HOST)[0])
     for port in SERVICE_PORTS:
-        with suppress(OSError):  # somebody listens there at every address
+        with suppress(OSError):  # another process listens there at all addresses
             peers[str(port)] = echo(at(own_host(), port))
     peers["docker.sock"] = echo(bound(socket.SOCK_STREAM, f"{directory}/docker.sock"))
     peers["missing"] = Peer(socket.AF_UNIX, socket.SOCK_STREAM, f"{directory}/missing")
@@ -82,23 +80,23 @@ def start(directory: Path) -> dict[str, Peer]:
 
 
 def reserve(host: str) -> tuple[socket.socket, socket.socket]:
-    """A TCP and a UDP socket on the same port, so that it is nobody else's: a rule's port counts for both.
+    """A TCP and a UDP socket on the same port, because a port in a rule stands for both.
 
-    Nor does the kernel hand it out in another network namespace, where a suite may have servers of its own.
+    The kernel does not assign this port in another network namespace either, where a suite may have its own servers.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     while True:
         address = (host, random.randrange(*_PORTS))
         stream, datagram = socket.socket(family, socket.SOCK_STREAM), socket.socket(family, socket.SOCK_DGRAM)
-        with suppress(OSError):  # the port is somebody's
+        with suppress(OSError):  # the port is in use
             stream.bind(address)
             datagram.bind(address)
-            _KEPT.extend((stream, datagram))
+            _OPEN.extend((stream, datagram))
             return stream, datagram
 
 
 def own_host() -> str:
-    """An address of the loopback for this process alone: a pid has at most 22 bits (proc(5), pid_max)."""
+    """A loopback address that only this process uses: a pid has at most 22 bits (proc(5), pid_max)."""
     pid = os.getpid()
     return f"127.{64 + (pid >> 16)}.{pid >> 8 & 255}.{pid & 255}"
 
@@ -127,7 +125,7 @@ def peer(sock: socket.socket) -> Peer:
 
 
 def echo(sock: socket.socket) -> Peer:
-    """Answer whoever sends to a bound socket."""
+    """Echo on a bound socket."""
     if sock.type == socket.SOCK_DGRAM:
         _start(echo_datagrams, sock)
         return peer(sock)
@@ -135,7 +133,7 @@ def echo(sock: socket.socket) -> Peer:
 
 
 def serve(sock: socket.socket, answer: Callable[[socket.socket], None]) -> Peer:
-    """Let `answer` deal with each connection to a bound socket, in a thread of its own."""
+    """Listen, and call `answer` for each connection in its own thread."""
     sock.listen(socket.SOMAXCONN)
     _start(accept_all, sock, answer)
     return peer(sock)
@@ -145,16 +143,16 @@ def accept_all(sock: socket.socket, answer: Callable[[socket.socket], None]) -> 
     """Accept until the socket is shut down."""
     with suppress(OSError):
         while True:
-            _start(_deal_with, sock.accept()[0], answer)
+            _start(_answer, sock.accept()[0], answer)
 
 
-def _deal_with(client: socket.socket, answer: Callable[[socket.socket], None]) -> None:
+def _answer(client: socket.socket, answer: Callable[[socket.socket], None]) -> None:
     with suppress(OSError), client:
         answer(client)
 
 
 def echo_stream(client: socket.socket) -> None:
-    """Answer until the client has sent all."""
+    """Echo until the client shuts down."""
     while data := client.recv(65536):
         client.sendall(data)
 
@@ -166,13 +164,13 @@ def echo_tls(client: socket.socket, context: ssl.SSLContext) -> None:
 
 
 def greet(client: socket.socket) -> None:
-    """Speak first, then wait until the client leaves."""
+    """Send first, then wait until the client closes."""
     client.sendall(b"hello")
     client.recv(1)
 
 
 def swallow(client: socket.socket) -> None:
-    """Read to the end, then tell how many bytes that were."""
+    """Read to the end, then send the number of bytes."""
     size = 0
     while data := client.recv(65536):
         size += len(data)
@@ -180,20 +178,20 @@ def swallow(client: socket.socket) -> None:
 
 
 def run_errands(client: socket.socket) -> None:
-    """Do what a client asks for, and answer with a line: `suite/peers.py` says what there is."""
+    """Execute a client's command and send its result as one line. `suite/peers.py` lists the commands."""
     errand, *arguments = client.recv(65536).decode().split()
     client.sendall((ERRANDS[errand](*arguments) + "\n").encode())
 
 
 def call(host: str, port: str) -> str:
-    """Connect there, ask, and hand back all of the answer."""
+    """Connect, send, and return the whole answer."""
     with socket.create_connection((host, int(port))) as sock, sock.makefile() as answer:
         sock.sendall(b"ask")
         return answer.read()
 
 
 def listen(port: str) -> str:
-    """Listen on a port and answer there; port 0: a free one. Hands back the port."""
+    """Listen on a port (0: a free one) and echo there. Returns the port."""
     sock = at(HOST, int(port))
     echo(sock)
     _BY_PORT[str(sock.getsockname()[1])] = sock
@@ -201,14 +199,14 @@ def listen(port: str) -> str:
 
 
 def stop(port: str) -> str:
-    """Listen no more on a port. Who waits in accept keeps the socket alive until it is shut down."""
+    """Stop listening on a port. A thread in accept keeps the socket open, so shut it down first."""
     with _BY_PORT.pop(port) as sock:
         sock.shutdown(socket.SHUT_RDWR)
     return "stopped"
 
 
 def keep_waiting() -> str:
-    """Listen on a free port with a full queue, so that nobody's attempt to connect succeeds. Hands back the port."""
+    """Listen on a free port with a full queue, so that no attempt to connect succeeds. Returns the port."""
     sock = reserve(HOST)[0]
     port = str(silent(sock).address[1])
     _BY_PORT[port] = sock
@@ -216,14 +214,14 @@ def keep_waiting() -> str:
 
 
 def admit(port: str) -> str:
-    """Let in those who are kept waiting there, and answer them."""
+    """Accept the connections that wait there, and echo."""
     echo(_BY_PORT.pop(port))
     return "admitted"
 
 
 def take_over() -> str:
-    """Answer on a unix socket on which a process listened that is gone. Hands back its pid and the abstract name."""
-    sock = bound(socket.SOCK_STREAM, "")  # a name of the kernel's choice: unix(7), autobind
+    """Echo on a unix socket whose listening process has ended. Returns that process's pid and the abstract name."""
+    sock = bound(socket.SOCK_STREAM, "")  # the kernel chooses a name: unix(7), autobind
     listen = "import socket, sys; socket.socket(fileno=int(sys.argv[1])).listen()"
     command = [sys.executable, "-I", "-S", "-c", listen, str(sock.fileno())]
     with subprocess.Popen(command, pass_fds=[sock.fileno()]) as listener:
@@ -233,7 +231,7 @@ def take_over() -> str:
 
 
 def echo_datagrams(sock: socket.socket) -> NoReturn:
-    """Answer each datagram whose sender has an address and is still there."""
+    """Echo each datagram whose sender has an address and still exists."""
     while True:
         data, sender = sock.recvfrom(65536)
         if sender:
@@ -242,9 +240,9 @@ def echo_datagrams(sock: socket.socket) -> NoReturn:
 
 
 def silent(sock: socket.socket) -> Peer:
-    """A peer whose queue is full: the kernel leaves further attempts to connect without an answer."""
+    """A peer whose queue is full: the kernel does not answer further attempts to connect."""
     sock.listen(0)
-    _KEPT.append(socket.create_connection(sock.getsockname()))
+    _OPEN.append(socket.create_connection(sock.getsockname()))
     return peer(sock)
 
 

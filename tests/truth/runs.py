@@ -1,4 +1,4 @@
-"""A scenario's suite, run under svc-trace and bare."""
+"""Runs the suite of a scenario under svc-trace and bare (without it)."""
 
 from __future__ import annotations
 
@@ -24,75 +24,75 @@ from tracer.reports.json_report import read_classification
 from truth.scenario import Scenario
 
 SUITE: Final = Path(__file__).parent / "suite"
-"""The modules that every suite can import."""
+"""The directory of the modules that all suites can import."""
 PYTEST: Final = ("-m", "pytest", "-p", "no:cacheprovider", "-p", "outcomes")
 TRACER: Final = (sys.executable, "-m", "tracer", "-q", "--backend")
 LIMIT_S: Final = 300.0
-"""Until a run counts as hanging. Most end within a second, on an emulated processor within a minute."""
+"""After this time a run counts as hanging. Most end within a second, on an emulated processor within a minute."""
 
 Phases = Counter[tuple[str, str, str, bool]]
-"""Node id, phase, outcome, whether by xfail → how often it was reported."""
+"""(Node id, phase, outcome, whether by xfail) → how often pytest reported it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What a suite finds around it."""
+    """The environment of a suite."""
 
     environment: Mapping[str, str]  # the addresses of its peers
-    configuration: str  # svc-trace.toml: their names
+    configuration: str  # a part of svc-trace.toml: their names
 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
     """A run that has ended."""
 
-    exit_status: int  # as a shell has it: 128 + the signal that killed it
+    exit_status: int  # as in a shell: 128 + n if signal n killed it
     phases: Phases
     output: str  # stdout and stderr
 
 
 class Hung(Exception):
-    """A run did not end in time; says what it printed."""
+    """A run did not end in time. The message has its output."""
 
 
 def run_traced(
-    scenario: Scenario, backend: str, surroundings: Surroundings, folder: Path
+    scenario: Scenario, backend: str, surroundings: Surroundings, directory: Path
 ) -> tuple[Finished, Classification | None]:
-    """Run a copy of the suite in a new folder under svc-trace; returns its report too, if there is any.
+    """Run a copy of the suite in a new directory under svc-trace. Returns its report too, if it wrote one.
 
-    The folder has what explains a failure: the report, the trace, and all that was printed.
+    The directory keeps the report, the trace and the output.
 
     Raises:
-        Hung: it does not end.
+        Hung: the run took longer than LIMIT_S.
     """
-    report = folder / "report.json"
-    options = ("-o", str(report), "--trace", str(folder / "trace.svctrace"))
-    finished = _run(scenario, (*TRACER, backend, *options, "--", *_command(scenario)), surroundings, folder)
+    report = directory / "report.json"
+    options = ("-o", str(report), "--trace", str(directory / "trace.svctrace"))
+    finished = _run(scenario, (*TRACER, backend, *options, "--", *_command(scenario)), surroundings, directory)
     return finished, read_classification(report) if report.exists() else None
 
 
-def run_bare(scenario: Scenario, surroundings: Surroundings, folder: Path, shared: Path) -> Finished:
-    """Run a copy of the suite in a new folder as if there were no svc-trace.
+def run_bare(scenario: Scenario, surroundings: Surroundings, directory: Path, shared: Path) -> Finished:
+    """Run a copy of the suite in a new directory without svc-trace.
 
-    Once for all that share the folder `shared`, where it is kept what it did: all backends, all of xdist's workers.
+    It runs only once: the directory `shared` keeps the result for all backends and all xdist workers.
 
     Raises:
-        Hung: it does not end.
+        Hung: the run took longer than LIMIT_S.
     """
-    kept = shared / "-".join((*scenario.folder.parts[-2:], *scenario.requires))
-    with kept.open("ab+") as file:
+    cached = shared / "-".join((*scenario.directory.parts[-2:], *scenario.requires))
+    with cached.open("ab+") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         if file.seek(0, os.SEEK_END):
             file.seek(0)
             known: Finished = pickle.load(file)
             return known
-        finished = _run(scenario, _command(scenario), surroundings, folder)
+        finished = _run(scenario, _command(scenario), surroundings, directory)
         pickle.dump(finished, file)
     return finished
 
 
 def disturbances(traced: Finished, bare: Finished) -> Iterator[str]:
-    """In what the suite ran otherwise under svc-trace, a line each."""
+    """Yield a line for each difference between the suite's traced run and its bare run."""
     if traced.exit_status != bare.exit_status:
         yield f"the run: exit status {traced.exit_status}, and {bare.exit_status} without svc-trace"
     for only, runs in ((traced.phases - bare.phases, "under"), (bare.phases - traced.phases, "without")):
@@ -101,7 +101,7 @@ def disturbances(traced: Finished, bare: Finished) -> Iterator[str]:
 
 
 def python_of(scenario: Scenario) -> str:
-    """The interpreter that runs the suite; its environment is made if there is none yet, which takes a network."""
+    """The interpreter for the suite. Makes its environment if necessary; this needs a network."""
     if not scenario.requires:
         return sys.executable
     minors = () if scenario.python is None else range(scenario.python, MINORS.stop)
@@ -117,36 +117,36 @@ def _command(scenario: Scenario) -> Iterator[str]:
             yield part.replace("{pytest}", shlex.join(pytest))
 
 
-def _run(scenario: Scenario, command: Iterable[str], around: Surroundings, folder: Path) -> Finished:
-    suite, outcomes = folder / "suite", folder / "outcomes"
+def _run(scenario: Scenario, command: Iterable[str], surroundings: Surroundings, directory: Path) -> Finished:
+    suite, outcomes = directory / "suite", directory / "outcomes"
     shutil.copytree(scenario.suite, suite, ignore=shutil.ignore_patterns("scenario.toml", "__pycache__"))
-    with (suite / "svc-trace.toml").open("a") as configuration:  # behind what the scenario says itself
-        configuration.write(around.configuration)
-    status, output = _run_to_end([*command], suite, _environment(around, outcomes), folder / "output")
+    with (suite / "svc-trace.toml").open("a") as configuration:  # after the scenario's own part
+        configuration.write(surroundings.configuration)
+    status, output = _run_to_end([*command], suite, _environment(surroundings, outcomes), directory / "output")
     phases: Phases = Counter()
-    if outcomes.exists():  # no test may have got that far
+    if outcomes.exists():  # missing if no test ran
         phases.update(tuple(json.loads(line)) for line in outcomes.read_text().splitlines())
     return Finished(status if status >= 0 else 128 - status, phases, output)
 
 
-def _environment(around: Surroundings, outcomes: Path) -> dict[str, str]:
-    """What is meant for the pytest that runs us is not the suite's. Plugins cost more to load than most suites run."""
+def _environment(surroundings: Surroundings, outcomes: Path) -> dict[str, str]:
+    """Without variables for the pytest that runs this. Plugins are off: to load them takes longer than most suites."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     own = {"PYTHONPATH": str(SUITE), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "TRUTH_OUTCOMES": str(outcomes)}
-    return {**inherited, **around.environment, **own}
+    return {**inherited, **surroundings.environment, **own}
 
 
-def _run_to_end(command: list[str], folder: Path, environment: dict[str, str], output: Path) -> tuple[int, str]:
-    """Returns the exit status, -n for signal n, and what was printed."""
+def _run_to_end(command: list[str], directory: Path, environment: dict[str, str], output: Path) -> tuple[int, str]:
+    """Returns the exit status (-n for signal n) and the output."""
     with output.open("wb") as file:
         process = subprocess.Popen(
             command,
-            cwd=folder,
+            cwd=directory,
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=subprocess.STDOUT,
-            start_new_session=True,  # so that it can be ended with all that it started
+            start_new_session=True,  # so that all its processes can be killed together
         )
         try:
             status = process.wait(LIMIT_S)
@@ -155,6 +155,6 @@ def _run_to_end(command: list[str], folder: Path, environment: dict[str, str], o
             process.wait()
             if not isinstance(error, subprocess.TimeoutExpired):
                 raise
-            said = output.read_text(errors="replace")
-            raise Hung(f"{shlex.join(command)} did not end within {LIMIT_S:.0f} s. It said:\n{said}") from None
+            printed = output.read_text(errors="replace")
+            raise Hung(f"{shlex.join(command)} did not end within {LIMIT_S:.0f} s. It printed:\n{printed}") from None
     return status, output.read_text(errors="replace")

@@ -1,6 +1,7 @@
-"""A scenario: a small suite, and the classification that is true of it.
+"""A scenario: a small pytest suite and its true classification.
 
-`scenario.toml` stands beside the suite, or names another scenario's. README.md of this folder explains its keys.
+`scenario.toml` is in the directory of its suite, or names another scenario whose suite it uses. README.md explains the
+keys.
 """
 
 from __future__ import annotations
@@ -19,16 +20,18 @@ from truth.glob import matches
 SERVERS: Final = ("kafka", "postgres", "redis", "search")
 """Real servers that a scenario may need."""
 ALONE: Final = ("grpc", "postgres_tls")
-"""Real servers of which a scenario needs one and no other: a gRPC server, a PostgreSQL that speaks TLS."""
+"""Real servers that a scenario needs without any other: a gRPC server, a PostgreSQL that speaks TLS."""
 CAPABILITIES: Final = ("io_uring",)
-"""What the machine or the backend may lack."""
+"""Features that the machine or the backend may lack."""
 
 _KEYS: Final = (
     *("says", "suite", "needs", "python", "requires", "oldest", "arguments", "command", "exit_status", "complete"),
     *("warnings", "only_traced", "run_evidence", "tiers", "variants", "violations", "tests"),
 )
 _TEST_KEYS: Final = ("outcome", "attempts", "count", "assumed", "services", "evidence")
-_FACTS: Final = (*(field.name for field in fields(Evidence)), "transport", "optional")
+_NUMBER_KEYS: Final = ("times", "optional", "any_number")
+"""Keys of an expected evidence that are no facts: how many such entries the report has."""
+_EVIDENCE_KEYS: Final = (*(field.name for field in fields(Evidence)), "transport", *_NUMBER_KEYS)
 _DEFAULTS: Final[Mapping[str, object]] = {
     "how": "direct",
     "via": None,
@@ -37,65 +40,71 @@ _DEFAULTS: Final[Mapping[str, object]] = {
     "ambiguous": False,
 }
 
-Claim = Mapping[str, object]
-"""What an expected evidence says: field of the report's evidence → value; text may hold `*`.
 
-`optional`: whether it may be missing.
-"""
+@dataclass(frozen=True, slots=True)
+class ExpectedEvidence:
+    """What a scenario expects of evidence entries in the report: by default of exactly one."""
+
+    facts: Mapping[str, object]  # field of the report's evidence → value. `*` in a text stands for any text
+    times: int  # how many entries in the report have these facts
+    optional: bool  # there may be fewer, or none
+    any_number: bool  # there may be more
 
 
 @dataclass(frozen=True, slots=True)
 class Test:
-    """What is true of a test, or of all the tests that a pattern stands for."""
+    """The truth about a test, or about all tests that match a pattern."""
 
     outcome: str
     attempts: int
-    count: int | None  # how many tests the name stands for, as a pattern; None: it is a node id
+    count: int | None  # how many tests match the name, a pattern; None: the name is a node id
     assumed: tuple[str, ...]  # sorted
-    services: tuple[str, ...] | None  # sorted; compared instead of the evidence. None: not compared
-    evidence: tuple[Claim, ...]
+    services: tuple[str, ...] | None  # sorted; compared instead of the evidence. None: the evidence is compared
+    evidence: tuple[ExpectedEvidence, ...]
 
     def named(self, name: str, nodeid: str) -> bool:
-        """Whether this, under its name in the scenario, is about a test."""
+        """Whether this entry, which has that name in the scenario, describes a test."""
         return name == nodeid if self.count is None else matches(name, nodeid)
 
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A suite and what is true of it."""
+    """A suite and the truth about it."""
 
-    folder: Path
+    directory: Path
     says: str  # one sentence: what the scenario shows
-    suite: Path  # the folder of the suite: this one or another scenario's
-    needs: tuple[str, ...]  # of SERVERS or ALONE, and CAPABILITIES
-    python: int | None  # oldest minor version of Python for the suite; the first that is there. None: this Python's own
-    requires: tuple[str, ...]  # of packages; if there are any the suite has an environment with only these
-    oldest: bool  # whether it is also run on the oldest supported Python and pytest
-    arguments: tuple[str, ...]  # pytest's
+    suite: Path  # the directory of the suite: this scenario's or another one's
+    needs: tuple[str, ...]  # names from SERVERS, or one from ALONE; and from CAPABILITIES
+    python: (
+        int | None
+    )  # oldest minor version of Python for the suite; the first installed one is used. None: the tests' own
+    requires: tuple[str, ...]  # packages; if there are any, the suite runs in an environment with only these
+    oldest: bool  # whether the suite also runs on the oldest supported Python and pytest
+    arguments: tuple[str, ...]  # of pytest
     command: tuple[str, ...]  # `{pytest}` stands for pytest with its arguments
-    exit_statuses: tuple[int, ...]  # any of them is right
+    exit_statuses: tuple[int, ...]  # the accepted ones
     complete: bool
     warnings: tuple[str, ...]  # slugs, sorted
-    only_traced: str | None  # why it isn't compared with a bare run
-    run_evidence: tuple[Claim, ...]
+    only_traced: str | None  # the reason why the run is not compared with a bare run
+    run_evidence: tuple[ExpectedEvidence, ...]
     tiers: Mapping[str, int] | None  # tier → tests. None: not compared
-    variants: tuple[str, ...]  # what the variants of a test share, where they differ; sorted
+    variants: tuple[str, ...]  # node ids without parameters of tests whose variants use different services; sorted
     violations: Mapping[str, tuple[str, ...]]  # a broken contract's name → node ids, sorted
-    tests: Mapping[str, Test]  # node id or pattern → what is true of it
+    tests: Mapping[str, Test]  # node id or pattern → truth
 
 
-def load(folder: Path) -> Scenario:
+def load(directory: Path) -> Scenario:
     """Read a scenario.
 
     Raises:
-        SvcTraceError: its scenario.toml can't be read or holds what it must not; names file and key.
+        SvcTraceError: scenario.toml cannot be read or is invalid; the message names the file and the key.
     """
-    path = folder / "scenario.toml"
+    path = directory / "scenario.toml"
     table = read_document(path, str(path)).table(_KEYS)
     return Scenario(
-        folder=folder,
+        directory=directory,
         says=table["says"].text(),
-        suite=_suite(table["suite"], folder),
+        suite=_suite(table["suite"], directory),
         needs=tuple(_needs(table["needs"])),
         python=_minor(table["python"]),
         requires=table["requires"].texts(),
@@ -106,8 +115,10 @@ def load(folder: Path) -> Scenario:
         complete=table["complete"].data is None or table["complete"].flag(),
         warnings=tuple(sorted(table["warnings"].texts())),
         only_traced=table["only_traced"].text() if table["only_traced"].data is not None else None,
-        run_evidence=_claims(table["run_evidence"], {**_DEFAULTS, "phase": None}),
-        tiers=None if table["tiers"].data is None else {name: _number(one) for name, one in table["tiers"].members()},
+        run_evidence=_expected_evidence(table["run_evidence"], {**_DEFAULTS, "phase": None}),
+        tiers=None
+        if table["tiers"].data is None
+        else {name: _number(tests) for name, tests in table["tiers"].members()},
         variants=tuple(sorted(table["variants"].texts())),
         violations={name: tuple(sorted(nodeids.texts())) for name, nodeids in table["violations"].members()},
         tests={name: _test(value) for name, value in table["tests"].members()},
@@ -119,12 +130,12 @@ def on_oldest(scenario: Scenario) -> Scenario:
     return replace(scenario, python=MINORS[0], requires=OLDEST)
 
 
-def _suite(value: Value, folder: Path) -> Path:
+def _suite(value: Value, directory: Path) -> Path:
     if value.data is None:
-        return folder
-    suite = folder.parent.parent / value.text()
+        return directory
+    suite = directory.parent.parent / value.text()
     if not (suite / "scenario.toml").exists():
-        raise value.error(f"there is no scenario {value.text()!r}", 'name another one as "group/name"')
+        raise value.error(f"there is no scenario {value.text()!r}", 'Write it as "group/name".')
     return suite
 
 
@@ -132,7 +143,7 @@ def _needs(value: Value) -> Iterator[str]:
     known = (*SERVERS, *ALONE, *CAPABILITIES)
     for item in value.items():
         if item.text() not in known:
-            raise item.error(f"{item.text()!r} is nothing that can be needed", did_you_mean(item.text(), known))
+            raise item.error(f"{item.text()!r} is unknown", did_you_mean(item.text(), known))
         yield item.text()
 
 
@@ -141,7 +152,7 @@ def _minor(value: Value) -> int | None:
         return None
     major, _, minor = value.text().partition(".")
     if major != "3" or not minor.isdecimal():
-        raise value.error("is no version of Python", 'give it as "3.N"')
+        raise value.error("is no version of Python", 'Write it as "3.N".')
     return int(minor)
 
 
@@ -153,22 +164,35 @@ def _test(value: Value) -> Test:
         count=None if table["count"].data is None else _number(table["count"]),
         assumed=tuple(sorted(table["assumed"].texts())),
         services=None if table["services"].data is None else tuple(sorted(table["services"].texts())),
-        evidence=_claims(table["evidence"], _DEFAULTS),
+        evidence=_expected_evidence(table["evidence"], _DEFAULTS),
     )
 
 
-def _claims(value: Value, defaults: Mapping[str, object]) -> tuple[Claim, ...]:
-    return tuple({**defaults, **dict(_claim(item))} for item in value.items())
+def _expected_evidence(value: Value, defaults: Mapping[str, object]) -> tuple[ExpectedEvidence, ...]:
+    return tuple(_expected_entry(item, defaults) for item in value.items())
 
 
-def _claim(value: Value) -> Iterator[tuple[str, object]]:
-    """TOML has no null: an empty string stands for it."""
-    table = value.table(_FACTS)
+def _expected_entry(value: Value, defaults: Mapping[str, object]) -> ExpectedEvidence:
+    table = value.table(_EVIDENCE_KEYS)
     table["service"].text()
+    times = 1 if table["times"].data is None else _number(table["times"])
+    if times < 1:
+        raise table["times"].error("is less than 1", "Write the number of such entries in the report.")
+    return ExpectedEvidence(
+        facts={**defaults, **dict(_facts(table))},
+        times=times,
+        optional=table["optional"].flag(),
+        any_number=table["any_number"].flag(),
+    )
+
+
+def _facts(table: Value) -> Iterator[tuple[str, object]]:
+    """Field → value. TOML has no null: an empty string stands for it."""
     for name, fact in table.members():
         if type(fact.data) not in (str, int, bool):
-            raise fact.error("is no fact of an evidence", "give it as a string, an integer or a boolean")
-        yield name, None if fact.data == "" else fact.data
+            raise fact.error("is no fact of an evidence", "Write a string, an integer or a boolean.")
+        if name not in _NUMBER_KEYS:
+            yield name, None if fact.data == "" else fact.data
 
 
 def _numbers(value: Value) -> tuple[int, ...]:
@@ -179,6 +203,6 @@ def _numbers(value: Value) -> tuple[int, ...]:
 
 def _number(value: Value) -> int:
     if type(value.data) is not int:
-        raise value.error("is no integer", "give it as an integer")
+        raise value.error("is no integer", "Write an integer.")
     number: int = value.data
     return number

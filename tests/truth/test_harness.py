@@ -1,14 +1,15 @@
-"""The harness itself: it tells every difference, and where a scenario is malformed."""
+"""The harness itself: it finds each difference, and names the key of a malformed scenario."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import permutations
 from pathlib import Path
 
 import pytest
 from suites import evidence
 
-from tracer.classify.model import Classification, RunInfo, Summary, TestResult
+from tracer.classify.model import Classification, Evidence, RunInfo, Summary, TestResult
 from tracer.classify.services.config import Rules
 from tracer.errors import SvcTraceError
 from truth.differences import differences
@@ -24,9 +25,9 @@ REPORT = Classification(
 TRUE = '[tests."test_a.py::test[1]"]\nevidence = [{ service = "alpha", sends = 3, transport = "tcp", errno = "" }]'
 
 
-def told(text: str, folder: Path) -> list[str]:
-    (folder / "scenario.toml").write_text(f'says = "It is so."\n{text}')
-    return [*differences(load(folder), REPORT)]
+def differences_from(text: str, directory: Path, report: Classification = REPORT) -> list[str]:
+    (directory / "scenario.toml").write_text(f'says = "It is so."\n{text}')
+    return [*differences(load(directory), report)]
 
 
 @pytest.mark.parametrize(
@@ -41,8 +42,8 @@ def told(text: str, folder: Path) -> list[str]:
         TRUE.replace("[tests", "tiers = { all = 1 }\n[tests"),
     ],
 )
-def test_what_is_true_has_no_differences(text: str, tmp_path: Path) -> None:
-    assert told(text, tmp_path) == []
+def test_a_true_report_has_no_differences(text: str, tmp_path: Path) -> None:
+    assert differences_from(text, tmp_path) == []
 
 
 @pytest.mark.parametrize(
@@ -72,12 +73,76 @@ def test_what_is_true_has_no_differences(text: str, tmp_path: Path) -> None:
         ("[tests", 'run_evidence = [{ service = "beta" }]\n[tests', "the run: missing:    beta direct in no phase"),
     ],
 )
-def test_every_difference_is_told(old: str, new: str, first: str, tmp_path: Path) -> None:
-    assert told(TRUE.replace(old, new, 1), tmp_path)[0].startswith(first)
+def test_each_difference_is_found(old: str, new: str, first: str, tmp_path: Path) -> None:
+    assert differences_from(TRUE.replace(old, new, 1), tmp_path)[0].startswith(first)
 
 
-def test_a_test_that_is_not_expected_is_told(tmp_path: Path) -> None:
-    assert told("", tmp_path) == ["test_a.py::test[1]: a test that is not expected"]
+def report_with(*entries: Evidence) -> Classification:
+    return replace(REPORT, tests={"test_a.py::test[1]": replace(TEST, evidence=entries)})
+
+
+ALPHA = '{ service = "alpha" }'
+OTHER = replace(EVIDENCE, thread="other")
+
+
+@pytest.mark.parametrize(
+    ("expected", "entries", "wrong"),
+    [
+        ([ALPHA], 1, []),
+        ([ALPHA], 2, ["repeated"]),
+        ([ALPHA], 3, ["repeated", "repeated"]),
+        ([ALPHA, ALPHA], 2, []),
+        ([ALPHA, ALPHA], 1, ["missing"]),
+        (['{ service = "alpha", times = 2 }'], 2, []),
+        (['{ service = "alpha", times = 2 }'], 1, ["missing"]),
+        (['{ service = "alpha", times = 2 }'], 3, ["repeated"]),
+        (['{ service = "alpha", optional = true }'], 0, []),
+        (['{ service = "alpha", optional = true }'], 1, []),
+        (['{ service = "alpha", optional = true }'], 2, ["repeated"]),
+        (['{ service = "alpha", optional = true, times = 2 }'], 2, []),
+        ([ALPHA, '{ service = "alpha", optional = true }'], 2, []),
+        (['{ service = "alpha", any_number = true }'], 0, ["missing"]),
+        (['{ service = "alpha", any_number = true }'], 1, []),
+        (['{ service = "alpha", any_number = true }'], 3, []),
+        (['{ service = "alpha", any_number = true, optional = true }'], 0, []),
+        (['{ service = "alpha", any_number = true, optional = true }'], 3, []),
+    ],
+)
+def test_an_expected_entry_stands_for_one_entry_of_the_report(
+    expected: list[str], entries: int, wrong: list[str], tmp_path: Path
+) -> None:
+    text = f'[tests."test_a.py::test[1]"]\nevidence = [{", ".join(expected)}]'
+    lines = differences_from(text, tmp_path, report_with(*[EVIDENCE] * entries))
+    assert [line.removeprefix("test_a.py::test[1]: ").partition(":")[0] for line in lines] == wrong
+
+
+@pytest.mark.parametrize("entries", list(permutations((EVIDENCE, EVIDENCE, OTHER))))
+def test_entries_that_fit_several_expected_ones_are_matched_in_any_order(
+    entries: tuple[Evidence, ...], tmp_path: Path
+) -> None:
+    """The wider entry must not take what only the narrower one can have, nor the optional what is required."""
+    for expected in permutations(
+        (
+            '{ service = "a*", optional = true }',
+            '{ service = "alpha" }',
+            '{ service = "alpha", thread = "test" }',
+        )
+    ):
+        text = f'[tests."test_a.py::test[1]"]\nevidence = [{", ".join(expected)}]'
+        assert differences_from(text, tmp_path, report_with(*entries)) == []
+        assert len(differences_from(text, tmp_path, report_with(*entries, OTHER))) == 1
+
+
+def test_a_run_s_evidence_is_matched_one_to_one_too(tmp_path: Path) -> None:
+    own = replace(EVIDENCE, phase=None)
+    text = f"run_evidence = [{ALPHA}]\n{TRUE}"
+    assert differences_from(text, tmp_path, replace(REPORT, run_evidence=(own,))) == []
+    (line,) = differences_from(text, tmp_path, replace(REPORT, run_evidence=(own, own)))
+    assert line.startswith("the run: repeated:   alpha direct in no phase")
+
+
+def test_an_unexpected_test_is_a_difference(tmp_path: Path) -> None:
+    assert differences_from("", tmp_path) == ["test_a.py::test[1]: a test that is not expected"]
 
 
 @pytest.mark.parametrize(
@@ -86,30 +151,32 @@ def test_a_test_that_is_not_expected_is_told(tmp_path: Path) -> None:
         ("arguments = 1", "arguments: is an integer, not a list"),
         ("argument = []", "argument: unknown key"),
         ('suite = "fixtures/gone"', "suite: there is no scenario 'fixtures/gone'"),
-        ('needs = ["redid"]', "needs[0]: 'redid' is nothing that can be needed"),
+        ('needs = ["redid"]', "needs[0]: 'redid' is unknown"),
         ('exit_status = [0, "1"]', "exit_status[1]: is no integer"),
         ("run_evidence = [{ sends = 1 }]", "run_evidence[0].service: is missing"),
         ('[tests."a.py::b"]\nevidenc = []', 'tests."a.py::b".evidenc: unknown key'),
         ('[tests.a]\nevidence = [{ service = "alpha", send = 1 }]', "tests.a.evidence[0].send: unknown key"),
         ('[tests.a]\nevidence = [{ service = "alpha", sends = [1] }]', "tests.a.evidence[0].sends: is no fact"),
+        ('[tests.a]\nevidence = [{ service = "alpha", times = 0 }]', "tests.a.evidence[0].times: is less than 1"),
+        ('[tests.a]\nevidence = [{ service = "alpha", optional = 1 }]', "tests.a.evidence[0].optional: is an integer"),
     ],
 )
 def test_a_malformed_scenario_names_file_and_key(text: str, problem: str, tmp_path: Path) -> None:
     with pytest.raises(SvcTraceError) as caught:
-        told(text, tmp_path)
+        differences_from(text, tmp_path)
     assert f"{tmp_path / 'scenario.toml'}: {problem}" in str(caught.value)
 
 
 def test_a_scenario_may_have_the_suite_of_another(tmp_path: Path) -> None:
     own, other = tmp_path / "group" / "own", tmp_path / "group" / "other"
-    for folder in (own, other):
-        folder.mkdir(parents=True)
+    for directory in (own, other):
+        directory.mkdir(parents=True)
     (own / "scenario.toml").write_text('says = "It is so."')
     (other / "scenario.toml").write_text('says = "So is this."\nsuite = "group/own"')
-    assert [load(folder).suite for folder in (own, other)] == [own, own]
+    assert [load(directory).suite for directory in (own, other)] == [own, own]
 
 
-def test_every_disturbance_is_told() -> None:
+def test_each_disturbance_is_found() -> None:
     bare = Finished(0, Phases({("a", "setup", "passed", False): 1, ("a", "call", "passed", False): 1}), "")
     traced = Finished(1, Phases({("a", "setup", "passed", False): 1, ("a", "call", "failed", False): 1}), "")
     assert [*disturbances(bare, bare)] == []

@@ -1,4 +1,4 @@
-"""Every scenario, with every backend: its classification is the truth, and it runs as it does without svc-trace."""
+"""Runs each scenario with each backend. The report must be the truth, and the run must equal a bare run."""
 
 from __future__ import annotations
 
@@ -19,49 +19,49 @@ from truth.scenario import ALONE, CAPABILITIES, SERVERS, Scenario, load, on_olde
 pytestmark = pytest.mark.kernel
 
 SCENARIOS: Final = Path(__file__).parent / "scenarios"
-FOLDERS: Final = sorted(path for path in SCENARIOS.glob("*/*") if path.is_dir() and path.name != "__pycache__")
+DIRECTORIES: Final = sorted(path for path in SCENARIOS.glob("*/*") if path.is_dir() and path.name != "__pycache__")
 SHOWN: Final = 50
-"""Lines of a failure: a scenario may have thousands of tests."""
+"""Differences that a failure prints; a scenario may have thousands."""
 
 
 def cases() -> Iterator[object]:
-    """Each scenario's directory, and whether it is run on the oldest pytest."""
-    for folder in FOLDERS:
-        name = folder.relative_to(SCENARIOS).as_posix()
-        yield pytest.param(folder, False, id=name)
-        with suppress(SvcTraceError):  # the test above shows it
-            if load(folder).oldest:
-                yield pytest.param(folder, True, id=f"{name}-oldest")
+    """Each scenario's directory, and whether the scenario runs on the oldest pytest."""
+    for directory in DIRECTORIES:
+        name = directory.relative_to(SCENARIOS).as_posix()
+        yield pytest.param(directory, False, id=name)
+        with suppress(SvcTraceError):  # the case above fails with it
+            if load(directory).oldest:
+                yield pytest.param(directory, True, id=f"{name}-oldest")
 
 
-def failure(scenario: Scenario, wrong: list[str], output: str) -> Iterator[str]:
-    """Shown when a scenario fails."""
-    yield f"{scenario.folder.relative_to(SCENARIOS)}: {scenario.says}"
-    yield from islice((f"  {line}" for line in wrong), SHOWN)
-    if len(wrong) > SHOWN:
-        yield f"  and {len(wrong) - SHOWN} more"
-    yield f"The traced run said:\n{output}"
+def failure(scenario: Scenario, lines: list[str], output: str) -> Iterator[str]:
+    """The lines that are printed when a scenario fails."""
+    yield f"{scenario.directory.relative_to(SCENARIOS)}: {scenario.says}"
+    yield from islice((f"  {line}" for line in lines), SHOWN)
+    if len(lines) > SHOWN:
+        yield f"  and {len(lines) - SHOWN} more"
+    yield f"The traced run printed:\n{output}"
 
 
 def surroundings_of(scenario: Scenario) -> str:
-    """The fixture that has what a scenario needs."""
+    """The name of the fixture with the servers that a scenario needs."""
     for need in scenario.needs:
         if need in ALONE:
             return f"with_{need}"
     return "with_servers" if {*SERVERS} & {*scenario.needs} else "plain"
 
 
-@pytest.mark.parametrize(("folder", "oldest"), [*cases()])
+@pytest.mark.parametrize(("directory", "oldest"), [*cases()])
 def test_is_true(
     backend: str,
-    folder: Path,
+    directory: Path,
     oldest: bool,
     tmp_path: Path,
     bare_runs: Path,
     request: pytest.FixtureRequest,
     require: Callable[[str], None],
 ) -> None:
-    scenario = on_oldest(load(folder)) if oldest else load(folder)
+    scenario = on_oldest(load(directory)) if oldest else load(directory)
     for need in scenario.needs:
         if need in BACKENDS[backend]().blind_to:
             pytest.skip(f"{backend} does not see {need}")
@@ -69,9 +69,9 @@ def test_is_true(
             require(need)
     surroundings = request.getfixturevalue(surroundings_of(scenario))
     traced, report = run_traced(scenario, backend, surroundings, tmp_path / "traced")
-    wrong = ["there is no report"] if report is None else [*differences(scenario, report)]
+    lines = ["svc-trace wrote no report"] if report is None else [*differences(scenario, report)]
     if scenario.only_traced is None:
         bare = run_bare(scenario, surroundings, tmp_path / "bare", bare_runs)
-        wrong += disturbances(traced, bare)
-    if wrong:
-        pytest.fail("\n".join(failure(scenario, wrong, traced.output)), pytrace=False)
+        lines += disturbances(traced, bare)
+    if lines:
+        pytest.fail("\n".join(failure(scenario, lines, traced.output)), pytrace=False)

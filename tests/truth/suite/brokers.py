@@ -1,6 +1,6 @@
-"""The Kafka cluster of a scenario that needs `kafka`: the configuration of a client."""
+"""Configuration of a Kafka client, for scenarios that need `kafka`."""
 
 import os
 
 BROKERS = {"bootstrap.servers": os.environ["SHOP_KAFKA_BOOTSTRAP"].partition(",")[0]}
-"""One of them: which of several a client asks first is its own choice."""
+"""Only one broker, because a client would choose among several at random."""

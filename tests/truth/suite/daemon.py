@@ -1,4 +1,4 @@
-"""A daemon that talks when a suite tells it to. Standard library only, Python from 3.8."""
+"""A daemon that sends when a suite requests it. Standard library only, Python 3.8 and later."""
 
 from __future__ import annotations
 
@@ -10,49 +10,49 @@ import peers
 
 
 class Daemon:
-    """A process of its own session. It asks each peer that it is told to, on a connection that it keeps.
+    """A process in its own session. On request it sends to a peer and keeps the connection.
 
-    `listens_at`: an address in the unix family, at which it listens too.
+    `listens_at`: address of a unix socket on which it also listens.
     """
 
     def __init__(self, listens_at: Optional[str] = None) -> None:
-        orders, self.orders = os.pipe()
+        requests, self.requests = os.pipe()
         self.answers, answers = os.pipe()
         pid = os.fork()
         if pid == 0:
             os.setsid()
             if os.fork():
                 os._exit(0)
-            os.close(self.orders)
+            os.close(self.requests)
             os.close(self.answers)
             try:
-                serve(orders, answers, listens_at)
+                serve(requests, answers, listens_at)
             finally:
                 os._exit(0)
-        os.close(orders)
+        os.close(requests)
         os.close(answers)
         os.waitpid(pid, 0)
 
     def ask(self, peer: str) -> None:
-        """Let it ask a peer, by name, and wait until it has the answer."""
-        os.write(self.orders, peer.encode().ljust(8))
+        """Let the daemon send to a peer, by name, and wait until the peer has answered."""
+        os.write(self.requests, peer.encode().ljust(8))
         assert os.read(self.answers, 1)
 
     def stop(self) -> None:
-        """Wait until it is gone."""
-        os.close(self.orders)
+        """End the daemon and wait for its end."""
+        os.close(self.requests)
         assert os.read(self.answers, 1) == b""
         os.close(self.answers)
 
 
-def serve(orders: int, answers: int, listens_at: Optional[str]) -> None:
-    """Ask each peer named on the one pipe, and tell on the other that it has answered."""
+def serve(requests: int, answers: int, listens_at: Optional[str]) -> None:
+    """Send to each peer whose name comes from `requests`. Write a byte to `answers` after the peer's answer."""
     listener = socket.socket(socket.AF_UNIX)
     if listens_at is not None:
         listener.bind(listens_at)
         listener.listen()
     connections: Dict[str, socket.socket] = {}
-    while peer := os.read(orders, 8).decode().strip():
+    while peer := os.read(requests, 8).decode().strip():
         if peer not in connections:
             connections[peer] = getattr(peers, peer).connect()
         peers.ask(connections[peer])

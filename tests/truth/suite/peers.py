@@ -1,7 +1,7 @@
-"""The peers that a scenario talks to: `from peers import alpha`, `alpha.ask()`.
+"""The peers of the scenarios: `from peers import alpha`, `alpha.ask()`.
 
-Standard library only, Python from 3.8, and no state: it may be imported, forked and used anywhere. The real servers'
-addresses are in the environment instead, under the names that examples/services.py gives them.
+Standard library only, Python 3.8 and later. The module has no state, so that any process and thread can use it. The
+addresses of the real servers are in environment variables, which examples/services.py names.
 """
 
 from __future__ import annotations
@@ -13,23 +13,23 @@ from typing import Optional, Tuple, Union
 
 
 class Peer:
-    """Where a peer is. Only `closed`, `silent` and `missing` don't answer."""
+    """The address of a peer. All peers answer except `closed`, `silent` and `missing`."""
 
     def __init__(self, name: str) -> None:
-        found = json.loads(os.environ["TRUTH_PEERS"])[name]
-        address = found["address"]
-        self.family: int = found["family"]
-        self.type: int = found["type"]
-        self.tls: bool = found["tls"]
+        peer = json.loads(os.environ["TRUTH_PEERS"])[name]
+        address = peer["address"]
+        self.family: int = peer["family"]
+        self.type: int = peer["type"]
+        self.tls: bool = peer["tls"]
         self.address: Union[str, Tuple[str, int]] = address if isinstance(address, str) else tuple(address)
 
     def connect(self, timeout: Optional[float] = None) -> socket.socket:
-        """A connected socket; over `tls` one that has shaken hands."""
+        """A connected socket; of `tls` after the handshake."""
         sock = socket.socket(self.family, self.type)
         try:
             sock.settimeout(timeout)
             if (self.family, self.type) == (socket.AF_UNIX, socket.SOCK_DGRAM):
-                sock.bind("")  # a name of the kernel's choice, so that the answer finds its way: unix(7), autobind
+                sock.bind("")  # the kernel chooses a name, so that the peer can answer: unix(7), autobind
             sock.connect(self.address)
             return self._wrap(sock) if self.tls else sock
         except BaseException:
@@ -48,7 +48,7 @@ class Peer:
             return answers.readline().strip()
 
     def _wrap(self, sock: socket.socket) -> socket.socket:
-        import ssl  # most suites do without
+        import ssl  # most suites do not need it
 
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
@@ -57,23 +57,23 @@ class Peer:
 
 
 def ask(sock: socket.socket, data: bytes = b"ask") -> bytes:
-    """Send on a connected socket and wait for the answer, which is the same bytes."""
+    """Send on a connected socket and wait for the answer: the same bytes."""
     sock.sendall(data)
     answer = b""
     while len(answer) < len(data):
         part = sock.recv(65536)
         if not part:
-            raise ConnectionError("the peer left without an answer")
+            raise ConnectionError("the peer closed the connection without an answer")
         answer += part
     return answer
 
 
 def errand(*words: object) -> str:
-    """Let the process of the peers, which is outside of the run, do something: a connection to `errands`, one send.
+    """Let the peers' process, which is outside of the run, execute a command: one send to `errands`.
 
-    `call HOST PORT`: ask there, hand back the answer. `listen PORT`: answer there (0: on a free port), hand back the
-    port; `stop PORT`: no more. `keep_waiting`: a port whose queue is full; `admit PORT`: now let them in.
-    `take_over`: answer on a unix socket on which another process listened, hand back its former pid and the name.
+    `call HOST PORT`: send there, return the answer. `listen PORT`: echo there (0: on a free port), return the port.
+    `stop PORT`: stop listening. `keep_waiting`: return a port whose queue is full. `admit PORT`: accept the waiting
+    connections. `take_over`: echo on a unix socket whose listening process has ended, return its pid and the name.
     """
     return errands.ask_line(" ".join(map(str, words)))
 
@@ -85,9 +85,9 @@ tls = Peer("tls")  # TCP on 127.0.0.1, then TLS
 udp, udp6 = Peer("udp"), Peer("udp6")
 stream, packets, datagrams = Peer("stream"), Peer("packets"), Peer("datagrams")  # unix sockets by path
 abstract = Peer("abstract")  # a unix stream socket by abstract name
-greeter = Peer("greeter")  # TCP that sends b"hello" to whoever connects
-sink = Peer("sink")  # TCP that reads until the client shuts down, then tells how many bytes that were
+greeter = Peer("greeter")  # TCP that sends b"hello" after each connect
+sink = Peer("sink")  # TCP that reads until the client shuts down, then sends the number of bytes
 errands = Peer("errands")  # TCP; see errand()
-closed = Peer("closed")  # a TCP port where nobody listens: refused
-silent = Peer("silent")  # a TCP port whose queue is full: who connects hears nothing, so give a timeout
+closed = Peer("closed")  # a TCP port without a listener: refused
+silent = Peer("silent")  # a TCP port whose queue is full: connect gets no answer, so give a timeout
 missing = Peer("missing")  # a unix path that doesn't exist

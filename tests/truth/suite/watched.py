@@ -1,4 +1,4 @@
-"""A Kafka consumer that tells what it sends of its own accord, so that a suite can wait for it. Python from 3.8."""
+"""A Kafka consumer that counts the requests that it sends on its own, so that a suite can wait for them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from confluent_kafka import Consumer, Producer
 
 
 class Watched:
-    """A consumer of its own group, which says what it has sent: the requests by kind, every 50 ms."""
+    """A consumer in its own group. Every 50 ms it counts its requests by kind."""
 
     def __init__(self) -> None:
         self.sent: Dict[str, int] = {}
@@ -23,16 +23,16 @@ class Watched:
             "fetch.wait.max.ms": 50,
             "heartbeat.interval.ms": 50,
             "statistics.interval.ms": 50,
-            "stats_cb": self.hear,
+            "stats_cb": self.count,
         }
         self.consumer = Consumer({**BROKERS, **settings})
         self.consumer.subscribe(["orders"])
 
-    def hear(self, statistics: str) -> None:
-        """Take in librdkafka's statistics."""
-        told = json.loads(statistics)
-        brokers = told["brokers"].values()
-        self.sent_s = told["ts"] / 1e6  # of the same clock as monotonic()
+    def count(self, statistics: str) -> None:
+        """Read librdkafka's statistics."""
+        counters = json.loads(statistics)
+        brokers = counters["brokers"].values()
+        self.sent_s = counters["ts"] / 1e6  # the same clock as monotonic()
         self.sent = {kind: sum(broker["req"].get(kind, 0) for broker in brokers) for kind in ("Fetch", "Heartbeat")}
 
     def consume(self) -> None:
@@ -43,7 +43,7 @@ class Watched:
         assert message.error() is None
 
     def wait_for(self, kind: str) -> None:
-        """Wait until it has sent a request of this kind since now."""
+        """Wait until the consumer sends another request of this kind."""
         since_s = monotonic()
         while self.sent_s <= since_s:
             self.consumer.poll(0.05)
@@ -53,7 +53,7 @@ class Watched:
 
 
 def produce() -> None:
-    """Send a message to consume, and wait until the broker has it."""
+    """Send a message, and wait until the broker has it."""
     producer = Producer(BROKERS)
     producer.produce("orders", b"one", partition=0)
     assert producer.flush() == 0
