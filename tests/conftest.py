@@ -1,7 +1,10 @@
-"""Fixtures that tests of several kinds share."""
+"""Options and fixtures for all tests."""
 
 from __future__ import annotations
 
+import measured  # before anything imports tracer
+
+# isort: split
 import os
 import signal
 import tempfile
@@ -16,26 +19,31 @@ from tracer.record.capture.backends import BACKENDS
 
 pytest_plugins = ["must_run"]
 
-settings.register_profile("svc-trace", deadline=None)  # the machine may be busy
+settings.register_profile("svc-trace", deadline=None)  # a busy machine may take any time
 settings.load_profile("svc-trace")
 
-# A shell's job in the background ignores SIGINT, and so would everything that a test starts and interrupts.
+# In a background job of a shell SIGINT is ignored, and processes that tests start and interrupt would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`--backend NAME`, repeatable: with what tests run that are there for every backend; `--bare-runs FOLDER`."""
-    parser.addoption("--backend", action="append", choices=list(BACKENDS), help="only with this backend; repeatable")
+    """Add `--backend NAME` (repeatable) and `--bare-runs DIRECTORY`."""
+    parser.addoption(
+        "--backend",
+        action="append",
+        choices=list(BACKENDS),
+        help="run tests that have a backend only with this one; repeatable",
+    )
     parser.addoption(
         "--bare-runs",
         type=Path,
-        metavar="FOLDER",
-        help="where it is kept what the truth suites of this very tree do bare: a session finds what another one left",
+        metavar="DIRECTORY",
+        help="keep the results of the truth suite's bare runs there, and use those that an earlier session kept",
     )
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run a test that takes a `backend` with each of them."""
+    """Run a test that has a parameter `backend` with each backend."""
     if "backend" in metafunc.fixturenames:
         backends = metafunc.config.getoption("backend") or list(BACKENDS)
         if metafunc.definition.get_closest_marker("probes"):
@@ -45,7 +53,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture(scope="session")
 def require() -> Callable[[str], None]:
-    """The only way to skip: `require(feature)`. What the machine ought to have is never skipped."""
+    """`require(feature)`: the only way to skip a test. It skips only if this machine cannot have the feature."""
 
     def require(feature: str) -> None:
         if reason := lacks(feature):
@@ -55,24 +63,25 @@ def require() -> Callable[[str], None]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Give the session, and so each of xdist's workers, a temporary folder of its own: what is left there, it left.
+    """Give the session, and so each xdist worker, its own TMPDIR, so that tests find the files that they leave there.
 
-    What pytest keeps for who looks into a failure stays where it would have been.
+    pytest's own temporary directories, which are kept for debugging, stay where they would be otherwise.
     """
-    own = tempfile.TemporaryDirectory(prefix="tests-")  # short: unix sockets' paths are in it
-    Path(own.name).chmod(0o1777)  # other users' programs are started, too
+    own = tempfile.TemporaryDirectory(prefix="tests-")  # short, because paths of unix sockets begin with it
+    Path(own.name).chmod(0o1777)  # some tests start programs as other users
     patch = pytest.MonkeyPatch()
     patch.setenv("PYTEST_DEBUG_TEMPROOT", os.environ.get("PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir()))
     patch.setenv("TMPDIR", own.name)
     patch.setattr(tempfile, "tempdir", None)
     config.add_cleanup(own.cleanup)
     config.add_cleanup(patch.undo)
+    config.add_cleanup(measured.finish)
 
 
 @pytest.fixture(scope="session")
 def shop_services() -> Iterator[dict[str, str]]:
-    """The real servers of the example suite, started once: the environment variables that hold their addresses."""
-    from services import running  # its dependencies are the `example` group's, which other tests do without
+    """Start the example suite's real servers once. Yields the environment variables with their addresses."""
+    from services import running  # imports packages of the `example` group, which other tests do not need
 
     with running() as environment:
         yield environment
