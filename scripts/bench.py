@@ -1,4 +1,4 @@
-"""What svc-trace costs: medians over pairs of a bare and a traced run, taken in turn. Run by scripts/bench."""
+"""Measures what svc-trace costs: medians over pairs of a bare run and a traced run. Run by scripts/bench."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from tracer.trace.file import read_trace
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 SHOP: Final = ROOT / "examples" / "shop"
-SLOW: Final = 50
-"""By how much fewer sends a backend gets that stops the sender at each: strace."""
+STRACE_DIVISOR: Final = 50
+"""strace gets so many times fewer sends than the other backends, because it stops the sender at each."""
 
 QUERIES: Final = """
 import os, sys, time, psycopg2
@@ -62,7 +62,7 @@ TOGGLE: Final = """
 import statistics, time, pytest
 
 class Toggle:
-    '''Takes the hook out of every other block of 50 tests, and times each test.'''
+    '''Unregisters the hook for every second block of 50 tests, and measures the time of each test.'''
     def __init__(self, manager):
         self.manager, self.hook, self.on, self.count, self.times = manager, None, True, 0, {True: [], False: []}
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
@@ -100,132 +100,134 @@ def test_many_sends():
 """
 
 TRACER: Final = """
-# The tracer, and last on its standard output its own peak of memory in KiB and seconds of CPU, without its children's.
+# Runs the tracer. Its last line of output has its own peak memory in KiB and CPU seconds, without its children's.
 import atexit, os, resource, runpy
-def tell(own=os.getpid()):
+def print_usage(own=os.getpid()):
     if os.getpid() == own:
         status = dict(line.split(":") for line in open("/proc/self/status"))
         used = resource.getrusage(resource.RUSAGE_SELF)
         print(status["VmHWM"].split()[0], used.ru_utime + used.ru_stime)
-atexit.register(tell)
+atexit.register(print_usage)
 runpy.run_module("tracer", run_name="__main__", alter_sys=True)
 """
 
 
 @dataclass(frozen=True, slots=True)
-class Scale:
-    """What one traced run took of the machine."""
+class LargeRun:
+    """The resources that one large traced run used."""
 
     suite_s: float
-    after_s: float  # from the command's end to the tracer's: the report written, the summary printed
-    cpu_s: float  # the tracer's own, recording and all
-    peak_bytes: int  # the tracer's resident memory
+    after_s: float  # from the command's end to the tracer's, which writes the report and prints the summary
+    cpu_s: float  # of the tracer, from its start to its end
+    peak_bytes: int  # resident memory of the tracer
     trace_bytes: int
 
 
 def traced(backend: str) -> tuple[str, ...]:
-    """What stands before a command that is traced by this backend."""
+    """The words before a command that trace it with this backend."""
     return (sys.executable, "-m", "tracer", "--quiet", "-o", "/dev/null", "--backend", backend, "--")
 
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """Figures of paired runs, in turn bare and traced."""
+    """Figures of pairs of a bare and a traced run."""
 
     bare: tuple[float, ...]
     traced: tuple[float, ...]
 
     @property
     def ratio(self) -> float:
-        """Median of traced / bare, pair by pair."""
+        """Median of traced / bare over the pairs."""
         return median(traced / bare for bare, traced in zip(self.bare, self.traced, strict=True))
 
     @property
     def difference(self) -> float:
-        """Median of traced - bare, pair by pair."""
+        """Median of traced - bare over the pairs."""
         return median(traced - bare for bare, traced in zip(self.bare, self.traced, strict=True))
 
 
-def measure(pairs: int, backend: str, figure: Callable[[tuple[str, ...]], float]) -> Pairs:
-    """Take a figure bare (no prefix) and traced, in turn, after one of each that does not count."""
-    runs = [(figure(()), figure(traced(backend))) for _ in range(pairs + 1)][1:]
+def measure(pairs: int, backend: str, run: Callable[[tuple[str, ...]], float]) -> Pairs:
+    """Measure a figure bare (`run` gets no prefix) and traced in turn. The first pair does not count."""
+    runs = [(run(()), run(traced(backend))) for _ in range(pairs + 1)][1:]
     return Pairs(tuple(bare for bare, _ in runs), tuple(traced for _, traced in runs))
 
 
-def say(what: str, unit: str, pairs: Pairs, digits: int) -> None:
-    """Print one line."""
+def print_pairs(what: str, unit: str, pairs: Pairs, digits: int) -> None:
+    """Print the line of a figure."""
     bare, traced = (f"{median(figures):>9.{digits}f} {unit:<3}" for figures in (pairs.bare, pairs.traced))
     difference = f"{pairs.difference:+.{digits}f} {unit}"
     click.echo(f"{what:<34} without {bare} with {traced} ratio {pairs.ratio:.3f}  difference {difference}")
 
 
-def told(program: str, *arguments: str, cwd: Path = ROOT) -> Callable[[tuple[str, ...]], float]:
-    """The figure that a Python program prints last, for `measure`."""
+def figure_of(program: str, *arguments: str, cwd: Path = ROOT) -> Callable[[tuple[str, ...]], float]:
+    """A function for `measure` that runs a Python program and returns the number at the end of its output."""
 
-    def figure(prefix: tuple[str, ...]) -> float:
+    def run(prefix: tuple[str, ...]) -> float:
         command = [*prefix, sys.executable, "-c", program, *arguments]
         environment = os.environ | {"PYTHONPATH": str(ROOT)} if prefix else os.environ
         output = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, cwd=cwd, env=environment).stdout
         return float(output.split()[-1])
 
-    return figure
+    return run
 
 
 def start_up(prefix: tuple[str, ...]) -> float:
-    """Milliseconds from here to a command's own first look at the clock."""
+    """Milliseconds from now until the command reads the clock."""
     began = time.time()
     output = subprocess.run([*prefix, "date", "+%s.%N"], stdout=subprocess.PIPE, text=True, check=True).stdout
     return (float(output) - began) * 1e3
 
 
-def hook(tests: int) -> tuple[float, float]:
-    """Microseconds an empty test takes without and with the hook: medians of alternating blocks of one traced run.
+def time_hook(tests: int) -> tuple[float, float]:
+    """Microseconds that an empty test takes without and with the hook: medians of alternating blocks of one traced run.
 
-    From run to run an empty test differs by more than the hook costs; within one run it does not. pytest loads none of
-    the plugins that happen to be installed.
+    Between two runs the time of an empty test varies by more than the hook costs; within one run it does not. pytest
+    loads no installed plugins.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder, "test_empty.py").write_text("".join(f"def test_{number}(): pass\n" for number in range(tests)))
-        Path(folder, "toggle.py").write_text(TOGGLE)
+    with tempfile.TemporaryDirectory() as directory:
+        Path(directory, "test_empty.py").write_text("".join(f"def test_{number}(): pass\n" for number in range(tests)))
+        Path(directory, "toggle.py").write_text(TOGGLE)
         pytest = (sys.executable, "-m", "pytest", "-q", "-p", "toggle", "-p", "no:cacheprovider", ".")
         environment = os.environ | {
-            "PYTHONPATH": f"{ROOT}{os.pathsep}{folder}",
+            "PYTHONPATH": f"{ROOT}{os.pathsep}{directory}",
             "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
         }
-        subprocess.run([*traced("auto"), *pytest], cwd=folder, env=environment, stdout=subprocess.DEVNULL, check=True)
-        bare, hooked = map(float, Path(folder, "times").read_text().split())
+        subprocess.run(
+            [*traced("auto"), *pytest], cwd=directory, env=environment, stdout=subprocess.DEVNULL, check=True
+        )
+        bare, hooked = map(float, Path(directory, "times").read_text().split())
     return bare, hooked
 
 
-def scale(folder: Path, environment: dict[str, str]) -> Scale:
-    """Trace the suite in a folder."""
-    trace = folder / "run.svctrace"
-    options = ("-o", "report.json", "--trace", trace.name)
+def trace_suite(directory: Path, environment: dict[str, str]) -> LargeRun:
+    """Trace the suite in a directory."""
+    path = directory / "run.svctrace"
+    options = ("-o", "report.json", "--trace", path.name)
     pytest = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider")
     output = subprocess.run(
         [sys.executable, "-c", TRACER, *options, "--", *pytest],
-        cwd=folder,
+        cwd=directory,
         env=os.environ | {"PYTHONPATH": str(ROOT)} | environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         check=True,
     ).stdout
     exit_ns = time.monotonic_ns()
-    told = read_trace(trace)
-    assert told.end is not None
-    assert told.complete
+    trace = read_trace(path)
+    assert trace.end is not None
+    assert trace.complete
     *_, peak_kib, cpu_s = output.split()
-    return Scale(
-        (told.end.end_ns - told.run.start_ns) / 1e9,
-        (exit_ns - told.end.end_ns) / 1e9,
+    return LargeRun(
+        (trace.end.end_ns - trace.run.start_ns) / 1e9,
+        (exit_ns - trace.end.end_ns) / 1e9,
         float(cpu_s),
         int(peak_kib) * 1024,
-        trace.stat().st_size,
+        path.stat().st_size,
     )
 
 
 def memory(backend: str) -> float:
-    """Megabytes that tracing the smallest of commands takes at its peak: the tracer's, and strace's own."""
+    """Peak memory in megabytes while a minimal command is traced: the tracer's plus that of strace."""
     command = [sys.executable, "-c", TRACER, "--quiet", "-o", "/dev/null", "--backend", backend, "--"]
     output = subprocess.run(
         [*command, sys.executable, "-c", STRACE_MEMORY],
@@ -237,19 +239,19 @@ def memory(backend: str) -> float:
 
 
 def compare(backends: tuple[str, ...], pairs: int, queries: int, sends: int) -> None:
-    """Print what each backend costs, and all of it once more as the rows of a Markdown table."""
+    """Print what each backend costs, and then the same as a Markdown table."""
     rows = []
     for backend in backends:
         click.echo(f"backend {backend}")
-        count = sends // SLOW if backend == "strace" else sends
+        count = sends // STRACE_DIVISOR if backend == "strace" else sends
         start = measure(pairs, backend, start_up)
-        say("start-up to first instruction", "ms", start, 1)
-        query = measure(pairs, backend, told(QUERIES, str(queries)))
-        say("psycopg2 SELECT 1, a query", "µs", query, 2)
-        send = measure(pairs, backend, told(SENDS, str(count)))
-        say("one-byte UDP send", "ns", send, 0)
-        suite = measure(pairs, backend, told(PYTEST, cwd=SHOP))
-        say("example suite", "s", suite, 3)
+        print_pairs("start-up to first instruction", "ms", start, 1)
+        query = measure(pairs, backend, figure_of(QUERIES, str(queries)))
+        print_pairs("psycopg2 SELECT 1, a query", "µs", query, 2)
+        send = measure(pairs, backend, figure_of(SENDS, str(count)))
+        print_pairs("one-byte UDP send", "ns", send, 0)
+        suite = measure(pairs, backend, figure_of(PYTEST, cwd=SHOP))
+        print_pairs("example suite", "s", suite, 3)
         megabytes = memory(backend)
         click.echo(f"{'peak memory':<34} {megabytes:.0f} MB")
         rows.append(
@@ -260,31 +262,33 @@ def compare(backends: tuple[str, ...], pairs: int, queries: int, sends: int) -> 
     click.echo("\n".join(rows))
 
 
-def large_suite(tests: int) -> Scale:
-    """Trace a generated suite that talks to three services."""
-    with tempfile.TemporaryDirectory() as folder, peers() as ports:
-        write_suite(Path(folder), tests)
-        return scale(Path(folder), {"BENCH_PORTS": ports})
+def large_suite(tests: int) -> LargeRun:
+    """Trace a generated suite that uses three services."""
+    with tempfile.TemporaryDirectory() as directory, peers() as ports:
+        write_suite(Path(directory), tests)
+        return trace_suite(Path(directory), {"BENCH_PORTS": ports})
 
 
-def many_sends(sends: int) -> Scale:
-    """Trace one test that sends so often."""
-    with tempfile.TemporaryDirectory() as folder, socket.socket(type=socket.SOCK_DGRAM) as receiver:
+def many_sends(sends: int) -> LargeRun:
+    """Trace one test with this number of sends."""
+    with tempfile.TemporaryDirectory() as directory, socket.socket(type=socket.SOCK_DGRAM) as receiver:
         receiver.bind(("127.0.0.1", 0))
-        Path(folder, "test_many.py").write_text(MANY_SENDS)
-        return scale(Path(folder), {"BENCH_PORTS": str(receiver.getsockname()[1]), "BENCH_SENDS": str(sends)})
+        Path(directory, "test_many.py").write_text(MANY_SENDS)
+        return trace_suite(Path(directory), {"BENCH_PORTS": str(receiver.getsockname()[1]), "BENCH_SENDS": str(sends)})
 
 
-def say_scale(what: str, taken: Scale) -> None:
-    """Print one line."""
+def print_large_run(what: str, run: LargeRun) -> None:
+    """Print the line of a large run."""
     click.echo(
-        f"{what:<34} suite {taken.suite_s:.1f} s, then {taken.after_s:.1f} s  tracer's CPU {taken.cpu_s:.1f} s  "
-        f"peak memory {taken.peak_bytes / 1e6:.0f} MB  trace {taken.trace_bytes:,} bytes"
+        f"{what:<34} suite {run.suite_s:.1f} s, then {run.after_s:.1f} s  tracer's CPU {run.cpu_s:.1f} s  "
+        f"peak memory {run.peak_bytes / 1e6:.0f} MB  trace {run.trace_bytes:,} bytes"
     )
 
 
 @click.command()
-@click.option("--backend", type=click.Choice(list(BACKENDS)), multiple=True, help="Measure this one only; repeatable.")
+@click.option(
+    "--backend", type=click.Choice(list(BACKENDS)), multiple=True, help="Measure only this backend; repeatable."
+)
 @click.option("--pairs", default=11, show_default=True, help="Pairs of runs for each figure.")
 @click.option("--queries", default=20_000, show_default=True, help="Queries of one run.")
 @click.option("--sends", default=300_000, show_default=True, help="One-byte UDP sends of one run.")
@@ -292,14 +296,14 @@ def say_scale(what: str, taken: Scale) -> None:
 @click.option("--suite", default=30_000, show_default=True, help="Tests of the generated suite.")
 @click.option("--many", default=5_000_000, show_default=True, help="Sends of one test.")
 def main(backend: tuple[str, ...], pairs: int, queries: int, sends: int, tests: int, suite: int, many: int) -> None:
-    """Print what svc-trace costs on this machine."""
-    click.echo(f"medians of {pairs} pairs, bare and traced in turn; kernel {os.uname().release}")
+    """Measure what svc-trace costs on this machine."""
+    click.echo(f"medians of {pairs} pairs of a bare and a traced run; kernel {os.uname().release}")
     compare(backend or tuple(BACKENDS), pairs, queries, sends)
-    runs = [hook(tests) for _ in range(min(pairs, 5))]
-    say(f"an empty test of {tests:,}, the hook", "µs", Pairs(*zip(*runs, strict=True)), 1)
-    say_scale(f"{suite:,} tests, 3 services", large_suite(suite))
+    runs = [time_hook(tests) for _ in range(min(pairs, 5))]
+    print_pairs(f"an empty test of {tests:,}, the hook", "µs", Pairs(*zip(*runs, strict=True)), 1)
+    print_large_run(f"{suite:,} tests, 3 services", large_suite(suite))
     for count in (1, many):
-        say_scale(f"one test, {count:,} sends", many_sends(count))
+        print_large_run(f"one test, {count:,} sends", many_sends(count))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
-"""A generated suite for the benchmark: modules of a hundred tests with classes, parameters and fixtures of every kind,
-most of which talk to one, two or three of three peers.
+"""Generates the benchmark's large suite and serves its peers.
+
+Each module has a hundred tests, with classes, parameters and fixtures of every scope. Most tests use one, two or all of
+three peers.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 TESTS_IN_MODULE: Final = 100
-_FOLDERS: Final = 20
+_DIRECTORIES: Final = 20
 _PEERS: Final = 3
 
 _CONFTEST: Final = """
@@ -95,18 +97,18 @@ def test_totals_are_rounded_as_the_law_asks_for(country):
 """
 
 
-def write_suite(folder: Path, tests: int) -> None:
-    """Write a suite of some `tests` into an empty folder."""
-    (folder / "conftest.py").write_text(_CONFTEST)
+def write_suite(directory: Path, tests: int) -> None:
+    """Write a suite of about `tests` tests into an empty directory."""
+    (directory / "conftest.py").write_text(_CONFTEST)
     for module in range(tests // TESTS_IN_MODULE):
-        component = folder / "tests" / f"component_{module % _FOLDERS:02}"
+        component = directory / "tests" / f"component_{module % _DIRECTORIES:02}"
         component.mkdir(parents=True, exist_ok=True)
         (component / f"test_orders_of_region_{module:03}.py").write_text(_MODULE)
 
 
 @contextmanager
 def peers() -> Iterator[str]:
-    """The ports of the peers, which echo, as BENCH_PORTS has them."""
+    """Serve three peers that echo. Yields their ports, as the suite expects them in BENCH_PORTS."""
     with selectors.DefaultSelector() as selector:
         listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(_PEERS)]
         stop, stopped = socket.socketpair()

@@ -1,4 +1,4 @@
-"""The truth suite and the kernel's tests on stock Debian kernels, by libbpf and bcc. Run by scripts/test-kernels."""
+"""Runs the truth suite and tests/kernel on stock Debian kernels with libbpf and bcc. Run by scripts/test-kernels."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from vm import GuestError, Machine, accelerator_option
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 KERNELS: Final = ("6.1", "6.12")
-"""Debian 12's own, which has no `sock_send_length`, and its backport, which has."""
+"""Debian 12's own kernel, without the tracepoint `sock_send_length`, and its backport, with it."""
 BACKENDS: Final = ("libbpf", "bcc")
-"""strace needs nothing of the kernel that differs from one to the next."""
+"""strace is left out: it uses nothing that differs between kernels."""
 TESTS: Final = (
     "tests/kernel",
     "tests/truth",
-    "tests/integration/test_example_classification.py::test_every_backend_tells_the_same",
+    "tests/integration/test_example_classification.py::test_all_backends_report_the_same",
 )
 LIMIT_S: Final = 6 * 3600.0
-"""Of one kernel, emulated."""
+"""For all tests on one kernel, emulated."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Of one kernel."""
+    """The result on one kernel."""
 
     series: str
     duration_s: float
@@ -39,8 +39,11 @@ class Outcome:
 
 
 def outcomes(kernels: list[str], accelerator: str, tests: list[str]) -> Iterator[Outcome]:
-    """Run the tests on each kernel, whatever becomes of the others."""
-    few_plugins = ["env", "PYTEST_DISABLE_PLUGIN_AUTOLOAD=1"]  # all that are installed take half a minute, emulated
+    """Run the tests on each kernel, also after a failure on another one."""
+    few_plugins = [
+        "env",
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD=1",
+    ]  # in emulation, loading all that are installed takes half a minute
     pytest = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "xdist", "-n", str(os.cpu_count())]
     for series in kernels:
         click.secho(f"test-kernels: {series}", bold=True)
@@ -56,25 +59,27 @@ def outcomes(kernels: list[str], accelerator: str, tests: list[str]) -> Iterator
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
-@click.option("--kernel", type=click.Choice([*KERNELS, "all"]), default="all", help="Its series.  [default: all]")
-@click.option("--backend", type=click.Choice([*BACKENDS, "all"]), default="all", help="  [default: all]")
+@click.option(
+    "--kernel", type=click.Choice([*KERNELS, "all"]), default="all", help="The kernel's series.  [default: all]"
+)
+@click.option("--backend", type=click.Choice([*BACKENDS, "all"]), default="all", help="The backend.  [default: all]")
 @accelerator_option
 @click.argument("tests", nargs=-1, type=click.UNPROCESSED)
 def main(kernel: str, backend: str, accelerator: str, tests: tuple[str, ...]) -> None:
-    """Run TESTS in virtual machines with stock Debian kernels. They are pytest's arguments, options too."""
-    # The guests have no network.
+    """Run TESTS in virtual machines with stock Debian kernels. TESTS are arguments and options of pytest."""
+    # The guests have no network, so the environments of the scenarios are made here.
     subprocess.run([sys.executable, "-m", "truth"], env={**os.environ, "PYTHONPATH": str(ROOT / "tests")}, check=True)
     kernels = [*KERNELS] if kernel == "all" else [kernel]
     backends = [*BACKENDS] if backend == "all" else [backend]
     chosen = [f"--backend={name}" for name in backends]
     named = any(Path(test.partition("::")[0]).exists() for test in tests)
-    told = [*outcomes(kernels, accelerator, [*chosen, *(() if named else TESTS), *tests])]
-    for outcome in told:
+    results = [*outcomes(kernels, accelerator, [*chosen, *(() if named else TESTS), *tests])]
+    for outcome in results:
         click.echo(
             f"test-kernels: {outcome.series:<5} {outcome.duration_s / 60:5.1f} min  {' and '.join(backends)}  "
             f"{outcome.problem or 'passed'}"
         )
-    sys.exit(any(outcome.problem for outcome in told))
+    sys.exit(any(outcome.problem for outcome in results))
 
 
 if __name__ == "__main__":

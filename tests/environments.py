@@ -1,4 +1,4 @@
-"""Environments of their own for suites that need another Python or other packages than the tests' own."""
+"""Virtual environments for suites that need another Python or other packages than the tests themselves."""
 
 from __future__ import annotations
 
@@ -26,28 +26,28 @@ OLDEST: Final = (
 
 
 def interpreter(minors: Iterable[int]) -> str:
-    """The first of these Pythons that runs here and can make environments; else the one that runs this."""
+    """The first of these Python 3 minors that is installed and has ensurepip; otherwise the Python that runs this."""
     pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv", "versions")
     for minor in minors:
         for python in (shutil.which(f"python3.{minor}"), *pyenv.glob(f"3.{minor}.*/bin/python")):
             if python is not None:
                 probe = [python, "-c", "import ensurepip, sys; print(sys.executable)"]
-                answer = subprocess.run(probe, capture_output=True, text=True, check=False)
-                if answer.returncode == 0:
-                    return answer.stdout.strip()
+                done = subprocess.run(probe, capture_output=True, text=True, check=False)
+                if done.returncode == 0:
+                    return done.stdout.strip()
     return sys.executable
 
 
 def environment_with(python: str, requirements: tuple[str, ...]) -> Path:
-    """The interpreter of an environment, kept for a week, so that the newest stays new."""
+    """The interpreter of an environment with these packages. A new one is made each week, with the newest versions."""
     key = hashlib.sha256(repr((python, requirements, time.strftime("%Y-%W"))).encode()).hexdigest()[:16]
-    kept = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "svc-trace-tests" / key
-    if not kept.exists():
-        making = kept.with_name(f"{key}-{os.getpid()}")
-        subprocess.run([python, "-m", "venv", making], check=True)
-        pip = (making / "bin/python", "-m", "pip", "--quiet", "--disable-pip-version-check")
+    cached = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "svc-trace-tests" / key
+    if not cached.exists():
+        building = cached.with_name(f"{key}-{os.getpid()}")
+        subprocess.run([python, "-m", "venv", building], check=True)
+        pip = (building / "bin/python", "-m", "pip", "--quiet", "--disable-pip-version-check")
         subprocess.run([*pip, "install", *requirements], check=True)
-        with suppress(OSError):  # another worker was faster
-            making.rename(kept)
-        shutil.rmtree(making, ignore_errors=True)
-    return kept / "bin/python"
+        with suppress(OSError):  # another worker has made it in the meantime
+            building.rename(cached)
+        shutil.rmtree(building, ignore_errors=True)
+    return cached / "bin/python"

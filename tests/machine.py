@@ -1,4 +1,4 @@
-"""What this machine ought to have."""
+"""The features that this machine can have."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from tracer.record.capture.bpf.library import Library
 @cache
 def _bpf() -> str | None:
     if os.geteuid() != 0:
-        return "only root may load BPF programs"
+        return "only root can load BPF programs"
     if reason := _btf():
         return reason
     if features.task_storage(Library()).answer is False:
-        return "the kernel keeps no data for tasks"
+        return "the kernel has no task storage"
     lockdown = Path("/sys/kernel/security/lockdown")
     if lockdown.exists() and "[confidentiality]" in lockdown.read_text():
         return "the kernel is locked down"
@@ -31,7 +31,7 @@ def _btf() -> str | None:
 
 
 def _namespaces() -> str | None:
-    return None if os.geteuid() == 0 else "only root may make namespaces"
+    return None if os.geteuid() == 0 else "only root can create namespaces"
 
 
 def _io_uring() -> str | None:
@@ -53,5 +53,5 @@ _LACKS: Final[Mapping[str, Callable[[], str | None]]] = {
 
 
 def lacks(feature: str) -> str | None:
-    """Why this machine can't be expected to have a feature; None: it ought to, and a test that fails is right."""
+    """The reason why this machine cannot have a feature; None if it should have it, so that tests of it must pass."""
     return _LACKS[feature]()

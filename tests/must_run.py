@@ -1,7 +1,7 @@
-"""pytest's plugin behind `--must-run`: where everything ought to run, a skipped test is a failure.
+"""The pytest plugin that adds `--must-run`: a skipped test fails the session.
 
-On a machine that is known to have all that the tests ask for, a skip means that nobody looked: a backend that does not
-load any more would go unnoticed. That no test was found at all is pytest's own failure.
+Use it on a machine that has everything that the tests need. Otherwise a backend that no longer loads would only be
+skipped. A session without tests fails without this plugin.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import pytest
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the option."""
-    parser.addoption("--must-run", action="store_true", help="a skipped test is a failure")
+    parser.addoption("--must-run", action="store_true", help="fail if a test is skipped")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Watch where it is asked for. What xdist's workers report comes to the controller, too."""
+    """Register with `--must-run`, except in xdist's workers: the controller receives their reports."""
     if config.getoption("must_run") and not hasattr(config, "workerinput"):
         config.pluginmanager.register(_MustRun())
 
@@ -27,23 +27,23 @@ class _MustRun:
         self.skipped: Final[list[str]] = []
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        """Called for each module: it may skip itself."""
+        """Called for each module, which may be skipped as a whole."""
         if report.skipped:
             self.skipped.append(report.nodeid)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Called for each phase of a test. One that fails as it is expected to is reported as skipped, too."""
+        """Called for each phase of a test. An expected failure is reported as skipped, too, and does not count."""
         if report.skipped and not hasattr(report, "wasxfail"):
             self.skipped.append(report.nodeid)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Turn success into failure."""
+        """Replace the exit status of a successful session."""
         if self.skipped and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Say why."""
+        """Print the skipped tests."""
         if self.skipped:
             terminalreporter.section("skipped, but had to run", red=True)
             for nodeid in self.skipped:

@@ -1,7 +1,7 @@
 #!/bin/sh
-# The guest's init, on the machine's root: mount what a machine has, run the command, tell its exit status, power off.
-# From the kernel's command line: $kernel is the folder with its packages, $guest_command a shell script to run.
-# /dev/vport0p1 takes the command's output, /dev/vport0p2 "up" and the exit status: lines.
+# The guest's init: mounts the usual file systems, runs the command, reports its exit status, powers off.
+# The kernel's command line sets $kernel, the directory with the unpacked packages, and $guest_command, a shell script.
+# /dev/vport0p1 takes the command's output. /dev/vport0p2 takes two lines: "up", and the exit status.
 # shellcheck disable=SC2154
 mkdir -p /dev/pts /dev/shm /run/lock
 mount -t devpts -o mode=620,ptmxmode=666 pts /dev/pts
@@ -24,4 +24,4 @@ echo up >/dev/vport0p2
 { bash "$guest_command" </dev/null 2>&1; echo $? >/run/status; } | cat >/dev/vport0p1
 cat /run/status >/dev/vport0p2
 echo o >/proc/sysrq-trigger
-read -r _ </dev/vport0p2 # nothing comes: until the power is off
+read -r _ </dev/vport0p2 # blocks until the power is off

@@ -1,6 +1,6 @@
 #!/bin/busybox sh
-# The guest's first program, from its initrd: put the machine's own root, read-only, under a file system in memory that
-# takes what is written, and go on there with guest/init.sh.
+# The guest's first program, in its initrd: mounts the machine's root read-only, puts an overlay in memory on it, which
+# takes all writes, and continues there with guest/init.sh.
 # shellcheck shell=dash
 export PATH=/bin
 for module in /modules/*; do insmod "$module"; done
@@ -11,5 +11,5 @@ mount -t devtmpfs dev /root/dev
 mount -t proc proc /root/proc
 mount -t sysfs sys /root/sys
 mount -t tmpfs -o mode=755 run /root/run
-# shellcheck disable=SC2154 # the kernel hands on what its command line holds and it does not know itself
+# shellcheck disable=SC2154 # the kernel turns unknown words of its command line into variables
 exec switch_root /root /bin/sh "$guest_init"

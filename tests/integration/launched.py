@@ -1,4 +1,4 @@
-"""svc-trace as a user starts it: an installation, a user who may use sudo, a terminal."""
+"""A user account with sudo and its own installation of svc-trace, for tests of the start."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SYSTEM_PATH: Final = "/usr/local/bin:/usr/bin:/bin"
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """Somebody with a home, an environment and an installation of svc-trace in it."""
+    """A user account with a home directory, an environment and an installation of svc-trace."""
 
     name: str
     uid: int
@@ -32,7 +32,7 @@ class User:
 
     @property
     def python(self) -> str:
-        """The interpreter of the virtual environment that has svc-trace."""
+        """The interpreter of the user's virtual environment, which has svc-trace."""
         return str(self.home / "venv" / "bin" / "python")
 
     def start(
@@ -43,7 +43,7 @@ class User:
         stdout: int = subprocess.PIPE,
         stderr: int = subprocess.PIPE,
     ) -> subprocess.Popen[bytes]:
-        """Start a command as this user, at home, in the user's environment or in another."""
+        """Start a command as this user in the home directory. `env` replaces the user's environment."""
         return subprocess.Popen(
             command,
             cwd=self.home,
@@ -57,19 +57,19 @@ class User:
         )
 
     def run(self, *command: str, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[bytes]:
-        """The same, to its end."""
+        """Start a command and wait until it ends."""
         with self.start(*command, env=env) as process:
             stdout, stderr = process.communicate()
         return subprocess.CompletedProcess(command, process.returncode, stdout, stderr)
 
     def svc_trace(self, *assignments: str, sudo: bool = True) -> tuple[str, ...]:
-        """`sudo NAME=value svc-trace -q --`, or the same without sudo."""
+        """The words `sudo NAME=value … svc-trace -q --`, or `svc-trace -q --`."""
         own = (self.python, "-m", "tracer", "-q", "--")
         return ("sudo", "-n", *assignments, *own) if sudo else own
 
 
 def _base_interpreter(uid: int, gid: int) -> str:
-    """An interpreter of this version that the user can execute: this one's own, or the system's."""
+    """An interpreter of this version that the user can execute: the one that runs this, or the system's."""
     version = "python{}.{}".format(*sys.version_info)
     for candidate in str(Path(sys.executable).resolve()), f"/usr/bin/{version}", f"/usr/local/bin/{version}":
         try:
@@ -77,11 +77,11 @@ def _base_interpreter(uid: int, gid: int) -> str:
         except (OSError, subprocess.CalledProcessError):
             continue
         return candidate
-    raise FileNotFoundError(f"{sys.executable} is out of other users' reach, and there is no other {version}")
+    raise FileNotFoundError(f"other users cannot execute {sys.executable}, and there is no other {version}")
 
 
 def _install(user: User) -> None:
-    """Give the user a virtual environment with svc-trace in it: this checkout may be out of the user's reach."""
+    """Install svc-trace in a virtual environment of the user, who may not be able to read this checkout."""
     base = _base_interpreter(user.uid, user.gid)
     made = user.run(base, "-m", "venv", "--without-pip", "venv")
     assert made.returncode == 0, made.stderr
@@ -90,7 +90,7 @@ def _install(user: User) -> None:
 
 @contextmanager
 def new_user() -> Iterator[User]:
-    """A user who may do anything by sudo without a password; gone afterwards, with all files."""
+    """A new user who can use sudo without a password. At the end the user and all its files are removed."""
     name = f"svctrace{os.getpid()}"
     sudoers = Path("/etc/sudoers.d") / name
     subprocess.run(["useradd", "--create-home", "--groups", "users", "--shell", "/bin/sh", name], check=True)

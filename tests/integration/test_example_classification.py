@@ -173,7 +173,7 @@ def _certain(evidence: Json) -> list[tuple[str, Any]]:
 
 
 @pytest.mark.kernel
-def test_every_backend_tells_the_same(shop_services: dict[str, str], tmp_path: Path) -> None:
+def test_all_backends_report_the_same(shop_services: dict[str, str], tmp_path: Path) -> None:
     told = {backend: traced(shop_services, tmp_path / f"{backend}.json", backend=backend) for backend in BACKENDS}
     for classification in told.values():
         check(classification)

@@ -1,4 +1,4 @@
-"""The guard of the tests in virtual machines: nothing that had to run is skipped without failing them."""
+"""`--must-run`, which the tests in virtual machines use: a skipped test fails the session."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ def run(pytester: pytest.Pytester, text: str, *options: str) -> pytest.RunResult
 
 
 @pytest.mark.parametrize("skips", SKIPS.values(), ids=SKIPS)
-def test_a_skip_fails_where_it_must_run(skips: str, pytester: pytest.Pytester) -> None:
+def test_a_skip_fails_the_session(skips: str, pytester: pytest.Pytester) -> None:
     assert run(pytester, skips).ret == pytest.ExitCode.OK
     result = run(pytester, skips, "--must-run")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(["*skipped, but had to run*", "test_second.py*"])
 
 
-def test_a_skip_fails_in_a_worker_too(pytester: pytest.Pytester) -> None:
+def test_a_skip_in_a_worker_fails_the_session(pytester: pytest.Pytester) -> None:
     result = run(pytester, SKIPS["in its call"], "--must-run", "-p", "xdist", "-n", "1")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(["*skipped, but had to run*", "test_second.py*"])
 
 
-def test_a_failure_that_is_expected_is_no_skip(pytester: pytest.Pytester) -> None:
+def test_an_expected_failure_is_not_a_skip(pytester: pytest.Pytester) -> None:
     result = run(pytester, FAILS_AS_EXPECTED, "--must-run")
     assert result.ret == pytest.ExitCode.OK
     result.assert_outcomes(passed=1, xfailed=1)
