@@ -45,3 +45,12 @@ def test_somebody_elses_folder_with_such_a_name_stays(base: Path, name: str) -> 
     with RunDirectory():
         pass
     assert (mine / "results").read_text() == "precious"
+
+
+def test_the_hook_is_named_only_where_installed_plugins_are_not_loaded(base: Path) -> None:
+    own = {"PYTHONPATH": "src", "PYTEST_PLUGINS": "pytester"}
+    with RunDirectory() as folder:
+        variables = folder.hook_environment(own)
+        assert variables == {"PYTHONPATH": f"{folder.path}/plugins:src", "SVC_TRACE_FIFO": str(folder.fifo)}
+        named = folder.hook_environment({**own, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"})
+        assert named == {**variables, "PYTEST_PLUGINS": "svc_trace_hook,pytester"}
