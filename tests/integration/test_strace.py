@@ -1,4 +1,4 @@
-"""The backend strace as users meet it: without root, with nothing in its place, forbidden, killed."""
+"""The backend strace for its users: without root, and with a strace that is missing, forbidden or killed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TRACER = (sys.executable, "-m", "tracer", "-q", "--backend", "strace", "--")
 
 ASK = "import socket, sys; socket.create_connection(('127.0.0.1', int(sys.argv[1]))).send(b'ask')"
 
-# Says of itself what strace must not change.
+# Prints what strace must not change of a process.
 ITSELF = """
 import json, os, signal, sys
 print(json.dumps({"pid": os.getpid(), "parent": os.getppid(), "group": os.getpgid(0), "session": os.getsid(0),
@@ -41,9 +41,9 @@ def user() -> Iterator[User]:
         yield made
 
 
-def report_of(folder: Path) -> dict[str, Any]:
-    told: dict[str, Any] = json.loads((folder / "svc-trace.json").read_text())
-    return told
+def report_of(directory: Path) -> dict[str, Any]:
+    report: dict[str, Any] = json.loads((directory / "svc-trace.json").read_text())
+    return report
 
 
 def test_an_ordinary_user_needs_no_more(user: User) -> None:
@@ -52,21 +52,21 @@ def test_an_ordinary_user_needs_no_more(user: User) -> None:
         own = (user.python, "-m", "tracer", "-q", "--backend", "strace", "--")
         done = user.run(*own, user.python, "-c", ASK, str(port))
     assert (done.returncode, done.stderr) == (0, b"")
-    told = report_of(user.home)
-    assert told["run"]["complete"] is True
-    (evidence,) = told["run_evidence"]
+    report = report_of(user.home)
+    assert report["run"]["complete"] is True
+    (evidence,) = report["run_evidence"]
     assert (evidence["endpoint"], evidence["sends"], evidence["bytes"]) == (f"tcp://127.0.0.1:{port}", 1, 3)
 
 
-def test_the_command_is_as_it_would_be(tmp_path: Path) -> None:
-    def say(*before: str) -> dict[str, Any]:
+def test_the_command_is_as_without_strace(tmp_path: Path) -> None:
+    def properties(*before: str) -> dict[str, Any]:
         command = [*before, sys.executable, "-I", "-S", "-c", ITSELF]
         done = subprocess.run(command, cwd=tmp_path, stdout=subprocess.PIPE, start_new_session=True, check=True)
-        told: dict[str, Any] = json.loads(done.stdout)
-        assert told["group"] == told["session"]
-        return told
+        printed: dict[str, Any] = json.loads(done.stdout)
+        assert printed["group"] == printed["session"]
+        return printed
 
-    bare, traced = say(), say(*TRACER)
+    bare, traced = properties(), properties(*TRACER)
     for name in ("descriptors", "stderr", "children", "ignored", "environment"):
         assert traced[name] == bare[name], name
 
@@ -79,8 +79,8 @@ def test_without_strace(tmp_path: Path) -> None:
     assert "apt-get install strace" in done.stderr
 
 
-def test_where_nobody_may_be_traced(tmp_path: Path) -> None:
-    """Who is traced already cannot be traced by another."""
+def test_where_tracing_is_forbidden(tmp_path: Path) -> None:
+    """A process that has a tracer cannot get another."""
     around = ["strace", "--follow-forks", "--trace=none", "--output=/dev/null"]
     done = subprocess.run([*around, *TRACER, "touch", "begun"], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == ExitStatus.CANNOT_TRACE
@@ -92,7 +92,6 @@ def test_where_nobody_may_be_traced(tmp_path: Path) -> None:
     ("option", "slug"), [("--nothing-knows-this", "strace-too-old"), ("--trace=nothing", "strace-too-old")]
 )
 def test_a_strace_that_lacks_an_option(option: str, slug: str, tmp_path: Path) -> None:
-    """Which it says itself."""
     strace = shutil.which("strace")
     own = tmp_path / "strace"
     own.write_text(f'#!/bin/sh\nexec {strace} {option} "$@"\n')
@@ -104,7 +103,7 @@ def test_a_strace_that_lacks_an_option(option: str, slug: str, tmp_path: Path) -
 
 
 def test_a_strace_that_is_killed(tmp_path: Path) -> None:
-    """The report says that it is not complete. The command's calls fail; it ends by one that nobody looks at."""
+    """The report says that it is not complete. The command's traced calls fail, but it can end."""
     kill = """
 import os, signal, time
 tracer = next(line.split()[1] for line in open("/proc/self/status") if line.startswith("TracerPid"))

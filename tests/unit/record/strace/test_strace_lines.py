@@ -1,4 +1,4 @@
-"""Lines: what strace writes, whole again, however it arrives; and no input that breaks it."""
+"""strace's lines become calls, wherever the text is cut, and no input makes this raise."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NS = 1795276348 * SECOND + 5
 
 
 def items(*lines: str) -> tuple[list[Item], int]:
-    parser = Lines()
+    parser = Lines(int)
     found = [*parser.feed("".join(f"7 1795276348.000000005 {line}\n" for line in lines).encode())]
     return found, parser.unknown
 
@@ -64,11 +64,11 @@ def test_a_call_in_one_line(line: str, expected: Call) -> None:
         ("?", None),
     ],
 )
-def test_what_a_call_returned(note: str, result: int | None) -> None:
+def test_results(note: str, result: int | None) -> None:
     assert call(f"connect(3<socket:[5]>, NULL, 16) = {note} <0.000000001>").result == result
 
 
-def test_a_call_in_two_parts_is_one() -> None:
+def test_a_call_in_two_lines() -> None:
     first, second, third = items(
         "recvfrom(3<socket:[5]>,  <unfinished ...>",
         '<... recvfrom resumed>"ab", 2, 0, NULL, NULL) = 2 <0.000000009>',
@@ -79,8 +79,8 @@ def test_a_call_in_two_parts_is_one() -> None:
     assert isinstance(third, Begun)
 
 
-def test_parts_of_different_tasks_do_not_mix() -> None:
-    lines = Lines()
+def test_calls_of_two_tasks_in_two_lines_each() -> None:
+    lines = Lines(int)
     text = b"""7 1.000000000 close(3</a> <unfinished ...>
 8 1.000000001 close(4</b> <unfinished ...>
 7 1.000000002 <... close resumed>) = 0 <0.000000002>
@@ -101,12 +101,12 @@ def test_parts_of_different_tasks_do_not_mix() -> None:
         ("+++ killed by SIGRT_2 +++", 34),
     ],
 )
-def test_ends(line: str, status: int) -> None:
+def test_ends_of_tasks(line: str, status: int) -> None:
     assert items(line) == ([Ended(7, NS, status)], 0)
 
 
-def test_a_thread_that_executes_takes_its_leaders_number() -> None:
-    lines = Lines()
+def test_a_thread_that_executes_takes_the_number_of_the_first_thread() -> None:
+    lines = Lines(int)
     text = b"""9 1.000000000 execve("/a", ["a"], 0x1 /* 3 vars */ <pid changed to 7 ...>
 7 1.000000001 +++ superseded by execve in pid 9 +++
 7 1.000000002 <... execve resumed>) = 0 <0.000000002>
@@ -118,15 +118,12 @@ def test_a_thread_that_executes_takes_its_leaders_number() -> None:
     assert lines.unknown == 0
 
 
-def test_signals_are_nothing() -> None:
-    assert items("--- SIGCHLD {si_signo=SIGCHLD, si_pid=8} ---", "--- stopped by SIGTSTP ---") == (
-        [],
-        0,
-    )
+def test_signals_are_ignored() -> None:
+    assert items("--- SIGCHLD {si_signo=SIGCHLD, si_pid=8} ---", "--- stopped by SIGTSTP ---") == ([], 0)
 
 
-def test_a_connect_is_told_while_it_runs() -> None:
-    lines = Lines()
+def test_a_connect_that_runs() -> None:
+    lines = Lines(int)
     text = b"7 1.000000000 connect(3<socket:[5]>, {sa_family=AF_INET, sin_port=htons(1)}, 16"
     assert [*lines.feed(text), *lines.running()] == []  # it may end at once
     (begun,) = lines.running()
@@ -147,34 +144,34 @@ def test_a_connect_is_told_while_it_runs() -> None:
         "7 1.000000000 close(3",
         "7 1.0 close(3) = 0",
         "+++ exited with 0 +++",
-        "7 1.000000000 +++ killed by NOBODY +++",
+        "7 1.000000000 +++ killed by NOTHING +++",
         "7 1.000000000 +++ killed by SIGRT_99 +++",
     ],
 )
-def test_what_no_strace_has_written_is_counted(line: str) -> None:
-    lines = Lines()
+def test_other_lines_are_counted(line: str) -> None:
+    lines = Lines(int)
     assert [*lines.feed(line.encode() + b"\n")] == []
     assert lines.unknown == (line != "")
 
 
-def test_a_line_without_an_end_is_given_up() -> None:
-    lines = Lines()
+def test_a_line_that_is_too_long() -> None:
+    lines = Lines(int)
     assert [*lines.feed(b"7 1.000000000 write(" + b"x" * LINE_LIMIT)] == []
     assert lines.unknown == 1
     assert [*lines.feed(b"\n7 1.000000000 +++ exited with 0 +++\n")] == [Ended(7, SECOND, 0)]
 
 
 @given(st.binary())
-def test_no_bytes_make_it_raise(data: bytes) -> None:
-    lines = Lines()
+def test_no_bytes_make_this_raise(data: bytes) -> None:
+    lines = Lines(int)
     for _ in [*lines.feed(data), *lines.running(), *lines.running()]:
         pass
 
 
 @given(st.sampled_from(sorted(LOGS)), st.lists(st.integers(1, 5000), max_size=20))
-def test_it_does_not_matter_how_a_log_arrives(name: str, sizes: list[int]) -> None:
+def test_a_log_in_pieces(name: str, sizes: list[int]) -> None:
     data = LOGS[name][:20_000]
-    whole, parts = Lines(), Lines()
+    whole, parts = Lines(int), Lines(int)
     expected = [item for item in whole.feed(data) if not isinstance(item, Begun)]
     found = []
     at = 0

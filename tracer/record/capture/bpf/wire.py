@@ -106,7 +106,7 @@ _LOCAL: Final = 4  # SVC_LOCAL
 _TASK_KINDS: Final = frozenset({Kind.FORK, Kind.EXEC, Kind.EXIT, Kind.THREAD})
 _KINDS: Final = {int(kind): kind for kind in Kind}
 
-_PROTOCOLS: Final = {
+PROTOCOLS: Final = {
     socket.IPPROTO_TCP: "tcp",
     socket.IPPROTO_UDP: "udp",
     socket.IPPROTO_ICMP: "icmp",
@@ -130,7 +130,7 @@ def decode_endpoint(family: int, protocol: int, peer: bytes, port: int, path: by
     if family == socket.AF_UNIX:
         return str(Endpoint("unix", path=decode_path(path)))
     host = canonical_host(peer if family == socket.AF_INET6 else peer[:4])
-    return str(Endpoint(_PROTOCOLS.get(protocol, f"ip{protocol}"), host, port))
+    return str(Endpoint(PROTOCOLS.get(protocol, f"ip{protocol}"), host, port))
 
 
 def decode(data: memoryview, offset: int) -> tuple[Event, int]:

@@ -1,1 +1,1 @@
-"""The backend that needs no privileges: strace's text, turned into events."""
+"""The backend strace, which needs no privileges. It turns text into calls, arguments and events."""

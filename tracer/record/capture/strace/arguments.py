@@ -1,29 +1,30 @@
-"""The arguments of calls, as strace writes them. No text makes any of this raise: what makes no sense is None."""
+"""The arguments of system calls, from strace's text. No text makes a function raise: None stands for any other text."""
 
 from __future__ import annotations
 
+import errno
 import re
 import socket
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from tracer.record.capture.bpf.wire import decode_path
+from tracer.record.capture.bpf.wire import PROTOCOLS, decode_path
 from tracer.trace.endpoint import Endpoint, canonical_host
 
 _STRING: Final = r'"(?:[^"\\]|\\.)*"'
 _ADDRESS: Final = rf'\{{sa_family=(?:[^{{}}"]|{_STRING})*\}}'
 _POINTER: Final = "NULL|0x[0-9a-f]+"
-_DATA: Final = rf"(?:({_STRING})(?:\.\.\.)?|{_POINTER})"
-_VECTOR: Final = rf"(?:\[\{{iov_base={_DATA}, iov_len=\d+|\[\]|{_POINTER})"  # up to the end of its first element
-_MESSAGE: Final = rf"\{{msg_name=({_ADDRESS}|{_POINTER}), msg_namelen=[^,]*, msg_iov={_VECTOR}"
 
 _DESCRIPTOR: Final = re.compile(r"(\d{1,10})<([^<>]*)>")
 _SOCKET: Final = re.compile(r"(\d{1,10})<socket:\[(\d{1,19})\]>")
+_SPLICED: Final = re.compile(rf"[^,]*, [^,]*, {_SOCKET.pattern}")
+_DESCRIPTOR_RANGE: Final = re.compile(r"(\d{1,10}), (\d{1,10}), (.+)")
+
+_FIRST_STRING: Final = re.compile(rf'[^"]*({_STRING})', re.S)
 _ESCAPE: Final = re.compile(rb"\\([0-7]{1,3}|x[0-9a-f]{2}|.)", re.S)
 _ESCAPES: Final = {b"n": b"\n", b"t": b"\t", b"r": b"\r", b"f": b"\f", b"v": b"\v"}
-_AFTER_DESCRIPTOR: Final = r"\d+<[^<>]*>, "
-_NAMED: Final = re.compile(rf"{_AFTER_DESCRIPTOR}({_ADDRESS})", re.S)
+
 _INET: Final = re.compile(r'\{sa_family=AF_INET, sin_port=htons\((\d{1,5})\), sin_addr=inet_addr\("([\d.]{7,15})"\)\}')
 _INET6: Final = re.compile(
     r"\{sa_family=AF_INET6, sin6_port=htons\((\d{1,5})\), sin6_flowinfo=[^,]*, "
@@ -31,55 +32,63 @@ _INET6: Final = re.compile(
 )
 _UNIX: Final = re.compile(rf"\{{sa_family=AF_UNIX(?:, sun_path=(@?)({_STRING})(?:\.\.\.)?)?\}}", re.S)
 _OTHER: Final = re.compile(_ADDRESS, re.S)
-_WRITE: Final = re.compile(rf"{_AFTER_DESCRIPTOR}{_DATA}", re.S)
-_WRITE_VECTOR: Final = re.compile(rf"{_AFTER_DESCRIPTOR}{_VECTOR}", re.S)
-_SENDTO: Final = re.compile(rf"{_AFTER_DESCRIPTOR}{_DATA}, \d+, ([^,]+), ({_ADDRESS}|{_POINTER}), \d+", re.S)
-_SENDMSG: Final = re.compile(rf"{_AFTER_DESCRIPTOR}{_MESSAGE}", re.S)
-_SENDMMSG: Final = re.compile(rf'\{{msg_hdr={_MESSAGE}(?:[^"]|{_STRING})*?\}}, msg_len=(\d{{1,10}})\}}', re.S)
+_SECOND: Final = r"\d+<[^<>]*>, "  # a pattern that begins with this matches the second argument
+_SECOND_ADDRESS: Final = re.compile(rf"{_SECOND}({_ADDRESS})", re.S)
+_SOCKET_ERROR: Final = re.compile(r"[^,]*, SOL_SOCKET, SO_ERROR, \[(\w+)\]")
+
+_FAMILIES: Final = {"AF_UNIX": socket.AF_UNIX, "AF_INET": socket.AF_INET, "AF_INET6": socket.AF_INET6}
+INTERNET: Final = frozenset({socket.AF_INET, socket.AF_INET6})
+_DEFAULT_PROTOCOLS: Final = {"SOCK_STREAM": socket.IPPROTO_TCP, "SOCK_DGRAM": socket.IPPROTO_UDP}
+
+_DATA: Final = rf"(?:(?P<data>{_STRING})(?:\.\.\.)?|{_POINTER})"
+_VECTOR: Final = rf"(?:\[\{{iov_base={_DATA}, iov_len=\d+|\[\]|{_POINTER})"  # up to the end of its first element
+_TO: Final = rf"(?P<to>{_ADDRESS}|{_POINTER})"
+_MESSAGE: Final = rf"\{{msg_name={_TO}, msg_namelen=[^,]*, msg_iov={_VECTOR}"
+_SENT: Final = {
+    "write": re.compile(_SECOND + _DATA, re.S),
+    "writev": re.compile(_SECOND + _VECTOR, re.S),
+    "pwritev2": re.compile(_SECOND + _VECTOR, re.S),
+    "sendto": re.compile(rf"{_SECOND}{_DATA}, \d+, (?P<flags>[^,]+), {_TO}, \d+", re.S),
+    "sendmsg": re.compile(_SECOND + _MESSAGE, re.S),
+    "sendmmsg": re.compile(rf"{_SECOND}\[\{{msg_hdr={_MESSAGE}", re.S),
+}
+_SENT_MESSAGE: Final = re.compile(
+    rf'\{{msg_hdr={_MESSAGE}(?:[^"]|{_STRING})*?\}}, msg_len=(?P<size>\d{{1,10}})\}}', re.S
+)
+
+_HOST_TID: Final = re.compile(r"(\d{1,10})(?: /\* (\d{1,10}) in strace's PID NS \*/)?")
+_NAMESPACE: Final = re.compile(r"\d+<(\w+):\[(\d{1,19})\]>")
+_COMM_FILE: Final = re.compile(r"/proc/(?:\d{1,10}/task/)?(\d{1,10})/comm")
+_MOUNT: Final = re.compile(rf"({_STRING}), ({_STRING}), [^,]*, ([A-Z_|]+)", re.S)
+_MOVED_MOUNT: Final = re.compile(rf'\d{{1,10}}<([^<>]*)>, "", [^,]*, ({_STRING})', re.S)
 
 
-class Address(NamedTuple):
-    """A socket's address."""
-
-    family: int  # AF_UNIX, AF_INET, AF_INET6; 0: another
-    host: str = ""  # canonical text
-    port: int = 0
-    path: str = ""  # unix: as in an endpoint; empty: it has no name
-
-    def endpoint(self, protocol: str) -> str:
-        """The text of the endpoint that has this address."""
-        return _endpoint(self, protocol)
-
-    @property
-    def is_loopback(self) -> bool:
-        """Whether it is this machine's in every network namespace."""
-        return self.host.startswith("127.") or self.host == "::1"
-
-    @property
-    def is_any(self) -> bool:
-        """Whether it is no host's in particular; to connect there leads to this machine (ip(7))."""
-        return self.host in ("0.0.0.0", "::")
+def descriptor(text: str) -> tuple[int, str] | None:
+    """The first argument, if it is an open descriptor: its number and its path."""
+    match = _DESCRIPTOR.match(text)
+    return (int(match[1]), string(f'"{match[2]}"')) if match else None
 
 
-class Sent(NamedTuple):
-    """What a call was given to send."""
-
-    data: bytes  # the first ≤ 32 bytes of what is its first piece
-    to: Address | None
-    flags: str = ""
+def socket_descriptor(text: str, call: str = "") -> tuple[int, int] | None:
+    """The first argument, or the third of splice(2), if it is a socket: its descriptor and its inode number."""
+    match = (_SPLICED if call == "splice" else _SOCKET).match(text)
+    return (int(match[1]), int(match[2])) if match else None
 
 
-@lru_cache(maxsize=4096)
-def _endpoint(address: Address, protocol: str) -> str:
-    if address.family == socket.AF_UNIX:
-        return str(Endpoint("unix", path=address.path))
-    return str(Endpoint(protocol, address.host, address.port))
+def socket_descriptors(text: str) -> Iterator[tuple[int, int]]:
+    """All descriptors of sockets in a text, and their inode numbers. Data that was sent may look like one, too."""
+    for match in _SOCKET.finditer(text):
+        yield int(match[1]), int(match[2])
 
 
-def text_bytes(quoted: str | None) -> bytes:
+def descriptor_range(text: str) -> tuple[range, str] | None:
+    """The descriptors and the flags of close_range(2)."""
+    match = _DESCRIPTOR_RANGE.fullmatch(text)
+    return (range(int(match[1]), int(match[2]) + 1), match[3]) if match else None
+
+
+def string_bytes(quoted: str) -> bytes:
     """The bytes of a string in double quotes, escaped as in C."""
-    if quoted is None:
-        return b""
     data = quoted[1:-1].encode("latin-1", "replace")
     return _ESCAPE.sub(_unescape, data) if b"\\" in data else data
 
@@ -93,9 +102,50 @@ def _unescape(match: re.Match[bytes]) -> bytes:
     return _ESCAPES.get(text, text)
 
 
+def string(quoted: str) -> str:
+    """A path or a name in double quotes."""
+    return string_bytes(quoted).decode("utf-8", "surrogateescape")
+
+
+def first_string(text: str) -> str | None:
+    """The first argument that is a string."""
+    match = _FIRST_STRING.match(text)
+    return string(match[1]) if match else None
+
+
+class Address(NamedTuple):
+    """A socket's address."""
+
+    family: int  # AF_UNIX, AF_INET, AF_INET6; 0: another
+    host: str = ""  # canonical text
+    port: int = 0
+    path: str = ""  # unix: as in an endpoint; empty: unnamed
+
+    def endpoint(self, protocol: str) -> str:
+        """The text of the endpoint that has this address."""
+        return _endpoint(self, protocol)
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether it belongs to this machine in every network namespace."""
+        return self.host.startswith("127.") or self.host == "::1"
+
+    @property
+    def is_any(self) -> bool:
+        """Whether it is the unspecified address; connect(2) takes it as this machine's (ip(7))."""
+        return self.host in ("0.0.0.0", "::")
+
+
+@lru_cache(maxsize=4096)
+def _endpoint(address: Address, protocol: str) -> str:
+    if address.family == socket.AF_UNIX:
+        return str(Endpoint("unix", path=address.path))
+    return str(Endpoint(protocol, address.host, address.port))
+
+
 @lru_cache(maxsize=4096)
 def address(text: str) -> Address | None:
-    """A `{sa_family=…}`; None: it is none."""
+    """A `{sa_family=…}`."""
     if inet := _INET.fullmatch(text) or _INET6.fullmatch(text):
         family = socket.AF_INET if inet.re is _INET else socket.AF_INET6
         try:
@@ -104,60 +154,91 @@ def address(text: str) -> Address | None:
             return None
         return Address(family, canonical_host(packed), int(inet[1]))
     if unix := _UNIX.fullmatch(text):
-        return Address(socket.AF_UNIX, path=decode_path((b"\0" if unix[1] else b"") + text_bytes(unix[2])))
+        return Address(socket.AF_UNIX, path=decode_path((b"\0" if unix[1] else b"") + string_bytes(unix[2] or "")))
     return Address(0) if _OTHER.fullmatch(text) else None
 
 
-def socket_of(arguments: str) -> tuple[int, int] | None:
-    """The first argument, if it is a socket: its descriptor and its inode number."""
-    found = _SOCKET.match(arguments)
-    return (int(found[1]), int(found[2])) if found else None
+def second_address(text: str) -> Address | None:
+    """The second argument, if it is an address."""
+    match = _SECOND_ADDRESS.match(text)
+    return address(match[1]) if match else None
 
 
-def sockets_of(arguments: str) -> Iterator[tuple[int, int]]:
-    """All that may be descriptors of sockets, and their inode numbers: what was sent may look like that, too."""
-    for found in _SOCKET.finditer(arguments):
-        yield int(found[1]), int(found[2])
+class SocketType(NamedTuple):
+    """A socket's family, kind and protocol."""
+
+    family: int  # AF_UNIX, AF_INET, AF_INET6; 0: another
+    kind: str  # SOCK_STREAM, SOCK_DGRAM, …; empty: unknown
+    protocol: str  # as in an endpoint
 
 
-def descriptor(arguments: str) -> tuple[int, str] | None:
-    """The first argument, if it is an open descriptor: its number and its path."""
-    found = _DESCRIPTOR.match(arguments)
-    return (int(found[1]), text_bytes(f'"{found[2]}"').decode("utf-8", "surrogateescape")) if found else None
+def socket_type(text: str) -> SocketType:
+    """The arguments of socket(2) or socketpair(2)."""
+    name, kind, protocol, *_ = (*text.split(", "), "", "")
+    family, kind = _FAMILIES.get(name, 0), kind.partition("|")[0]
+    if family == socket.AF_UNIX:
+        return SocketType(family, kind, "unix")
+    number = int(getattr(socket, protocol, 0)) if protocol.startswith("IPPROTO_") else 0
+    number = number or _DEFAULT_PROTOCOLS.get(kind, 0)
+    return SocketType(family, kind, PROTOCOLS.get(number, f"ip{number}"))
 
 
-def named(arguments: str) -> Address | None:
-    """The address that is the second argument."""
-    found = _NAMED.match(arguments)
-    return address(found[1]) if found else None
+def socket_error(text: str) -> int | None:
+    """The errno that getsockopt(2) returned as SO_ERROR, or 0; None: the call was for another option."""
+    match = _SOCKET_ERROR.match(text)
+    if match is None or match[1] == "0":
+        return 0 if match else None
+    return int(getattr(errno, match[1], errno.EIO)) if match[1].startswith("E") else errno.EIO
 
 
-def sent_by_write(arguments: str) -> Sent | None:
-    """What write(2) was given."""
-    found = _WRITE.match(arguments)
-    return Sent(text_bytes(found[1]), None) if found else None
+class Sent(NamedTuple):
+    """What a call sends."""
 
-
-def sent_by_vector(arguments: str) -> Sent | None:
-    """What writev(2) or pwritev2(2) was given."""
-    found = _WRITE_VECTOR.match(arguments)
-    return Sent(text_bytes(found[1]), None) if found else None
+    data: bytes  # the first ≤ 32 bytes of its first buffer
+    to: Address | None = None
+    flags: str = ""
 
 
 @lru_cache(maxsize=1024)  # a client's requests are often alike
-def sent_to(arguments: str) -> Sent | None:
-    """What sendto(2) was given."""
-    found = _SENDTO.match(arguments)
-    return Sent(text_bytes(found[1]), address(found[3]), found[2]) if found else None
+def sent(call: str, text: str) -> Sent | None:
+    """What write(2), writev(2), pwritev2(2), sendto(2) or sendmsg(2) sends, or sendmmsg(2) sends first."""
+    match = _SENT[call].match(text)
+    return _sent(match) if match else None
 
 
-def sent_message(arguments: str) -> Sent | None:
-    """What sendmsg(2) was given."""
-    found = _SENDMSG.match(arguments)
-    return Sent(text_bytes(found[2]), address(found[1])) if found else None
+def sent_messages(text: str) -> Iterator[tuple[Sent, int]]:
+    """The messages that sendmmsg(2) has sent, and how many bytes of each."""
+    for match in _SENT_MESSAGE.finditer(text):
+        yield _sent(match), int(match["size"])
 
 
-def sent_messages(arguments: str) -> Iterator[tuple[Sent, int]]:
-    """What sendmmsg(2) was given, and the bytes of each message that it sent."""
-    for found in _SENDMMSG.finditer(arguments):
-        yield Sent(text_bytes(found[2]), address(found[1])), int(found[3])
+def _sent(match: re.Match[str]) -> Sent:
+    parts = match.groupdict("")
+    return Sent(string_bytes(parts["data"]), address(parts.get("to", "")), parts.get("flags", ""))
+
+
+def host_tid(text: str) -> int | None:
+    """A task's number as strace sees it, where a call returns or names the number in the caller's pid namespace."""
+    match = _HOST_TID.match(text)
+    return int(match[2] or match[1]) if match else None
+
+
+def namespace(text: str) -> tuple[str, int]:
+    """The first argument, if it is a namespace's file: its kind, as in /proc/PID/ns, and its inode number."""
+    match = _NAMESPACE.match(text)
+    return (match[1], int(match[2])) if match else ("", 0)
+
+
+def comm_file(path: str) -> int | None:
+    """The task that is renamed by a write to this file, as its own pid namespace numbers it."""
+    match = _COMM_FILE.fullmatch(path)
+    return int(match[1]) if match else None
+
+
+def mount(call: str, text: str) -> tuple[str, str] | None:
+    """The source and the target of a bind mount. The command mount calls move_mount(2) since version 2.39."""
+    if call == "move_mount":
+        moved = _MOVED_MOUNT.match(text)
+        return (string(f'"{moved[1]}"'), string(moved[2])) if moved else None
+    bound = _MOUNT.match(text)
+    return (string(bound[1]), string(bound[2])) if bound and "MS_BIND" in bound[3] else None

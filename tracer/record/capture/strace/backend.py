@@ -51,7 +51,7 @@ class StraceBackend(Backend):
                 "strace is not installed", "Install it: apt-get install strace, or dnf install strace.", "no-strace"
             )
         trial = subprocess.run(
-            [*_arguments(program, Observer(Clock().monotonic), Path(os.devnull)), "true"],
+            [*_arguments(program, Observer(), Path(os.devnull)), "true"],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
@@ -87,9 +87,9 @@ class StraceSession(Session):
     def __init__(self, program: str, pid: int, fifo: Path) -> None:
         """Open the FIFO for strace's output. `fifo`: the one for boundaries, which strace prints by its path."""
         self._clock = Clock()
-        self._lines = Lines()
-        self._observer = Observer(self._clock.monotonic)
-        self._observer.plant(pid, time.monotonic_ns())
+        self._lines = Lines(self._clock.monotonic)
+        self._observer = Observer()
+        self._observer.start(pid, time.monotonic_ns())
         self._observer.fifo = str(fifo)
         self._command = pid
         self._started = False  # strace has written something

@@ -1,4 +1,4 @@
-"""strace's clock, read as the boundaries' one."""
+"""Converts strace's times, which are CLOCK_REALTIME, to the clock of all events, CLOCK_MONOTONIC."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from typing import NamedTuple
 
 
 class _Offset(NamedTuple):
-    """What has to be added to CLOCK_REALTIME, and how far it may be from the truth."""
+    """CLOCK_MONOTONIC minus CLOCK_REALTIME."""
 
     ns: int
-    error_ns: int
+    error_ns: int  # at most
 
 
 class Clock:
-    """CLOCK_REALTIME as CLOCK_MONOTONIC, ns. They run alike (both are slewed), until somebody sets the former.
+    """Both clocks. Both are slewed alike, so their offset is constant until CLOCK_REALTIME is set.
 
-    Around that moment either offset may be the right one: no time that was told can lie ahead.
+    For a time near that moment, either offset may be correct. The one is chosen that gives no time in the future.
     """
 
     def __init__(self) -> None:
@@ -24,7 +24,7 @@ class Clock:
         self._now_ns = 0
 
     def read(self) -> int:
-        """Read both clocks; returns CLOCK_MONOTONIC ns. What is told until the next reading was told by now."""
+        """Read both clocks before strace's text is read; returns CLOCK_MONOTONIC ns."""
         new, last = _offset(), self._offsets[-1]
         if abs(new.ns - last.ns) > new.error_ns + last.error_ns:
             self._offsets.append(new)
@@ -34,7 +34,7 @@ class Clock:
         return self._now_ns
 
     def monotonic(self, realtime_ns: int) -> int:
-        """A time that strace has told."""
+        """A time from strace's text as CLOCK_MONOTONIC ns."""
         if len(self._offsets) == 1:
             return realtime_ns + self._offsets[0].ns
         times = [realtime_ns + offset.ns for offset in self._offsets]
@@ -42,7 +42,7 @@ class Clock:
 
 
 def _offset() -> _Offset:
-    """The best of a few pairs of readings: whoever reads may be interrupted between the two."""
+    """The most exact of five readings: another process may run between the reading of the two clocks."""
     readings = []
     for _ in range(5):
         before = time.monotonic_ns()
