@@ -1,9 +1,11 @@
-"""The command line's frame: a group whose commands are loaded when they are called for."""
+"""The command line's frame: a group that loads a command when it is called, and whose default command is `run`."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from importlib import import_module
+from shutil import which
 from typing import Final
 
 import click
@@ -32,11 +34,12 @@ class RunByDefault(click.Group):
         if not args:
             args = ["--help"]
         elif args[0] not in COMMANDS and args[0] not in _OWN_OPTIONS:
+            _check_first_word(args[0], ctx)
             args = ["run", *args]
         return super().parse_args(ctx, args)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """The commands' names, in the order of a user's way through them."""
+        """The commands' names, in the order in which a user needs them."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
@@ -47,6 +50,24 @@ class RunByDefault(click.Group):
         return command
 
 
+def _check_first_word(word: str, ctx: click.Context) -> None:
+    """Accept an option or the program to be traced.
+
+    Raises:
+        click.UsageError: it is not a program but almost the name of a command.
+    """
+    if word.startswith("-") or os.sep in word or which(word):
+        return
+    from tracer.commands.nearest import nearest
+
+    if near := nearest(word, COMMANDS):
+        raise click.UsageError(
+            f"There is no command {word!r}. Did you mean {near!r}? "
+            f"To trace a program of this name, write: svc-trace -- {word}",
+            ctx,
+        )
+
+
 @click.command(
     cls=RunByDefault,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -54,7 +75,7 @@ class RunByDefault(click.Group):
 )
 @click.version_option(__version__, prog_name="svc-trace")
 def cli() -> None:
-    """Tell which external services each test really talks to, as the kernel sees it.
+    """Report which external services each test of a suite uses, as the kernel sees it.
 
     `svc-trace -- pytest ...` means `svc-trace run -- pytest ...`.
     """

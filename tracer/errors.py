@@ -1,4 +1,4 @@
-"""The one exception base: what is wrong, what to do, a slug, an exit status."""
+"""The base of all exceptions: what is wrong, what to do, a slug, an exit status."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from enum import IntEnum
 
 
 class ExitStatus(IntEnum):
-    """svc-trace's own exit statuses; all lie outside pytest's range (0-5).
+    """svc-trace's own exit statuses, all outside pytest's range (0-5).
 
-    The command's own status is passed on untouched when the tool did its job.
+    Without an error of svc-trace, `run` ends with the traced command's own status.
     """
 
     USAGE = 64  # sysexits.h EX_USAGE: a wrong option or argument
@@ -16,23 +16,23 @@ class ExitStatus(IntEnum):
     CANNOT_TRACE = 69  # EX_UNAVAILABLE: privilege, kernel or library is missing
     CANNOT_WRITE = 73  # EX_CANTCREAT: an output file cannot be written
     BAD_CONFIG = 78  # EX_CONFIG: a configuration that cannot be used
-    INCOMPLETE = 80  # --strict, --fail-on loss: a run lost something, or no hook reported; --expect: runs are missing
-    BLIND_SPOTS = 81  # --fail-on: tests use services that no static rule claims for them
+    INCOMPLETE = 80  # --strict, --fail-on loss: a run lost something, or no pytest reported; --expect: runs are missing
+    BLIND_SPOTS = 81  # --fail-on: tests use services that no rule claims for them
     CONTRACT_BROKEN = 82  # --fail-on: tests break a contract
-    OVER_ASSUMED = 83  # --fail-on: static rules claim services that tests do not use
-    UNKNOWN_ENDPOINT = 84  # --fail-on: tests use endpoints that no rule names
+    OVER_ASSUMED = 83  # --fail-on: rules claim services that tests do not use
+    UNKNOWN_ENDPOINT = 84  # --fail-on: tests use unknown endpoints
     NOTHING_SELECTED = 85  # select: no test is in the selection
     DIFFERENT = 86  # diff --exit-code: the reports differ
-    NOT_EXECUTABLE = 126  # the command cannot be executed, as a shell says it
-    NOT_FOUND = 127  # the command was not found, as a shell says it
+    NOT_EXECUTABLE = 126  # the command cannot be executed; a shell's status for this
+    NOT_FOUND = 127  # the command was not found; a shell's status for this
 
 
 class SvcTraceError(Exception):
-    """An error a user can act on. Printed as two lines: what is wrong, what to do.
+    """An error that a user can fix. It is printed as two lines: what is wrong, what to do.
 
     Attributes:
         message: what is wrong, one line.
-        hint: what to do about it, one line.
+        hint: what to do about it, one line: an imperative with a full stop.
         slug: a stable name, explained in docs/messages.md.
         exit_code: the exit status svc-trace ends with.
     """
@@ -49,5 +49,5 @@ class SvcTraceError(Exception):
 
 
 def cannot_trace(message: str, hint: str, slug: str) -> SvcTraceError:
-    """The error of a backend that this machine cannot run."""
+    """The error of a backend that cannot run on this machine."""
     return SvcTraceError(message, hint=hint, slug=slug, exit_code=ExitStatus.CANNOT_TRACE)

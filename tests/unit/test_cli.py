@@ -53,16 +53,16 @@ def svc_trace(*arguments: str | Path, directory: Path | None = None) -> subproce
     ("line", "expected"),
     [
         ("pytest -q", {"command": ("pytest", "-q")}),
-        ("-- pytest -o x --tests", {"command": ("pytest", "-o", "x", "--tests"), "tests": None}),
+        ("-- pytest -o x --tests", {"command": ("pytest", "-o", "x", "--tests"), "list_tests": None}),
         ("-- report x", {"command": ("report", "x")}),
         ("run report", {"command": ("report",)}),
         ("pytest -- -x", {"command": ("pytest", "--", "-x")}),
         ("-o r.json --trace t -q pytest", {"output": Path("r.json"), "trace": Path("t"), "quiet": True}),
-        ("--tests pytest", {"tests": "", "command": ("pytest",)}),
-        ("--tests=kafka pytest", {"tests": "kafka", "command": ("pytest",)}),
-        ("-o --tests pytest", {"output": Path("--tests"), "tests": None}),
-        ("-qo r --tests pytest", {"output": Path("r"), "quiet": True, "tests": "", "command": ("pytest",)}),
-        ("-or --tests pytest", {"output": Path("r"), "tests": "", "command": ("pytest",)}),
+        ("--tests pytest", {"list_tests": (), "command": ("pytest",)}),
+        ("--tests --service kafka --service=redis pytest", {"list_tests": ("kafka", "redis"), "command": ("pytest",)}),
+        ("-o --tests pytest", {"output": Path("--tests"), "list_tests": None}),
+        ("-qo r --tests pytest", {"output": Path("r"), "quiet": True, "list_tests": (), "command": ("pytest",)}),
+        ("-or --tests pytest", {"output": Path("r"), "list_tests": (), "command": ("pytest",)}),
         ("--strict --backend libbpf pytest", {"strict": True, "backend": "libbpf"}),
         ("pytest", {"output": Path("svc-trace.json"), "trace": None, "config": None, "strict": False, "quiet": False}),
     ],
@@ -77,6 +77,18 @@ def test_what_is_no_command_is_a_command_line_to_run(
     assert {name: getattr(settings, name) for name in expected} == expected
 
 
+@pytest.mark.parametrize("word", ["validatx", "./validat", "directory/repor"])
+def test_a_program_may_be_named_almost_like_a_command(
+    word: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "validatx").touch(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    commands: list[tuple[str, ...]] = []
+    monkeypatch.setattr("tracer.commands.run.run", lambda settings: commands.append(settings.command))
+    assert main([word]) == main(["--", "validat"]) == main(["-q", "validat"]) == 0
+    assert commands == [(word,), ("validat",), ("validat",)]
+
+
 @pytest.mark.parametrize("arguments", [[], ["--help"], ["-h"]])
 def test_help_lists_the_commands(arguments: list[str], capfd: pytest.CaptureFixture[str]) -> None:
     assert main(arguments) == 0
@@ -84,7 +96,7 @@ def test_help_lists_the_commands(arguments: list[str], capfd: pytest.CaptureFixt
     assert re.findall(r"^  (\w+)  +[A-Z]", output, re.MULTILINE) == list(COMMANDS)
 
 
-def test_the_version_is_told() -> None:
+def test_the_version_is_printed() -> None:
     assert svc_trace("--version").stdout == f"svc-trace, version {__version__}\n"
 
 
@@ -113,7 +125,7 @@ def test_every_command_has_help(name: str) -> None:
 
 
 def test_a_trace_is_reported(trace: Path) -> None:
-    result = svc_trace("report", trace, "--tests=postgres")
+    result = svc_trace("report", trace, "--tests", "--service", "postgres")
     assert result.returncode == 0, result.stderr
     assert "postgres: 1 test\n  direct in call (1)\n    test_a.py::test_b\n" in result.stdout
     assert "svc-trace: 1 test in" in result.stdout
@@ -124,6 +136,17 @@ def test_a_trace_is_reported_in_process(trace: Path) -> None:
     result = CliRunner().invoke(cli, ["report", str(trace), "--format", "json"], standalone_mode=False)
     assert json.loads(result.stdout)["tests"]["test_a.py::test_b"]["services"] == ["postgres"]
     assert result.return_value == 0
+
+
+def test_a_service_of_the_configuration_may_have_no_tests(trace: Path, tmp_path: Path) -> None:
+    listed = ("--tests", "--service", "kafka", "--service", "orders")
+    (tmp_path / "svc-trace.toml").write_text("[services.orders]\nports = [7070]\n")
+    printed = svc_trace("report", trace, *listed, directory=tmp_path).stdout
+    assert "\nkafka: 0 tests\n\norders: 0 tests\n\nsvc-trace: 1 test in" in printed
+    assert "postgres: 1 test\n" not in printed
+    svc_trace("report", trace, "-o", tmp_path / "r.json")
+    assert svc_trace("report", tmp_path / "r.json", *listed, directory=tmp_path).stdout == printed
+    assert svc_trace("report", tmp_path / "r.json", *listed).returncode == ExitStatus.USAGE
 
 
 def test_a_cut_off_trace_is_reported_as_not_complete(trace: Path) -> None:
@@ -155,6 +178,13 @@ def test_another_configuration_gives_other_services(trace: Path, tmp_path: Path)
         (["--backend", "magic", "--", "true"], "'magic' is not one of 'auto', 'libbpf', 'bcc'"),
         (["report"], "Missing argument 'TRACE'"),
         (["report", "{trace}", "--format=json", "--tests"], "--tests is for --format terminal"),
+        (["report", "{trace}", "--format=sentry", "--directories=1"], "for --format terminal and markdown"),
+        (["report", "{trace}", "--service=postgres"], "--service selects what --tests lists."),
+        (["--service", "postgres", "true"], "--service selects what --tests lists."),
+        (["report", "{trace}", "--tests", "--service=postgers"], "no service 'postgers'. Did you mean 'postgres'?"),
+        (["--tests", "--service", "kfka", "--", "true"], "There is no service 'kfka'. Did you mean 'kafka'?"),
+        (["validat", "{trace}"], "There is no command 'validat'. Did you mean 'validate'?"),
+        (["explian"], "To trace a program of this name, write: svc-trace -- explian"),
     ],
 )
 def test_wrong_usage_is_64(arguments: list[str], problem: str, trace: Path, capfd: pytest.CaptureFixture[str]) -> None:

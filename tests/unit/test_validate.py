@@ -119,7 +119,7 @@ def test_several_reports_are_merged(here: Path, capfd: pytest.CaptureFixture[str
     mended = {BLIND: replace(one.tests[OVER], services=("kafka",))}
     (here / "report2.json").write_bytes(b"".join(render(replace(one, tests=mended))))
     assert main(["validate", "report*.json", "--format", "markdown"]) == 0
-    assert "svc-trace: 3 tests held against the rules of the report" in capfd.readouterr().out
+    assert "svc-trace: 3 tests compared with the rules of the report" in capfd.readouterr().out
 
 
 def test_a_test_is_explained(here: Path, capfd: pytest.CaptureFixture[str]) -> None:

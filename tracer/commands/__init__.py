@@ -1,4 +1,4 @@
-"""The commands, one file each, and the one place where errors end."""
+"""The commands, one file each, and the place where all errors are printed."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ import click
 from tracer.errors import ExitStatus, SvcTraceError
 
 _BY_SIGNAL: Final = 128
-"""What a shell adds to the number of the signal that ended a command."""
+"""A shell's exit status for a command that a signal ended is this plus the signal's number."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `svc-trace` with these arguments, or the process's own; returns the exit status.
 
-    Errors that a user can act on are two lines on stderr; all others keep their traceback.
+    Errors that a user can fix are printed in two lines to stderr; all others keep their traceback.
     """
-    from tracer.cli import cli  # loads no command; `cli` stands above this package
+    from tracer.cli import cli  # it loads no command; `cli` is above this package
 
     try:
         with cli.make_context("svc-trace", list(sys.argv[1:] if arguments is None else arguments)) as context:
@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (KeyboardInterrupt, click.Abort):
         return _BY_SIGNAL + signal.SIGINT
     except BrokenPipeError:
-        # Nobody reads what we print. What is still buffered is flushed at exit, and must not fail again.
+        # The reader of our stdout is gone. Buffered output is flushed at exit, which must not fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _BY_SIGNAL + signal.SIGPIPE
     return status

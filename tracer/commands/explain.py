@@ -1,4 +1,4 @@
-"""`svc-trace explain`: one test's story, in words."""
+"""`svc-trace explain`: what one test uses and why, in words."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ import click
 from tracer.commands.inputs import read_source
 from tracer.commands.options import config_option
 from tracer.errors import ExitStatus, SvcTraceError
-from tracer.reports.explanation import page
-from tracer.reports.page import print_page
-from tracer.reports.terminal import ReportConsole
-from tracer.reports.wording import printable
+from tracer.reports.formats.terminal import ReportConsole, print_page
+from tracer.reports.pages.explain import page
+from tracer.reports.text import printable
 
 _NEAREST: Final = 5
 
@@ -25,16 +24,16 @@ _NEAREST: Final = 5
 @click.argument("nodeid", metavar="NODEID")
 @config_option
 def command(source: Path, nodeid: str, config: Path | None) -> int:
-    """Tell what the test NODEID uses and why, with all evidence, and what the static rules assume of it.
+    """Explain what the test NODEID uses and why, with all evidence, and what the rules assume of it.
 
     REPORT is a JSON report or a trace, plain or gzip.
     """
     classification = read_source(source, config)
     if nodeid not in classification.tests:
-        nearest = ", ".join(_nearest(nodeid, classification.tests))
+        near = ", ".join(_nearest(nodeid, classification.tests))
         raise SvcTraceError(
             printable(f"{source} has no test {nodeid}"),
-            hint=printable(f"The nearest are: {nearest}" if nearest else "Give a node id as pytest prints it."),
+            hint=printable(f"Choose one of the nearest: {near}" if near else "Give a node id as pytest prints it."),
             slug="unknown-test",
             exit_code=ExitStatus.USAGE,
         )
@@ -43,14 +42,14 @@ def command(source: Path, nodeid: str, config: Path | None) -> int:
 
 
 def _nearest(nodeid: str, known: Iterable[str]) -> list[str]:
-    """Some node ids that hold this text, else some that are like it, those whose test's name is like it first."""
-    within = [one for one in known if nodeid in one]
-    if within:
-        return sorted(within, key=lambda one: (len(one), one))[:_NEAREST]
-    named: dict[str, list[str]] = {}
+    """Some node ids that contain this text; without any, some that are like it, those with a similar name first."""
+    containing = [one for one in known if nodeid in one]
+    if containing:
+        return sorted(containing, key=lambda one: (len(one), one))[:_NEAREST]
+    by_name: dict[str, list[str]] = {}
     for one in known:
-        named.setdefault(_name(one), []).append(one)
-    likely = [one for name in get_close_matches(_name(nodeid), named, n=_NEAREST) for one in named[name]]
+        by_name.setdefault(_name(one), []).append(one)
+    likely = [one for name in get_close_matches(_name(nodeid), by_name, n=_NEAREST) for one in by_name[name]]
     return get_close_matches(nodeid, likely, n=_NEAREST, cutoff=0)
 
 

@@ -12,7 +12,7 @@ from tracer.classify.model import Classification
 from tracer.commands.options import FAIL_ON
 from tracer.errors import SvcTraceError
 from tracer.reports.baseline import read_baseline
-from tracer.reports.wording import counted, printable
+from tracer.reports.text import counted, printable
 
 _UNITS: Final = {
     "blind-spots": "blind spot",
@@ -22,31 +22,31 @@ _UNITS: Final = {
 }
 
 
-def accepted(baseline: Path | None) -> frozenset[Finding]:
-    """What a baseline accepts; nothing without one."""
+def read_accepted(baseline: Path | None) -> frozenset[Finding]:
+    """The findings that a baseline accepts; none without a baseline."""
     return read_baseline(baseline) if baseline is not None else frozenset()
 
 
-def check(classification: Classification, fail_on: Collection[str], baseline: Collection[Finding]) -> None:
-    """Do nothing if there are no findings of these kinds but those that the baseline accepts.
+def check_findings(classification: Classification, fail_on: Collection[str], accepted: Collection[Finding]) -> None:
+    """Do nothing if all findings of these kinds are accepted.
 
     Raises:
-        SvcTraceError: there are others; its status is that of the first kind in FAIL_ON of which there are.
+        SvcTraceError: others were found; its status is that of the first of their kinds in FAIL_ON.
     """
-    new = compare_with_baseline(find(classification), baseline, fail_on).new
+    new = compare_with_baseline(find(classification), accepted, fail_on).new
     if not new:
         return
     counts: Counter[str] = Counter(finding.kind for finding in new)
     first = next(kind for kind in FAIL_ON if kind in counts)
     if first == "loss":
-        told = "the run is not complete"
+        problem = "the run is not complete"
     else:
-        told = ", ".join(counted(counts[kind], unit) for kind, unit in _UNITS.items() if kind in counts)
+        problem = ", ".join(counted(counts[kind], unit) for kind, unit in _UNITS.items() if kind in counts)
         example = next(finding for finding in new if finding.kind == first)
-        told += f", such as {example.subject} {example.nodeid}".rstrip()
+        problem += f", such as {example.subject} {example.nodeid}".rstrip()
     raise SvcTraceError(
-        printable(f"--fail-on {','.join(kind for kind in FAIL_ON if kind in fail_on)}: {told}"),
-        hint="Read `svc-trace validate` on the report: mend the rules or tests, or accept them by --write-baseline.",
+        printable(f"--fail-on {','.join(kind for kind in FAIL_ON if kind in fail_on)}: {problem}"),
+        hint="Run `svc-trace validate` on the report. Fix the rules or tests, or accept them with --write-baseline.",
         slug="findings",
         exit_code=FAIL_ON[first],
     )

@@ -1,4 +1,4 @@
-"""The reports that a command is given: paths and patterns, of which it takes all together."""
+"""The reports that a command reads: paths and patterns."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ from tracer.trace.file import is_trace, read_trace
 
 
 def merge_reports(patterns: Iterable[str], rules: Rules | None = None) -> Classification:
-    """Merge the reports that these paths and patterns name, each read in its turn, judged by `rules` if there are any.
+    """Merge the reports that match these paths and patterns, after checking them by `rules` if given.
 
     Raises:
-        SvcTraceError: a pattern that nothing matches, a file that is no report, or reports made by different rules.
+        SvcTraceError: a pattern matches nothing, a file is not a report, or the reports were made by different rules.
     """
     return merge(_parts(_paths(patterns), rules))
 
 
 def read_reports(patterns: Iterable[str]) -> Classification:
-    """The report that is named, as it is; several are merged.
+    """One report as it is, or several merged.
 
     Raises:
-        SvcTraceError: as of `merge_reports`.
+        SvcTraceError: as `merge_reports`.
     """
     paths = _paths(patterns)
     return read_classification(paths[0]) if len(paths) == 1 else merge(_parts(paths, None))
 
 
 def read_source(source: Path, config: Path | None) -> Classification:
-    """The classification of one report, as it was made, or of one trace, by the configuration.
+    """The classification in a report, or that of a trace, which the configuration gives.
 
     Raises:
-        SvcTraceError: it cannot be read, or a trace's configuration cannot be used.
+        SvcTraceError: it cannot be read, or the configuration for a trace cannot be used.
     """
     if is_trace(source):
         return classify(read_trace(source), load_config(config, Path.cwd()), generated_at=datetime.now(UTC))
@@ -47,32 +47,33 @@ def read_source(source: Path, config: Path | None) -> Classification:
 
 
 def _paths(patterns: Iterable[str]) -> list[Path]:
-    """The files in the order in which they are named, each once; `**` stands for any number of folders."""
-    found: dict[Path, None] = {}
+    """The files in the order in which they are named, each once; `**` matches any number of directories."""
+    paths: dict[Path, None] = {}
     for pattern in patterns:
         plain = not has_magic(pattern) or Path(pattern).exists()
-        paths = [pattern] if plain else sorted(glob(pattern, recursive=True))  # noqa: PTH207 -- absolute ones too
-        if not paths:
+        matches = [pattern] if plain else sorted(glob(pattern, recursive=True))  # noqa: PTH207 -- absolute ones too
+        if not matches:
             raise SvcTraceError(
                 f"no file matches {pattern}",
-                hint="Name reports that svc-trace wrote; did the jobs that write them run, and hand them over?",
+                hint="Name reports that svc-trace wrote. Check that the jobs that write them ran and uploaded them.",
                 slug="no-reports",
                 exit_code=ExitStatus.BAD_INPUT,
             )
-        found.update(dict.fromkeys(map(Path, paths)))
-    return list(found)
+        paths.update(dict.fromkeys(map(Path, matches)))
+    return list(paths)
 
 
-def _parts(paths: list[Path], judged_by: Rules | None) -> Iterator[Classification]:
-    rules = judged_by
+def _parts(paths: list[Path], given_rules: Rules | None) -> Iterator[Classification]:
+    """Each report in turn, by the given rules, or by its own, which must be the same in all."""
+    rules = given_rules
     for path in paths:
         part = read_classification(path)
-        if judged_by is not None:
-            part = recheck(part, judged_by)
+        if given_rules is not None:
+            part = recheck(part, given_rules)
         elif rules is not None and part.rules != rules:
             raise SvcTraceError(
                 f"{path} was made by other rules than {paths[0]}",
-                hint="Judge all by one configuration: `svc-trace merge --config PATH`.",
+                hint="Apply one configuration to all: `svc-trace merge --config PATH`.",
                 slug="different-rules",
                 exit_code=ExitStatus.BAD_INPUT,
             )

@@ -9,69 +9,67 @@ import click
 from tracer.classify.model import Classification
 from tracer.classify.services.config import load_config
 from tracer.commands.inputs import merge_reports
-from tracer.commands.options import OptionalValueCommand, printing_options
-from tracer.commands.printer import Printer
+from tracer.commands.output import SummaryOutput, summary_options
+from tracer.commands.services import check_services
 from tracer.errors import ExitStatus, SvcTraceError
 from tracer.reports import json_report
 from tracer.reports.output import write_file
 
 
-@click.command("merge", cls=OptionalValueCommand)
+@click.command("merge")
 @click.argument("reports", metavar="REPORT...", nargs=-1, required=True)
 @click.option(
     "-o",
     "--output",
     required=True,
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Where the merged report goes; packed if it ends in .gz.",
+    help="Where to write the merged report; packed if it ends in .gz.",
 )
 @click.option(
     "--config",
     type=click.Path(path_type=Path),
     metavar="PATH",
-    help="Judge all by this configuration's assumptions, tiers and contracts. Default: those the reports were made by.",
+    help="Apply the assumptions, tiers and contracts of this configuration. Default: those of the reports.",
 )
 @click.option(
-    "--expect", type=click.IntRange(min=1), metavar="N", help="Fail with status 80 if it is of fewer than N runs."
+    "--expect", type=click.IntRange(min=1), metavar="N", help="Fail with status 80 if there are fewer than N runs."
 )
 @click.option("--strict", is_flag=True, help="Fail with status 80 if a run was not complete.")
-@printing_options
+@summary_options
 def command(
     reports: tuple[str, ...],
     output: Path,
     config: Path | None,
     expect: int | None,
     strict: bool,
-    form: str,
-    directories: int | None,
-    tests: str | None,
+    summary: SummaryOutput,
 ) -> int:
     """Merge REPORTs by union: those of several shards, or of several runs of the same tests.
 
     A REPORT is a path or a quoted pattern (`'reports/**/svc-trace.json'`), plain or gzip, itself merged or not; order
     and repetition do not matter.
     """
-    printer = Printer(form, directories, tests)
     merged = merge_reports(reports, None if config is None else load_config(config, Path.cwd()).rules)
+    check_services(summary.list_tests or (), config, merged)
     write_file(output, json_report.render(merged))
-    printer.print(merged, output)
+    summary.print(merged, output)
     _check_runs(merged, expect, strict)
     return 0
 
 
 def _check_runs(merged: Classification, expect: int | None, strict: bool) -> None:
-    """Fail if runs are missing or not complete; the merged report is there all the same."""
+    """Fail if runs are missing or not complete; the merged report has been written."""
     if expect is not None and len(merged.runs) < expect:
         raise SvcTraceError(
             f"the report is of {len(merged.runs)} runs, not {expect}",
-            hint="Look for the jobs whose reports are missing; what their tests use is not in the merged one.",
+            hint="Look for the jobs whose reports are missing. The merged report lacks what their tests use.",
             slug="missing-runs",
             exit_code=ExitStatus.INCOMPLETE,
         )
     if strict and not merged.run.complete:
         raise SvcTraceError(
             "not every run was complete: events or boundaries were lost",
-            hint="`runs` in the merged report says which ones, and why; run their tests again.",
+            hint="Read `runs` in the merged report, which says which runs and why. Run their tests again.",
             slug="incomplete",
             exit_code=ExitStatus.INCOMPLETE,
         )

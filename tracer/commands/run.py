@@ -1,19 +1,20 @@
 """`svc-trace run`: trace a command, then report.
 
-What is imported before the command begins delays it, so only what has to be known by then is: the configuration.
+Everything that is imported before the command begins delays it: that is only the configuration.
 """
 
 from __future__ import annotations
 
+import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from tracer.commands.options import OptionalValueCommand, by_service, config_option, fail_on_options, tests_option
+from tracer.commands.options import config_option, fail_on_options, listed_services, tests_options
 from tracer.errors import ExitStatus, SvcTraceError
 
 if TYPE_CHECKING:
@@ -32,25 +33,25 @@ class Settings:
     config: Path | None
     backend: str
     strict: bool
-    tests: str | None
+    list_tests: tuple[str, ...] | None  # of these services, empty: of each; None: no tests are listed
     quiet: bool
     fail_on: tuple[str, ...]
     baseline: Path | None
 
     def say(self, line: str) -> None:
-        """Tell the user something before the command begins."""
+        """Print a line before the command begins."""
         if not self.quiet:
             click.echo(f"svc-trace: {line}", err=True)
 
 
-@click.command("run", cls=OptionalValueCommand, context_settings={"allow_interspersed_args": False})
+@click.command("run", context_settings={"allow_interspersed_args": False})
 @click.option(
     "-o",
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
     default=Path("svc-trace.json"),
     show_default=True,
-    help="Where the JSON report goes.",
+    help="Where to write the JSON report.",
 )
 @click.option(
     "--trace",
@@ -66,28 +67,17 @@ class Settings:
     help="What records the socket events; auto takes the first that this machine can run.",
 )
 @click.option("--strict", is_flag=True, help="Fail with status 80 when anything was lost.")
-@tests_option
+@tests_options
 @fail_on_options
 @click.option("-q", "--quiet", is_flag=True, help="Print no summary.")
 @click.argument("command", metavar="CMD...", nargs=-1, required=True, type=click.UNPROCESSED)
-def command(
-    command: tuple[str, ...],
-    output: Path,
-    trace: Path | None,
-    config: Path | None,
-    backend: str,
-    strict: bool,
-    tests: str | None,
-    fail_on: tuple[str, ...],
-    baseline: Path | None,
-    quiet: bool,
-) -> int:
-    """Trace CMD and tell which services its tests use.
+def command(tests: bool, services: tuple[str, ...], **others: Any) -> int:  # noqa: ANN401 -- Settings has their types
+    """Trace CMD and report which services its tests use.
 
-    CMD's output and exit status are passed on untouched; the summary goes to stderr. Options for svc-trace stand before
+    CMD's output and exit status are passed on unchanged; the summary goes to stderr. Options for svc-trace stand before
     CMD.
     """
-    return run(Settings(command, output, trace, config, backend, strict, tests, quiet, fail_on, baseline))
+    return run(Settings(list_tests=listed_services(tests, services), **others))
 
 
 def run(settings: Settings) -> int:
@@ -96,7 +86,12 @@ def run(settings: Settings) -> int:
     Raises:
         SvcTraceError: a bad configuration or a machine that cannot trace, before the command begins; a report that
             cannot be written, or what `strict` and `fail_on` don't accept, after it.
+        click.UsageError: a service whose tests should be listed is not configured, before the command begins.
     """
+    if settings.list_tests:
+        from tracer.commands.services import check_services
+
+        check_services(settings.list_tests, settings.config)
     from tracer.record.capture.backends import StartingBackend
 
     starting = StartingBackend(settings.backend, settings.say)  # goes on while the rest is imported
@@ -105,41 +100,36 @@ def run(settings: Settings) -> int:
     from tracer.record.run import RunOptions, record
 
     config = load_config(settings.config, Path.cwd())
-    known = _accepted(settings.baseline)
+    accepted: frozenset[Finding] = frozenset()
+    if settings.baseline is not None:
+        from tracer.reports.baseline import read_baseline
+
+        accepted = read_baseline(settings.baseline)
     with record(RunOptions(settings.command, settings.output, settings.trace), starting) as recorded:
         classification = _report(recorded.trace, config, settings)
-    _judge(classification, settings, known)
+    _check(classification, settings, accepted)
     return recorded.exit_status
 
 
-def _accepted(baseline: Path | None) -> frozenset[Finding]:
-    """What a baseline accepts. One that cannot be read is told before the command begins."""
-    if baseline is None:
-        return frozenset()
-    from tracer.commands.fail_on import accepted
-
-    return accepted(baseline)
-
-
-def _judge(classification: Classification, settings: Settings, known: frozenset[Finding]) -> None:
+def _check(classification: Classification, settings: Settings, accepted: frozenset[Finding]) -> None:
     """Raise what `--strict` and `--fail-on` ask for."""
     from tracer.classify.findings import is_whole
-    from tracer.commands.fail_on import check
+    from tracer.commands.fail_on import check_findings
 
     if settings.strict and not is_whole(classification.run):
         raise SvcTraceError(
             "the run is not complete: events or boundaries were lost, or no pytest reported",
-            hint="Read the report's warnings; if events were lost, run it again with fewer workers at a time.",
+            hint="Read the report's warnings. If events were lost, run it again with fewer workers at a time.",
             slug="incomplete",
             exit_code=ExitStatus.INCOMPLETE,
         )
-    check(classification, settings.fail_on, known)
+    check_findings(classification, settings.fail_on, accepted)
 
 
 def _report(trace: Path, config: Config, settings: Settings) -> Classification:
-    """Classify a trace, write and print the reports."""
+    """Classify a trace, write the report and print the summary."""
     from tracer.classify.classification import classify
-    from tracer.reports import json_report, terminal
+    from tracer.reports import json_report
     from tracer.reports.output import write_file
     from tracer.trace.file import read_trace
 
@@ -150,7 +140,10 @@ def _report(trace: Path, config: Config, settings: Settings) -> Classification:
         written = settings.output
     finally:  # a long run's summary is worth printing even if its report cannot be written
         if not settings.quiet:
-            console = terminal.ReportConsole(stderr=True)
-            with suppress(OSError):  # nobody reads it, or the disk is full; the command's status stands all the same
-                terminal.render(classification, console, by_service=by_service(settings.tests), report=written)
+            from tracer.reports.formats import terminal
+            from tracer.reports.pages.summary import SummaryDocument
+
+            document = SummaryDocument(classification, settings.list_tests, report=written)
+            with suppress(OSError):  # stderr is closed, or the disk is full; the command's status is passed on anyway
+                terminal.print_document(document, sys.stderr)
     return classification

@@ -1,10 +1,9 @@
-"""`svc-trace select`: the tests that run with certain services, for pytest's command line."""
+"""`svc-trace select`: the tests that need only certain services, for pytest's command line."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -14,9 +13,11 @@ from tracer.classify.model import Classification
 from tracer.classify.selection import ANYTHING, Needs, Unit, by_unit, needs_of_tests
 from tracer.classify.tiers import UNTIERED, tier_of
 from tracer.commands.inputs import read_reports
+from tracer.commands.nearest import check_names
+from tracer.commands.services import check_services
 from tracer.errors import ExitStatus, SvcTraceError
-from tracer.reports.arguments import arguments
-from tracer.reports.wording import counted
+from tracer.reports.pytest_arguments import pytest_arguments
+from tracer.reports.text import counted
 from tracer.trace.storage import open_input
 
 _STDIN: Final = Path("-")
@@ -24,26 +25,28 @@ _STDIN: Final = Path("-")
 
 @click.command("select")
 @click.argument("reports", metavar="REPORT...", nargs=-1, required=True)
-@click.option("--tier", "tiers", multiple=True, metavar="NAME", help="The tests of this tier; may be repeated.")
-@click.option("--within", metavar="SERVICE,...", help="The tests that need no other services than these; '' for none.")
-@click.option("--invert", is_flag=True, help="What the other options do not select.")
+@click.option("--tier", "tiers", multiple=True, metavar="NAME", help="Select the tests of this tier; may be repeated.")
+@click.option(
+    "--within", metavar="SERVICE,...", help="Select the tests that need only these services; '' for no service."
+)
+@click.option("--invert", is_flag=True, help="Select what the other options do not select.")
 @click.option(
     "--by",
     "unit",
     type=click.Choice(["test", "class", "file"]),
     default="test",
     show_default=True,
-    help="What is selected as a whole; it needs all that any of its tests does.",
+    help="Select by whole units; a unit needs all services that its tests need.",
 )
 @click.option(
     "--collected",
     type=click.Path(path_type=Path, allow_dash=True),
     metavar="FILE",
-    help="The tests that there are now: the output of `pytest --collect-only -q`; - for stdin.",
+    help="The tests that exist now: the output of `pytest --collect-only -q`; - for stdin.",
 )
-@click.option("--no-ambient", is_flag=True, help="Leave out services that were only ambient in a test.")
+@click.option("--no-ambient", is_flag=True, help="Ignore services that were only ambient in a test.")
 @click.option("--strict", is_flag=True, help="Fail with status 80 if the report is not complete.")
-@click.option("-0", "nul", is_flag=True, help="End each with a NUL instead of a newline, for xargs -0.")
+@click.option("-0", "nul", is_flag=True, help="Write a NUL after each instead of a newline, for xargs -0.")
 def command(
     reports: tuple[str, ...],
     tiers: tuple[str, ...],
@@ -55,47 +58,36 @@ def command(
     strict: bool,
     nul: bool,
 ) -> int:
-    """Print the tests of REPORTs that run with certain services, one per line, as arguments for pytest.
+    """Print the tests of REPORTs that need only certain services, one per line, as arguments for pytest.
 
-    Tests that the reports do not know may need anything: they are in no tier and no selection that takes only certain
-    services.
+    Tests that are not in the reports may need any service: they are in no --within, and only in the tier that takes
+    the rest.
     """
     if bool(tiers) == (within is not None):
         raise click.UsageError("Give either --tier or --within.")
     classification = read_reports(reports)
-    _check_tiers(tiers, classification)
+    check_names("tier", tiers, [*(tier.name for tier in classification.rules.tiers), UNTIERED])
+    allowed = frozenset(filter(None, (within or "").split(",")))
+    check_services(allowed, None, classification)
     _check_complete(classification, strict)
     present = None if collected is None else _collected(collected)
     needs = needs_of_tests(classification, present, ambient=not no_ambient)
     units = by_unit(needs, unit)
-    allowed = frozenset(filter(None, (within or "").split(",")))
 
     def fits(services: Needs) -> bool:
         return (tier_of(services, classification.rules.tiers) in tiers if tiers else services <= allowed) != invert
 
     selected = [name for name, services in units.items() if fits(services)]
-    sys.stdout.buffer.writelines(arguments(selected, b"\0" if nul else b"\n"))
-    _tell(len(selected), len(units), unit, needs)
+    sys.stdout.buffer.writelines(pytest_arguments(selected, b"\0" if nul else b"\n"))
+    _print_counts(len(selected), len(units), unit, needs)
     if not selected:
         raise SvcTraceError(
             "nothing is selected",
-            hint="Don't start pytest: without arguments it would run every test.",
+            hint="Do not start pytest: without arguments it would run every test.",
             slug="nothing-selected",
             exit_code=ExitStatus.NOTHING_SELECTED,
         )
     return 0
-
-
-def _check_tiers(tiers: Sequence[str], classification: Classification) -> None:
-    known = [*(tier.name for tier in classification.rules.tiers), UNTIERED]
-    for name in tiers:
-        if name not in known:
-            nearest = get_close_matches(name, known, n=1)
-            raise click.UsageError(
-                f"The report has no tier {name!r}. "
-                + (f"Did you mean {nearest[0]!r}? " if nearest else "")
-                + f"It has: {', '.join(known)}."
-            )
 
 
 def _check_complete(classification: Classification, strict: bool) -> None:
@@ -104,15 +96,17 @@ def _check_complete(classification: Classification, strict: bool) -> None:
     if strict:
         raise SvcTraceError(
             "the report is not complete: its tests may need more services than it says",
-            hint="Select from an earlier report that is, or run every test with all services.",
+            hint="Select from an earlier, complete report, or run every test with all services.",
             slug="incomplete",
             exit_code=ExitStatus.INCOMPLETE,
         )
-    click.echo("svc-trace: warning: the report is not complete: its tests may need more than it says", err=True)
+    click.echo(
+        "svc-trace: warning: the report is not complete: its tests may need more services than it says", err=True
+    )
 
 
 def _collected(path: Path) -> list[str]:
-    """The node ids in the output of `pytest --collect-only -q`: up to the first empty line behind them."""
+    """The node ids in the output of `pytest --collect-only -q`: up to the first empty line after them."""
     if path == _STDIN:
         output = sys.stdin.buffer.read()
     else:
@@ -127,16 +121,16 @@ def _collected(path: Path) -> list[str]:
     if not nodeids:
         raise SvcTraceError(
             f"{'stdin' if path == _STDIN else path} names no tests",
-            hint="Make it by `pytest --collect-only -q`, with exactly one -q, those of the configuration included.",
+            hint="Make it with `pytest --collect-only` and exactly one -q, including those in pytest's configuration.",
             slug="no-collection",
             exit_code=ExitStatus.BAD_INPUT,
         )
     return nodeids
 
 
-def _tell(number: int, units: int, unit: Unit, needs: Mapping[str, Needs]) -> None:
-    """Say on stderr how many were selected, and of how many tests nothing is known."""
-    many = {"test": "tests", "class": "classes and functions", "file": "files"}[unit]
+def _print_counts(selected: int, units: int, unit: Unit, needs: Mapping[str, Needs]) -> None:
+    """Print to stderr how many were selected, and how many tests are unknown."""
+    names = {"test": "tests", "class": "classes and functions", "file": "files"}[unit]
     unknown = sum(ANYTHING in services for services in needs.values())
-    rest = f"; of {counted(unknown, 'test')} nothing is known: they may need any service" if unknown else ""
-    click.echo(f"svc-trace: selected {number:,} of {units:,} {many}{rest}", err=True)
+    note = f"; nothing is known about {counted(unknown, 'test')}, which may need any service" if unknown else ""
+    click.echo(f"svc-trace: selected {selected:,} of {units:,} {names}{note}", err=True)

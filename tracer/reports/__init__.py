@@ -1,1 +1,1 @@
-"""One file a format; a classification in, text out."""
+"""Reports: documents made of blocks (`pages/`), and the formats that print them (`formats/`)."""

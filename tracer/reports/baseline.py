@@ -1,8 +1,8 @@
-"""The baseline: a plain text of accepted findings, to be reviewed and kept with the suite.
+"""The baseline: accepted findings as plain text, to be reviewed and kept with the suite.
 
-A finding has a line: kind, subject, and the node id up to the end of the line. The order of lines does not matter;
-they are written sorted. `#` begins a line of comment. What a line could not hold as it is (line ends and other
-controls, lone surrogates, spaces where they would not be seen) is written as a JSON string.
+A line has one finding: kind, subject, and the node id up to the end of the line. The order of lines does not matter;
+they are written sorted. A line that begins with `#` is a comment. Text that would not survive in a line (line ends and
+other controls, lone surrogates, spaces at its ends) is written as a JSON string.
 """
 
 from __future__ import annotations
@@ -18,49 +18,49 @@ from tracer.errors import ExitStatus, SvcTraceError
 from tracer.trace.storage import open_input
 
 _HEAD: Final = b"""\
-# Findings of svc-trace that are accepted: kind, service, test. `svc-trace validate --baseline` tells what is new.
-# Made by `svc-trace validate --write-baseline`, which writes it anew; lines may stand in any order.
+# Accepted findings of svc-trace: kind, service, test. `svc-trace validate --baseline` shows which findings are new.
+# Written by `svc-trace validate --write-baseline`, which replaces the file; the order of lines does not matter.
 """
 _KINDS: Final = [kind for kind in get_args(Kind) if kind != "loss"]
 _LINE: Final = re.compile(r'(?P<kind>\S+)\s+(?P<subject>"(?:[^"\\]|\\.)*"|\S+)(?:\s+(?P<nodeid>.*))?')
 
 
-def render(found: Collection[Finding]) -> Iterator[bytes]:
-    """The file that accepts these findings, in UTF-8. A loss is none that could be accepted."""
+def render(findings: Collection[Finding]) -> Iterator[bytes]:
+    """The file that accepts these findings, in UTF-8. A loss cannot be accepted."""
     yield _HEAD
-    for kind, subject, nodeid in sorted(finding for finding in found if finding.kind != "loss"):
+    for kind, subject, nodeid in sorted(finding for finding in findings if finding.kind != "loss"):
         words = (kind, _word(subject), _rest(nodeid))
         yield " ".join(word for word in words if word).encode() + b"\n"
 
 
 def read_baseline(path: Path) -> frozenset[Finding]:
-    """Read what `render` wrote, or somebody by hand.
+    """Read a baseline, written by `render` or by hand.
 
     Raises:
-        SvcTraceError: it cannot be read, or is no baseline; names the line.
+        SvcTraceError: it cannot be read, or is not a baseline; names the line.
     """
     with open_input(path) as file:
         text = file.read()
-    found = set()
+    findings = set()
     for number, line in enumerate(text.split(b"\n"), 1):
         try:
             stripped = line.decode().strip()
             if stripped and not stripped.startswith("#"):
-                found.add(_finding(stripped))
+                findings.add(_finding(stripped))
         except ValueError as error:
             raise SvcTraceError(
                 f"{path}, line {number}: {error}",
-                hint=f"Write a kind ({', '.join(_KINDS)}), a service and a node id, or make the file anew.",
+                hint=f"Write a kind ({', '.join(_KINDS)}), a service and a node id, or write the file again.",
                 slug="bad-baseline",
                 exit_code=ExitStatus.BAD_INPUT,
             ) from error
-    return frozenset(found)
+    return frozenset(findings)
 
 
 def _finding(line: str) -> Finding:
     match = _LINE.fullmatch(line)
     if match is None:
-        raise ValueError("no finding")
+        raise ValueError("not a finding")
     if match["kind"] not in _KINDS:
         raise ValueError(f"there is no kind {match['kind']!r}")
     return Finding(cast(Kind, match["kind"]), _read(match["subject"]), _read(match["nodeid"] or ""))
@@ -71,7 +71,7 @@ def _read(text: str) -> str:
         return text
     value = json.loads(text)
     if not isinstance(value, str):
-        raise ValueError(f"{text:.40} is no text")
+        raise ValueError(f"{text:.40} is not a text")
     return value
 
 

@@ -1,11 +1,11 @@
-"""The JSON report: the classification, field by field. Every other format and command stands on it."""
+"""The JSON report: the classification, field by field. All commands that take a report read it."""
 
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, get_args
@@ -14,59 +14,40 @@ from tracer.classify.model import (
     SCHEMA,
     AssumptionCheck,
     Classification,
-    ContractCheck,
-    Directory,
     Evidence,
-    RunInfo,
     RunResult,
-    Summary,
     TestResult,
-    Variants,
-    Why,
 )
-from tracer.classify.services.config import AssumptionRule, Contract, Rules, Tier, VariantRule
+from tracer.classify.services.config import Rules
 from tracer.errors import ExitStatus, SvcTraceError
 from tracer.trace.json_codec import Defaults, converter, dump, load
-from tracer.trace.records import RunWarning, StaticFacts
+from tracer.trace.records import StaticFacts
 from tracer.trace.storage import open_input
 
-_SELDOM: Final = ("self_hosted", "ambiguous", "listener")
-"""What an evidence tells only where it is true, or known."""
+_OPTIONAL: Final = ("self_hosted", "ambiguous", "listener")
+"""Fields of an evidence that are written only if they are true, or known."""
 _DEFAULTS: Final[Defaults] = {
     Evidence: {"protocol": None, "self_hosted": False, "ambiguous": False},
     TestResult: {"attempts": 1, "facts": None},
     AssumptionCheck: {"neither": 0, "ambient_only": (), "undecided": 0},
     Classification: {"rules": Rules(), "facts": ()},
 }
-_Rule = AssumptionRule | Tier | Contract | VariantRule
-_Counts = Summary | Directory | AssumptionCheck | ContractCheck | Why | Variants
-_Record = Evidence | TestResult | RunResult | StaticFacts | RunInfo | RunWarning | _Counts | _Rule
+_Record = Evidence | TestResult | RunResult | StaticFacts
 _NAMES: Final = {kind: tuple(field.name for field in fields(kind)) for kind in get_args(_Record)}
 
 
 def render(classification: Classification) -> Iterator[bytes]:
-    """The report as UTF-8 text, ending in a newline, in parts: the whole may be longer than there is memory.
+    """The report as UTF-8 text, ending in a newline, in parts: the whole may be larger than the memory.
 
-    Indented down to the tests, each of which has a line, and a line for each evidence.
+    It is indented down to the tests; each test and each evidence is a line.
     """
-    head = {
-        "schema": classification.schema,
-        "generated_at": classification.generated_at,
-        "run": _run(classification.run),
-        **({"runs": [_run(run) for run in classification.runs]} if classification.runs else {}),
-        "rules": _rules(classification.rules),
-    }
-    summary = classification.summary
-    tail = {
-        "summary": _object(summary)
-        | {"directories": {path: _object(directory) for path, directory in summary.directories.items()}},
-        "validation": {service: _object(held) for service, held in classification.validation.items()},
-        "contracts": [_object(held) for held in classification.contracts],
-        "why": {service: _object(why) for service, why in classification.why.items()},
-    }
-    if classification.variants.compared:
-        tail["variants"] = _object(classification.variants)
-    yield dump(head, indent=True).removesuffix(b"\n}\n")
+    head = {"schema": classification.schema, "generated_at": classification.generated_at, "run": classification.run}
+    if classification.runs:
+        head["runs"] = classification.runs
+    head["rules"] = classification.rules
+    names = ("summary", "validation", "contracts", "why", *(["variants"] if classification.variants.compared else []))
+    tail = {name: getattr(classification, name) for name in names}
+    yield dump(_plain(head), indent=True).removesuffix(b"\n}\n")
     yield b',\n  "facts": ['
     yield from _listed(_line(_object(facts)) for facts in classification.facts)
     yield b'\n  ],\n  "tests": {'
@@ -74,7 +55,7 @@ def render(classification: Classification) -> Iterator[bytes]:
     yield b'\n  },\n  "run_evidence": ['
     yield from _listed(_evidence(evidence) for evidence in classification.run_evidence)
     yield b"\n  ],\n"
-    yield dump(tail, indent=True).removeprefix(b"{\n")
+    yield dump(_plain(tail), indent=True).removeprefix(b"{\n")
 
 
 def read_classification(path: Path) -> Classification:
@@ -102,7 +83,7 @@ def read_classification(path: Path) -> Classification:
 
 
 def _check_numbers(classification: Classification) -> None:
-    """Hold the tests' references to what stands elsewhere in the report against what is there."""
+    """Check that the facts and runs to which the tests refer by number are in the report."""
     facts, runs = range(len(classification.facts)), range(len(classification.runs))
     for nodeid, test in classification.tests.items():
         if test.facts is not None and test.facts not in facts:
@@ -113,7 +94,7 @@ def _check_numbers(classification: Classification) -> None:
 
 @contextmanager
 def _without_collector() -> Iterator[None]:
-    """A report is a tree of many small records: looking for cycles in it again and again is a good part of reading."""
+    """Switch the garbage collector off: it would search the many small records for cycles, a good part of reading."""
     enabled = gc.isenabled()
     gc.disable()
     try:
@@ -140,13 +121,13 @@ def _test(nodeid: str, test: TestResult) -> bytes:
 
 
 def _evidence(evidence: Evidence) -> bytes:
-    """One line; made once of what many tests inherit."""
+    """One line. Inherited evidence, which many tests share, is rendered once."""
     return _shared(evidence) if evidence.via else _text(evidence)
 
 
 def _text(evidence: Evidence) -> bytes:
     value = _object(evidence)
-    for name in _SELDOM:
+    for name in _OPTIONAL:
         if not value[name]:
             del value[name]
     return _line(value)
@@ -155,29 +136,21 @@ def _text(evidence: Evidence) -> bytes:
 _shared: Final = lru_cache(maxsize=4096)(_text)
 
 
-def _run(run: RunInfo) -> dict[str, Any]:
-    return _object(run) | {"warnings": [_object(warning) for warning in run.warnings]}
-
-
-def _rules(rules: Rules) -> dict[str, Any]:
-    return {
-        "assumptions": {service: _sorted_object(rule) for service, rule in rules.assumptions.items()},
-        "tiers": [_sorted_object(tier) for tier in rules.tiers],
-        "contracts": [_object(contract) for contract in rules.contracts],
-        "variants": _object(rules.variants),
-    }
-
-
 def _line(value: object) -> bytes:
     return dump(value).removesuffix(b"\n")
 
 
 def _object(record: _Record) -> dict[str, Any]:
-    """A record's fields by name. `dataclasses.asdict` would copy all that is below."""
+    """A record's fields by name. `dataclasses.asdict` would copy everything below, too."""
     return {name: getattr(record, name) for name in _NAMES[type(record)]}
 
 
-def _sorted_object(record: AssumptionRule | Tier) -> dict[str, Any]:
-    """The same, with sets as sorted lists."""
-    values = _object(record).items()
-    return {name: sorted(value) if isinstance(value, frozenset) else value for name, value in values}
+def _plain(value: object) -> object:
+    """A value as JSON has it: records as objects, sets as sorted lists."""
+    if is_dataclass(value):
+        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, Mapping):
+        return {name: _plain(one) for name, one in value.items()}
+    if isinstance(value, tuple | frozenset):
+        return [_plain(one) for one in (value if isinstance(value, tuple) else sorted(value))]
+    return value

@@ -1,4 +1,4 @@
-"""Where reports go: a file is written beside its place and renamed into it, so that nobody finds half of one."""
+"""Files that users keep: each is written beside its place and renamed, so that no reader finds half a file."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from tracer.trace.storage import cannot_write, partial_path
 
 _BUFFER: Final = 1 << 18  # bytes
 _LEVEL: Final = 1
-"""Of gzip, the fastest: reports repeat themselves so much that it packs them well."""
+"""The fastest level of gzip; reports repeat so much that it packs them well."""
 
 
 def write_file(path: Path, parts: Iterable[bytes]) -> None:
-    """Put a whole file in its place, packed by gzip if its name ends in `.gz`.
+    """Write a whole file, packed by gzip if its name ends in `.gz`.
 
-    A symbolic link stays one; what is no regular file (`/dev/stdout`) is written to.
+    A symbolic link stays one. A path that is not a regular file (`/dev/stdout`) is written to directly.
 
     Raises:
-        SvcTraceError: it cannot be written; a file that stood there is untouched then, and no partial one is left.
+        SvcTraceError: it cannot be written. An older file is unchanged then, and no partial one is left.
     """
     write = _write_packed if path.suffix == ".gz" else _write
     try:
@@ -33,7 +33,7 @@ def write_file(path: Path, parts: Iterable[bytes]) -> None:
         try:
             write(partial, parts)
             partial.replace(target)
-        except BaseException:  # also of what makes the parts
+        except BaseException:  # also those raised while the parts are made
             partial.unlink(missing_ok=True)
             raise
     except OSError as error:
@@ -46,7 +46,7 @@ def _write(path: Path, parts: Iterable[bytes]) -> None:
 
 
 def _write_packed(path: Path, parts: Iterable[bytes]) -> None:
-    """As `gzip -1n` does: without a time, so that the same report is the same file."""
+    """As `gzip -1n`: without a time, so that equal reports are equal files."""
     with (
         path.open("wb") as file,
         gzip.GzipFile("", "wb", _LEVEL, file, mtime=0) as packer,

@@ -9,7 +9,7 @@ from stored_reports import stored, svc_trace, using
 
 from tracer.errors import ExitStatus
 
-TERMINAL = """\
+TERMINAL = """
 svc-trace: 2 tests with other services, 1 new test, 1 test gone
 
 By service
@@ -42,7 +42,7 @@ Gone: 1 test
     tests/a.py::gone
 """
 MARKDOWN = """
-svc-trace: 2 tests with other services, 1 new test, 1 test gone
+svc-trace: **2 tests with other services, 1 new test, 1 test gone**
 
 ### By service
 
@@ -109,17 +109,17 @@ def new(tmp_path: Path) -> str:
     return stored(tmp_path / "new.json", tests)
 
 
-def test_the_terminal_tells_what_changed(old: str, new: str) -> None:
+def test_the_terminal_shows_what_changed(old: str, new: str) -> None:
     result = svc_trace("diff", old, new)
     assert result.return_value == 0
     assert re.sub(" +$", "", result.stdout, flags=re.MULTILINE) == TERMINAL
 
 
-def test_markdown_tells_the_same(old: str, new: str) -> None:
+def test_markdown_shows_the_same(old: str, new: str) -> None:
     assert svc_trace("diff", old, new, "--format", "markdown").stdout == MARKDOWN
 
 
-def test_json_tells_all(old: str, new: str) -> None:
+def test_json_has_everything(old: str, new: str) -> None:
     told = json.loads(svc_trace("diff", old, new, "--format", "json").stdout)
     assert told["schema"] == "svc-trace-diff/1"
     assert told["changed"]["tests/a.py::y"] == {
@@ -135,20 +135,23 @@ def test_json_tells_all(old: str, new: str) -> None:
 
 
 @pytest.mark.parametrize("form", ["terminal", "markdown", "json"])
-def test_the_status_tells_of_differences_on_request(old: str, new: str, form: str) -> None:
+def test_the_status_reports_differences_on_request(old: str, new: str, form: str) -> None:
     assert svc_trace("diff", old, new, "--format", form).return_value == 0
     assert svc_trace("diff", old, new, "--format", form, "--exit-code").return_value == ExitStatus.DIFFERENT
     assert svc_trace("diff", old, old, "--format", form, "--exit-code").return_value == 0
 
 
-def test_no_difference_is_told(old: str) -> None:
-    assert svc_trace("diff", old, old).stdout == "svc-trace: no difference: the same 3 tests with the same services\n"
+def test_equal_reports_have_no_difference(old: str) -> None:
+    assert svc_trace("diff", old, old).stdout == "\nsvc-trace: no difference: the same 3 tests with the same services\n"
 
 
-def test_what_may_be_no_difference_is_told(old: str, tmp_path: Path) -> None:
+def test_incomplete_reports_are_noted(old: str, tmp_path: Path) -> None:
     lossy = stored(tmp_path / "lossy.json", {"tests/a.py::y": using()}, complete=False)
     assert "warning: the new report is not complete" in svc_trace("diff", old, lossy).stdout
-    assert "\nwarning: the old report is not complete" in svc_trace("diff", lossy, old, "--format", "markdown").stdout
+    assert (
+        "\n> **warning**: the old report is not complete"
+        in svc_trace("diff", lossy, old, "--format", "markdown").stdout
+    )
 
 
 def test_long_lists_are_cut_short(old: str, tmp_path: Path) -> None:

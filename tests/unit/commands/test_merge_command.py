@@ -122,6 +122,15 @@ def test_a_file_may_be_named_like_a_pattern(tmp_path: Path) -> None:
     assert svc_trace("merge", odd, "-o", tmp_path / "all.json").return_value == 0
 
 
+def test_a_misspelt_service_is_wrong_usage_and_nothing_written(shards: list[str], tmp_path: Path) -> None:
+    result = svc_trace(
+        "merge", *shards, "-o", tmp_path / "all.json", "--tests", "--service", "snuba", "--service", "snub"
+    )
+    assert isinstance(result.exception, click.UsageError)
+    assert "There is no service 'snub'. Did you mean 'snuba'?" in result.exception.message
+    assert not (tmp_path / "all.json").exists()
+
+
 def test_no_report_at_all_is_wrong_usage(tmp_path: Path) -> None:
     assert isinstance(svc_trace("merge", "-o", tmp_path / "all.json").exception, click.UsageError)
 

@@ -79,7 +79,7 @@ def test_what_pytest_collects_now_is_what_is_selected_from(tmp_path: Path) -> No
 
     narrow = svc_trace("select", report, "--tier", "no_services", "--collected", tmp_path / "collected")
     assert sorted(narrow.stdout.splitlines()) == known
-    assert "selected 3 of 4 tests; of 1 test nothing is known" in narrow.stderr
+    assert "selected 3 of 4 tests; nothing is known about 1 test," in narrow.stderr
     for unit, widest in (("test", "test_a.py::TestNew::test_renamed\n"), ("file", "test_a.py\n")):
         options = ("--by", unit, "--collected", tmp_path / "collected")
         assert svc_trace("select", report, "--tier", "the_rest", *options).stdout == widest
@@ -141,9 +141,10 @@ def test_an_incomplete_report_is_told_and_refused_by_strict(tmp_path: Path) -> N
     [
         ("", "Give either --tier or --within."),
         ("--tier a --within b", "Give either --tier or --within."),
+        ("--within postgers,kafka", "There is no service 'postgers'. Did you mean 'postgres'?"),
         (
             "--tier postgres-only",
-            "no tier 'postgres-only'. Did you mean 'postgres_only'? It has: no_services,",
+            "no tier 'postgres-only'. Did you mean 'postgres_only'? Known are: no_services,",
         ),
     ],
 )

@@ -60,14 +60,14 @@ def test_comments_and_empty_lines_are_skipped(file: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "problem"),
     [
-        (b"blind-spots", "no finding"),
+        (b"blind-spots", "not a finding"),
         (b"blindspots kafka t.py::a", "there is no kind 'blindspots'"),
         (b"loss incomplete", "there is no kind 'loss'"),
         (b'blind-spots "kafka t.py::a', "Unterminated string"),
         (b"blind-spots kafka \xff", "can't decode"),
     ],
 )
-def test_what_is_no_baseline_is_told(file: Path, line: bytes, problem: str) -> None:
+def test_a_file_that_is_not_a_baseline_is_an_error(file: Path, line: bytes, problem: str) -> None:
     file.write_bytes(b"# accepted\n" + line + b"\n")
     with pytest.raises(SvcTraceError) as raised:
         read_baseline(file)

@@ -7,11 +7,12 @@ import large_suite
 import pytest
 
 from tracer.classify.model import Classification, Summary, Variants
-from tracer.reports.markdown import code, render, table, text
+from tracer.reports.formats.markdown import code, render, table, text
+from tracer.reports.pages.summary import SummaryDocument
 from tracer.trace.records import RunWarning
 
-PAGE = """\
-**2,000 tests** in 14 min 32 s, traced by libbpf: **complete**
+PAGE = """
+svc-trace: **2,000 tests** in 14 min 32 s, traced by libbpf: **complete**
 
 1,973 passed, 4 failed, 23 skipped
 
@@ -43,16 +44,16 @@ PAGE = """\
 | `tests/sentry` | 2,000 | postgres 2,000 (100%), redis 1,000 (50%), snuba 400 (20%), kafka 286 (14%), \
 redis-cluster 50 (2.5%), and 14 more | snuba_tier 400 (20%), other_services 1,600 (80%) |
 
-* Unknown endpoints: tcp://10.0.3.0:7000 (1 test), tcp://10.0.3.1:7001 (1 test), tcp://10.0.3.2:7002 (1 test), \
+* **Unknown endpoints**: tcp://10.0.3.0:7000 (1 test), tcp://10.0.3.1:7001 (1 test), tcp://10.0.3.2:7002 (1 test), \
 tcp://10.0.3.3:7003 (1 test), tcp://10.0.3.4:7004 (1 test), and 2 more
-* Self-hosted: http (20 tests)
-* Only ambient: kafka (286 tests)
-* Outside of tests: postgres (31 sends), redis (1 send)
+* **Self-hosted**: http (20 tests)
+* **Only ambient**: kafka (286 tests)
+* **Outside of tests**: postgres (31 sends), redis (1 send)
 
 | Assumptions | Confirmed | Blind spots | Over-assumptions |
 | --- | ---: | ---: | ---: |
 | postgres | 2,000 | 0 | 0 |
-| kafka | 20 | 266 | 2 |
+| kafka | 20 | **266** | 2 |
 """
 
 
@@ -62,49 +63,55 @@ def sample() -> Classification:
 
 
 def page(classification: Classification, directories: int = 2) -> str:
-    return "".join(render(classification, directories=directories))
+    return "".join(render(SummaryDocument(classification, depth=directories).page()))
 
 
 def test_the_page(sample: Classification) -> None:
     assert page(sample) == PAGE
 
 
-def test_folders_are_told_apart_down_to_a_depth(sample: Classification) -> None:
+def test_directories_are_shown_down_to_a_depth(sample: Classification) -> None:
     assert "| `tests` | 2,000 |" in page(sample, 1)
     assert "| `tests/sentry/api/endpoints` | 2,000 |" in page(sample, 9)
 
 
 def test_a_run_without_tests_has_no_tables(sample: Classification) -> None:
     empty = replace(sample, tests={}, summary=Summary(0, {}, {}), validation={}, run_evidence=())
-    assert page(empty) == "**no tests** in 14 min 32 s, traced by libbpf: **complete**\n"
+    assert page(empty) == "\nsvc-trace: **no tests** in 14 min 32 s, traced by libbpf: **complete**\n"
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "shown"),
     [
-        ({"complete": False, "lost_events": 7}, "\n> 7 events lost: tests may use more services than is told here."),
+        (
+            {"complete": False, "lost_events": 7},
+            "\n**7 events lost: tests may use more services than this report shows. "
+            "Run it again with fewer workers at a time.**\n",
+        ),
         (
             {"warnings": (RunWarning("no-hook", "no *pytest*", "do"),)},
             "\n> **warning**: no \\*pytest\\* \\[no-hook\\] do\n",
         ),
     ],
 )
-def test_what_is_wrong_is_told(sample: Classification, changes: dict[str, Any], told: str) -> None:
+def test_problems_are_shown(sample: Classification, changes: dict[str, Any], shown: str) -> None:
     output = page(replace(sample, run=replace(sample.run, **changes)))
-    assert told in output
+    assert shown in output
     assert ("**NOT COMPLETE**" in output) == ("complete" in changes)
 
 
 def test_several_runs_are_counted(sample: Classification) -> None:
-    assert page(replace(sample, runs=(sample.run,) * 22)).startswith("**2,000 tests** of 22 runs in 14 min 32 s,")
+    assert page(replace(sample, runs=(sample.run,) * 22)).startswith(
+        "\nsvc-trace: **2,000 tests** of 22 runs in 14 min 32 s,"
+    )
 
 
-def test_variants_that_differ_are_a_table(sample: Classification) -> None:
+def test_variants_that_differ_are_listed(sample: Classification) -> None:
     differing = {f"t{n}": {f"t{n}[CONTROL|x]": (), f"t{n}[REGION]": ("redis",)} for n in range(7)}
     output = page(replace(sample, variants=Variants(12, differing)))
-    assert "\nVariants: 12 tests compared, 7 with other services in some\n" in output
-    assert "| `t0[CONTROL\\|x]` | none |\n| `t0[REGION]` | redis |\n" in output
-    assert "\nand 2 more\n" in output
+    assert "\n### Variants: 12 tests compared, 7 use different services\n" in output
+    assert "\nt0\n\n* `t0[CONTROL\\|x]`: none\n* `t0[REGION]`: redis\n" in output
+    assert "\nand 2 more tests\n" in output
 
 
 @pytest.mark.parametrize(

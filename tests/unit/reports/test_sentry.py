@@ -5,7 +5,7 @@ from dataclasses import replace
 import large_suite
 
 from tracer.classify.model import TestResult
-from tracer.reports.sentry import render
+from tracer.reports.formats.sentry import render
 
 AS_THE_CLASSIFIER_WRITES = r"""{
   "generated_at": "2026-11-20T22:00:00Z",
@@ -67,5 +67,5 @@ def test_the_report_is_the_classifiers() -> None:
     assert rendered(tests) == AS_THE_CLASSIFIER_WRITES
 
 
-def test_tiers_without_tests_are_not_told() -> None:
+def test_tiers_without_tests_are_left_out() -> None:
     assert '"tier_counts": {}' in rendered({})

@@ -12,8 +12,9 @@ from large_suite import SEEN
 from rich.console import Console
 
 from tracer.classify.model import Classification, Summary, Variants
-from tracer.reports.terminal import render
-from tracer.reports.wording import duration, percent
+from tracer.reports.formats.terminal import print_page
+from tracer.reports.pages.summary import SummaryDocument
+from tracer.reports.text import duration, percent
 from tracer.trace.records import RunWarning
 
 ESCAPE = "\x1b["
@@ -63,14 +64,14 @@ def printed(
     width: int = 80,
     encoding: str = "utf-8",
     terminal: bool = False,
-    by_service: bool | str = False,
-    directories: int | None = None,
+    list_tests: tuple[str, ...] | None = None,
+    depth: int | None = None,
     report: Path | None = None,
 ) -> str:
     """What a terminal of that width and encoding gets, without the spaces at line ends."""
     stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
     console = Console(file=stream, width=width, force_terminal=terminal, color_system="standard" if terminal else None)
-    render(classification, console, by_service=by_service, directories=directories, report=report)
+    print_page(SummaryDocument(classification, list_tests, depth, report).page(), console)
     stream.seek(0)
     return re.sub(" +$", "", stream.read(), flags=re.MULTILINE)
 
@@ -107,7 +108,7 @@ def test_colours_are_for_terminals_only(sample: Classification) -> None:
     assert ESCAPE in printed(sample, terminal=True)
 
 
-def test_no_color_is_kept_to(sample: Classification, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_color_is_obeyed(sample: Classification, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
     colours = re.compile(r"\x1b\[[\d;]*3[0-7]")
     assert not colours.search(printed(sample, terminal=True))
@@ -116,37 +117,37 @@ def test_no_color_is_kept_to(sample: Classification, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "shown"),
     [
-        ({"lost_events": 1204}, "1,204 events lost: tests may use more services than is told here. Run it again"),
+        ({"lost_events": 1204}, "1,204 events lost: tests may use more services than this report shows. Run it again"),
         ({"exit_status": None}, "The trace was cut off: what came later is missing. Run it again."),
-        ({}, "Part of what the hook told was lost: see the warnings below."),
+        ({}, "Some of the hook's messages were lost. Read the warnings below."),
     ],
 )
-def test_what_is_not_complete_says_so_and_what_to_do(small: Classification, changes: dict[str, Any], told: str) -> None:
+def test_an_incomplete_run_says_so_and_what_to_do(small: Classification, changes: dict[str, Any], shown: str) -> None:
     output = printed(replace(small, run=replace(small.run, complete=False, **changes)), width=200)
     assert lines_with("svc-trace:", output)[0].endswith(": NOT COMPLETE")
-    assert lines_with(told, output)
+    assert lines_with(shown, output)
 
 
-def test_warnings_are_told_with_their_slugs(small: Classification) -> None:
+def test_warnings_are_shown_with_their_slugs(small: Classification) -> None:
     warning = RunWarning("no-hook", "no [bold]pytest[/bold] reported")
     output = printed(replace(small, run=replace(small.run, warnings=(warning,))))
     assert lines_with("warning: no [bold]pytest[/bold] reported [no-hook]", output)
 
 
-def test_variants_are_told_where_they_differ(small: Classification) -> None:
+def test_variants_that_differ_are_listed(small: Classification) -> None:
     differing = {
         f"t.py::test_{n}": {f"t.py::test_{n}[A]": (), f"t.py::test_{n}[B\x1b]": ("kafka", "redis")} for n in range(7)
     }
     output = printed(replace(small, variants=Variants(1200, differing)))
-    assert lines_with("Variants  1,200 tests compared, 7 with other services in some variant", output)
+    assert lines_with("Variants: 1,200 tests compared, 7 use different services", output)
     assert lines_with("    t.py::test_4[A]: none", output)
     assert lines_with("    t.py::test_4[B\\x1b]: kafka, redis", output)
-    assert lines_with("  and 2 more", output)
+    assert lines_with("and 2 more tests", output)
     assert not lines_with("t.py::test_5", output)
     output = printed(replace(small, variants=Variants(1, {})))
-    assert lines_with("Variants  1 test compared, 0 with other services in some variant", output)
+    assert lines_with("Variants: 1 test compared, 0 use different services", output)
 
 
 def test_a_run_without_tests_has_no_tables(sample: Classification) -> None:
@@ -168,7 +169,7 @@ def test_a_services_tests_are_listed_by_how_they_use_it(small: Classification) -
         "a.py::leak": replace(test, evidence=(replace(SEEN, how="ambient", thread="other"),)),
         "a.py::nothing": replace(test, evidence=()),
     }
-    output = printed(replace(small, tests=tests, summary=Summary(6, {"postgres": 4}, {})), by_service="postgres")
+    output = printed(replace(small, tests=tests, summary=Summary(6, {"postgres": 4}, {})), list_tests=("postgres",))
     listing, summary = output.split("\nsvc-trace:")
     assert "Service" in summary
     assert (
@@ -189,13 +190,13 @@ postgres: 4 tests, and 1 only with ambient or self-hosted evidence
 
 
 def test_all_services_are_listed_on_request(sample: Classification) -> None:
-    output = printed(sample, by_service=True)
+    output = printed(sample, list_tests=())
     assert lines_with("statsd: 2 tests", output)
     assert lines_with("unknown:tcp://10.0.3.6:7006: 1 test", output)
 
 
-def test_a_service_that_nobody_used_has_no_tests(small: Classification) -> None:
-    assert lines_with("kafkaa: 0 tests", printed(small, by_service="kafkaa"))
+def test_a_service_that_no_test_used_has_no_tests(small: Classification) -> None:
+    assert lines_with("kafkaa: 0 tests", printed(small, list_tests=("kafkaa",)))
 
 
 @pytest.mark.parametrize(
@@ -205,17 +206,17 @@ def test_a_service_that_nobody_used_has_no_tests(small: Classification) -> None:
 def test_node_ids_cannot_disturb_the_terminal(small: Classification, encoding: str, shown: str) -> None:
     test = next(iter(small.tests.values()))
     odd = replace(small, tests={"é→\udce9\n\x1b[31m[red]": test})
-    assert f"    {shown}" in printed(odd, encoding=encoding, by_service="postgres").splitlines()
+    assert f"    {shown}" in printed(odd, encoding=encoding, list_tests=("postgres",)).splitlines()
 
 
-def test_what_a_folders_tests_use_is_told_on_request(sample: Classification) -> None:
+def test_the_use_of_a_directorys_tests_is_shown_on_request(sample: Classification) -> None:
     assert """
 tests/sentry  2,000 tests
   postgres 2,000 (100%), redis 1,000 (50%), snuba 400 (20%), kafka 286 (14%),
   redis-cluster 50 (2.5%), and 14 more
   snuba_tier 400 (20%), other_services 1,600 (80%)
 
-""" in printed(sample, directories=2)
+""" in printed(sample, depth=2)
 
 
 def test_the_runs_behind_a_merged_report_are_counted(sample: Classification) -> None:

@@ -1,4 +1,4 @@
-"""The report of Sentry's in-process classifier, byte for byte, for the CI scripts that stand on it.
+"""The report of Sentry's in-process classifier, byte for byte, for the CI scripts that read it.
 
 Its source: getsentry/sentry, `service_classifier.py` (a pytest plugin) and `split-tests-by-tier.py`, which reads it.
 """
@@ -9,15 +9,29 @@ import json
 from collections import Counter
 from collections.abc import Collection, Iterator
 from itertools import chain
+from typing import Final, TextIO
 
 from tracer.classify.model import Classification
+from tracer.reports.formats.format import Document, Format
+from tracer.reports.pages.summary import SummaryDocument
+
+
+def print_document(document: Document, file: TextIO) -> None:
+    """Write the report of the summary's classification."""
+    assert isinstance(document, SummaryDocument)
+    file.buffer.writelines(render(document.classification))
+
+
+FORMAT: Final = Format(
+    "sentry", "the report of Sentry's in-process classifier", print_document, document=SummaryDocument
+)
 
 
 def render(classification: Classification) -> Iterator[bytes]:
-    """Node id → services, with what is only ambient: the classifier counts all that was sent while a test ran.
+    """Node id → services, with ambient ones: the classifier counts everything that was sent while a test ran.
 
-    Node ids and services are sorted, all is ASCII. The tiers are the classifier's own four, whatever the
-    configuration's are; only those with tests are counted.
+    Node ids and services are sorted; the text is ASCII. The tiers are the classifier's own four, independent of the
+    configuration; only those with tests are counted.
     """
     tests = {nodeid: sorted({*test.services, *test.ambient}) for nodeid, test in sorted(classification.tests.items())}
     report = {

@@ -1,16 +1,16 @@
-"""How reports for people put numbers and names into words, whatever their format."""
+"""Numbers and lists of names as text, the same in every format."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 LISTED: Final = 5
-"""How many names a line gives before it says how many more there are."""
+"""How many names a line lists before it only counts the others."""
 
 
 def percent(part: int, whole: int) -> str:
-    """A share in two digits; what is not nothing is never shown as 0%, and what is not all never as 100%."""
+    """A share in two digits. Only an empty part is shown as 0%, and only the whole as 100%."""
     if part in (0, whole):
         return "100%" if part else "0%"
     share = 100 * part / whole
@@ -36,28 +36,34 @@ def counted(count: int, unit: str) -> str:
     return f"{count:,} {unit}{'' if count == 1 else 's'}"
 
 
-def named(counts: Mapping[str, int], unit: str) -> list[str]:
+def counted_names(counts: Mapping[str, int], unit: str) -> list[str]:
     """Each name with its number: `redis (6 tests)`."""
     return [f"{name} ({counted(count, unit)})" for name, count in counts.items()]
 
 
 def listed(counts: Mapping[str, int], unit: str) -> str:
     """The first few names with their numbers, and how many more there are."""
-    return _first(named(counts, unit))
+    return _first(counted_names(counts, unit))
 
 
 def shares(counts: Mapping[str, int], whole: int) -> str:
-    """The first few names with their numbers and what share of the whole they are."""
+    """The first few names with their numbers and their shares of the whole."""
     return _first([f"{name} {count:,} ({percent(count, whole)})" for name, count in counts.items()])
 
 
-def _first(told: Sequence[str]) -> str:
-    more = [f"and {len(told) - LISTED:,} more"] if len(told) > LISTED else []
-    return ", ".join((*told[:LISTED], *more))
+def joined(names: Iterable[str]) -> str:
+    """`a, b and c`; empty without names."""
+    *others, last = names or [""]
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def printable(text: str) -> str:
-    """Text with what a terminal would obey and no page can show (controls, lone surrogates) as escapes."""
+    """Text with escapes for what a terminal would obey and no page can show: controls, lone surrogates."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def _first(names: Sequence[str]) -> str:
+    more = [f"and {len(names) - LISTED:,} more"] if len(names) > LISTED else []
+    return ", ".join((*names[:LISTED], *more))

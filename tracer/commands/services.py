@@ -1,0 +1,39 @@
+"""The names that `--service` accepts."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+from tracer.classify.model import Classification, is_unknown
+from tracer.classify.services.config import Rules, load_config
+from tracer.commands.nearest import check_names
+from tracer.reports.pages.services import seen_services
+
+
+def check_services(names: Collection[str], config: Path | None, report: Classification | None = None) -> None:
+    """Do nothing if each service occurs in the report or in its rules, or is configured.
+
+    Without a report, before a run, every endpoint may still occur (`unknown:…`).
+
+    Raises:
+        click.UsageError: one does not; names the nearest.
+        SvcTraceError: the configuration cannot be used.
+    """
+    if report is None:
+        known = [name for name in names if is_unknown(name)]
+    else:
+        known = [*seen_services(report), *_of_rules(report.rules)]
+    if not set(names) <= set(known):
+        configured = load_config(config, Path.cwd())
+        known += [rule.name for rule in configured.services if not rule.ignore]
+        known += _of_rules(configured.rules)
+    check_names("service", names, known)
+
+
+def _of_rules(rules: Rules) -> Iterator[str]:
+    yield from rules.assumptions
+    for tier in rules.tiers:
+        yield from sorted((tier.within or frozenset()) | (tier.any or frozenset()))
+    for contract in rules.contracts:
+        yield from () if isinstance(contract.services, str) else contract.services

@@ -1,0 +1,21 @@
+"""The formats, each in a module of its own. A new format is a module and its name in `FORMATS`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from tracer.reports.formats import json, markdown, sentry, terminal
+from tracer.reports.formats.format import Document, Format
+
+__all__ = ["FORMATS", "Document", "Format", "formats_for"]
+
+FORMATS: Final[Mapping[str, Format]] = {
+    module.FORMAT.name: module.FORMAT for module in (terminal, markdown, json, sentry)
+}
+"""Name → format; the first is the default of every command."""
+
+
+def formats_for(document: type) -> list[Format]:
+    """The formats that can print a type of document."""
+    return [form for form in FORMATS.values() if issubclass(document, form.document)]

@@ -1,0 +1,31 @@
+"""What a format is, and what a document offers to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Protocol, TextIO
+
+from tracer.reports.blocks import Block
+
+
+class Document(Protocol):
+    """What a command prints."""
+
+    def page(self) -> Iterable[Block]:
+        """The document for people, as blocks."""
+
+    def json(self) -> Iterable[bytes]:
+        """The document for programs: UTF-8 text in parts, with everything that there is to know."""
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """One way to print documents."""
+
+    name: str  # the value of `--format`
+    help: str  # a few words for `--help`
+    print: Callable[[Document, TextIO], None]
+    document: type = object  # the only type of document that it can print; `object`: any
+    options: frozenset[str] = frozenset()  # those of `tests` and `directories` that it obeys
+    depth: int | None = None  # levels of directories that it shows without `--directories`

@@ -1,0 +1,230 @@
+"""The summary of a classification: the page at the end of a run, and what `report` and `merge` print."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Final
+
+from tracer.classify.directories import count_by_directory
+from tracer.classify.model import ALL_UNKNOWN, UNKNOWN, Classification, Outcome, RunInfo, Variants, Why, is_unknown
+from tracer.reports import blocks, json_report
+from tracer.reports.blocks import Styled
+from tracer.reports.pages import services
+from tracer.reports.text import LISTED, counted, duration, listed, percent, shares
+
+_OUTCOMES: Final[Mapping[Outcome, str]] = {  # in the order in which they are listed → style
+    "passed": "good",
+    "failed": "bad",
+    "error": "bad",
+    "interrupted": "bad",
+    "crashed": "bad",
+    "skipped": "warning",
+    "xfailed": "warning",
+    "xpassed": "warning",
+}
+_PARTS_LISTED: Final = 3
+"""How many parts of the tests are listed as users of a service."""
+_ITSELF: Final = "the test itself"
+_NEARLY_ALL: Final = 0.9
+
+
+@dataclass(frozen=True, slots=True)
+class SummaryDocument:
+    """A classification, and how much of it the page shows."""
+
+    classification: Classification
+    list_tests: tuple[str, ...] | None = None  # list the tests of these services; empty: of each; None: of no service
+    depth: int | None = None  # show what the tests of each directory use, down to so many levels
+    report: Path | None = None  # where the JSON report was written
+
+    def page(self) -> Iterator[blocks.Block]:
+        """The lists of tests, and the summary."""
+        if self.list_tests is not None:
+            yield from services.page(self.classification, self.list_tests)
+        yield from _summary(self.classification, self.depth)
+        for warning in self.classification.run.warnings:
+            yield blocks.Notice(f"{warning.message} [{warning.slug}]", warning.hint)
+        if self.report is not None:
+            yield blocks.ReportPath(str(self.report))
+
+    def json(self) -> Iterator[bytes]:
+        """The JSON report."""
+        return json_report.render(self.classification)
+
+
+def _summary(classification: Classification, depth: int | None) -> Iterator[blocks.Block]:
+    yield _headline(classification)
+    if classification.tests:
+        total = classification.summary.total_tests
+        yield blocks.Tables(
+            (
+                _shares("Service", _service_counts(classification), total),
+                _shares("Tier", classification.summary.tiers, total),
+            )
+        )
+        if depth is not None:
+            yield _directories(classification, depth)
+    if used_by := users(classification):
+        rows = tuple((Styled(service, "strong"), parts) for service, parts in used_by.items())
+        yield blocks.Table(("Service", "Which part of its tests uses it"), rows, "ll")
+    if noted := notes(classification):
+        yield blocks.Table((), tuple((Styled(label, "strong"), note) for label, note in noted.items()), "ll")
+    if classification.validation:
+        yield _assumptions(classification)
+    if classification.variants.compared:
+        yield from _variants(classification.variants)
+
+
+def _headline(classification: Classification) -> blocks.Headline:
+    """How many tests, of which runs, how they ended; and if something was lost, what to do."""
+    run, total, runs = classification.run, classification.summary.total_tests, len(classification.runs)
+    of_runs = f" of {counted(runs, 'run')}" if runs > 1 else ""
+    tests = Styled(counted(total, "test") if total else "no tests", "strong")
+    origin = f"{of_runs} in {duration(run.duration_s)}, traced by {run.backend}: "
+    status = Styled("complete", "strong good") if run.complete else Styled("NOT COMPLETE", "strong bad")
+    counts = Counter(test.outcome for test in classification.tests.values())
+    outcomes: list[str | Styled] = []
+    for outcome, style in _OUTCOMES.items():
+        if outcome in counts:
+            outcomes += [", "] * bool(outcomes) + [Styled(f"{counts[outcome]:,} {outcome}", style)]
+    details: list[blocks.Text] = [tuple(outcomes)] if outcomes else []
+    if not run.complete:
+        details.append(Styled(_loss(run), "strong bad"))
+    return blocks.Headline((tests, origin, status), tuple(details))
+
+
+def _loss(run: RunInfo) -> str:
+    """Why a run is not complete, and what to do."""
+    if run.lost_events:
+        return (
+            f"{counted(run.lost_events, 'event')} lost: tests may use more services than this report shows. "
+            "Run it again with fewer workers at a time."
+        )
+    if run.exit_status is None:
+        return "The trace was cut off: what came later is missing. Run it again."
+    return "Some of the hook's messages were lost. Read the warnings below."
+
+
+def _service_counts(classification: Classification) -> dict[str, int]:
+    """Service → tests, most first; all unknown endpoints together, and last."""
+    services = {name: tests for name, tests in classification.summary.services.items() if not is_unknown(name)}
+    unknown = sum(any(map(is_unknown, test.services)) for test in classification.tests.values())
+    return services | ({ALL_UNKNOWN: unknown} if unknown else {})
+
+
+def _shares(title: str, tests: Mapping[str, int], whole: int) -> blocks.Table:
+    rows = tuple((name, f"{number:,}", percent(number, whole)) for name, number in tests.items())
+    return blocks.Table((title, "Tests", "%"), rows or ((Styled("none", "dim"), "", ""),))
+
+
+def _directories(classification: Classification, depth: int) -> blocks.Records:
+    """The directories down to so many levels, each test in exactly one."""
+    directories = count_by_directory(classification.tests, classification.rules.tiers, depth=depth)
+    records = (
+        (path, one.tests, shares(one.services, one.tests) or "none", shares(one.tiers, one.tests))
+        for path, one in directories.items()
+    )
+    return blocks.Records(("Directory", "Tests", "Services", "Tiers"), tuple(records))
+
+
+def users(classification: Classification) -> dict[str, str]:
+    """Service → the parts of its tests that use it, and where they are: `98% only fixture flush (teardown); …`.
+
+    A service that every test uses itself, in all directories, is left out.
+    """
+    texts = {
+        service: "; ".join((*_parts(why), *_home(classification, service)))
+        for service, why in classification.why.items()
+        if not is_unknown(service)
+    }
+    return {service: text for service, text in texts.items() if text != f"100% {_ITSELF}"}
+
+
+def _parts(why: Why) -> Iterator[str]:
+    parts = {f"only {through}": tests for through, tests in why.only_through.items()}
+    parts[_ITSELF] = why.tests - sum(parts.values())
+    ranked = sorted(parts.items(), key=lambda part: -part[1])
+    first = [(part, tests) for part, tests in ranked if tests][:_PARTS_LISTED]
+    yield from (f"{percent(tests, why.tests)} {part}" for part, tests in first)
+    if others := why.tests - sum(tests for _, tests in first):
+        yield f"{percent(others, why.tests)} only other parts"
+
+
+def _home(classification: Classification, service: str) -> Iterator[str]:
+    """The innermost directory with nearly all tests that use a service, unless it has nearly all tests."""
+    summary = classification.summary
+    whole = summary.services.get(service, 0)
+    homes = {
+        path: one
+        for path, one in summary.directories.items()
+        if one.services.get(service, 0) >= _NEARLY_ALL * whole and one.tests < _NEARLY_ALL * summary.total_tests
+    }
+    if homes:
+        path = max(homes, key=lambda path: path.count("/"))
+        using, tests = homes[path].services[service], homes[path].tests
+        yield f"{percent(using, whole)} are in {path}, where {percent(using, tests)} of the tests use it"
+
+
+def notes(classification: Classification) -> dict[str, str]:
+    """Services that are in no table: label → text."""
+    tests = classification.tests.values()
+    unknown = Counter(service for test in tests for service in test.services if is_unknown(service))
+    outside: Counter[str] = Counter()
+    for evidence in classification.run_evidence:
+        outside[evidence.service] += evidence.sends
+    texts = {
+        "Unknown endpoints": listed(described_unknown(classification, dict(unknown.most_common())), "test"),
+        "Self-hosted": listed(_counts(test.self_hosted for test in tests), "test"),
+        "Only ambient": listed(_counts(test.ambient for test in tests), "test"),
+        "Outside of tests": listed(dict(outside.most_common()), "send"),
+    }
+    return {label: text for label, text in texts.items() if text}
+
+
+def described_unknown(classification: Classification, tests: Mapping[str, int]) -> dict[str, int]:
+    """Unknown services → tests, by endpoint and the process that listens there: `tcp://127.0.0.1:7070 [billing]`."""
+    listeners = {
+        one.service: f" [{one.listener}]"
+        for test in (classification.tests.values() if tests else ())
+        for one in test.evidence
+        if one.listener
+    }
+    return {name.removeprefix(UNKNOWN) + listeners.get(name, ""): number for name, number in tests.items()}
+
+
+def _counts(names: Iterable[tuple[str, ...]]) -> dict[str, int]:
+    return dict(Counter(name for group in names for name in group).most_common())
+
+
+def _assumptions(classification: Classification) -> blocks.Table:
+    rows = tuple(
+        (
+            service,
+            f"{check.confirmed:,}",
+            _problems(len(check.blind_spots), "strong bad"),
+            _problems(len(check.over_assumed), "warning"),
+        )
+        for service, check in classification.validation.items()
+    )
+    return blocks.Table(("Assumptions", "Confirmed", "Blind spots", "Over-assumptions"), rows)
+
+
+def _problems(number: int, style: str) -> str | Styled:
+    return Styled(f"{number:,}", style) if number else "0"
+
+
+def _variants(variants: Variants) -> Iterator[blocks.Block]:
+    """The tests whose variants use different services."""
+    differing = variants.differing
+    yield blocks.Heading(
+        f"Variants: {counted(variants.compared, 'test')} compared, {len(differing):,} use different services"
+    )
+    for name, used_by in islice(differing.items(), LISTED):
+        yield blocks.Heading(name, 2)
+        yield blocks.Names(tuple((nodeid, ", ".join(used) or "none") for nodeid, used in used_by.items()))
+    if len(differing) > LISTED:
+        yield blocks.Line(f"and {counted(len(differing) - LISTED, 'more test')}")

@@ -1,0 +1,232 @@
+"""The check of rules and contracts: each rule's confusion table, its findings with their evidence, and proposals."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import PurePath
+from typing import Any, Final
+
+from tracer.classify.detailed_checks import DetailedCheck, EntryCheck
+from tracer.classify.findings import BaselineComparison, Finding
+from tracer.classify.model import UNKNOWN, Classification, is_unknown
+from tracer.classify.proposals import Proposal
+from tracer.reports.blocks import Block, Code, Heading, Headline, Line, Names, Styled, Table
+from tracer.reports.evidence_text import activities
+from tracer.reports.pages.summary import described_unknown
+from tracer.reports.rule_toml import false_positives, rule_lines
+from tracer.reports.text import counted, counted_names, percent
+from tracer.trace.json_codec import dump
+
+SCHEMA: Final = "svc-trace-validation/1"
+_LISTED: Final = 10
+"""How many tests of a group the page lists; the JSON has all."""
+
+
+@dataclass(frozen=True, slots=True)
+class ValidationDocument:
+    """The check of all rules and contracts. Findings that the baseline accepts are only counted."""
+
+    classification: Classification
+    checks: tuple[DetailedCheck, ...]
+    baseline: BaselineComparison  # its findings compared with the baseline
+    rules_file: str | None  # the configuration's file; None: the rules are those of the reports
+    has_baseline: bool
+
+    def page(self) -> Iterator[Block]:
+        """Totals, blind spots, over-assumptions, contracts, unknown endpoints, remarks."""
+        classification, new = self.classification, set(self.baseline.new)
+        yield _headline(classification, self.rules_file)
+        if classification.rules.assumptions:
+            yield _confusion_table(classification)
+        else:
+            yield Line("There are no rules. Write [assumptions.SERVICE] into the configuration.")
+        for check in self.checks:
+            yield from _blind_spots(check, self.rules_file)
+        for check in self.checks:
+            yield from _over_assumptions(check, new)
+        for service, totals in classification.validation.items():
+            if totals.ambient_only:
+                yield Heading(f"{service}: {counted(len(totals.ambient_only), 'test')} with only ambient evidence")
+                yield Names(totals.ambient_only, _LISTED)
+        yield from _contracts(classification, new)
+        yield from _unknown_endpoints(classification, new)
+        yield from _unmatched_entries(self.checks)
+        yield from _services_without_rule(classification)
+        if self.has_baseline:
+            yield from _baseline(self.baseline)
+
+    def json(self) -> Iterator[bytes]:
+        """Everything, without limits. docs/report.md explains the fields."""
+        classification, baseline = self.classification, self.baseline
+        yield dump(
+            {
+                "schema": SCHEMA,
+                "generated_at": classification.generated_at,
+                "rules": self.rules_file,
+                "total_tests": classification.summary.total_tests,
+                "complete": classification.run.complete,
+                "services": {check.service: _service_json(check) for check in self.checks},
+                "contracts": [asdict(contract) for contract in classification.contracts],
+                "findings": {
+                    "new": [finding._asdict() for finding in baseline.new],
+                    "accepted": baseline.accepted,
+                    "gone": [finding._asdict() for finding in baseline.gone],
+                },
+            },
+            indent=True,
+        )
+
+
+def _headline(classification: Classification, rules_file: str | None) -> Headline:
+    tests = counted(classification.summary.total_tests, "test")
+    incomplete = Styled("The run is NOT COMPLETE: tests may use more services than this page shows.", "strong bad")
+    return Headline(
+        f"{tests} compared with the rules of {rules_file or 'the report'}",
+        () if classification.run.complete else (incomplete,),
+    )
+
+
+def _confusion_table(classification: Classification) -> Table:
+    checks = classification.validation.values()
+    numbers = {
+        "Confirmed": [check.confirmed for check in checks],
+        "Blind": [len(check.blind_spots) for check in checks],
+        "Over": [len(check.over_assumed) for check in checks],
+        "Neither": [check.neither for check in checks],
+        "Ambient": [len(check.ambient_only) for check in checks],
+        "Undecided": [check.undecided for check in checks],
+    }
+    columns = {
+        "Rule": list(classification.validation),
+        "Precision": [_share(check.confirmed, len(check.over_assumed)) for check in checks],
+        "Recall": [_share(check.confirmed, len(check.blind_spots)) for check in checks],
+    }
+    for title, column in numbers.items():
+        if any(column) or title not in ("Ambient", "Undecided"):
+            columns[title] = [f"{number:,}" for number in column]
+    return Table(tuple(columns), tuple(zip(*columns.values(), strict=True)))
+
+
+def _share(part: int, others: int) -> str:
+    return percent(part, part + others) if part + others else "-"
+
+
+def _blind_spots(check: DetailedCheck, rules_file: str | None) -> Iterator[Block]:
+    blind = check.blind_spots
+    if not blind:
+        return
+    yield Heading(Styled(f"{check.service}: {counted(len(blind), 'blind spot')}", "bad"))
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for nodeid, evidence in blind.items():
+        groups.setdefault(activities(evidence), []).append(nodeid)
+    for activity, nodeids in sorted(groups.items(), key=lambda group: -len(group[1])):
+        yield Heading("; ".join(activity), 2)
+        yield Names(tuple(nodeids), _LISTED)
+    if check.proposals:
+        caught = sum(len(proposal.caught) for proposal in check.proposals)
+        wrong = sum(len(proposal.over_assumed) for proposal in check.proposals)
+        which = f"{caught:,} of {len(blind):,}" if len(blind) > 1 else "it"
+        yield Heading(f"A rule that would have caught {which}, with {false_positives(wrong)}:", 2)
+        yield Code(tuple(_proposed_rule(check, rules_file)))
+    if check.left:
+        one = len(check.left) == 1
+        markers = ", ".join(sorted(check.rule.markers)) or "a marker of their own"
+        yield Heading(
+            f"{counted(len(check.left), 'blind spot')} without a proposal, because each entry would have more "
+            f"false positives than it catches. Mark {'it' if one else 'them'} with {markers}:",
+            2,
+        )
+        yield Names(check.left, _LISTED)
+
+
+def _proposed_rule(check: DetailedCheck, rules_file: str | None) -> Iterator[str]:
+    pyproject = rules_file is not None and PurePath(rules_file).name == "pyproject.toml"
+    return rule_lines(check.service, check.rule, check.proposals, pyproject=pyproject)
+
+
+def _over_assumptions(check: DetailedCheck, new: Collection[Finding]) -> Iterator[Block]:
+    def wrong_claims(entry: EntryCheck) -> tuple[str, ...]:
+        return tuple(nodeid for nodeid in entry.over_assumed if Finding("over-assumed", check.service, nodeid) in new)
+
+    wrong = {entry.entry: wrong_claims(entry) for entry in check.entries}
+    tests = {nodeid for nodeids in wrong.values() for nodeid in nodeids}
+    if not tests:
+        return
+    yield Heading(Styled(f"{check.service}: {counted(len(tests), 'over-assumption')}", "warning"))
+    for entry in sorted(check.entries, key=lambda entry: -len(entry.over_assumed)):
+        if nodeids := wrong[entry.entry]:
+            correct = f"{entry.confirmed:,}" if entry.confirmed else "none"
+            yield Heading(f"{entry.entry} claims {counted(entry.claimed, 'test')}, {correct} of them correctly", 2)
+            yield Names(nodeids, _LISTED)
+
+
+def _contracts(classification: Classification, new: Collection[Finding]) -> Iterator[Block]:
+    if not classification.contracts:
+        return
+    yield Heading("Contracts")
+    rows = tuple((one.name, f"{one.tests:,}", f"{len(one.violations):,}") for one in classification.contracts)
+    yield Table(("Contract", "Tests", "Violations"), rows)
+    for contract in classification.contracts:
+        by_services: dict[str, list[str]] = {}
+        for nodeid in contract.violations:
+            if Finding("contracts", contract.name, nodeid) in new:
+                services = ", ".join(classification.tests[nodeid].services) or "no service"
+                by_services.setdefault(services, []).append(nodeid)
+        for services, nodeids in by_services.items():
+            yield Heading(f"{contract.name}: {counted(len(nodeids), 'test')} with {services}", 2)
+            yield Names(tuple(nodeids), _LISTED)
+
+
+def _unknown_endpoints(classification: Classification, new: Collection[Finding]) -> Iterator[Block]:
+    endpoints = {
+        service: tests
+        for service, tests in classification.summary.services.items()
+        if is_unknown(service) and Finding("unknown", service.removeprefix(UNKNOWN), "") in new
+    }
+    if endpoints:
+        yield Heading(Styled(counted(len(endpoints), "unknown endpoint"), "warning"))
+        yield Names(tuple(counted_names(described_unknown(classification, endpoints), "test")), _LISTED)
+
+
+def _unmatched_entries(checks: Iterable[DetailedCheck]) -> Iterator[Block]:
+    unmatched = {
+        check.service: ", ".join(str(entry.entry) for entry in check.entries if not entry.claimed) for check in checks
+    }
+    if any(unmatched.values()):
+        yield Heading("Entries that match no test")
+        yield Names(tuple((service, entries) for service, entries in unmatched.items() if entries))
+
+
+def _services_without_rule(classification: Classification) -> Iterator[Block]:
+    rules = classification.rules.assumptions
+    services = {
+        service: tests
+        for service, tests in classification.summary.services.items()
+        if service not in rules and not is_unknown(service)
+    }
+    if rules and services:
+        yield Heading("Services without a rule")
+        yield Names(tuple((service, counted(tests, "test")) for service, tests in services.items()))
+
+
+def _baseline(baseline: BaselineComparison) -> Iterator[Block]:
+    gone = len(baseline.gone)
+    yield Heading(f"Baseline: {baseline.accepted:,} accepted, {len(baseline.new):,} new, {gone:,} gone")
+    if gone:
+        yield Heading("No longer found. Remove from the baseline:", 2)
+        yield Names(tuple(" ".join(filter(None, finding)) for finding in baseline.gone), _LISTED)
+
+
+def _service_json(check: DetailedCheck) -> dict[str, Any]:
+    return asdict(check.validation) | {
+        "blind_spots": {nodeid: [asdict(one) for one in evidence] for nodeid, evidence in check.blind_spots.items()},
+        "entries": [_entry_json(entry) for entry in check.entries],
+        "proposals": [_entry_json(proposal) for proposal in check.proposals],
+        "left": check.left,
+        "proposed_rule": "\n".join(_proposed_rule(check, None)) if check.proposals else None,
+    }
+
+
+def _entry_json(check: EntryCheck | Proposal) -> dict[str, Any]:
+    return {**check.entry._asdict(), **{name: value for name, value in asdict(check).items() if name != "entry"}}
