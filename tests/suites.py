@@ -1,4 +1,4 @@
-"""Judged tests and small classifications, built by saying what was assumed and observed."""
+"""Builds tests' results and small classifications from assumed and observed services."""
 
 from __future__ import annotations
 
@@ -79,6 +79,6 @@ def facts(
 def classification(
     tests: Mapping[str, TestResult], facts: Sequence[StaticFacts], rules: Rules, run: RunInfo = RUN
 ) -> Classification:
-    """One whose tests are assumed to use what the rules say."""
-    one = assemble(tests, tuple(facts), Rules(), run=run, run_evidence=(), generated_at="2026-11-20T22:00:00Z")
-    return recheck(one, rules)
+    """A classification of these tests, checked by these rules."""
+    unchecked = assemble(tests, tuple(facts), Rules(), run=run, run_evidence=(), generated_at="2026-11-20T22:00:00Z")
+    return recheck(unchecked, rules)

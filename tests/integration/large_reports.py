@@ -1,7 +1,7 @@
-"""The reports of a large suite's 22 shards, with the numbers of tests of Sentry's first classification.
+"""Writes the reports of 22 shards of a large suite. The numbers are those of Sentry's first classification.
 
-In all 32,772 tests: 22,337 need Postgres alone, 8,651 nothing, 444 Snuba, 1,340 others. Of the 2,329 tests in
-tests/snuba only 114 were seen to need Snuba: the sanity check that failed.
+Of 32,772 tests 22,337 use only Postgres, 8,651 no service, 444 Snuba, 1,340 other services. Of the 2,329 tests in
+tests/snuba only 114 used Snuba.
 """
 
 from __future__ import annotations
@@ -22,18 +22,22 @@ from tracer.trace.records import StaticFacts
 
 SHARDS: Final = 22
 TESTS: Final = 32_772
-_SNUBA, _OTHERS, _POSTGRES_ONLY = 444, 444 + 1_340, 444 + 1_340 + 22_337  # tests are numbered tier by tier
+_SNUBA, _OTHERS, _POSTGRES_ONLY = (
+    444,
+    444 + 1_340,
+    444 + 1_340 + 22_337,
+)  # the numbers of tests are consecutive within a tier
 
 
-def write_reports(folder: Path) -> list[Path]:
-    """Write a report for each shard; the tests of a file are in one shard."""
-    rules = load_config(None, folder).rules
+def write_reports(directory: Path) -> list[Path]:
+    """Write a report for each shard. All tests of a file are in one shard."""
+    rules = load_config(None, directory).rules
     shards: list[dict[str, TestResult]] = [{} for _ in range(SHARDS)]
     facts: list[list[StaticFacts]] = [[] for _ in range(SHARDS)]
-    numbers: dict[str, tuple[int, int]] = {}  # file → its shard, its place in the shard's facts
+    numbers: dict[str, tuple[int, int]] = {}  # file → shard, index in the shard's facts
     for number in range(TESTS):
         services = tuple(sorted(_services(number)))
-        file = f"{_folder(number)}/test_{number // 15:04}.py"
+        file = f"{_directory(number)}/test_{number // 15:04}.py"
         if file not in numbers:
             shard = len(numbers) % SHARDS
             numbers[file] = shard, len(facts[shard])
@@ -64,7 +68,7 @@ def write_reports(folder: Path) -> list[Path]:
             warnings=(),
         )
         one = assemble(tests, tuple(facts[shard]), rules, run=run, run_evidence=(), generated_at="2026-11-20T22:00:00Z")
-        paths.append(folder / f"shard-{shard}.json")
+        paths.append(directory / f"shard-{shard}.json")
         write_file(paths[-1], json_report.render(one))
     return paths
 
@@ -93,19 +97,19 @@ def _other_services(number: int) -> Iterator[str]:
     return (service for service, numbers in members.items() if number in numbers)
 
 
-def _folder(number: int) -> str:
+def _directory(number: int) -> str:
     if number < 114 or _OTHERS <= number < _OTHERS + 2_215:
         return f"tests/snuba/api_{number % 5}"
     return f"tests/sentry/component_{number // 15 % 40:02}"
 
 
 def _evidence(services: tuple[str, ...], number: int) -> Iterator[Evidence]:
-    """Of each service the session's connection, which all tests of the shard inherit, and the test's own use."""
+    """For each service: the session's connection, which all tests of the shard inherit, and the test's own use."""
     for service in services:
-        told = replace(evidence(service), protocol="postgres")
+        direct = replace(evidence(service), protocol="postgres")
         connection = f"{service}_connection"
         yield replace(
-            told,
+            direct,
             how="inherited",
             via=f"fixture:{connection}@",
             phase="setup",
@@ -116,5 +120,5 @@ def _evidence(services: tuple[str, ...], number: int) -> Iterator[Evidence]:
         )
         for phase in ("setup", "call", "teardown"):
             yield replace(
-                told, phase=phase, connects=0, sends=number % 50, bytes=number, first_s=round(number / 1e6, 6)
+                direct, phase=phase, connects=0, sends=number % 50, bytes=number, first_s=round(number / 1e6, 6)
             )

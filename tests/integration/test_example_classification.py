@@ -1,4 +1,4 @@
-"""The whole road on real services: the example suite's classification is the expected table, test by test."""
+"""Traces the example suite with real services and compares each test with expected.toml."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tracer.record.capture.backends import BACKENDS
 ROOT = Path(__file__).parents[2]
 SHOP = ROOT / "examples" / "shop"
 EXPECTED = tomllib.loads((SHOP / "expected.toml").read_text())
-CERTAIN = ("phase", "fixture", "thread", "strength", "errno")
+COMPARED = ("phase", "fixture", "thread", "strength", "errno")
 
 Json = dict[str, Any]
 
@@ -42,7 +42,7 @@ def essence(evidence: Iterable[Json]) -> set[tuple[str, str, str | None]]:
 
 
 def differences(classification: Json) -> list[str]:
-    """Everything in which a classification is not the expected one."""
+    """The differences between a classification and the expected one."""
     tests = classification["tests"]
     wrong = [f"{name}: unexpected or missing" for name in tests.keys() ^ EXPECTED["tests"].keys()]
     for name in tests.keys() & EXPECTED["tests"].keys():
@@ -57,7 +57,7 @@ def differences(classification: Json) -> list[str]:
         if not essence(required) <= essence(test["evidence"]) <= essence(evidence):
             wrong.append(f"{name}: {essence(test['evidence'])}, not {essence(evidence)}")
         for one in required:
-            keys = [key for key in ("service", "how", "via", *CERTAIN) if key in one]
+            keys = [key for key in ("service", "how", "via", *COMPARED) if key in one]
             if not any(all(found[key] == one[key] for key in keys) for found in test["evidence"]):
                 wrong.append(f"{name}: nothing like {one}")
     return wrong
@@ -87,13 +87,13 @@ def test_the_same_with_xdist(shop_services: dict[str, str], tmp_path: Path) -> N
         check(traced(shop_services, tmp_path / f"{number}.json", "-n", "2"))
 
 
-def outcomes(services: dict[str, str], folder: Path, *before: str | Path) -> list[tuple[str, str, list[str]]]:
-    """Of each test of the suite its class, its name and what pytest says that passing tests do not have."""
-    results = folder / "results.xml"
+def outcomes(services: dict[str, str], directory: Path, *before: str | Path) -> list[tuple[str, str, list[str]]]:
+    """Class, name and JUnit elements (failure, skipped, …) of each test of the suite."""
+    results = directory / "results.xml"
     suite = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={results}")
     subprocess.run([*before, *suite], cwd=SHOP, env=os.environ | services, check=True, capture_output=True)
     cases = ElementTree.parse(results).iter("testcase")
-    return [(case.attrib["classname"], case.attrib["name"], [found.tag for found in case]) for case in cases]
+    return [(case.attrib["classname"], case.attrib["name"], [element.tag for element in case]) for case in cases]
 
 
 @pytest.mark.kernel
@@ -122,15 +122,15 @@ def svc_trace(services: dict[str, str], *arguments: str | Path) -> subprocess.Co
 
 
 @pytest.mark.kernel
-def test_the_rules_are_validated_and_accepted(shop_services: dict[str, str], tmp_path: Path) -> None:
-    """A nightly: what is found fails it with a status of its own; what is accepted leaves it pytest's."""
+def test_assumptions_are_checked_and_findings_accepted(shop_services: dict[str, str], tmp_path: Path) -> None:
+    """New findings set exit status 81. With findings that the baseline accepts, pytest's status remains."""
     report, baseline = tmp_path / "report.json", tmp_path / "accepted"
     suite = ("--", sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider")
     first = svc_trace(shop_services, "-q", "-o", report, "--fail-on", "blind-spots", *suite)
     assert first.returncode == 81, first.stderr
     validated = svc_trace({}, "validate", report, "--format", "json", "--write-baseline", baseline)
-    told = json.loads(validated.stdout)["services"]
-    kafka, postgres = told["kafka"], told["postgres"]
+    checks = json.loads(validated.stdout)["services"]
+    kafka, postgres = checks["kafka"], checks["postgres"]
     ((blind, evidence),) = kafka["blind_spots"].items()
     assert blind == BLIND
     assert {(one["phase"], one["thread"], one["how"]) for one in evidence} == {("call", "other", "direct")}
@@ -146,16 +146,19 @@ def test_the_rules_are_validated_and_accepted(shop_services: dict[str, str], tmp
     assert svc_trace(shop_services, *failing).returncode == 5, "pytest's own status: no tests ran"
 
 
-def without_chance(classification: Json) -> Json:
-    """What all runs tell alike: no times, no port of the kernel's choice, no broker of a Kafka client's."""
+def reproducible(classification: Json) -> Json:
+    """The part that is equal in all runs: without times, assigned ports, and choices of Kafka clients."""
     run = classification["run"]
-    told = {key: value for key, value in classification.items() if key not in ("generated_at", "run_evidence")}
-    told["run"] = {key: run[key] for key in ("complete", "exit_status", "lost_events", "warnings")}
-    told["tests"] = {}
+    part = {key: value for key, value in classification.items() if key not in ("generated_at", "run_evidence")}
+    part["run"] = {key: run[key] for key in ("complete", "exit_status", "lost_events", "warnings")}
+    part["tests"] = {}
     for name, test in classification["tests"].items():
-        certain = [one for one in test["evidence"] if not _is_optional(name, one)]
-        told["tests"][name] = test | {"duration_s": None, "evidence": sorted({str(_certain(one)) for one in certain})}
-    return told
+        entries = [one for one in test["evidence"] if not _is_optional(name, one)]
+        part["tests"][name] = test | {
+            "duration_s": None,
+            "evidence": sorted({str(_reproducible(one)) for one in entries}),
+        }
+    return part
 
 
 def _is_optional(name: str, evidence: Json) -> bool:
@@ -163,20 +166,20 @@ def _is_optional(name: str, evidence: Json) -> bool:
     return any((one["service"], one["how"]) == (evidence["service"], evidence["how"]) for one in optional)
 
 
-def _certain(evidence: Json) -> list[tuple[str, Any]]:
-    chance = {"first_s"}
+def _reproducible(evidence: Json) -> list[tuple[str, Any]]:
+    varying = {"first_s"}
     if evidence["service"] == "kafka":
-        chance |= {"endpoint", "connects", "sends", "bytes", "strength"}
+        varying |= {"endpoint", "connects", "sends", "bytes", "strength"}
     if evidence.get("self_hosted"):
-        chance |= {"endpoint"}
-    return sorted((key, value) for key, value in evidence.items() if key not in chance)
+        varying |= {"endpoint"}
+    return sorted((key, value) for key, value in evidence.items() if key not in varying)
 
 
 @pytest.mark.kernel
 def test_all_backends_report_the_same(shop_services: dict[str, str], tmp_path: Path) -> None:
-    told = {backend: traced(shop_services, tmp_path / f"{backend}.json", backend=backend) for backend in BACKENDS}
-    for classification in told.values():
+    reports = {backend: traced(shop_services, tmp_path / f"{backend}.json", backend=backend) for backend in BACKENDS}
+    for classification in reports.values():
         check(classification)
-    first, *others = (without_chance(classification) for classification in told.values())
+    first, *others = (reproducible(classification) for classification in reports.values())
     for other in others:
         assert other == first

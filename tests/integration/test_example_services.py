@@ -1,4 +1,4 @@
-"""The example suite passes on its own, its expected classification fits it, and its servers leave nothing behind."""
+"""Checks that the example suite passes untraced, that expected.toml is consistent, and that its servers clean up."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ import pytest
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SHOP = EXAMPLES / "shop"
 SERVICES = [sys.executable, str(EXAMPLES / "services.py")]
-# Says where the servers are, and then stays until its stdin ends.
+# Prints its environment, which has the servers' addresses, and ends when its stdin does.
 COMMAND = "import json, os, sys; print(json.dumps(dict(os.environ)), flush=True); sys.stdin.read(); sys.exit(7)"
 GONE_S = 20.0
 
@@ -71,7 +71,7 @@ def test_expected_summary_adds_up(expected: dict[str, Any]) -> None:
 
 
 def name(process: psutil.Process) -> str:
-    """A process's name; empty if it is gone, as Postgres's start-up helpers soon are."""
+    """A process's name; empty if the process has ended, as helpers of Postgres's start-up soon have."""
     try:
         return process.name()
     except psutil.NoSuchProcess:
@@ -79,7 +79,7 @@ def name(process: psutil.Process) -> str:
 
 
 def lives(process: psutil.Process) -> bool:
-    """Whether a process is neither gone nor a zombie."""
+    """Whether a process exists and is not a zombie."""
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
@@ -88,14 +88,14 @@ def lives(process: psutil.Process) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """`services.py`, with all servers running."""
+    """`services.py` while all its servers run."""
 
     process: subprocess.Popen[str]
     descendants: list[psutil.Process]
     directory: Path
 
     def remaining(self) -> list[psutil.Process]:
-        """The descendants that are still there, when all of them have had time to end."""
+        """The descendants that have not ended within GONE_S."""
         _, alive = psutil.wait_procs(self.descendants, timeout=GONE_S)
         return [process for process in alive if lives(process)]
 
@@ -125,7 +125,7 @@ def started(*arguments: str) -> Iterator[Started]:
     [(None, 7), (signal.SIGINT, 128 + signal.SIGINT), (signal.SIGTERM, 128 + signal.SIGTERM)],
     ids=["command", "interrupt", "terminate"],
 )
-def test_nothing_is_left(end: signal.Signals | None, status: int) -> None:
+def test_servers_and_files_are_removed(end: signal.Signals | None, status: int) -> None:
     with started("--", sys.executable, "-c", COMMAND) as services:
         assert services.process.stdin
         if end is None:
@@ -145,7 +145,7 @@ def test_servers_end_with_a_killed_parent() -> None:
         assert services.process.stdin
         services.process.stdin.close()
         assert services.remaining() == []
-    shutil.rmtree(services.directory)  # nobody was left to do it
+    shutil.rmtree(services.directory)  # a killed process cannot remove it
 
 
 def test_env_file(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The whole way of a large suite's nightly: 22 reports of 32,772 tests in all."""
+"""Merges 22 reports with 32,772 tests in all, and prints, selects and limits memory as a large suite's nightly does."""
 
 from __future__ import annotations
 
@@ -57,11 +57,11 @@ tests/snuba  2,329 tests
 
 @pytest.fixture(scope="module")
 def merged(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The merged report, made within the memory that is promised."""
-    folder = tmp_path_factory.mktemp("shards")
-    write_reports(folder)
-    output = folder / "merged.json"
-    program = [sys.executable, "-m", "tracer", "merge", str(folder / "shard-*.json"), "-o", str(output)]
+    """The merged report. `merge` must not use more than PEAK_MB."""
+    directory = tmp_path_factory.mktemp("shards")
+    write_reports(directory)
+    output = directory / "merged.json"
+    program = [sys.executable, "-m", "tracer", "merge", str(directory / "shard-*.json"), "-o", str(output)]
     with subprocess.Popen([*program, "--format", "json"], stdout=subprocess.DEVNULL) as process:
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
@@ -75,21 +75,21 @@ def printed(*arguments: str | Path) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
-def test_the_tables_on_the_terminal(merged: Path) -> None:
-    told = printed("report", merged, "--directories", "2")
-    assert TERMINAL in "".join(f"{line.rstrip()}\n" for line in told.splitlines())
+def test_tables_on_the_terminal(merged: Path) -> None:
+    text = printed("report", merged, "--directories", "2")
+    assert TERMINAL in "".join(f"{line.rstrip()}\n" for line in text.splitlines())
 
 
-def test_the_tables_in_markdown(merged: Path) -> None:
-    told = printed("report", merged, "--format", "markdown")
-    assert SERVICES in told
-    assert TIERS in told
-    (sanity,) = [line for line in told.splitlines() if line.startswith(SANITY_CHECK)]
+def test_tables_in_markdown(merged: Path) -> None:
+    text = printed("report", merged, "--format", "markdown")
+    assert SERVICES in text
+    assert TIERS in text
+    (sanity,) = [line for line in text.splitlines() if line.startswith(SANITY_CHECK)]
     assert "snuba 114 (4.9%)" in sanity
     assert "postgres_only 2,215 (95%)" in sanity
 
 
-def test_the_tables_in_json(merged: Path) -> None:
+def test_tables_in_json(merged: Path) -> None:
     summary = json.loads(merged.read_text())["summary"]
     assert summary["total_tests"] == 32_772
     assert summary["directories"]["tests/snuba"] == {
@@ -99,7 +99,7 @@ def test_the_tables_in_json(merged: Path) -> None:
     }
 
 
-def test_its_shards_are_selected_from_it(merged: Path) -> None:
+def test_select_reads_the_merged_report(merged: Path) -> None:
     assert len(printed("select", merged, "--tier", "postgres_only").splitlines()) == 22_337
     rest = printed("select", merged, "--within", "postgres,snuba,redis", "--invert")
     assert len(rest.splitlines()) == 254 + 64 + 36 + 13 + 3

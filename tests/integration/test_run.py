@@ -1,4 +1,4 @@
-"""A whole run under adverse conditions: its classification and its exit status stay right."""
+"""Whole runs under adverse conditions: classification and exit status must be correct."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ pytestmark = pytest.mark.kernel
 TRACER = (sys.executable, "-m", "tracer")
 
 
-def test_a_tracer_that_is_stopped_for_a_thousand_tests_misplaces_nothing(tmp_path: Path) -> None:
-    """All their boundaries and sends come in one turn."""
+def test_a_tracer_that_is_stopped_during_a_thousand_tests_attributes_correctly(tmp_path: Path) -> None:
+    """It reads all their boundaries and sends in one turn."""
     (tmp_path / "test_it.py").write_text(
         """
 import os, signal, socket
@@ -44,7 +44,7 @@ def test_it(number):
     assert {one["sends"] for test in report["tests"].values() for one in test["evidence"]} == {1}
 
 
-def test_a_report_that_cannot_be_written_is_told_before_the_command_begins(tmp_path: Path) -> None:
+def test_a_report_that_cannot_be_written_is_an_error_before_the_command_starts(tmp_path: Path) -> None:
     command = (*TRACER, "-o", str(tmp_path / "none" / "report.json"), "--", "touch", str(tmp_path / "began"))
     run = subprocess.run(command, capture_output=True, text=True, check=False)
     assert run.returncode == 73
@@ -52,7 +52,7 @@ def test_a_report_that_cannot_be_written_is_told_before_the_command_begins(tmp_p
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_summary_that_cannot_be_printed_leaves_the_status_alone(tmp_path: Path) -> None:
+def test_a_summary_that_cannot_be_printed_does_not_change_the_exit_status(tmp_path: Path) -> None:
     with Path("/dev/full").open("wb") as full:
         command = (*TRACER, "-o", str(tmp_path / "report.json"), "--", "sh", "-c", "exit 3")
         assert subprocess.run(command, stderr=full, check=False).returncode == 3
@@ -83,7 +83,7 @@ print(child.pid)
     assert "unfinished-session" in {warning["slug"] for warning in report["run"]["warnings"]}
 
 
-def test_an_endpoint_that_no_rule_names_is_told_with_who_listens_there(tmp_path: Path) -> None:
+def test_an_endpoint_that_no_rule_names_has_the_name_of_its_listener(tmp_path: Path) -> None:
     (tmp_path / "test_it.py").write_text(
         "import os, socket\n\n"
         "def test_it():\n"

@@ -1,4 +1,4 @@
-"""The workflows of docs/ci.md and of this project: their shell, extracted and run for real."""
+"""Runs the shell steps of the workflows in docs/ci.md and .github/workflows."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def shell(job: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def run_step(text: str, directory: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    """As a runner does: https://docs.github.com/actions, `jobs.<job_id>.steps[*].shell`, unspecified."""
+    """Run a step as GitHub does without `shell`: https://docs.github.com/actions, `jobs.<job_id>.steps[*].shell`."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "SUDO_"))}
     return subprocess.run(
         ["bash", "-e", "-c", text],
@@ -64,7 +64,7 @@ class Project:
         self.summary = home / "summary.md"
 
     def do(self, job: Mapping[str, Any], **variables: str) -> dict[str, subprocess.CompletedProcess[str]]:
-        """Run a job's steps, each as if it were `always()`."""
+        """Run all steps of a job, also after a step that failed."""
         environment = {name: str(value) for name, value in job.get("env", {}).items()} | self._variables | variables
         return {name: run_step(text, self.directory, **environment) for name, text in shell(job)}
 

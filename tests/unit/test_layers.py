@@ -24,7 +24,10 @@ BELOW = {  # layer → the layers that it may import, besides itself
     "errors": set[str](),
     "version": set[str](),
 }
-ENTRIES = ("tracer.__main__", "tracer.commands")  # main() calls the group, and is called by nobody else
+ENTRIES = (
+    "tracer.__main__",
+    "tracer.commands",
+)  # main() calls the group; only __main__ and the console script call main()
 
 
 def module_of(path: Path) -> str:
