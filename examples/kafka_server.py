@@ -1,7 +1,7 @@
 """A Kafka cluster in one process: librdkafka's own mock brokers, which speak the real protocol on real sockets.
 
-Prints the brokers' addresses on one line as soon as they listen, then stays until it is told to end. The mock is part
-of the library that confluent-kafka brings along; its functions are declared in librdkafka's `rdkafka_mock.h`.
+Prints the brokers' addresses on one line as soon as they listen, then runs until a signal ends it. The mock is part of
+the library that confluent-kafka contains; its functions are declared in librdkafka's `rdkafka_mock.h`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ PARTITIONS = 2
 
 
 def librdkafka() -> ctypes.CDLL:
-    """The librdkafka behind confluent-kafka: looking a symbol up in an extension searches the libraries it needs."""
+    """confluent-kafka's librdkafka: a symbol lookup in an extension also searches the libraries it is linked to."""
     library = ctypes.CDLL(cimpl.__file__)
     library.rd_kafka_conf_new.restype = ctypes.c_void_p
     library.rd_kafka_conf_set.argtypes = [
@@ -62,7 +62,7 @@ def start(brokers: int, topics: list[str]) -> str:
         error = library.rd_kafka_mock_topic_create(cluster, topic.encode(), PARTITIONS, brokers)
         if error:
             raise RuntimeError(f"librdkafka cannot create the topic {topic}: error {error}")
-    # A group's first member would wait three seconds for others to join.
+    # By default, a group's first member waits three seconds for others to join.
     library.rd_kafka_mock_group_initial_rebalance_delay_ms(cluster, 0)
     addresses: bytes = library.rd_kafka_mock_cluster_bootstraps(cluster)
     return addresses.decode()

@@ -1,7 +1,7 @@
-"""A full-text search service, as small as can be: PUT /documents/ID stores a text, GET /search?q=WORD finds it.
+"""A minimal full-text search service: PUT /documents/ID stores a text, GET /search?q=WORD finds it.
 
-Prints its URL on one line as soon as it listens, then serves until it is told to end. It has a loopback address of
-its own, as services have hosts of their own: clients are told apart by address, whatever the port.
+Prints its URL on one line as soon as it listens, then serves until a signal ends it. It has its own loopback address,
+so that the configuration can name it by host, on any port.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class SearchHandler(BaseHTTPRequestHandler):
     """Speaks HTTP/1.1, so that clients may keep their connection."""
 
     protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True  # headers and body are two writes; don't let the second wait for the first's ACK
+    disable_nagle_algorithm = True  # headers and body are two writes: without it, the second waits for the first's ACK
     documents: dict[str, str] = {}  # noqa: RUF012  one index for all connections
 
     def do_PUT(self) -> None:
@@ -49,7 +49,7 @@ class SearchHandler(BaseHTTPRequestHandler):
 
 
 def main() -> None:
-    # Not http.server's own class: it looks its address up in the DNS to learn a name nobody asks for.
+    # Not http.server's HTTPServer: it looks its address up in the DNS, to get a name that is not needed.
     with ThreadingTCPServer((HOST, 0), SearchHandler) as server:
         server.daemon_threads = True
         print(f"http://{HOST}:{server.server_address[1]}", flush=True)

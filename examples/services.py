@@ -1,12 +1,11 @@
-"""The real servers that the shop's tests talk to: PostgreSQL, Redis, Kafka and the search service, for as long as
-they are needed.
+"""Start the real servers that the shop's tests use: PostgreSQL, Redis, Kafka and the search service.
 
     python examples/services.py -- CMD …           run CMD with their addresses in the environment, then stop them
     python examples/services.py --env-file FILE    write the addresses to FILE; stop at the end of stdin or on SIGTERM
 
 From Python, `with services.running() as environment:` gives the same addresses as a `dict[str, str]`. All ports are
-free ones, so that any number of these can run side by side. The servers are no descendants of CMD. They never outlive
-this program; their data in /tmp does only if it is killed (SIGKILL).
+free ports, so several instances can run at the same time. The servers are not descendants of CMD. They end with this
+program; their data in /tmp is removed, except after SIGKILL.
 """
 
 from __future__ import annotations
@@ -35,9 +34,9 @@ HERE = Path(__file__).resolve().parent
 SCHEMA = HERE / "shop" / "schema.sql"
 TOPICS = ["orders", "audit"]
 
-READY_S = 30.0  # how long a server may take to answer
-PAUSE_S = 0.01  # between two attempts to reach it
-STOP_S = 10.0  # how long it may take to end
+READY_S = 30.0  # until a server must answer
+PAUSE_S = 0.01  # between two attempts to connect
+STOP_S = 10.0  # until a server must have ended
 PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
@@ -54,13 +53,13 @@ class Server:
     log: Path
 
     def wait_for(self, attempt: Callable[[], None]) -> None:
-        """Try to reach the server until it answers, as long as it lives.
+        """Call `attempt` until the server answers or ends.
 
         Args:
             attempt: returns when the server answers, and raises OSError or psycopg2.OperationalError otherwise.
 
         Raises:
-            ServerError: it ended, or does not answer in time.
+            ServerError: the server ended, or did not answer in time.
         """
         deadline = monotonic() + READY_S
         while self.process.poll() is None and monotonic() < deadline:
@@ -75,7 +74,7 @@ class Server:
         """The address that the server prints as soon as it listens.
 
         Raises:
-            ServerError: it ended instead.
+            ServerError: the server ended without one.
         """
         assert self.process.stdout
         address = self.process.stdout.readline().strip()
@@ -98,7 +97,7 @@ def running() -> Iterator[dict[str, str]]:
         ServerError: a server is not installed, or does not start; says which and what to do.
     """
     with ExitStack() as stack:
-        # Not in TMPDIR: a socket's path has to be short, and another user's server has to get there.
+        # Not in TMPDIR: a socket's path must be short, and the server may run as another user.
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="shop-services-", dir="/tmp")))
         directory.chmod(0o755)
         environment: dict[str, str] = {}
@@ -109,7 +108,7 @@ def running() -> Iterator[dict[str, str]]:
 
 @contextmanager
 def postgres(directory: Path, settings: Mapping[str, object] = MappingProxyType({})) -> Iterator[dict[str, str]]:
-    """A cluster of its own with the shop's schema, on TCP and on a unix socket. `settings`: more of the server's."""
+    """A new cluster with the shop's schema, on TCP and on a unix socket. `settings`: further settings of the server."""
     initdb, binary = postgres_program("initdb"), postgres_program("postgres")
     account = unprivileged_account()
     sockets = directory / "postgres"
@@ -133,7 +132,7 @@ def postgres(directory: Path, settings: Mapping[str, object] = MappingProxyType(
     }
     command = [binary, "-D", str(data), *(f"--{name}={value}" for name, value in options.items())]
     address = f"postgresql://postgres@127.0.0.1:{port}"
-    # SIGINT is its fast shutdown: SIGTERM would wait for clients to leave.
+    # SIGINT is PostgreSQL's fast shutdown: SIGTERM would wait for clients to disconnect.
     with child("postgres", command, directory, stop=signal.SIGINT, **account) as server:
         server.wait_for(lambda: psycopg2.connect(f"{address}/postgres").close())
         create_database(address, "shop")
@@ -159,7 +158,7 @@ def create_database(address: str, name: str) -> None:
 
 @contextmanager
 def redis(directory: Path) -> Iterator[dict[str, str]]:
-    """A Redis that keeps nothing."""
+    """A Redis without persistence."""
     port = free_port()
     command = [program("redis-server", "redis-server"), "--port", str(port), "--bind", "127.0.0.1", "--save", ""]
     with child("redis", command, directory) as server:
@@ -168,10 +167,10 @@ def redis(directory: Path) -> Iterator[dict[str, str]]:
 
 
 def ping(port: int) -> None:
-    """Ask a Redis whether it answers.
+    """Check that a Redis answers.
 
     Raises:
-        OSError: it does not, or not yet.
+        OSError: it does not answer, or not yet.
     """
     with socket.create_connection(("127.0.0.1", port), timeout=READY_S) as client:
         client.sendall(b"PING\r\n")
@@ -189,7 +188,7 @@ def kafka(directory: Path) -> Iterator[dict[str, str]]:
 
 @contextmanager
 def search(directory: Path) -> Iterator[dict[str, str]]:
-    """The search service, on a loopback address of its own."""
+    """The search service, on its own loopback address."""
     command = [sys.executable, str(HERE / "search_server.py")]
     with child("search", command, directory, stdout=subprocess.PIPE) as server:
         yield {"SHOP_SEARCH_URL": server.announcement()}
@@ -206,14 +205,13 @@ def child(
 ) -> Iterator[Server]:
     """A server as a child process; its output goes to `NAME.log` in `directory`. `options` are Popen's.
 
-    It has a session of its own, so that Ctrl-C reaches the tests and not the servers under them, and it ends when
-    this process does, however hard.
+    It has its own session, so that Ctrl-C reaches only the tests. It ends when this process ends, even by SIGKILL.
     """
     parent, libc = os.getpid(), ctypes.CDLL(None)
 
     def end_with_parent() -> None:
         libc.prctl(PR_SET_PDEATHSIG, stop)
-        if os.getppid() != parent:  # it died just now: nobody would tell us any more
+        if os.getppid() != parent:  # the parent died before the prctl: no signal will come
             os._exit(1)
 
     path = directory / f"{name}.log"
@@ -226,7 +224,7 @@ def child(
             text=True,
             cwd=directory,
             start_new_session=True,
-            preexec_fn=end_with_parent,  # runs after a change of user, which would undo it
+            preexec_fn=end_with_parent,  # runs after the change of user, which would reset it
             **{"stdout": log} | options,
         ) as process,
     ):
@@ -241,7 +239,7 @@ def child(
 
 
 def program(name: str, package: str) -> str:
-    """The path of a server's program; `package` is what Debian and Ubuntu call its package."""
+    """The path of a server's program; `package` is its package in Debian and Ubuntu."""
     path = shutil.which(name)
     if path is None:
         raise ServerError(f"{name} is not installed: apt-get install {package}")
@@ -249,13 +247,13 @@ def program(name: str, package: str) -> str:
 
 
 def postgres_program(name: str) -> str:
-    """Debian keeps PostgreSQL's programs off PATH, one folder a version: take the newest."""
+    """The path of a PostgreSQL program. Debian has one directory for each version, not in PATH: take the newest."""
     versions = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), key=lambda path: int(path.parts[-3]))
     return str(versions[-1]) if versions else program(name, "postgresql")
 
 
 def unprivileged_account() -> dict[str, Any]:
-    """Whom PostgreSQL runs as, in Popen's words: it refuses root, so for root it is `nobody`, and else ourselves."""
+    """The account for PostgreSQL, as Popen's arguments: `nobody` if this process is root, which PostgreSQL refuses."""
     if os.geteuid() != 0:
         return {}
     nobody = pwd.getpwnam("nobody")
@@ -263,7 +261,7 @@ def unprivileged_account() -> dict[str, Any]:
 
 
 def free_port() -> int:
-    """A TCP port on 127.0.0.1 that nobody listens on."""
+    """A free TCP port on 127.0.0.1."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -274,10 +272,10 @@ def run(command: list[str], environment: dict[str, str]) -> int:
     """Run a command with the servers' addresses.
 
     Returns:
-        Its exit status, or 128 + the signal that killed it, as a shell has it.
+        Its exit status, or 128 + the signal that killed it, as in a shell.
     """
     with subprocess.Popen(command, env=os.environ | environment) as process:
-        # Ctrl-C reached the command as well: let it finish. An exception could lose the status that wait() just got.
+        # Ctrl-C reaches the command too: let it finish. An exception could lose the status that wait() has just got.
         signal.signal(signal.SIGINT, lambda *_: None)
         try:
             status = process.wait()
@@ -291,16 +289,16 @@ def stay(file: Path, environment: dict[str, str]) -> None:
     """Write the servers' addresses to `file`, one `NAME=value` a line, and wait for the end of stdin."""
     draft = file.with_name(f"{file.name}.{os.getpid()}")
     draft.write_text("".join(f"{name}={value}\n" for name, value in environment.items()))
-    draft.rename(file)  # whoever waits for the file never sees half of it
+    draft.rename(file)  # a reader never sees an incomplete file
     try:
         print(file, flush=True)
         sys.stdin.buffer.read()
     finally:
-        file.unlink(missing_ok=True)  # the addresses are no longer true
+        file.unlink(missing_ok=True)  # the addresses are no longer valid
 
 
 def end(number: int, frame: FrameType | None) -> None:
-    """Turn a signal into an orderly end."""
+    """Turn a signal into an exception, so that the servers are stopped."""
     raise SystemExit(128 + number)
 
 

@@ -12,7 +12,7 @@ class Order:
     id: int | None = None
 
     def save(self, connection):
-        """Store the order, and tell whoever listens."""
+        """Store the order, and publish an event."""
         with connection.cursor() as cursor:
             cursor.execute(
                 "INSERT INTO orders (customer, cents) VALUES (%s, %s) RETURNING id", (self.customer, self.cents)

@@ -8,7 +8,7 @@ from shop import settings
 
 
 class Unavailable(Exception):
-    """A service that the shop can live without is not there."""
+    """A service that the shop can do without is not available."""
 
 
 def symbolicate(address):
@@ -33,7 +33,7 @@ def authorise(cents):
 
 
 def count(metric):
-    """Add one to a statsd counter; nobody knows whether it arrives.
+    """Add one to a statsd counter, without acknowledgement.
 
     Returns:
         The bytes that were sent.
@@ -43,7 +43,7 @@ def count(metric):
 
 
 def notify(url, event):
-    """Tell a subscriber's webhook of an event.
+    """Send an event to a subscriber's webhook.
 
     Returns:
         The HTTP status of its answer.

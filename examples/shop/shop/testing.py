@@ -1,4 +1,4 @@
-"""What tests of a shop need, also those of its extensions."""
+"""Base classes for tests of the shop and of its extensions."""
 
 import unittest
 from functools import cached_property

@@ -35,7 +35,7 @@ def producer():
 
 @pytest.fixture(scope="session")
 def redis_number():
-    """The Redis database of this xdist worker, so that workers don't flush one another's."""
+    """The Redis database of this xdist worker: each worker flushes only its own."""
     return int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 16
 
 
@@ -48,5 +48,5 @@ def redis_client(redis_number):
 
 @pytest.fixture
 def customer():
-    """A customer whom no other test knows."""
+    """A customer that no other test uses."""
     return f"customer-{uuid4()}"

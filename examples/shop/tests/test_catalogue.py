@@ -15,7 +15,7 @@ class CatalogueTestCase(DatabaseTestCase):
 
 
 class ProductTestCase(DatabaseTestCase):
-    """Inherits the database, as every test case here does, and never asks for it."""
+    """Inherits the database, as every test case here does, but never uses it."""
 
     def test_label(self):
         assert CUP.label == "Cup & saucer (12.90 €)"

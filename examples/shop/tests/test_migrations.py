@@ -1,4 +1,4 @@
-"""The tests are made from what the database says: it is asked when this file is imported."""
+"""The tests are made from rows of the database, which the import of this file queries."""
 
 import re
 

@@ -24,7 +24,7 @@ def test_count():
 
 
 class Webhook(BaseHTTPRequestHandler):
-    """A subscriber, as our customers run them."""
+    """A subscriber, as customers run them."""
 
     def do_POST(self):
         self.server.received.append(self.rfile.read(int(self.headers["Content-Length"])))
@@ -37,7 +37,7 @@ class Webhook(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def webhook():
-    # Not http.server's own class: it looks its address up in the DNS.
+    # Not http.server's HTTPServer: it looks its address up in the DNS.
     with TCPServer(("127.0.0.10", 0), Webhook) as server:
         server.received = []
         thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
@@ -47,7 +47,7 @@ def webhook():
         thread.join()
 
 
-def test_webhook_is_told(webhook):
+def test_webhook_is_notified(webhook):
     host, port = webhook.server_address
     assert outside.notify(f"http://{host}:{port}/orders", {"order": 1}) == 202
     assert webhook.received == [b'{"order": 1}']
