@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from tracer.classify.classification import assemble, recheck
-from tracer.classify.model import Classification, Evidence, Outcome, Phase, RunInfo, TestResult
+from tracer.classify.model import Classification, Evidence, Outcome, Phase, RunInfo, TestResult, Via
 from tracer.classify.services.config import Rules
+from tracer.trace.endpoint import Endpoint
 from tracer.trace.records import StaticFacts
 
 RUN = RunInfo(("pytest",), "libbpf", "6.18.0", "2026-11-20T21:45:00Z", 1.5, 0, True, 0, ())
@@ -23,10 +24,10 @@ def evidence(
 ) -> Evidence:
     return Evidence(
         service=service,
-        endpoint="tcp://127.0.0.1:5432",
+        endpoint=Endpoint("tcp", "127.0.0.1", 5432),
         protocol=None,
         how="ambient" if ambient else "inherited" if via else "direct",
-        via=via,
+        via=Via.parse(via) if via else None,
         phase=phase,
         fixture=fixture,
         thread="test",

@@ -14,7 +14,7 @@ from typing import Final
 from suites import evidence
 
 from tracer.classify.classification import assemble
-from tracer.classify.model import Evidence, RunInfo, TestResult
+from tracer.classify.model import Evidence, RunInfo, TestResult, Via
 from tracer.classify.services.config import load_config
 from tracer.reports import json_report
 from tracer.reports.output import write_file
@@ -111,7 +111,7 @@ def _evidence(services: tuple[str, ...], number: int) -> Iterator[Evidence]:
         yield replace(
             direct,
             how="inherited",
-            via=f"fixture:{connection}@",
+            via=Via("fixture", connection),
             phase="setup",
             fixture=connection,
             sends=12,

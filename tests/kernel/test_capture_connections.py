@@ -153,7 +153,9 @@ def test_which_peers_are_this_machine(peers: Peers, require: Callable[[str], Non
     """
     traced = run(OWN_NETWORK + text, peers, namespaces="-n")
     kinds = {Kind.CONNECT, Kind.SEND}
-    assert [(event.endpoint.rpartition(":")[0], event.local) for event in traced.sockets if event.kind in kinds] == [
+    assert [
+        (str(event.endpoint).rpartition(":")[0], event.local) for event in traced.sockets if event.kind in kinds
+    ] == [
         ("tcp://127.0.0.1", True),
         ("tcp://192.0.2.1", True),
         ("tcp://[2001:db8::1]", True),

@@ -125,5 +125,5 @@ def test_another_association_is_counted_apart(kind: str, peers: Peers) -> None:
     """
     total: Counter[str] = Counter()
     for event in sends(run(text, peers).sockets):
-        total[peers.names[event.endpoint]] += event.result
+        total[peers.names[str(event.endpoint)]] += event.result
     assert sorted(total.values()) == [20, 40]

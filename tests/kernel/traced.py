@@ -112,7 +112,7 @@ class Traced:
         """Its socket events as `KIND peer result`: an errno's name, or a number. No stranger's UDP port."""
         names = peers.names
         return [
-            f"{event.kind.name} {names.get(event.endpoint) or _without_udp_port(event.endpoint)} "
+            f"{event.kind.name} {names.get(str(event.endpoint)) or _without_udp_port(str(event.endpoint))} "
             f"{errno.errorcode[-event.result] if event.result < 0 else event.result}"
             for event in self.sockets
         ]

@@ -81,7 +81,8 @@ def _evidence(where: str, expected: Sequence[ExpectedEvidence], evidence: Sequen
 
 def _facts(evidence: Evidence) -> dict[str, object]:
     facts = {field.name: getattr(evidence, field.name) for field in fields(evidence)}
-    return facts | {"transport": evidence.endpoint.partition("://")[0]}
+    via = None if evidence.via is None else str(evidence.via)
+    return facts | {"via": via, "endpoint": str(evidence.endpoint), "transport": evidence.endpoint.protocol}
 
 
 def _fits(expected: ExpectedEvidence, facts: Mapping[str, object]) -> bool:

@@ -12,11 +12,14 @@ from suites import evidence
 from tracer.classify.model import Classification, Evidence, RunInfo, Summary, TestResult
 from tracer.classify.services.config import Rules
 from tracer.errors import SvcTraceError
+from tracer.trace.endpoint import Endpoint
 from truth.differences import differences
 from truth.runs import Finished, Phases, disturbances
 from truth.scenario import load
 
-EVIDENCE = replace(evidence("alpha"), endpoint="tcp://127.0.0.1:7000", command="python", bytes=9, first_s=0.1)
+EVIDENCE = replace(
+    evidence("alpha"), endpoint=Endpoint("tcp", "127.0.0.1", 7000), command="python", bytes=9, first_s=0.1
+)
 TEST = TestResult("passed", 0.1, 1, ("alpha",), (), (), (), None, (EVIDENCE,))
 RUN = RunInfo(("pytest",), "libbpf", "6.18", "2026-11-20T22:00:00Z", 1.0, 0, True, 0, ())
 REPORT = Classification(

@@ -19,10 +19,12 @@ from tracer.commands import run as run_command
 from tracer.commands.run import Settings
 from tracer.errors import ExitStatus
 from tracer.record.capture.backends import BACKENDS
+from tracer.trace.endpoint import Endpoint
 from tracer.trace.file import TraceWriter
 from tracer.trace.records import Attempt, End, Flow, Process, Run, Span, StaticFacts
 
 DOCUMENTED = (Path(__file__).parents[2] / "docs" / "commands.md").read_text()
+POSTGRES = Endpoint("tcp", "127.0.0.1", 5432)
 PROGRAM = (sys.executable, "-m", "tracer")
 
 
@@ -37,7 +39,19 @@ def trace(tmp_path: Path) -> Path:
             StaticFacts("test_a.py", (), (), ()),
             Span(1, 0, 1, 4711, "test", 100, 900, "test_a.py::test_b"),
             Span(2, 1, 1, 4711, "call", 200, 800),
-            Flow(1, 4711, 77, "tcp://127.0.0.1:5432", (2,), 300, 400, sends=3, bytes=120, connects=1, established=1),
+            Flow(
+                1,
+                4711,
+                77,
+                Endpoint("tcp", "127.0.0.1", 5432),
+                (2,),
+                300,
+                400,
+                sends=3,
+                bytes=120,
+                connects=1,
+                established=1,
+            ),
             Attempt(1, "test_a.py::test_b", 1, {}, ()),
             End(1000, 0, 0, 0),
         ):

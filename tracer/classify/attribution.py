@@ -7,11 +7,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from tracer.classify.model import Evidence, How, Strength
+from tracer.classify.model import Evidence, How, Strength, Via
 from tracer.classify.places import OUTSIDE, RUN, Owner, Place, Places
 from tracer.classify.services.identify import Identification, Identifier
 from tracer.classify.services.protocols import IS_REQUEST
 from tracer.classify.sockets import Sockets
+from tracer.trace.endpoint import Endpoint
 from tracer.trace.records import Attempt, Flow, Trace
 
 
@@ -57,7 +58,7 @@ class _Key:
     """What makes two flows of one owner the same evidence; Evidence has the words."""
 
     service: Identification
-    endpoint: str
+    endpoint: Endpoint
     how: How
     place: Place
     own_thread: bool
@@ -230,12 +231,12 @@ class _Attributor:
             listener=sums.listener,
         )
 
-    def _via(self, place: Place) -> str | None:
-        """The wide fixture or the module whose doing it is, for tests to inherit; None where it is neither's."""
+    def _via(self, place: Place) -> Via | None:
+        """The wide fixture or the module that a place lies in, from which tests inherit; None: it is in neither."""
         if place.instance:
             fixture = self._trace.instances[place.instance]
-            return f"fixture:{fixture.name}@{fixture.baseid}"
-        return None if place.module is None else f"module:{place.module}"
+            return Via("fixture", fixture.name, fixture.baseid)
+        return None if place.module is None else Via("module", place.module)
 
 
 def _summed(flows: Iterable[Flow]) -> Iterable[Flow]:
@@ -276,4 +277,4 @@ def _is_silent(flow: Flow) -> bool:
     getaddrinfo does it with every address, to sort them (RFC 6724), and fails for those without a route.
     """
     failed_sends = sum(flow.errors.values()) - (flow.connects - flow.established)
-    return flow.endpoint.startswith("udp://") and flow.sends == 0 and failed_sends <= 0
+    return flow.endpoint.protocol == "udp" and flow.sends == 0 and failed_sends <= 0

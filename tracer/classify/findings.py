@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from tracer.classify.model import UNKNOWN, Classification, RunInfo, is_unknown
+from tracer.classify.model import Classification, RunInfo, is_unknown, unknown_endpoint
 
 Kind = Literal["loss", "blind-spots", "contracts", "over-assumed", "unknown"]
 
@@ -59,4 +59,4 @@ def _findings(classification: Classification) -> Iterator[Finding]:
     for contract in classification.contracts:
         yield from (Finding("contracts", contract.name, nodeid) for nodeid in contract.violations)
     services = {service for test in classification.tests.values() for service in test.services}
-    yield from (Finding("unknown", service.removeprefix(UNKNOWN), "") for service in services if is_unknown(service))
+    yield from (Finding("unknown", unknown_endpoint(service), "") for service in services if is_unknown(service))

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from tracer.classify.services.config import Rules
+from tracer.trace.endpoint import Endpoint
 from tracer.trace.records import RunWarning, StaticFacts
 
 SCHEMA: Final = "svc-trace/1"
-UNKNOWN: Final = "unknown:"
-"""What a service's name begins with if it is an endpoint that no rule names."""
+_UNKNOWN: Final = "unknown:"
+"""Begins the name of a service that is an endpoint which no rule names."""
 ALL_UNKNOWN: Final = "(unknown)"
-"""Stands for all endpoints that no rule names: each would be a service of its own."""
+"""The name of all endpoints that no rule names, where they count as one service."""
 
 How = Literal["direct", "inherited", "ambient"]
 Phase = Literal["collection", "setup", "call", "teardown"]
@@ -21,9 +22,46 @@ Strength = Literal["sent", "connected", "attempted"]
 Outcome = Literal["passed", "failed", "error", "skipped", "xfailed", "xpassed", "interrupted", "crashed"]
 
 
+def unknown_service(endpoint: Endpoint | None) -> str:
+    """The name of a service that is an endpoint which no rule names: `unknown:<endpoint>`; None: any endpoint."""
+    return f"{_UNKNOWN}{endpoint or ''}"
+
+
 def is_unknown(service: str) -> bool:
     """Whether a service is an endpoint that no rule names."""
-    return service.startswith(UNKNOWN)
+    return service.startswith(_UNKNOWN)
+
+
+def unknown_endpoint(service: str) -> str:
+    """The text of the endpoint that an unknown service is."""
+    return service.removeprefix(_UNKNOWN)
+
+
+class Via(NamedTuple):
+    """What a test inherits evidence from. In a report it is its text."""
+
+    kind: Literal["fixture", "module"]
+    name: str  # of the fixture; the path of the module
+    baseid: str = ""  # fixture: node id of the place that defines it; empty for plugins and the rootdir's conftest
+
+    def __str__(self) -> str:
+        """`fixture:<name>@<baseid>` or `module:<path>`."""
+        return f"fixture:{self.name}@{self.baseid}" if self.kind == "fixture" else f"module:{self.name}"
+
+    @classmethod
+    def parse(cls, text: str) -> Via:
+        """The value whose text this is.
+
+        Raises:
+            ValueError: the text is neither that of a fixture nor that of a module.
+        """
+        kind, _, rest = text.partition(":")
+        if kind == "module":
+            return cls("module", rest)
+        if kind != "fixture":
+            raise ValueError(f"neither a fixture nor a module: {text!r:.40}")
+        name, _, baseid = rest.partition("@")
+        return cls("fixture", name, baseid)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +69,10 @@ class Evidence:
     """Why a test is said to use a service: one (test, service, endpoint) with how, phase, fixture and thread."""
 
     service: str  # a configured name, or `unknown:<endpoint>`
-    endpoint: str
+    endpoint: Endpoint
     protocol: str | None  # recognised from the first bytes sent; None where they say nothing
     how: How
-    via: str | None  # inherited: `fixture:<name>@<baseid>` or `module:<path>`
+    via: Via | None  # only of inherited evidence
     phase: Phase | None  # None only for evidence of the run
     fixture: str | None
     thread: Literal["test", "other"]

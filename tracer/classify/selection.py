@@ -12,14 +12,14 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final, Literal
 
-from tracer.classify.model import UNKNOWN, Classification, Outcome, TestResult
+from tracer.classify.model import Classification, Outcome, TestResult, unknown_service
 
 Unit = Literal["test", "class", "file"]
 Needs = frozenset[str]
 """The services that must be there for a test, or for all of a unit."""
 
-ANYTHING: Final = UNKNOWN
-"""The service of which nothing is known, not even an endpoint."""
+ANYTHING: Final = unknown_service(None)
+"""A service that is not known at all: it may be any."""
 
 _FINISHED: Final[frozenset[Outcome]] = frozenset({"passed", "xfailed", "xpassed"})
 _CUT_OFF: Final[frozenset[Outcome]] = frozenset({"interrupted", "crashed"})

@@ -16,7 +16,7 @@ from tracer.trace.records import Flow, Listen, Trace
 
 _WILDCARDS = ("0.0.0.0", "::")
 
-_Place = tuple[int, str]  # network, endpoint: in another network namespace, an address is somebody else's
+_Place = tuple[int, Endpoint]  # network, endpoint: in another network namespace, an address is somebody else's
 
 
 class Sockets:
@@ -25,8 +25,8 @@ class Sockets:
     def __init__(self, trace: Trace, identifier: Identifier) -> None:
         self._identifier = identifier
         self._openers: dict[int, Flow] = {}
-        self._used: dict[tuple[int, str], int] = {}  # socket, endpoint → since when, ns
-        self._failed: Counter[tuple[int, str]] = Counter()  # socket, endpoint → attempts without success
+        self._used: dict[tuple[int, Endpoint], int] = {}  # socket, endpoint → since when, ns
+        self._failed: Counter[tuple[int, Endpoint]] = Counter()  # socket, endpoint → attempts without success
         self._prefixes: dict[_Place, dict[int, list[bytes]]] = {}  # place → socket → first bytes of its first sends
         self._identified: dict[_Place, Identification] = {}
         for flow in sorted(trace.flows, key=lambda flow: flow.first_ns):
@@ -53,7 +53,7 @@ class Sockets:
         if known is None:
             sockets: Iterable[list[bytes]] = self._prefixes.get(place, {}).values()
             told = next((prefixes for prefixes in sockets if recognise(prefixes)), [])
-            known = self._identified[place] = self._identifier.service_of(_parse(flow.endpoint), told)
+            known = self._identified[place] = self._identifier.service_of(flow.endpoint, told)
         return known
 
     def is_self_hosted(self, flow: Flow) -> bool:
@@ -68,7 +68,7 @@ class Sockets:
         use = flow.socket, flow.endpoint
         if self._failed[use] and _place(flow) in self._own_paths:
             return True
-        at_ns = self._used[use] if flow.endpoint.startswith("tcp://") and not self._failed[use] else None
+        at_ns = self._used[use] if flow.endpoint.protocol == "tcp" and not self._failed[use] else None
         return any(
             self._listening.at((flow.network, endpoint), at_ns) for endpoint in _reached_at(flow.endpoint, flow.local)
         )
@@ -112,14 +112,8 @@ def _place(at: Flow | Listen) -> _Place:
 
 
 @cache
-def _reached_at(text: str, local: bool) -> tuple[str, ...]:
+def _reached_at(endpoint: Endpoint, local: bool) -> tuple[Endpoint, ...]:
     """Whoever is at one of these is reached at an endpoint: a wildcard stands for each of the machine's addresses."""
-    endpoint = _parse(text)
     if not endpoint.host or not (local or ip_address(endpoint.host).is_loopback):
-        return (text,)
-    return (text, *(str(Endpoint(endpoint.protocol, wildcard, endpoint.port)) for wildcard in _WILDCARDS))
-
-
-@cache
-def _parse(endpoint: str) -> Endpoint:
-    return Endpoint.parse(endpoint)
+        return (endpoint,)
+    return (endpoint, *(endpoint._replace(host=wildcard) for wildcard in _WILDCARDS))

@@ -9,6 +9,7 @@ from typing import Final
 
 from tracer.record.capture.protocol import Kind, SocketEvent
 from tracer.record.processes import Processes
+from tracer.trace.endpoint import Endpoint
 from tracer.trace.records import Flow, Listen
 from tracer.trace.timeline import Timeline
 
@@ -17,7 +18,7 @@ _HEADS: Final = 32
 _OPEN_FLOWS: Final = 4096
 """Flows kept open in one place; beyond that all of it is written. Flows add up, so nothing is lost."""
 
-_Key = tuple[int, int, int, str]  # process, tid, socket, endpoint
+_Key = tuple[int, int, int, Endpoint]  # process, tid, socket, endpoint
 
 
 @dataclass(slots=True)
@@ -64,7 +65,7 @@ class Flows:
         self._processes = processes
         self._open: dict[tuple[int, ...], dict[_Key, _Flow]] = {}
         self._connecting: dict[int, tuple[int, ...]] = {}  # socket → the spans in which its attempt began
-        self.reached: set[str] = set()  # endpoints of this machine, unix ones too
+        self.reached: set[Endpoint] = set()  # endpoints of this machine, unix ones too
 
     def fold(self, event: SocketEvent) -> Listen | None:
         """Add an event to its flow. Returns a record where the event is of no flow: a listening socket's."""
@@ -74,9 +75,9 @@ class Flows:
         flow = self._flow(event, self._spans(event), event.since_ns or event.ns)
         flow.last_ns = max(flow.last_ns, event.ns, event.last_ns)
         flow.local = flow.local or event.local
-        if event.local or event.endpoint.startswith("unix://"):
+        if event.local or event.endpoint.protocol == "unix":
             self.reached.add(event.endpoint)
-        if event.kind != Kind.SEND and event.endpoint.startswith("udp://"):
+        if event.kind != Kind.SEND and event.endpoint.protocol == "udp":
             return None  # it reaches nobody (udp(7)), but the socket is opened here
         if event.result < 0:
             name = errno.errorcode.get(-event.result, str(-event.result))

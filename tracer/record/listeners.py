@@ -1,4 +1,4 @@
-"""Who listens at an endpoint of this machine: what is told of one that no rule names."""
+"""Processes that listen at endpoints of this machine, for reports on endpoints that no rule names."""
 
 from __future__ import annotations
 
@@ -17,43 +17,44 @@ if TYPE_CHECKING:
 _NETWORK: Final = Path("/proc/self/ns/net")
 
 
-def listeners(reached: Collection[str]) -> Iterator[Listener]:
-    """The processes that listen now at endpoints of this machine, as far as this user may see them.
+def listeners(reached: Collection[Endpoint]) -> Iterator[Listener]:
+    """The processes that listen now at endpoints of this machine, in the tracer's own network namespace.
 
-    In the tracer's own network namespace. Names of processes alone: their arguments may hold secrets.
+    Only those that this user may see. A record has the name of the process, not its arguments: they may hold secrets.
 
     Args:
-        reached: endpoints to look for. Listeners at another address and the same port, such as a wildcard's, are told
-            too.
+        reached: endpoints to look for. A listener at the same port of another address, such as the wildcard, is
+            returned too.
     """
-    wanted = {_door(Endpoint.parse(text)) for text in reached}
+    wanted = {_without_host(endpoint) for endpoint in reached}
     if not wanted:
         return
     import psutil  # only needed after the run, and slow to import
 
     with suppress(psutil.Error, OSError):  # a /proc that is hidden
         network = _NETWORK.stat().st_ino
-        found = {
-            (one.pid, endpoint) for one in psutil.net_connections("all") if one.pid and (endpoint := _own_end(one))
+        listening = {
+            (connection.pid, endpoint)
+            for connection in psutil.net_connections("all")
+            if connection.pid and (endpoint := _listening_at(connection))
         }
-        for pid, endpoint in sorted(found, key=str):
-            if _door(endpoint) in wanted:
-                with suppress(psutil.Error):  # it has gone
-                    yield Listener(str(endpoint), network, psutil.Process(pid).name())
+        for pid, endpoint in sorted(listening):
+            if _without_host(endpoint) in wanted:
+                with suppress(psutil.Error):  # it has ended
+                    yield Listener(endpoint, network, psutil.Process(pid).name())
 
 
-def _door(endpoint: Endpoint) -> tuple[str, int, str]:
-    """An endpoint without its address."""
-    return endpoint.protocol, endpoint.port, endpoint.path
+def _without_host(endpoint: Endpoint) -> Endpoint:
+    return endpoint._replace(host="")
 
 
-def _own_end(one: sconn) -> Endpoint | None:
-    """Where a socket can be reached: one that listens on TCP, has a UDP port or a unix name, and no peer."""
-    if not one.laddr or one.raddr:
+def _listening_at(connection: sconn) -> Endpoint | None:
+    """The endpoint at which a socket can be reached; None: it has a peer, has no address, or does not listen."""
+    if not connection.laddr or connection.raddr:
         return None
-    if one.family == socket.AF_UNIX:
-        return Endpoint("unix", path=str(one.laddr))
-    if one.type == socket.SOCK_STREAM and one.status != "LISTEN":
+    if connection.family == socket.AF_UNIX:
+        return Endpoint("unix", path=str(connection.laddr))
+    if connection.type == socket.SOCK_STREAM and connection.status != "LISTEN":
         return None
-    host = canonical_host(socket.inet_pton(one.family, one.laddr.ip.partition("%")[0]))
-    return Endpoint("tcp" if one.type == socket.SOCK_STREAM else "udp", host, one.laddr.port)
+    host = canonical_host(socket.inet_pton(connection.family, connection.laddr.ip.partition("%")[0]))
+    return Endpoint("tcp" if connection.type == socket.SOCK_STREAM else "udp", host, connection.laddr.port)

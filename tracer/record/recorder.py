@@ -13,6 +13,7 @@ from tracer.record.capture.protocol import Event, SocketEvent, TaskEvent
 from tracer.record.flows import Flows
 from tracer.record.processes import Processes
 from tracer.record.runners import Runners
+from tracer.trace.endpoint import Endpoint
 from tracer.trace.file import TraceWriter
 from tracer.trace.records import Process, Record
 from tracer.trace.timeline import Timeline
@@ -50,7 +51,7 @@ class Recorder:
         return self._runners.reported
 
     @property
-    def reached(self) -> set[str]:
+    def reached(self) -> set[Endpoint]:
         """Endpoints of this machine that the tree used or tried to."""
         return self._flows.reached
 

@@ -40,7 +40,7 @@ def _place(evidence: Evidence) -> str:
         place = f"in the {evidence.phase} of fixture {evidence.fixture}"
     else:
         place = f"in its {evidence.phase}"
-    if evidence.how == "inherited" and evidence.via is not None and evidence.via.startswith("fixture:"):
-        name, _, base = evidence.via.removeprefix("fixture:").partition("@")
-        place += f" (shared from {base or 'the rootdir'})" if name == evidence.fixture else f" (through {name})"
+    if (via := evidence.via) and via.kind == "fixture":
+        own = via.name == evidence.fixture
+        place += f" (shared from {via.baseid or 'the rootdir'})" if own else f" (through {via.name})"
     return place

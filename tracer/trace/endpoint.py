@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """Where a socket leads.
+class Endpoint(NamedTuple):
+    """The address of a socket's peer, or the address at which a socket listens. In files it is its text.
 
-    Attributes:
-        protocol: `tcp`, `udp`, `sctp`, … as the kernel names the transport; `unix` for every kind of unix socket.
-        host: the peer's address in its canonical text form; an IPv4-mapped IPv6 address is written as IPv4.
-            Empty for unix sockets.
-        port: host byte order; 0 where there is none.
-        path: the unix socket's path; an abstract name starts with `@`. Empty for all others.
+    A NamedTuple, because the recorder computes its hash for each socket event: that of a dataclass is slower.
     """
 
-    protocol: str
-    host: str = ""
-    port: int = 0
-    path: str = ""
+    protocol: str  # `tcp`, `udp`, `sctp`, … as the kernel names the transport; `unix` for every kind of unix socket
+    host: str = ""  # the canonical text; an IPv4-mapped IPv6 address is written as IPv4; empty for unix sockets
+    port: int = 0  # host byte order; 0: unix sockets, and protocols without ports
+    path: str = ""  # of a unix socket; an abstract name starts with `@`; empty for all others
 
     def __str__(self) -> str:
         if self.protocol == "unix":
@@ -31,10 +25,10 @@ class Endpoint:
 
     @classmethod
     def parse(cls, text: str) -> Endpoint:
-        """Read what `str()` wrote.
+        """The endpoint whose text this is.
 
         Raises:
-            ValueError: the text is no endpoint.
+            ValueError: the text is not an endpoint.
         """
         protocol, separator, rest = text.partition("://")
         if not separator or not protocol:

@@ -11,9 +11,10 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
+from functools import lru_cache
 from sys import intern
 from types import NoneType, UnionType
-from typing import Any, Final, Literal, Union, cast, get_args, get_origin, get_type_hints
+from typing import Any, Final, Literal, NewType, Union, cast, get_args, get_origin, get_type_hints
 
 import orjson
 
@@ -36,20 +37,40 @@ _SCALARS: Final = frozenset({str, int, float, bool, NoneType})
 
 
 def dump(value: object, *, indent: bool = False) -> bytes:
-    """The JSON text of a value made of dicts, lists, tuples, strings and numbers of at most 64 bits, and a newline.
+    """The JSON text of a value made of dicts, lists, tuples, text types, strings and numbers of at most 64 bits.
 
-    UTF-8; one line, or indented by two spaces.
+    UTF-8, with a newline at its end; one line, or indented by two spaces.
     """
     try:
-        return orjson.dumps(value, option=orjson.OPT_APPEND_NEWLINE | (orjson.OPT_INDENT_2 if indent else 0))
+        return orjson.dumps(value, _text, orjson.OPT_APPEND_NEWLINE | (orjson.OPT_INDENT_2 if indent else 0))
     except TypeError:  # orjson refuses lone surrogates; in UTF-8 they are all that "backslashreplace" replaces
         text = json.dumps(
-            value,
+            _with_texts(value),
             ensure_ascii=False,
             indent=2 if indent else None,
             separators=(",", ": ") if indent else (",", ":"),
         )
         return f"{text}\n".encode("utf-8", "backslashreplace")
+
+
+def _is_text_type(kind: object) -> bool:
+    """Whether the values of a type are texts in JSON: `str()` makes the text, the class method `parse` reads it."""
+    return isinstance(kind, type) and hasattr(kind, "parse")
+
+
+def _text(value: object) -> str:
+    if _is_text_type(type(value)):
+        return str(value)
+    raise TypeError(f"not for JSON: {value!r:.40}")
+
+
+def _with_texts(value: Any) -> Any:  # noqa: ANN401 -- JSON is of any type
+    """The value with strings instead of text types. Python's encoder would write a NamedTuple as a list."""
+    if _is_text_type(type(value)):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {key: _with_texts(item) for key, item in value.items()}
+    return [_with_texts(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def load(text: bytes) -> Any:  # noqa: ANN401 -- JSON is of any type
@@ -69,10 +90,14 @@ def load(text: bytes) -> Any:  # noqa: ANN401 -- JSON is of any type
 def converter(hint: Any, defaults: Defaults | None = None) -> Converter:  # noqa: ANN401 -- a type hint is of any type
     """What makes values of a type out of JSON values, checked all the way down.
 
-    Knows str, int, float, bool, None, Literal, unions of them, lists, sets, tuples of any length, mappings with text
-    for keys, and dataclasses of all these. Keys that a dataclass does not have are ignored.
+    Knows str, int, float, bool, None, Literal, NewTypes of them, text types, unions of these, lists, sets, tuples of
+    any length, mappings with text for keys, and dataclasses of all these. Keys that a dataclass does not have are
+    ignored. A text type is a class whose `str()` gives the text, and whose class method `parse` reads it.
     """
-    origin, arguments = get_origin(hint), get_args(hint)
+    hint = _basic(hint)
+    origin, arguments = get_origin(hint), tuple(map(_basic, get_args(hint)))
+    if _is_text_type(hint):
+        return _parsed(hint)
     if origin is Literal:
         return _choice(arguments)
     if origin in (Union, UnionType):
@@ -153,6 +178,22 @@ def _scalar(*kinds: type) -> Converter:
         if kind in accepted:
             return value
         raise _unexpected(kinds[0], value)
+
+    return convert
+
+
+def _basic(hint: Any) -> Any:  # noqa: ANN401 -- as of `converter`
+    """The type of which a NewType is one."""
+    return hint.__supertype__ if isinstance(hint, NewType) else hint
+
+
+def _parsed(kind: Any) -> Converter:  # noqa: ANN401 -- a text type
+    parse = lru_cache(maxsize=65536)(kind.parse)  # the same few texts stand in many records
+
+    def convert(value: object) -> object:
+        if type(value) is not str:
+            raise _unexpected(str, value)
+        return parse(value)
 
     return convert
 
@@ -240,7 +281,7 @@ def _record(kind: type, defaults: Defaults) -> Converter:
 def _taken_as_they_are(hint: Any) -> frozenset[type]:  # noqa: ANN401 -- as of `converter`
     """The types of JSON values that are values of this type already; text is not, because it is shared."""
     kinds = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
-    return _accepted(kinds) - {str} if _SCALARS.issuperset(kinds) else frozenset()
+    return _accepted({kind for kind in map(_basic, kinds) if kind in _SCALARS}) - {str}
 
 
 def _required(kind: type) -> frozenset[str]:

@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, get_args
 
+from tracer.trace.endpoint import Endpoint
+
 PhaseName = Literal["setup", "call", "teardown"]
 SpanKind = Literal["session", "collection", "test", "fixture"] | PhaseName
 PHASES: Final = get_args(PhaseName)
@@ -125,7 +127,7 @@ class Listen:
     """
 
     process: int  # the process that called listen or bind
-    endpoint: str  # the socket's own address
+    endpoint: Endpoint  # the socket's own address
     network: int  # inode number of the network namespace; 0: unknown
     start_ns: int  # when it began, or ended
     begins: bool = True  # false: one socket less can be reached there
@@ -141,7 +143,7 @@ class Flow:
     process: int  # the process that connected or sent
     tid: int  # its thread, in the process's own pid namespace
     socket: int  # the socket's inode number, as in /proc/PID/fd and `ss -e`
-    endpoint: str  # the peer
+    endpoint: Endpoint  # the peer
     spans: tuple[int, ...]
     """The innermost open spans of the nearest runner. As a rule there is one. There are several if several threads of
     the runner have open spans and the sending thread has none. It is empty if no span was open."""
@@ -165,7 +167,7 @@ class Flow:
 class Listener:
     """A process that listened at an endpoint of the traced machine when the run ended, in the traced tree or not."""
 
-    endpoint: str  # the address it is bound to; a wildcard address stands for all addresses of the machine
+    endpoint: Endpoint  # the address it is bound to; a wildcard address stands for all addresses of the machine
     network: int  # inode number of the network namespace
     command: str  # the process's name
 

@@ -19,6 +19,7 @@ from tracer.classify.classification import classify
 from tracer.classify.model import Classification, Evidence, TestResult
 from tracer.classify.services.config import Config, load_config
 from tracer.classify.services.identify import Identifier
+from tracer.trace.endpoint import Endpoint
 from tracer.trace.records import Listener, Trace
 
 POSTGRES = "tcp://127.0.0.1:5432"
@@ -41,7 +42,7 @@ def classified(trace: Trace, config: Config) -> Classification:
 
 
 def hows(test: TestResult) -> set[tuple[str, str, str | None]]:
-    return {(one.service, one.how, one.via) for one in test.evidence}
+    return {(one.service, one.how, str(one.via) if one.via else None) for one in test.evidence}
 
 
 class Suite(TraceBuilder):
@@ -105,7 +106,7 @@ def test_a_wide_fixtures_finalizer_is_its_own_not_the_last_tests(suite: Suite, c
     tests = classified(suite.trace(), config).tests
     assert tests["a.py::last"].services == ()
     (evidence,) = tests["a.py::first"].evidence
-    assert (evidence.via, evidence.phase) == ("fixture:pool@", "teardown")
+    assert (str(evidence.via), evidence.phase) == ("fixture:pool@", "teardown")
 
 
 def test_fixtures_behind_fixtures_are_inherited(suite: Suite, config: Config) -> None:
@@ -505,9 +506,10 @@ def test_an_unknown_endpoint_is_told_with_the_process_that_listens_there(config:
     story.send("tcp://127.0.0.1:5432", call, socket=2)
     story.send("tcp://10.0.0.1:9999", call, socket=3)
     story.finish(test, call)
-    listeners = (Listener("tcp://0.0.0.0:9999", 0, "billing"), Listener("tcp://127.0.0.1:5432", 0, "postgres"))
+    places = {Endpoint("tcp", "0.0.0.0", 9999): "billing", Endpoint("tcp", "127.0.0.1", 5432): "postgres"}
+    listeners = tuple(Listener(endpoint, 0, command) for endpoint, command in places.items())
     (told,) = classified(replace(story.trace(), listeners=listeners), config).tests.values()
-    assert {(one.endpoint, one.listener) for one in told.evidence} == {
+    assert {(str(one.endpoint), one.listener) for one in told.evidence} == {
         ("tcp://127.0.0.1:9999", "billing"),
         ("tcp://127.0.0.1:5432", None),  # a rule names it
         ("tcp://10.0.0.1:9999", None),  # another machine's

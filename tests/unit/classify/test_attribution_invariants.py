@@ -20,6 +20,7 @@ from tracer.classify.classification import classify
 from tracer.classify.model import Classification, Evidence
 from tracer.classify.services.config import Config, load_config
 from tracer.classify.services.identify import Identifier
+from tracer.trace.endpoint import Endpoint
 from tracer.trace.records import Flow, Listen, Process, Span, StaticFacts, Thread, Trace
 
 K = TypeVar("K")
@@ -72,7 +73,7 @@ def takings(trace: Trace) -> dict[Taker, list[int]]:
 
 def is_silent(flow: Flow) -> bool:
     failed_sends = sum(flow.errors.values()) - (flow.connects - flow.established)
-    return flow.endpoint.startswith("udp://") and not flow.sends and failed_sends <= 0
+    return flow.endpoint.protocol == "udp" and not flow.sends and failed_sends <= 0
 
 
 def line(trace: Trace, span_id: int) -> list[Span]:
@@ -309,7 +310,16 @@ def test_flows_add_up(trace: Trace, chance: random.Random) -> None:
 def test_a_stranger_changes_only_the_evidence_of_the_run(trace: Trace, chance: random.Random) -> None:
     stranger, begun_ns = max(trace.processes) + 1, trace.run.start_ns + 1
     flows = [
-        Flow(stranger, tid, 90_000 + tid, chance.choice([*TCP, *UNIX]), (), begun_ns + tid, begun_ns + tid, sends=1)
+        Flow(
+            stranger,
+            tid,
+            90_000 + tid,
+            Endpoint.parse(chance.choice([*TCP, *UNIX])),
+            (),
+            begun_ns + tid,
+            begun_ns + tid,
+            sends=1,
+        )
         for tid in range(chance.randint(1, 5))
     ]
     after = classified(
@@ -317,7 +327,7 @@ def test_a_stranger_changes_only_the_evidence_of_the_run(trace: Trace, chance: r
             trace,
             processes={**trace.processes, stranger: Process(stranger, 0, 1, begun_ns, "stranger")},
             threads={**trace.threads, (stranger, 3): Thread(stranger, 3, begun_ns, "worker")},
-            listens=(*trace.listens, Listen(stranger, "tcp://127.0.0.1:40001", 0, begun_ns)),
+            listens=(*trace.listens, Listen(stranger, Endpoint("tcp", "127.0.0.1", 40001), 0, begun_ns)),
             flows=(*flows, *trace.flows),
         )
     )
@@ -350,9 +360,9 @@ def test_without_a_tests_flows_only_its_own_evidence_goes(trace: Trace, chance: 
     assert +lost == +totals(trace.flows[index] for index in gone)
 
 
-def totals(counted: Iterable[Flow | Evidence]) -> Counter[tuple[str, str]]:
+def totals(counted: Iterable[Flow | Evidence]) -> Counter[tuple[Endpoint, str]]:
     """(endpoint, what is counted) → how much."""
-    sums: Counter[tuple[str, str]] = Counter()
+    sums: Counter[tuple[Endpoint, str]] = Counter()
     for one in counted:
         sums[one.endpoint, "connects"] += one.connects
         sums[one.endpoint, "sends"] += one.sends

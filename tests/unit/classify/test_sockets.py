@@ -11,6 +11,7 @@ from trace_builder import TraceBuilder
 from tracer.classify.services.config import load_config
 from tracer.classify.services.identify import Identifier
 from tracer.classify.sockets import Sockets
+from tracer.trace.endpoint import Endpoint
 from tracer.trace.records import Flow, Listen
 
 Build = Callable[..., Sockets]
@@ -31,12 +32,12 @@ def sockets(tmp_path_factory: pytest.TempPathFactory) -> Build:
 
 
 def listen(endpoint: str, start_ns: int = 100, *, begins: bool = True, network: int = INSIDE) -> Listen:
-    return Listen(PROCESS, endpoint, network, start_ns, begins)
+    return Listen(PROCESS, Endpoint.parse(endpoint), network, start_ns, begins)
 
 
 def flow(endpoint: str, first_ns: int = 200, **changes: object) -> Flow:
     """A connection that was made, and used."""
-    made = Flow(PROCESS, TID, SOCKET, endpoint, (), first_ns, first_ns + 10, 1, 9, 1, 1, INSIDE)
+    made = Flow(PROCESS, TID, SOCKET, Endpoint.parse(endpoint), (), first_ns, first_ns + 10, 1, 9, 1, 1, INSIDE)
     return replace(made, **changes)  # type: ignore[arg-type]  # fields by name
 
 

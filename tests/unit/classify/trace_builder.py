@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from itertools import count
 
+from tracer.trace.endpoint import Endpoint
 from tracer.trace.records import (
     Attempt,
     End,
@@ -111,7 +112,7 @@ class TraceBuilder:
             process,
             tid,
             socket,
-            endpoint,
+            Endpoint.parse(endpoint),
             spans,
             self.tick(),
             self.tick(),
@@ -129,7 +130,7 @@ class TraceBuilder:
         return flow
 
     def listen(self, endpoint: str, process: int) -> None:
-        self.listens.append(Listen(process, endpoint, 0, self.tick()))
+        self.listens.append(Listen(process, Endpoint.parse(endpoint), 0, self.tick()))
 
     def trace(self, *, cut_off: bool = False) -> Trace:
         run = Run(("pytest",), "libbpf", "6.18", 1_700_000_000.0, 1_000_000, "/suite")

@@ -15,10 +15,12 @@ from tracer.record import flows as module
 from tracer.record.capture.protocol import Kind, SocketEvent, TaskEvent
 from tracer.record.flows import Flows
 from tracer.record.processes import Processes
+from tracer.trace.endpoint import Endpoint
 from tracer.trace.records import Flow, Listen
 from tracer.trace.timeline import Timeline
 
-POSTGRES, REDIS, STATSD = "tcp://127.0.0.1:5432", "tcp://127.0.0.1:6379", "udp://127.0.0.1:8125"
+POSTGRES, REDIS = Endpoint("tcp", "127.0.0.1", 5432), Endpoint("tcp", "127.0.0.1", 6379)
+STATSD: Final = Endpoint("udp", "127.0.0.1", 8125)
 RUNNER, TEST_THREAD, OTHER_THREAD, CHILD = 1, 100, 101, 2
 NETWORK: Final = 4026531840
 
@@ -110,7 +112,9 @@ def test_to_connect_a_udp_socket_is_no_attempt(flows: Flows, timeline: Timeline)
 
 
 def test_to_connect_a_unix_socket_for_datagrams_is_an_attempt(flows: Flows) -> None:
-    (flow,) = fold(flows, send(110, -errno.ENOENT, kind=Kind.CONNECT_RESULT, endpoint="unix:///run/missing"))
+    (flow,) = fold(
+        flows, send(110, -errno.ENOENT, kind=Kind.CONNECT_RESULT, endpoint=Endpoint("unix", path="/run/missing"))
+    )
     assert (flow.connects, flow.errors) == (1, {"ENOENT": 1})
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tracer.record.listeners import listeners
+from tracer.trace.endpoint import Endpoint
 
 HERE = os.stat("/proc/self/ns/net").st_ino  # noqa: PTH116 -- as listeners says it
 NAME = Path("/proc/self/comm").read_text().strip()
@@ -16,8 +17,8 @@ NAME = Path("/proc/self/comm").read_text().strip()
 def test_who_listens_at_a_port_is_told_whatever_address_it_is_bound_to(host: str, bound: str) -> None:
     with socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET) as server:
         port = server.getsockname()[1]
-        (listener,) = listeners({f"tcp://127.0.0.1:{port}"})
-        assert (listener.endpoint, listener.network) == (f"tcp://{bound}:{port}", HERE)
+        (listener,) = listeners({Endpoint("tcp", "127.0.0.1", port)})
+        assert (str(listener.endpoint), listener.network) == (f"tcp://{bound}:{port}", HERE)
         assert listener.command.startswith(NAME)  # psutil has the whole name where comm is cut
 
 
@@ -28,8 +29,8 @@ def test_datagram_and_unix_servers_are_told(tmp_path: Path) -> None:
         unix.bind(path)
         unix.listen()
         port = datagrams.getsockname()[1]
-        found = {listener.endpoint for listener in listeners({f"udp://127.0.0.1:{port}", f"unix://{path}"})}
-        assert found == {f"udp://127.0.0.1:{port}", f"unix://{path}"}
+        used = {Endpoint("udp", "127.0.0.1", port), Endpoint("unix", path=path)}
+        assert {listener.endpoint for listener in listeners(used)} == used
 
 
 def test_nobody_else_is_told() -> None:
@@ -37,5 +38,5 @@ def test_nobody_else_is_told() -> None:
         bound.bind(("127.0.0.1", 0))
         with socket.create_connection(server.getsockname()) as connection:
             used = [bound.getsockname()[1], connection.getsockname()[1]]
-            assert list(listeners({f"tcp://127.0.0.1:{port}" for port in used})) == []
+            assert list(listeners({Endpoint("tcp", "127.0.0.1", port) for port in used})) == []
     assert list(listeners(set())) == []

@@ -37,12 +37,16 @@ from tracer.record.boundary.messages import (
 )
 from tracer.record.capture.protocol import Event, Kind, SocketEvent, TaskEvent
 from tracer.record.recorder import Recorder
+from tracer.trace.endpoint import Endpoint
 from tracer.trace.file import TraceWriter, read_trace
 from tracer.trace.records import End, Instance, PhaseName, Run, StaticFacts
 
 PIDNS: Final = 4026531836
 TURN_NS: Final = 20_000_000
-ENDPOINTS: Final = "tcp://127.0.0.1:5432", "tcp://127.0.0.1:6379", "tcp://127.0.0.1:9092", "unix:///run/x.sock"
+ENDPOINTS: Final = (
+    *(Endpoint("tcp", "127.0.0.1", port) for port in (5432, 6379, 9092)),
+    Endpoint("unix", path="/run/x.sock"),
+)
 T = TypeVar("T")
 HEADS: Final = [pack(">ihh", 40, key, 7) for key in (0, 1, 3)]
 MAIN: Final = 1  # added to a process's pid: its thread that runs tests

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from suites import evidence
 
-from tracer.classify.model import AssumptionCheck, Classification, RunInfo, Summary, TestResult
+from tracer.classify.model import AssumptionCheck, Classification, RunInfo, Summary, TestResult, Via
 from tracer.classify.services.config import AssumptionRule, Contract, Rules, Tier
 from tracer.trace.records import StaticFacts
 
@@ -95,7 +95,9 @@ def _test(number: int) -> TestResult:
     ambient = ("kafka",) if number % 7 == 3 else ()
     told += [replace(SEEN, service=name, how="ambient", thread="other") for name in ambient]
     if number % 50 == 1:
-        told.append(replace(SEEN, service="snuba", how="inherited", via="fixture:snuba@tests/snuba", phase="setup"))
+        told.append(
+            replace(SEEN, service="snuba", how="inherited", via=Via("fixture", "snuba", "tests/snuba"), phase="setup")
+        )
     return TestResult(
         outcome="failed" if number % 600 == 5 else "skipped" if number % 90 == 2 else "passed",
         duration_s=0.25,

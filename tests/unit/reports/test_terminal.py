@@ -11,7 +11,7 @@ import pytest
 from large_suite import SEEN
 from rich.console import Console
 
-from tracer.classify.model import Classification, Summary, Variants
+from tracer.classify.model import Classification, Summary, Variants, Via
 from tracer.reports.formats.terminal import print_page
 from tracer.reports.pages.summary import SummaryDocument
 from tracer.reports.text import duration, percent
@@ -159,7 +159,7 @@ def test_a_run_without_tests_has_no_tables(sample: Classification) -> None:
 
 def test_a_services_tests_are_listed_by_how_they_use_it(small: Classification) -> None:
     test = next(iter(small.tests.values()))
-    inherited = replace(SEEN, how="inherited", via="fixture:db@", phase="setup")
+    inherited = replace(SEEN, how="inherited", via=Via("fixture", "db"), phase="setup")
     refused = replace(SEEN, strength="attempted", errno="ECONNREFUSED")
     tests = {
         "a.py::one": replace(test, evidence=(inherited, replace(SEEN, phase="setup"), SEEN)),

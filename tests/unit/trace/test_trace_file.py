@@ -6,13 +6,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hints
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tracer.errors import ExitStatus, SvcTraceError
+from tracer.trace.endpoint import Endpoint
 from tracer.trace.file import RECORD_TYPES, SCHEMA, TraceWriter, is_trace, read_records, read_trace
 from tracer.trace.records import (
     Attempt,
@@ -31,7 +32,7 @@ from tracer.trace.records import (
 
 RUN = Run(("pytest", "-q"), "libbpf", "6.18.0", 1763676000.5, 81273645, "/home/me/project")
 SPAN = Span(12, 11, 3, 4711, "test", 100, 200, "tests/test_a.py::test_b")
-FLOW = Flow(3, 4711, 99, "tcp://127.0.0.1:5432", (12,), 110, 120, sends=3, bytes=120)
+FLOW = Flow(3, 4711, 99, Endpoint("tcp", "127.0.0.1", 5432), (12,), 110, 120, sends=3, bytes=120)
 END = End(300, 0, 0, 0)
 
 SCALARS: Mapping[object, st.SearchStrategy[Any]] = {
@@ -44,7 +45,22 @@ SCALARS: Mapping[object, st.SearchStrategy[Any]] = {
 }
 
 
+ENDPOINTS: Final = st.one_of(
+    st.builds(Endpoint, st.just("unix"), st.just(""), st.just(0), SCALARS[str]),
+    st.builds(
+        Endpoint,
+        st.sampled_from(["tcp", "udp", "ip200"]),
+        st.ip_addresses().map(str),
+        st.integers(0, 65535),
+        st.just(""),
+    ),
+)
+
+
 def values(hint: object) -> st.SearchStrategy[Any]:
+    hint = getattr(hint, "__supertype__", hint)  # of a NewType
+    if hint is Endpoint:
+        return ENDPOINTS
     origin, arguments = get_origin(hint), get_args(hint)
     if hint in SCALARS:
         return SCALARS[hint]
@@ -146,7 +162,7 @@ def test_records_are_read_by_their_earlier_names(tmp_path: Path) -> None:
     )
     assert list(read_records(path)) == [
         Thread(process=7, tid=8, start_ns=9, name="worker", lineage_ns=5),
-        Listener("tcp://0.0.0.0:80", 1, "nginx"),
+        Listener(Endpoint("tcp", "0.0.0.0", 80), 1, "nginx"),
     ]
 
 

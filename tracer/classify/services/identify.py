@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
-from tracer.classify.model import UNKNOWN
+from tracer.classify.model import unknown_service
 from tracer.classify.services.config import Config, ServiceRule
 from tracer.classify.services.protocols import recognise
 from tracer.trace.endpoint import Endpoint
@@ -48,7 +48,7 @@ class Identifier:
         if rule is None and protocol is not None:
             rule = next((candidate for candidate in by_protocol if candidate.protocol == protocol), None)
         if rule is None:
-            return Identification(f"{UNKNOWN}{endpoint}", protocol, ignored=False, unknown=True)
+            return Identification(unknown_service(endpoint), protocol, ignored=False, unknown=True)
         return Identification(rule.name, protocol, rule.ignore, declared=rule.protocol)
 
     def _candidates(self, endpoint: Endpoint) -> tuple[ServiceRule | None, tuple[ServiceRule, ...]]:

@@ -8,6 +8,7 @@ from enum import IntEnum
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from tracer.trace.endpoint import Endpoint
 from tracer.trace.records import RunWarning
 
 COMMAND_PROCESS = 1
@@ -58,7 +59,7 @@ class SocketEvent(NamedTuple):
     tid: int
     socket: int  # inode number
     network: int  # inode number of the network namespace; 0 where unknown
-    endpoint: str  # the peer; LISTEN, LISTEN_END: the socket's own address
+    endpoint: Endpoint  # the peer; LISTEN, LISTEN_END: the socket's own address
     result: int  # SEND: bytes of all sends or -errno; CONNECT_RESULT: 0 or -errno
     head: bytes = b""  # SEND: the first ≤ 8 bytes
     prefix: bytes = b""  # SEND: the first ≤ 32 bytes, for the first sends of a socket

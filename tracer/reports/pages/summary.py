@@ -10,7 +10,16 @@ from pathlib import Path
 from typing import Final
 
 from tracer.classify.directories import count_by_directory
-from tracer.classify.model import ALL_UNKNOWN, UNKNOWN, Classification, Outcome, RunInfo, Variants, Why, is_unknown
+from tracer.classify.model import (
+    ALL_UNKNOWN,
+    Classification,
+    Outcome,
+    RunInfo,
+    Variants,
+    Why,
+    is_unknown,
+    unknown_endpoint,
+)
 from tracer.reports import blocks, json_report
 from tracer.reports.blocks import Styled
 from tracer.reports.pages import services
@@ -193,7 +202,7 @@ def described_unknown(classification: Classification, tests: Mapping[str, int]) 
         for one in test.evidence
         if one.listener
     }
-    return {name.removeprefix(UNKNOWN) + listeners.get(name, ""): number for name, number in tests.items()}
+    return {unknown_endpoint(name) + listeners.get(name, ""): number for name, number in tests.items()}
 
 
 def _counts(names: Iterable[tuple[str, ...]]) -> dict[str, int]:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from tracer.classify.detailed_checks import DetailedCheck, EntryCheck
 from tracer.classify.findings import BaselineComparison, Finding
-from tracer.classify.model import UNKNOWN, Classification, is_unknown
+from tracer.classify.model import Classification, is_unknown, unknown_endpoint
 from tracer.classify.proposals import Proposal
 from tracer.reports.blocks import Block, Code, Heading, Headline, Line, Names, Styled, Table
 from tracer.reports.evidence_text import activities
@@ -182,7 +182,7 @@ def _unknown_endpoints(classification: Classification, new: Collection[Finding])
     endpoints = {
         service: tests
         for service, tests in classification.summary.services.items()
-        if is_unknown(service) and Finding("unknown", service.removeprefix(UNKNOWN), "") in new
+        if is_unknown(service) and Finding("unknown", unknown_endpoint(service), "") in new
     }
     if endpoints:
         yield Heading(Styled(counted(len(endpoints), "unknown endpoint"), "warning"))

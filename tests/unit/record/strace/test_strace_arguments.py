@@ -41,7 +41,7 @@ TO = Address(socket.AF_INET, "10.0.0.1", 5432)
 def test_addresses(text: str, expected: Address, endpoint: str) -> None:
     found = arguments.address(text)
     assert found == expected
-    assert found.endpoint("tcp") == endpoint
+    assert str(found.endpoint("tcp")) == endpoint
     assert arguments.second_address(f"3<socket:[5]>, {text}, 16") == expected
 
 

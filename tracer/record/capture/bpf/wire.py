@@ -125,12 +125,12 @@ def decode_path(path: bytes) -> str:
 
 
 @lru_cache(maxsize=65536)
-def decode_endpoint(family: int, protocol: int, peer: bytes, port: int, path: bytes) -> str:
-    """The text of the endpoint that a record's fields name."""
+def decode_endpoint(family: int, protocol: int, peer: bytes, port: int, path: bytes) -> Endpoint:
+    """The endpoint that a record's fields name."""
     if family == socket.AF_UNIX:
-        return str(Endpoint("unix", path=decode_path(path)))
+        return Endpoint("unix", path=decode_path(path))
     host = canonical_host(peer if family == socket.AF_INET6 else peer[:4])
-    return str(Endpoint(PROTOCOLS.get(protocol, f"ip{protocol}"), host, port))
+    return Endpoint(PROTOCOLS.get(protocol, f"ip{protocol}"), host, port)
 
 
 def decode(data: memoryview, offset: int) -> tuple[Event, int]:

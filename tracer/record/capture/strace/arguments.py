@@ -121,8 +121,8 @@ class Address(NamedTuple):
     port: int = 0
     path: str = ""  # unix: as in an endpoint; empty: unnamed
 
-    def endpoint(self, protocol: str) -> str:
-        """The text of the endpoint that has this address."""
+    def endpoint(self, protocol: str) -> Endpoint:
+        """The endpoint that has this address."""
         return _endpoint(self, protocol)
 
     @property
@@ -137,10 +137,10 @@ class Address(NamedTuple):
 
 
 @lru_cache(maxsize=4096)
-def _endpoint(address: Address, protocol: str) -> str:
+def _endpoint(address: Address, protocol: str) -> Endpoint:
     if address.family == socket.AF_UNIX:
-        return str(Endpoint("unix", path=address.path))
-    return str(Endpoint(protocol, address.host, address.port))
+        return Endpoint("unix", path=address.path)
+    return Endpoint(protocol, address.host, address.port)
 
 
 @lru_cache(maxsize=4096)

@@ -14,6 +14,7 @@ from tracer.record.capture.strace.kernel_tables import Entry
 from tracer.record.capture.strace.lines import Call
 from tracer.record.capture.strace.sockets import Socket, Sockets
 from tracer.record.capture.strace.tasks import Task
+from tracer.trace.endpoint import Endpoint
 
 _CLOSED_LIMIT: Final = 256
 """Sockets that were closed before their own addresses were known, and wait for an answer that shows them."""
@@ -65,7 +66,7 @@ class Listening:
         self._begin(task, sock, ns)
 
     def _begin(self, task: Task, sock: Socket, ns: int) -> None:
-        event = self._sockets.event(task, sock, ns, Kind.LISTEN, "")
+        event = self._sockets.event(task, sock, ns, Kind.LISTEN, Endpoint(sock.type.protocol))
         if sock.own is not None and _is_complete(sock.own):
             self._sockets.emit(event._replace(endpoint=sock.own.endpoint(sock.type.protocol)))
         else:

@@ -18,6 +18,7 @@ from tracer.record.capture.strace.descriptors import Descriptors
 from tracer.record.capture.strace.kernel_tables import Entry, KernelTables
 from tracer.record.capture.strace.lines import Begun, Call
 from tracer.record.capture.strace.tasks import Task, inode_of
+from tracer.trace.endpoint import Endpoint
 
 
 @dataclass(eq=False, slots=True)
@@ -91,7 +92,7 @@ class Sockets:
         tables = cache(KernelTables)
         return lambda sock, task: tables(self._directory(task, sock.network)).find(sock.inode)
 
-    def event(self, task: Task, sock: Socket, ns: int, kind: Kind, endpoint: str, result: int = 0) -> SocketEvent:
+    def event(self, task: Task, sock: Socket, ns: int, kind: Kind, endpoint: Endpoint, result: int = 0) -> SocketEvent:
         """An event of a socket, to be emitted. Before a task's first one, its THREAD is emitted."""
         if not task.announced:
             task.announced = True
