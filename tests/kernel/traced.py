@@ -20,6 +20,7 @@ from tracer.record.capture.backends import BACKENDS
 from tracer.record.capture.protocol import COMMAND_PROCESS, Event, Kind, Loaded, Session, SocketEvent, TaskEvent
 from tracer.record.launch import Child, Invoker
 from tracer.trace.endpoint import Endpoint
+from tracer.trace.ids import NO_PROCESS, ProcessId
 
 _PRELUDE: Final = """
 import ctypes, errno, json, mmap, os, struct, sys, threading
@@ -216,9 +217,9 @@ def _living(events: Iterable[Event]) -> int:
 
 def _numbered_by_birth(events: Iterable[Event]) -> Iterator[Event]:
     """The events with processes numbered 1, 2, 3, … in the place of serial numbers, which may have gaps."""
-    numbers = {0: 0, COMMAND_PROCESS: COMMAND_PROCESS}
+    numbers = {NO_PROCESS: NO_PROCESS, COMMAND_PROCESS: COMMAND_PROCESS}
     for event in events:
-        number = numbers.setdefault(event.process, len(numbers))
+        number = numbers.setdefault(event.process, ProcessId(len(numbers)))
         if isinstance(event, TaskEvent):
             yield event._replace(process=number, parent=numbers[event.parent])
         else:

@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 import pytest
 from click.testing import CliRunner
+from plain import plain
 
 from tracer import __version__
 from tracer.cli import COMMANDS, cli
@@ -35,11 +36,11 @@ def trace(tmp_path: Path) -> Path:
     with TraceWriter(path) as writer:
         for record in (
             Run(("pytest",), "libbpf", "6.18.0", 1763676000.0, 0, "/project"),
-            Process(1, 0, 4711, 0, "pytest"),
+            plain(Process)(1, 0, 4711, 0, "pytest"),
             StaticFacts("test_a.py", (), (), ()),
-            Span(1, 0, 1, 4711, "test", 100, 900, "test_a.py::test_b"),
-            Span(2, 1, 1, 4711, "call", 200, 800),
-            Flow(
+            plain(Span)(1, 0, 1, 4711, "test", 100, 900, "test_a.py::test_b"),
+            plain(Span)(2, 1, 1, 4711, "call", 200, 800),
+            plain(Flow)(
                 1,
                 4711,
                 77,
@@ -52,7 +53,7 @@ def trace(tmp_path: Path) -> Path:
                 connects=1,
                 established=1,
             ),
-            Attempt(1, "test_a.py::test_b", 1, {}, ()),
+            plain(Attempt)(1, "test_a.py::test_b", 1, {}, ()),
             End(1000, 0, 0, 0),
         ):
             writer.write(record)

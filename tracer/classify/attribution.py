@@ -13,32 +13,33 @@ from tracer.classify.services.identify import Identification, Identifier
 from tracer.classify.services.protocols import IS_REQUEST
 from tracer.classify.sockets import Sockets
 from tracer.trace.endpoint import Endpoint
+from tracer.trace.ids import InstanceId, SpanId
 from tracer.trace.records import Attempt, Flow, Trace
 
 
 @dataclass(frozen=True, slots=True)
 class Attribution:
-    """Every flow of a trace in exactly one place; only those that are ambiguous are in several.
+    """The evidence of each owner. Each flow counts for exactly one owner; ambiguous flows count for several.
 
-    What tests inherit stands here once, as its heirs have it.
+    Evidence of fixture instances and modules is stored once, as the tests inherit it.
     """
 
     attempts: tuple[Attempt, ...]
     _owned: Mapping[Owner, tuple[Evidence, ...]]
-    _inherited: Mapping[int, tuple[Evidence, ...]]  # test span → in the order of time; tests share them
+    _inherited: Mapping[SpanId, tuple[Evidence, ...]]  # test span → evidence in the order of time
 
     @property
     def run(self) -> tuple[Evidence, ...]:
-        """What happened outside every test and fixture, or in the collection of a module of which no test ran."""
+        """Evidence outside of all tests and fixtures, or in the collection of a module without a test that ran."""
         return self._owned.get(RUN, ())
 
     def of(self, attempt: Attempt) -> tuple[Evidence, ...]:
-        """A test's evidence: its own, then what it inherits; both in the order of time."""
+        """A test's evidence: its own, then the inherited; both in the order of time."""
         return self._owned.get(Owner("test", attempt.span), ()) + self._inherited[attempt.span]
 
 
 def attribute(trace: Trace, identifier: Identifier) -> Attribution:
-    """Give each flow to the test, fixture instance, module or run that it belongs to."""
+    """Find the test, fixture instance, module or run to which each flow belongs."""
     return _Attributor(trace, identifier).attribute()
 
 
@@ -55,7 +56,7 @@ class _PlacedFlow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Key:
-    """What makes two flows of one owner the same evidence; Evidence has the words."""
+    """The values by which flows of one owner are summed to one evidence. See Evidence."""
 
     service: Identification
     endpoint: Endpoint
@@ -98,10 +99,10 @@ class _Attributor:
     def __init__(self, trace: Trace, identifier: Identifier) -> None:
         self._trace = trace
         self._places = Places(trace)
-        self._runners = {(span.process, span.tid) for span in trace.spans.values()}  # with their threads
+        self._span_threads = {(span.process, span.tid) for span in trace.spans.values()}
         self._sockets = Sockets(trace, identifier)
         self._attempts = {attempt.span: attempt for attempt in self._places.attempts()}
-        self._modules = {self._places.collection(test).module for test in self._attempts}  # of which a test ran
+        self._modules = {self._places.collection(test).module for test in self._attempts}  # with tests that ran
 
     def attribute(self) -> Attribution:
         placed_flows: dict[Owner, list[_PlacedFlow]] = {}
@@ -111,21 +112,21 @@ class _Attributor:
         owned = {owner: self._sum_up(owner, placed_flows.pop(owner)) for owner in list(placed_flows)}
         return Attribution(tuple(self._attempts.values()), owned, self._inherited(owned))
 
-    def _inherited(self, owned: Mapping[Owner, tuple[Evidence, ...]]) -> dict[int, tuple[Evidence, ...]]:
-        """Test span → what it inherits; tests with the same fixtures and module have the very same."""
-        shared: dict[tuple[Owner, frozenset[int]], tuple[Evidence, ...]] = {}
+    def _inherited(self, owned: Mapping[Owner, tuple[Evidence, ...]]) -> dict[SpanId, tuple[Evidence, ...]]:
+        """Test span → inherited evidence. Tests with the same fixtures and module share one tuple."""
+        shared: dict[tuple[Owner, frozenset[InstanceId]], tuple[Evidence, ...]] = {}
         inherited = {}
         for attempt in self._attempts.values():
-            left = self._places.collection(attempt.span), self._places.instances(attempt.span)
-            if left not in shared:
-                owners = [left[0], *(Owner("instance", instance) for instance in sorted(left[1]))]
-                found = [one for owner in owners for one in owned.get(owner, ())]
-                shared[left] = tuple(sorted(found, key=lambda one: (one.first_s, one.endpoint)))
-            inherited[attempt.span] = shared[left]
+            sources = module, instances = self._places.collection(attempt.span), self._places.instances(attempt.span)
+            if sources not in shared:
+                owners = [module, *(Owner("instance", instance) for instance in sorted(instances))]
+                evidence = [one for owner in owners for one in owned.get(owner, ())]
+                shared[sources] = tuple(sorted(evidence, key=lambda one: (one.first_s, one.endpoint)))
+            inherited[attempt.span] = shared[sources]
         return inherited
 
     def _placed(self, flow: Flow) -> dict[Owner, _PlacedFlow]:
-        """Who takes a flow, and where; each of them once."""
+        """The owners of a flow, and its place in each."""
         service = self._sockets.identify(flow)
         if service.ignored or _is_silent(flow):
             return {}
@@ -138,24 +139,24 @@ class _Attributor:
         return {owner: _PlacedFlow(flow, service, *how, ambiguous=len(owned) > 1) for owner, how in owned.items()}
 
     def _places_of(self, flow: Flow) -> list[Place]:
-        """The places of a flow, one for each owner; that of the run only where there is no other."""
+        """The places of a flow, one for each owner. The run's place is included only if there is no other."""
         places = [self._places.of(span) for span in flow.spans if span in self._trace.spans]
         owners = {self._owner(place): place for place in reversed(places)}
         thread = flow.process, flow.tid
-        run = owners.pop(RUN, Place(*thread) if thread in self._runners else OUTSIDE)
+        run = owners.pop(RUN, Place(*thread) if thread in self._span_threads else OUTSIDE)
         return list(owners.values()) or [run]
 
     def _owner(self, place: Place) -> Owner:
-        """Who takes what happens in a place: the run what happens in a module that has no tests to inherit it."""
+        """The owner of evidence in a place. If it is a module without a test that ran, it is the run."""
         owner = place.owner
         return RUN if owner.kind == "module" and owner.module not in self._modules else owner
 
     def _origin(self, flow: Flow, place: Place, service: Identification) -> Place | None:
-        """The place whose doing it is what another thread sends: this one, else the test around it, else None.
+        """The place that caused the sends of another thread: this place, else the test around it; None: neither.
 
-        It is a place's doing if the thread, or the process it is in, began within it. Of what an older thread sends it
-        is what somebody ordered, where the protocol tells (Kafka, HTTP/2), and what goes over a connection that was
-        opened within the place; but Kafka's housekeeping, attempts to connect too, is the client's own on any.
+        A place caused them in three cases. The thread, or its process, began within the place. The sends are requests,
+        for protocols whose bytes show that (Kafka, HTTP/2). The connection was opened within the place; this does not
+        apply to Kafka's housekeeping, including attempts to connect.
         """
         kafka = service.protocol == "kafka" or (service.declared == "kafka" and not flow.sends)
         for candidate in (place, place.outside()):
@@ -168,7 +169,7 @@ class _Attributor:
         return None
 
     def _began_within(self, flow: Flow, place: Place) -> bool:
-        """Whether the flow's thread or, where it is in another process, that process's line began within a place."""
+        """Whether the lineage of the flow's thread, or of its process if that is another one, began within a place."""
         process = flow.process
         if process == place.process:
             thread = self._trace.threads.get((process, flow.tid))
@@ -201,7 +202,7 @@ class _Attributor:
         )
 
     def _command(self, flow: Flow) -> str:
-        """The name that the sending process had, which may have executed another program since."""
+        """The name that the sending process had. It may have executed another program since."""
         process = self._trace.processes.get(flow.process)
         if process is None:
             return ""
@@ -209,7 +210,7 @@ class _Attributor:
         return next((command for command, until_ns in earlier if flow.first_ns < until_ns), process.command)
 
     def _evidence(self, owner: Owner, key: _Key, sums: _Sum) -> Evidence:
-        since_ns = self._trace.spans[owner.id].start_ns if owner.kind == "test" else self._trace.run.start_ns
+        since_ns = self._trace.spans[SpanId(owner.id)].start_ns if owner.kind == "test" else self._trace.run.start_ns
         return Evidence(
             service=key.service.name,
             endpoint=key.endpoint,
@@ -240,7 +241,7 @@ class _Attributor:
 
 
 def _summed(flows: Iterable[Flow]) -> Iterable[Flow]:
-    """Flows in the order of time, each key's as one: what is asked of a flow may stand in any part of it."""
+    """Flows in the order of time, with those of the same key added up: each may have a part of the facts."""
     sums: dict[tuple[object, ...], Flow] = {}
     for flow in sorted(flows, key=lambda flow: flow.first_ns):
         key = (flow.process, flow.tid, flow.socket, flow.endpoint, flow.spans)
@@ -266,15 +267,15 @@ def _sum(flow: Flow, later: Flow) -> Flow:
 
 
 def _is_requested(flow: Flow, protocol: str | None) -> bool:
-    """Whether somebody asked for one of a flow's sends at least, as the protocol tells."""
+    """Whether at least one of a flow's sends is a request, for protocols whose bytes show that."""
     is_request = IS_REQUEST.get(protocol or "")
     return is_request is not None and any(is_request(bytes.fromhex(head)) for head in flow.heads)
 
 
 def _is_silent(flow: Flow) -> bool:
-    """Whether a flow never tried to send: to connect a UDP socket reaches nobody (udp(7)).
+    """Whether a flow never tried to send. Connecting a UDP socket sends nothing (udp(7)).
 
-    getaddrinfo does it with every address, to sort them (RFC 6724), and fails for those without a route.
+    getaddrinfo connects a UDP socket to each address, to sort them (RFC 6724), and fails for those without a route.
     """
     failed_sends = sum(flow.errors.values()) - (flow.connects - flow.established)
     return flow.endpoint.protocol == "udp" and flow.sends == 0 and failed_sends <= 0

@@ -1,4 +1,4 @@
-"""Where in the suite a span lies: which test, phase, fixture instance or module."""
+"""The place of a span in the suite: its test, phase, fixture instance and module."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal, NamedTuple
 
 from tracer.classify.model import Phase
+from tracer.trace.ids import NO_INSTANCE, NO_PROCESS, NO_SPAN, InstanceId, ProcessId, SpanId, Tid
 from tracer.trace.records import Attempt, Span, Trace
 
 _FUNCTION: Final = "function"
 
 
 class Owner(NamedTuple):
-    """Who takes evidence: a test, a fixture instance, the collection of a module, or the run."""
+    """What evidence belongs to: a test, a fixture instance, the collection of a module, or the run."""
 
     kind: Literal["test", "instance", "module", "run"]
     id: int = 0  # test: its span; instance: its id; module: the process that collected it
@@ -25,19 +26,19 @@ RUN: Final = Owner("run")
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a span lies: in the first of instance, test and module that is set; else in the run alone."""
+    """The place of a span in the suite."""
 
-    process: int  # the span's runner
-    tid: int
-    test: int = 0  # span of the outermost test around it; 0: none
+    process: ProcessId  # the span's runner
+    tid: Tid
+    test: SpanId = NO_SPAN  # span of the outermost test around it; 0: none
     phase: Phase | None = None
     fixture: str | None = None  # innermost fixture, of any scope
-    instance: int = 0  # innermost fixture instance wider than function scope; 0: none
+    instance: InstanceId = NO_INSTANCE  # innermost fixture instance wider than function scope; 0: none
     module: str | None = None  # node id of the module that is being collected
 
     @property
     def owner(self) -> Owner:
-        """Who takes the evidence."""
+        """What the place's evidence belongs to: the instance, else the test, else the module, else the run."""
         if self.instance:
             return Owner("instance", self.instance)
         if self.test:
@@ -47,12 +48,12 @@ class Place:
         return RUN
 
     def outside(self) -> Place:
-        """The test around it; where there is none, the run."""
-        return replace(self, instance=0, module=None)
+        """The place of the test around it; without a test, that of the run."""
+        return replace(self, instance=NO_INSTANCE, module=None)
 
 
-OUTSIDE: Final = Place(0, 0)
-"""Outside every span of every thread."""
+OUTSIDE: Final = Place(NO_PROCESS, Tid(0))
+"""The place of what happens outside all spans, in a thread that has none."""
 
 
 class Places:
@@ -60,37 +61,37 @@ class Places:
 
     def __init__(self, trace: Trace) -> None:
         self._trace = trace
-        self._places: dict[int, Place] = {}
-        self._instance_spans: dict[int, list[Span]] = {}  # of wide ones
-        self._collections: dict[tuple[int, str], list[Span]] = {}  # process, module → its collection
+        self._places: dict[SpanId, Place] = {}
+        self._instance_spans: dict[InstanceId, list[Span]] = {}  # of instances wider than function scope
+        self._collections: dict[tuple[ProcessId, str], list[Span]] = {}  # process, module → its collection
         for span in sorted(trace.spans.values(), key=lambda span: span.start_ns):
             if span.kind == "fixture" and isinstance(span.subject, int) and self._is_wide(span.subject):
                 self._instance_spans.setdefault(span.subject, []).append(span)
             elif span.kind == "collection":
                 self._collections.setdefault((span.process, str(span.subject)), []).append(span)
         self._attempts = {attempt.span: attempt for attempt in trace.attempts}
-        self._closures: dict[tuple[int, ...], frozenset[int]] = {}  # tests that ask for the same share the answer
-        self._set_up_in: dict[int, list[int]] = {}  # test span → wide instances set up in it
+        self._closures: dict[tuple[InstanceId, ...], frozenset[InstanceId]] = {}  # many tests request the same
+        self._set_up_in: dict[SpanId, list[InstanceId]] = {}  # test span → wide instances set up in it
         for instance, spans in self._instance_spans.items():
             if test := self.of(spans[0].id).test:
                 self._set_up_in.setdefault(test, []).append(instance)
 
-    def of(self, span_id: int) -> Place:
+    def of(self, span_id: SpanId) -> Place:
         """The place of a span.
 
-        A session within a test, in the same process or in a child's, is part of that test, and so is all it does.
+        A session within a test, in the same process or in a child, is a part of the test with all its spans.
         """
         known = self._places.get(span_id)
         if known is None:
             known = self._places[span_id] = self._find(span_id)
         return known
 
-    def _find(self, span_id: int) -> Place:
+    def _find(self, span_id: SpanId) -> Place:
         span = self._trace.spans[span_id]
-        test, instance = 0, 0
+        test, instance = NO_SPAN, NO_INSTANCE
         phase: Phase | None = None
         fixture = module = None
-        inner = span  # the innermost that counts
+        inner = span  # the innermost span outside of an inner session
         for outer in self._from_outermost(span):
             if test and outer.kind == "session":
                 break
@@ -117,30 +118,30 @@ class Places:
             outer = self._trace.spans.get(outer.parent)
         return chain[::-1]
 
-    def _is_wide(self, instance: int) -> bool:
+    def _is_wide(self, instance: InstanceId) -> bool:
         known = self._trace.instances.get(instance)
         return known is not None and known.scope != _FUNCTION
 
     def attempts(self) -> Iterator[Attempt]:
-        """The attempts of the suite's own tests, without those of sessions that a test ran."""
+        """The attempts of the suite's own tests, without those of sessions that a test runs."""
         for attempt in self._trace.attempts:
             span = self._trace.spans.get(attempt.span)
             if span is not None and self.of(span.id).test == span.id:
                 yield attempt
 
-    def instances(self, test: int) -> frozenset[int]:
-        """The wide fixture instances a test depends on: requested, set up in it, and what those require in turn."""
+    def instances(self, test: SpanId) -> frozenset[InstanceId]:
+        """The wide fixture instances that a test depends on: those it requested, those set up in it, and their own."""
         attempt = self._attempts.get(test)
         return self._required((*(attempt.instances if attempt else ()), *self._set_up_in.get(test, ())))
 
-    def _required(self, instances: tuple[int, ...]) -> frozenset[int]:
+    def _required(self, instances: tuple[InstanceId, ...]) -> frozenset[InstanceId]:
         known = self._closures.get(instances)
         if known is None:
             known = self._closures[instances] = frozenset(self._close(instances))
         return known
 
-    def _close(self, instances: Iterable[int]) -> set[int]:
-        found: set[int] = set()
+    def _close(self, instances: Iterable[InstanceId]) -> set[InstanceId]:
+        found: set[InstanceId] = set()
         waiting = list(instances)
         while waiting:
             instance = waiting.pop()
@@ -150,28 +151,29 @@ class Places:
         return found
 
     def spans(self, owner: Owner) -> Iterator[Span]:
-        """What belongs to a owner: its own spans, those of a test's module, and of the wide fixtures it depends on."""
-        instances: frozenset[int] = frozenset()
+        """The spans of an owner: its own, those of a test's module, and those of wide fixtures that it depends on."""
+        instances: frozenset[InstanceId] = frozenset()
         match owner.kind:
             case "test":
-                yield self._trace.spans[owner.id]
-                yield from self.spans(self.collection(owner.id))
-                instances = self.instances(owner.id)
+                test = SpanId(owner.id)
+                yield self._trace.spans[test]
+                yield from self.spans(self.collection(test))
+                instances = self.instances(test)
             case "instance":
-                instances = self._required((owner.id,))
+                instances = self._required((InstanceId(owner.id),))
             case "module":
-                yield from self._collections.get((owner.id, owner.module), ())
+                yield from self._collections.get((ProcessId(owner.id), owner.module), ())
         for instance in instances:
             yield from self._instance_spans.get(instance, ())
 
-    def collection(self, test: int) -> Owner:
+    def collection(self, test: SpanId) -> Owner:
         """The collection of a test's module, in the process that ran the test."""
         span, attempt = self._trace.spans[test], self._attempts.get(test)
         facts = self._trace.facts_of(attempt) if attempt else None
         return Owner("module", span.process, facts.path if facts else str(span.subject).partition("::")[0])
 
     def includes(self, outer: Place, inner: Place) -> bool:
-        """Whether a place is, or is a part of, another: the test itself, or a wide fixture instance it depends on."""
+        """Whether the inner place is the outer one, or lies in a module or a wide fixture that the outer depends on."""
         if inner.owner == outer.owner or (outer.owner.kind == "test" and inner.test == outer.test):
             return True
         if outer.owner.kind == "test" and inner.owner == self.collection(outer.test):

@@ -1,4 +1,4 @@
-"""What the flows together say of endpoints and sockets: who answers there, who opened them, what is spoken."""
+"""Facts about endpoints and sockets that follow from all flows: listeners, openers, protocols."""
 
 from __future__ import annotations
 
@@ -12,22 +12,23 @@ from math import inf
 from tracer.classify.services.identify import Identification, Identifier
 from tracer.classify.services.protocols import recognise
 from tracer.trace.endpoint import Endpoint
+from tracer.trace.ids import NetworkNamespace, SocketInode
 from tracer.trace.records import Flow, Listen, Trace
 
 _WILDCARDS = ("0.0.0.0", "::")
 
-_Place = tuple[int, Endpoint]  # network, endpoint: in another network namespace, an address is somebody else's
+_Place = tuple[NetworkNamespace, Endpoint]  # in another network namespace, an address is another machine's
 
 
 class Sockets:
-    """Facts about a trace's endpoints and sockets that no single flow holds."""
+    """Facts about a trace's endpoints and sockets that no single flow contains."""
 
     def __init__(self, trace: Trace, identifier: Identifier) -> None:
         self._identifier = identifier
-        self._openers: dict[int, Flow] = {}
-        self._used: dict[tuple[int, Endpoint], int] = {}  # socket, endpoint → since when, ns
-        self._failed: Counter[tuple[int, Endpoint]] = Counter()  # socket, endpoint → attempts without success
-        self._prefixes: dict[_Place, dict[int, list[bytes]]] = {}  # place → socket → first bytes of its first sends
+        self._openers: dict[SocketInode, Flow] = {}
+        self._used: dict[tuple[SocketInode, Endpoint], int] = {}  # socket, endpoint → since when, ns
+        self._failed: Counter[tuple[SocketInode, Endpoint]] = Counter()  # socket, endpoint → attempts without success
+        self._prefixes: dict[_Place, dict[SocketInode, list[bytes]]] = {}  # the first bytes of first sends
         self._identified: dict[_Place, Identification] = {}
         for flow in sorted(trace.flows, key=lambda flow: flow.first_ns):
             opener = self._openers.setdefault(flow.socket, flow)
@@ -43,25 +44,26 @@ class Sockets:
         self._own_paths = {_place(flow) for flow in trace.flows if flow.peer}
 
     def opener(self, flow: Flow) -> Flow:
-        """The flow that connected this flow's socket; where nobody was seen to, the first that used it."""
+        """The flow that connected this flow's socket; if no flow did, the first that used it."""
         return self._openers[flow.socket]
 
     def identify(self, flow: Flow) -> Identification:
-        """Name the service where a flow leads, by the first of the sockets there whose bytes say something."""
+        """The service at a flow's endpoint. The first socket there whose bytes identify a protocol decides."""
         place = _place(flow)
         known = self._identified.get(place)
         if known is None:
             sockets: Iterable[list[bytes]] = self._prefixes.get(place, {}).values()
-            told = next((prefixes for prefixes in sockets if recognise(prefixes)), [])
-            known = self._identified[place] = self._identifier.service_of(flow.endpoint, told)
+            first = next((prefixes for prefixes in sockets if recognise(prefixes)), [])
+            known = self._identified[place] = self._identifier.service_of(flow.endpoint, first)
         return known
 
     def is_self_hosted(self, flow: Flow) -> bool:
-        """Whether it is the run itself that can be reached where this flow leads.
+        """Whether the run itself listens at this flow's endpoint.
 
-        A TCP connection is the run's own if the run listened when it was opened. Where an attempt failed, it is enough
-        that the run listens there at any time: whoever waits for a server of the run begins before it is there. So it
-        is for datagrams: how long a name lasts is not told, and an answer may be told before the question.
+        A successful TCP connection is self-hosted if the run listened when the connection was opened. A failed attempt
+        is self-hosted if the run listens there at any time, because a test that waits for a server of the run starts
+        before the server listens. The same applies to datagrams: the end of their binding is not recorded, and the
+        events of two processes may be in another order.
         """
         if flow.peer:
             return True
@@ -74,16 +76,16 @@ class Sockets:
         )
 
     def listener(self, flow: Flow) -> str | None:
-        """The name of the process that listened where this flow leads when the run ended, if that is known."""
+        """The name of the process that listened at this flow's endpoint when the run ended; None: unknown."""
         places = ((flow.network, endpoint) for endpoint in _reached_at(flow.endpoint, flow.local))
         return next((self._listeners[place] for place in places if place in self._listeners), None)
 
 
 class _Listening:
-    """When the run can be reached where. Several sockets may share a place."""
+    """When the run listened at which place. Several sockets may listen at one place."""
 
     def __init__(self, listens: Iterable[Listen]) -> None:
-        self._intervals: dict[_Place, tuple[list[int], list[float]]] = {}  # begins and ends, in the order of time
+        self._intervals: dict[_Place, tuple[list[int], list[float]]] = {}  # begins and ends, each in the order of time
         listening: Counter[_Place] = Counter()
         for listen in sorted(listens, key=lambda listen: listen.start_ns):
             place = _place(listen)
@@ -99,7 +101,7 @@ class _Listening:
                     ends[-1] = listen.start_ns
 
     def at(self, place: _Place, at_ns: int | None) -> bool:
-        """Whether the run can be reached there at a time; None: at any."""
+        """Whether the run listened there at a time; None: at any time."""
         begins, ends = self._intervals.get(place, ((), ()))
         if at_ns is None:
             return bool(begins)
@@ -113,7 +115,7 @@ def _place(at: Flow | Listen) -> _Place:
 
 @cache
 def _reached_at(endpoint: Endpoint, local: bool) -> tuple[Endpoint, ...]:
-    """Whoever is at one of these is reached at an endpoint: a wildcard stands for each of the machine's addresses."""
+    """The addresses at which a listener gets what is sent to an endpoint: itself, and wildcards of this machine."""
     if not endpoint.host or not (local or ip_address(endpoint.host).is_loopback):
         return (endpoint,)
     return (endpoint, *(endpoint._replace(host=wildcard) for wildcard in _WILDCARDS))

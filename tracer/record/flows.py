@@ -1,4 +1,4 @@
-"""Socket events fold into flows: the number of sends costs no memory."""
+"""Socket events are summed to flows, so memory does not grow with the number of sends."""
 
 from __future__ import annotations
 
@@ -10,65 +10,75 @@ from typing import Final
 from tracer.record.capture.protocol import Kind, SocketEvent
 from tracer.record.processes import Processes
 from tracer.trace.endpoint import Endpoint
+from tracer.trace.ids import NO_PROCESS, NetworkNamespace, ProcessId, SocketInode, SpanId, Tid
 from tracer.trace.records import Flow, Listen
 from tracer.trace.timeline import Timeline
 
 _HEADS: Final = 32
-"""Different first bytes kept of a flow: a connection asks few different things of one server."""
+"""Different first bytes kept of a flow. A connection has few kinds of requests."""
 _OPEN_FLOWS: Final = 4096
-"""Flows kept open in one place; beyond that all of it is written. Flows add up, so nothing is lost."""
+"""Flows kept for the same spans; if there are more, all of them are written. Flows add up, so nothing is lost."""
 
-_Key = tuple[int, int, int, Endpoint]  # process, tid, socket, endpoint
+_Key = tuple[ProcessId, Tid, SocketInode, Endpoint]
+_Spans = tuple[SpanId, ...]
 
 
 @dataclass(slots=True)
 class _Flow:
-    """A flow in the making."""
+    """A flow that may still grow."""
 
     first_ns: int
     last_ns: int
-    network: int
+    network: NetworkNamespace
     sends: int = 0
     bytes: int = 0
     connects: int = 0
     established: int = 0
-    peer: int = 0
+    peer: ProcessId = NO_PROCESS
     prefixes: list[str] = field(default_factory=list)
     heads: dict[str, int] = field(default_factory=dict)
     errors: dict[str, int] = field(default_factory=dict)
     local: bool = False
 
-    def finish(self, key: _Key, spans: tuple[int, ...]) -> Flow:
+    def record(self, key: _Key, spans: _Spans) -> Flow:
+        process, tid, socket, endpoint = key
         return Flow(
-            *key,
-            spans,
-            self.first_ns,
-            self.last_ns,
-            self.sends,
-            self.bytes,
-            self.connects,
-            self.established,
-            self.network,
-            self.peer,
-            tuple(self.prefixes),
-            self.heads,
-            self.errors,
-            self.local,
+            process=process,
+            tid=tid,
+            socket=socket,
+            endpoint=endpoint,
+            spans=spans,
+            first_ns=self.first_ns,
+            last_ns=self.last_ns,
+            sends=self.sends,
+            bytes=self.bytes,
+            connects=self.connects,
+            established=self.established,
+            network=self.network,
+            peer=self.peer,
+            prefixes=tuple(self.prefixes),
+            heads=self.heads,
+            errors=self.errors,
+            local=self.local,
         )
 
 
 class Flows:
-    """The flows of all open spans, by the spans they fall into."""
+    """The flows that may still grow, by the spans to which they belong.
+
+    Attributes:
+        reached: endpoints of this machine that the tree used or tried to use, including unix sockets.
+    """
 
     def __init__(self, timeline: Timeline, processes: Processes) -> None:
         self._timeline = timeline
         self._processes = processes
-        self._open: dict[tuple[int, ...], dict[_Key, _Flow]] = {}
-        self._connecting: dict[int, tuple[int, ...]] = {}  # socket → the spans in which its attempt began
-        self.reached: set[Endpoint] = set()  # endpoints of this machine, unix ones too
+        self._open: dict[_Spans, dict[_Key, _Flow]] = {}
+        self._connecting: dict[SocketInode, _Spans] = {}  # socket → the spans in which its attempt began
+        self.reached: set[Endpoint] = set()
 
-    def fold(self, event: SocketEvent) -> Listen | None:
-        """Add an event to its flow. Returns a record where the event is of no flow: a listening socket's."""
+    def add(self, event: SocketEvent) -> Listen | None:
+        """Add an event to its flow. An event of a listening socket belongs to no flow: return its record."""
         if event.kind in (Kind.LISTEN, Kind.LISTEN_END):
             begins = event.kind == Kind.LISTEN
             return Listen(event.process, event.endpoint, event.network, event.ns, begins)
@@ -78,7 +88,7 @@ class Flows:
         if event.local or event.endpoint.protocol == "unix":
             self.reached.add(event.endpoint)
         if event.kind != Kind.SEND and event.endpoint.protocol == "udp":
-            return None  # it reaches nobody (udp(7)), but the socket is opened here
+            return None  # connect sends nothing here (udp(7)); the flow shows that the socket was opened
         if event.result < 0:
             name = errno.errorcode.get(-event.result, str(-event.result))
             flow.errors[name] = flow.errors.get(name, 0) + 1
@@ -87,14 +97,14 @@ class Flows:
         elif event.kind == Kind.CONNECT:
             flow.connects += 1
         else:
-            flow.connects += not event.since_ns  # its beginning was not told
+            flow.connects += not event.since_ns  # an attempt without a CONNECT event
             flow.established += event.result == 0
         if event.peer_pid and not flow.peer:
             flow.peer = self._processes.by_host_pid(event.peer_pid, event.ns, event.peer_generation)
         return None
 
-    def _spans(self, event: SocketEvent) -> tuple[int, ...]:
-        """Where an event belongs. The result of an attempt belongs where it began, which may be long ago."""
+    def _spans(self, event: SocketEvent) -> _Spans:
+        """The spans of an event. The result of an attempt has those in which the attempt began, perhaps long ago."""
         if event.kind == Kind.CONNECT_RESULT and event.socket in self._connecting:
             return self._connecting.pop(event.socket)
         spans = self._timeline.at(event.process, event.tid, event.ns)
@@ -102,7 +112,7 @@ class Flows:
             self._connecting[event.socket] = spans
         return spans
 
-    def _flow(self, event: SocketEvent, spans: tuple[int, ...], began_ns: int) -> _Flow:
+    def _flow(self, event: SocketEvent, spans: _Spans, began_ns: int) -> _Flow:
         flows = self._open.get(spans)
         if flows is None:
             flows = self._open[spans] = {}
@@ -123,17 +133,17 @@ class Flows:
             if head in flow.heads or len(flow.heads) < _HEADS:
                 flow.heads[head] = flow.heads.get(head, 0) + event.sends
 
-    def take(self, closed: set[int]) -> Iterable[Flow]:
-        """Remove and return the flows of closed spans, and those of any place that has grown too large."""
+    def take(self, closed: set[SpanId]) -> Iterable[Flow]:
+        """Remove and return the flows of closed spans, and those of spans that have too many."""
         for spans in [spans for spans in self._open if not closed.isdisjoint(spans)]:
-            yield from self._finish(spans)
+            yield from self._take(spans)
         for spans in [spans for spans, flows in self._open.items() if len(flows) > _OPEN_FLOWS]:
-            yield from self._finish(spans)
+            yield from self._take(spans)
 
     def take_all(self) -> Iterable[Flow]:
         """Remove and return every flow."""
         for spans in list(self._open):
-            yield from self._finish(spans)
+            yield from self._take(spans)
 
-    def _finish(self, spans: tuple[int, ...]) -> Iterable[Flow]:
-        return [flow.finish(key, spans) for key, flow in self._open.pop(spans).items()]
+    def _take(self, spans: _Spans) -> Iterable[Flow]:
+        return [flow.record(key, spans) for key, flow in self._open.pop(spans).items()]

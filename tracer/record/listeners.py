@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tracer.trace.endpoint import Endpoint, canonical_host
+from tracer.trace.ids import NetworkNamespace
 from tracer.trace.records import Listener
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def listeners(reached: Collection[Endpoint]) -> Iterator[Listener]:
     import psutil  # only needed after the run, and slow to import
 
     with suppress(psutil.Error, OSError):  # a /proc that is hidden
-        network = _NETWORK.stat().st_ino
+        network = NetworkNamespace(_NETWORK.stat().st_ino)
         listening = {
             (connection.pid, endpoint)
             for connection in psutil.net_connections("all")

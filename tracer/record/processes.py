@@ -1,134 +1,142 @@
-"""The processes and threads of the traced tree, as the kernel's task events tell them."""
+"""Live processes, their parents, and which process had a pid at which time."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from tracer.record.capture.protocol import Kind, TaskEvent
+from tracer.trace.ids import NO_PROCESS, HostPid, Pid, PidNamespace, ProcessId
 from tracer.trace.records import Process, Thread
 from tracer.trace.timeline import Timeline
 
+P = TypeVar("P", Pid, HostPid)
+
 
 @dataclass(eq=False, slots=True)
-class _Life:
-    """A process, and why it is still remembered."""
+class _Entry:
+    """A process that is remembered: it is alive, ended recently, or has a descendant that is remembered."""
 
     process: Process
-    pidns: int
-    host_pid: int
-    generation: int  # which process of this host_pid it is; 0 where unknown
-    parent: _Life | None
-    holders: int = 1  # itself, until it is forgotten, and each child that is remembered
-    talks: bool = False  # the program that it executes now has used a socket
+    pidns: PidNamespace
+    host_pid: HostPid
+    generation: int  # of the host_pid; 0: unknown
+    parent: _Entry | None
+    references: int = 1  # one until the process itself is forgotten, and one for each remembered child
+    used_socket: bool = False  # since its last exec
 
-    def executes(self, ns: int) -> None:
-        """Another program takes over from one that has used a socket."""
+    def exec(self, ns: int) -> None:
+        """Keep the name of the program that ends with an exec at `ns`; it used a socket."""
         process = self.process
         self.process = replace(
             process,
             earlier=(*process.earlier, process.command),
             earlier_until_ns=(*process.earlier_until_ns, ns),
         )
-        self.talks = False
+        self.used_socket = False
 
     def lived_at(self, ns: int) -> bool:
-        """Whether it was there at a moment."""
+        """Whether the process existed at a moment."""
         return self.process.start_ns <= ns and (self.process.end_ns is None or ns <= self.process.end_ns)
 
 
 class Processes:
-    """Who lives, who is whose child, and which pid means whom at which moment.
+    """The processes of the traced tree, as the kernel's task events describe them.
 
-    The dead are remembered until `forget`, and as long as a descendant lives: it may hold what they opened.
+    A process that ended is remembered until `forget_before`, and longer if a descendant is remembered: the descendant
+    may have a connection that the process opened.
     """
 
     def __init__(self, timeline: Timeline) -> None:
         self._timeline = timeline
-        self._lives: dict[int, _Life] = {}
-        self._ended: deque[_Life] = deque()
-        self._by_pid: dict[int, list[_Life]] = {}  # of any pid namespace, in the order of birth
-        self._by_host_pid: dict[int, list[_Life]] = {}
+        self._entries: dict[ProcessId, _Entry] = {}
+        self._ended: deque[_Entry] = deque()
+        self._by_pid: dict[Pid, list[_Entry]] = {}  # of all pid namespaces, in the order of birth
+        self._by_host_pid: dict[HostPid, list[_Entry]] = {}
 
     def apply(self, event: TaskEvent) -> Process | Thread | None:
-        """Take a task event in; returns the record that it completes, if any."""
+        """Apply a task event; return the record that it completes, if any."""
         if event.kind == Kind.THREAD:
-            if life := self._lives.get(event.process):
-                life.talks = True
+            if entry := self._entries.get(event.process):
+                entry.used_socket = True
             return Thread(event.process, event.tid, event.start_ns, event.command, event.lineage_ns)
-        # The command itself is first heard of when it executes.
-        life = self._lives.get(event.process) or self._be_born(event)
-        if event.kind == Kind.EXEC and life.talks:
-            life.executes(event.ns)
-        life.process = replace(life.process, command=event.command)
+        # The first event of the command is an EXEC.
+        entry = self._entries.get(event.process) or self._add(event)
+        if event.kind == Kind.EXEC and entry.used_socket:
+            entry.exec(event.ns)
+        entry.process = replace(entry.process, command=event.command)
         if event.kind != Kind.EXIT:
             return None
-        life.process = replace(life.process, end_ns=event.ns, status=event.status)
-        self._ended.append(life)
-        return life.process
+        entry.process = replace(entry.process, end_ns=event.ns, status=event.status)
+        self._ended.append(entry)
+        return entry.process
 
-    def _be_born(self, event: TaskEvent) -> _Life:
+    def _add(self, event: TaskEvent) -> _Entry:
         process = Process(
             event.process, event.parent, event.pid, event.start_ns, event.command, lineage_ns=event.lineage_ns
         )
-        life = _Life(process, event.pidns, event.host_pid, event.pid_generation, self._lives.get(event.parent))
-        if life.parent:
-            life.parent.holders += 1
-        self._lives[process.id] = life
-        self._by_pid.setdefault(process.pid, []).append(life)
-        self._by_host_pid.setdefault(life.host_pid, []).append(life)
+        parent = self._entries.get(event.parent)
+        entry = _Entry(process, event.pidns, event.host_pid, event.pid_generation, parent)
+        if parent:
+            parent.references += 1
+        self._entries[process.id] = entry
+        self._by_pid.setdefault(process.pid, []).append(entry)
+        self._by_host_pid.setdefault(entry.host_pid, []).append(entry)
         self._timeline.fork(process.id, process.parent)
-        return life
+        return entry
 
-    def by_pid(self, pidns: int, pid: int, ns: int | None = None) -> int:
-        """The process that had this pid in this pid namespace at `ns`, or else last; 0 for none of the tree.
+    def by_pid(self, pidns: PidNamespace, pid: Pid, ns: int | None = None) -> ProcessId:
+        """The process that had this pid in this pid namespace at `ns` (None: the last one); 0: none of the tree.
 
-        Both numbers are reused. Where the namespace is unknown (0), the pid decides, if only one namespace has it.
+        Pids and namespace numbers are reused. If the namespace is unknown (0), the pid decides, unless processes of
+        several namespaces have it.
         """
-        lives = [
-            life for life in self._by_pid.get(pid, ()) if pidns in (0, life.pidns) and (ns is None or life.lived_at(ns))
+        entries = [
+            entry
+            for entry in self._by_pid.get(pid, ())
+            if pidns in (0, entry.pidns) and (ns is None or entry.lived_at(ns))
         ]
-        if len({life.pidns for life in lives}) != 1:
-            return 0
-        return lives[-1].process.id
+        return entries[-1].process.id if len({entry.pidns for entry in entries}) == 1 else NO_PROCESS
 
-    def by_host_pid(self, pid: int, ns: int | None = None, generation: int = 0) -> int:
-        """The process that had this pid in the initial namespace last, up to `ns`; 0 for none of the tree.
+    def by_host_pid(self, pid: HostPid, ns: int | None = None, generation: int = 0) -> ProcessId:
+        """The last process that had this pid in the initial pid namespace, up to `ns`; 0: none of the tree.
 
-        It may be dead: what listens on a socket is who called listen(2), even when a child of it has taken over.
+        It may have ended: the listener of a socket is the process that called listen(2), even if only a child of it
+        still has the socket.
         """
-        lives = [
-            life
-            for life in self._by_host_pid.get(pid, ())
-            if (ns is None or life.process.start_ns <= ns)
-            and (0 in (generation, life.generation) or generation == life.generation)
+        entries = [
+            entry
+            for entry in self._by_host_pid.get(pid, ())
+            if (ns is None or entry.process.start_ns <= ns)
+            and (0 in (generation, entry.generation) or generation == entry.generation)
         ]
-        return lives[-1].process.id if lives else 0
+        return entries[-1].process.id if entries else NO_PROCESS
 
-    def forget_before(self, ns: int) -> list[int]:
-        """Nobody will ask any more about moments before `ns`; returns the processes that are remembered no longer."""
+    def forget_before(self, ns: int) -> list[ProcessId]:
+        """Forget the moments before `ns`: no query about them will come. Return the processes that are forgotten."""
         forgotten = []
         while self._ended and (self._ended[0].process.end_ns or 0) < ns:
-            life: _Life | None = self._ended.popleft()
-            while life:
-                life.holders -= 1
-                if life.holders:
+            entry: _Entry | None = self._ended.popleft()
+            while entry:
+                entry.references -= 1
+                if entry.references:
                     break
-                del self._lives[life.process.id]
-                _remove(self._by_pid, life.process.pid, life)
-                _remove(self._by_host_pid, life.host_pid, life)
-                forgotten.append(life.process.id)
-                life = life.parent
+                del self._entries[entry.process.id]
+                _remove(self._by_pid, entry.process.pid, entry)
+                _remove(self._by_host_pid, entry.host_pid, entry)
+                forgotten.append(entry.process.id)
+                entry = entry.parent
         return forgotten
 
     def take_all(self) -> Iterable[Process]:
-        """The processes that are still alive."""
-        yield from (life.process for life in self._lives.values() if life.process.end_ns is None)
-        self._lives.clear()
+        """Remove all processes, and return those that are alive."""
+        yield from (entry.process for entry in self._entries.values() if entry.process.end_ns is None)
+        self._entries.clear()
 
 
-def _remove(lives: dict[int, list[_Life]], pid: int, life: _Life) -> None:
-    lives[pid].remove(life)
-    if not lives[pid]:
-        del lives[pid]
+def _remove(entries: dict[P, list[_Entry]], pid: P, entry: _Entry) -> None:
+    entries[pid].remove(entry)
+    if not entries[pid]:
+        del entries[pid]

@@ -1,4 +1,4 @@
-"""Events and boundaries, joined: the one place where the two streams meet."""
+"""Joins the two streams, the kernel's events and the hook's boundaries, and writes the trace."""
 
 from __future__ import annotations
 
@@ -15,21 +15,22 @@ from tracer.record.processes import Processes
 from tracer.record.runners import Runners
 from tracer.trace.endpoint import Endpoint
 from tracer.trace.file import TraceWriter
+from tracer.trace.ids import Pid, PidNamespace, SpanId
 from tracer.trace.records import Process, Record
 from tracer.trace.timeline import Timeline
 
 _REMEMBERED: Final = 5
-"""Turns whose spans are remembered: a tally is told for the last time two turns after its epoch ended."""
+"""Turns whose spans are remembered. A backend emits the last event of a tally two turns after the tally's epoch."""
 _WAITING: Final = 10_000
-"""Packets that may wait for their process to be told. Anybody may write to the FIFO, so there has to be an end."""
+"""Packets that may wait for the kernel's event about their process. Any process may write to the FIFO."""
 
 
 class Recorder:
-    """Writes a trace from what the kernel and the hook say.
+    """Writes a trace from the events of a backend and the packets of the hook.
 
-    A turn takes the kernel's events first and the boundaries that were readable after them. A hook writes a
-    boundary before its thread does anything more, so whatever an event of that thread falls into is known when the
-    turn comes to fold it; the timeline answers by time, so it doesn't matter that more is known already.
+    A turn reads the kernel's events first, and then the boundaries that can be read. A hook writes a boundary before
+    its thread continues. So when a turn adds an event to a flow, it knows the spans that were open at the event. It may
+    also know later boundaries; they do not matter, because the timeline is queried by time.
     """
 
     def __init__(self, writer: TraceWriter) -> None:
@@ -38,11 +39,11 @@ class Recorder:
         self._processes = Processes(self._timeline)
         self._runners = Runners(self._timeline)
         self._flows = Flows(self._timeline, self._processes)
-        self._pidns = Path("/proc/self/ns/pid").stat().st_ino
-        self._ahead: list[SocketEvent | Process] = []  # what happened, and who ended, since the turn began
-        self._unread: list[Packet] = []  # what was told since
-        self._waiting: list[Packet] = []  # from processes whose birth the kernel has not told yet
-        self._dropped = 0  # those that waited in vain
+        self._pidns = PidNamespace(Path("/proc/self/ns/pid").stat().st_ino)
+        self._ahead: list[SocketEvent | Process] = []  # events and ended processes, later than the turn's beginning
+        self._unread: list[Packet] = []  # packets that are later than the turn's beginning
+        self._waiting: list[Packet] = []  # packets of processes that the kernel's events do not contain yet
+        self._dropped = 0  # packets that waited too long
         self._turns = deque([0] * _REMEMBERED, maxlen=_REMEMBERED)  # when the last turns began
 
     @property
@@ -52,7 +53,7 @@ class Recorder:
 
     @property
     def reached(self) -> set[Endpoint]:
-        """Endpoints of this machine that the tree used or tried to."""
+        """Endpoints of this machine that the tree used or tried to use."""
         return self._flows.reached
 
     @property
@@ -62,28 +63,28 @@ class Recorder:
 
     @property
     def cut_off_sessions(self) -> int:
-        """How many of those still ran when the command had ended."""
+        """How many of them were still running when the command had ended."""
         return self._runners.cut_off
 
     @property
     def unknown_packets(self) -> int:
-        """How many packets came from processes that the kernel never told of."""
+        """How many packets came from processes that are in no event of the kernel."""
         return self._dropped + len(self._waiting)
 
     def is_of_the_tree(self, pid: int) -> bool:
-        """Whether a pid, as the tracer sees it, is or recently was a process of the traced tree."""
-        return self._processes.by_pid(self._pidns, pid) != 0
+        """Whether a pid, in the tracer's pid namespace, is or recently was that of a process of the traced tree."""
+        return self._processes.by_pid(self._pidns, Pid(pid)) != 0
 
     def turn(self, drain: Callable[[], Iterable[Event]], read: Callable[[], Iterable[Packet]]) -> None:
-        """Take in the next part of both streams: first all that `drain` has, then all that `read` has.
+        """Process the next part of both streams: first what `drain` returns, then what `read` returns.
 
-        What either has of the time since the turn began is kept for the next: until then it may be unknown that a
-        process has died and another has its pid.
+        What happened after the turn began is kept for the next turn: a process may have ended since, and another one
+        may have its pid, without an event so far.
         """
         began_ns = time.monotonic_ns()
         self._turns.append(began_ns)
         closed_before = self._runners.closed
-        self._runners.closed = set()
+        self._runners.closed = set[SpanId]()
         happened, self._ahead = self._ahead, []
         for event in drain():
             if not isinstance(event, TaskEvent):
@@ -93,8 +94,8 @@ class Recorder:
                 if isinstance(record, Process):
                     (happened if event.ns <= began_ns else self._ahead).append(record)
         self._apply_packets([*self._unread, *read()], began_ns)
-        self._settle(happened)
-        # A flow may still grow in the turn in which its span closed, by an event that was late; not in the next.
+        self._apply(happened)
+        # A late event may still add to a flow in the turn in which its span closed, but not in the next turn.
         self._write(self._flows.take(closed_before))
         self._timeline.forget_before(self._turns[0])
         for process in self._processes.forget_before(self._turns[0]):
@@ -102,34 +103,34 @@ class Recorder:
             self._runners.forget_process(process)
 
     def _apply_packets(self, packets: Iterable[Packet], until_ns: int) -> None:
-        """Apply packets up to the first that was told later, and keep the rest: they come in the order of time."""
+        """Apply the packets up to the first that is later, and keep the rest. They are in the order of time."""
         packets, self._unread = [*self._waiting, *packets], []
         self._waiting = []
         now_ns = time.monotonic_ns()
         for index, packet in enumerate(packets):
-            told_ns = packet.ns
-            if until_ns < (told_ns or 0) <= now_ns:
+            packet_ns = packet.ns
+            if until_ns < (packet_ns or 0) <= now_ns:
                 self._unread = packets[index:]
                 break
-            process = self._processes.by_pid(packet.pidns, packet.pid, told_ns)
-            # What is yet to be was told by another clock, that of a time namespace (time_namespaces(7)).
-            if process and (told_ns or 0) <= now_ns:
+            process = self._processes.by_pid(packet.pidns, packet.pid, packet_ns)
+            # A time in the future is that of another clock, in a time namespace (time_namespaces(7)).
+            if process and (packet_ns or 0) <= now_ns:
                 self._write(self._runners.apply(process, packet))
             else:
                 self._waiting.append(packet)
         self._dropped += max(0, len(self._waiting) - _WAITING)
         del self._waiting[:-_WAITING]
 
-    def _settle(self, happened: Iterable[SocketEvent | Process]) -> None:
-        """Put what happened in its place, now that the boundaries are known: first the ends, at which spans close."""
+    def _apply(self, happened: Iterable[SocketEvent | Process]) -> None:
+        """Close the spans of ended processes, then add the events to flows. The boundaries up to them are applied."""
         events = []
-        for one in happened:
-            if isinstance(one, Process):
-                self._write(self._runners.exit(one))
+        for event in happened:
+            if isinstance(event, Process):
+                self._write(self._runners.exit(event))
             else:
-                events.append(one)
+                events.append(event)
         for event in events:
-            if listen := self._flows.fold(event):
+            if listen := self._flows.add(event):
                 self._writer.write(listen)
 
     def _write(self, records: Iterable[Record]) -> None:
@@ -137,9 +138,9 @@ class Recorder:
             self._writer.write(record)
 
     def finish(self, ns: int) -> None:
-        """Close what is still open at `ns`, the end of the run."""
+        """Close everything that is open at `ns`, the end of the run."""
         self._apply_packets(self._unread, time.monotonic_ns())
-        self._settle(self._ahead)
+        self._apply(self._ahead)
         self._write(self._runners.finish(ns))
         self._write(self._flows.take_all())
         self._write(self._processes.take_all())

@@ -25,6 +25,7 @@ from types import TracebackType
 from typing import Any, BinaryIO, Final, Self, TypeVar, cast
 
 from tracer.errors import ExitStatus, SvcTraceError
+from tracer.trace.ids import InstanceId, SpanId
 from tracer.trace.json_codec import Converter, converter, dump, load, row_converter
 from tracer.trace.records import (
     PHASES,
@@ -181,7 +182,7 @@ def read_trace(path: Path) -> Trace:
         run=every(Run)[-1],
         processes={process.id: process for process in every(Process)},
         threads={(thread.process, thread.tid): thread for thread in every(Thread)},
-        spans=_telling({span.id: span for span in every(Span)}, instances, flows),
+        spans=_needed_spans({span.id: span for span in every(Span)}, instances, flows),
         facts=tuple(every(StaticFacts)),
         attempts=tuple(every(Attempt)),
         instances=instances,
@@ -193,23 +194,28 @@ def read_trace(path: Path) -> Trace:
     )
 
 
-def _telling(spans: Mapping[int, Span], instances: Mapping[int, Instance], flows: Iterable[Flow]) -> dict[int, Span]:
-    """The spans without the phases and fixtures of function scope in which there was nothing: many, and nobody asks."""
+def _needed_spans(
+    spans: Mapping[SpanId, Span], instances: Mapping[InstanceId, Instance], flows: Iterable[Flow]
+) -> dict[SpanId, Span]:
+    """The spans without the phases and function-scoped fixtures that contain no flow and no other span: most of them.
 
-    def is_narrow(span: Span) -> bool:
+    No rule of attribution uses those.
+    """
+
+    def is_phase_or_function_scoped(span: Span) -> bool:
         if span.kind != "fixture":
             return span.kind in PHASES
         instance = instances.get(span.subject) if isinstance(span.subject, int) else None
         return instance is None or instance.scope == "function"
 
-    asked = [number for flow in flows for number in flow.spans]
-    asked += [span.id for span in spans.values() if not is_narrow(span)]
-    telling: set[int] = set()
-    for number in asked:
-        while number in spans and number not in telling:
-            telling.add(number)
-            number = spans[number].parent
-    return {number: span for number, span in spans.items() if number in telling}
+    wanted = [id_ for flow in flows for id_ in flow.spans]
+    wanted += [span.id for span in spans.values() if not is_phase_or_function_scoped(span)]
+    needed: set[SpanId] = set()
+    for id_ in wanted:
+        while id_ in spans and id_ not in needed:
+            needed.add(id_)
+            id_ = spans[id_].parent
+    return {id_: span for id_, span in spans.items() if id_ in needed}
 
 
 def read_records(path: Path) -> Iterator[Record]:

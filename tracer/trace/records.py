@@ -14,6 +14,18 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal, get_args
 
 from tracer.trace.endpoint import Endpoint
+from tracer.trace.ids import (
+    NO_PROCESS,
+    UNKNOWN_NETWORK,
+    FactsNumber,
+    InstanceId,
+    NetworkNamespace,
+    Pid,
+    ProcessId,
+    SocketInode,
+    SpanId,
+    Tid,
+)
 
 PhaseName = Literal["setup", "call", "teardown"]
 SpanKind = Literal["session", "collection", "test", "fixture"] | PhaseName
@@ -37,9 +49,9 @@ class Run:
 class Process:
     """A process of the traced tree. Its id is never reused; its pid may be."""
 
-    id: int  # 1 for the command itself
-    parent: int  # the process that forked it; 0 for the command itself
-    pid: int  # in its own pid namespace
+    id: ProcessId  # 1 for the command itself
+    parent: ProcessId  # the process that forked it; 0 for the command itself
+    pid: Pid  # in its own pid namespace
     start_ns: int  # when it was forked
     command: str  # the kernel's name for it (comm) after the last exec, at most 15 bytes
     end_ns: int | None = None  # when it ended; null: it was alive when the run ended
@@ -55,8 +67,8 @@ class Process:
 class Thread:
     """A thread that used a socket. A tid that is reused within a process is another record."""
 
-    process: int  # the process to which it belongs
-    tid: int  # in the process's own pid namespace
+    process: ProcessId  # the process to which it belongs
+    tid: Tid  # in the process's own pid namespace
     start_ns: int  # when the kernel created it
     name: str  # its name (comm) at its first socket event, at most 15 bytes
     lineage_ns: int = 0  # when its lineage began, as for `process`
@@ -68,14 +80,14 @@ class Span:
     finalizer.
     """
 
-    id: int  # unique among spans
-    parent: int  # the span around it, possibly another runner's; 0 for none
-    process: int  # the runner: the process that reported it
-    tid: int  # the runner's thread, in the process's own pid namespace
+    id: SpanId  # unique among spans
+    parent: SpanId  # the span around it, possibly another runner's; 0 for none
+    process: ProcessId  # the runner: the process that reported it
+    tid: Tid  # the runner's thread, in the process's own pid namespace
     kind: SpanKind  # what it is an interval of
     start_ns: int  # when it opened
     end_ns: int  # when it closed
-    subject: str | int | None = None  # collection: the module's node id; test: its node id; fixture: instance id
+    subject: str | InstanceId | None = None  # collection: the module's node id; test: its node id; fixture: instance id
     crashed: bool = False  # its process died with the span open
 
 
@@ -97,25 +109,25 @@ class StaticFacts:
 class Attempt:
     """One execution of a test; a rerun is another attempt with the same node id."""
 
-    span: int  # the test's span
+    span: SpanId  # the test's span
     nodeid: str  # pytest's, without xdist's `@group`
-    facts: int  # number of its static facts; 0: they were lost
+    facts: FactsNumber  # number of its static facts; 0: they were lost
     outcomes: Mapping[str, str]  # phase that did not pass → failed | skipped | xfailed | xpassed | interrupted
-    instances: tuple[int, ...]  # ids of the instances wider than function scope that it requested, directly or not
+    instances: tuple[InstanceId, ...]  # the instances wider than function scope that it requested, directly or not
 
 
 @dataclass(frozen=True, slots=True)
 class Instance:
     """A fixture instance: one set-up of one fixture, and its finalizer."""
 
-    id: int  # unique among instances
-    process: int  # the runner that set it up
+    id: InstanceId  # unique among instances
+    process: ProcessId  # the runner that set it up
     name: str  # the fixture's name
     scope: str  # function | class | module | package | session
     baseid: str  # node id of the place that defines it; empty for plugins and the rootdir's conftest
     node: str  # node id of the test, class, module, package or session for which it was set up
     param: str | None  # the parameter's id; null for a fixture without parameters
-    requires: tuple[int, ...] = ()  # ids of the instances wider than function scope that it requested
+    requires: tuple[InstanceId, ...] = ()  # the instances wider than function scope that it requested
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +138,9 @@ class Listen:
     For TCP, both are recorded. For datagram sockets, the time of binding is recorded, and the end is not.
     """
 
-    process: int  # the process that called listen or bind
+    process: ProcessId  # the process that called listen or bind
     endpoint: Endpoint  # the socket's own address
-    network: int  # inode number of the network namespace; 0: unknown
+    network: NetworkNamespace  # inode number of the network namespace; 0: unknown
     start_ns: int  # when it began, or ended
     begins: bool = True  # false: one socket less can be reached there
 
@@ -140,11 +152,11 @@ class Flow:
     A trace may contain several flows with the same process, tid, socket, endpoint and spans: add them up.
     """
 
-    process: int  # the process that connected or sent
-    tid: int  # its thread, in the process's own pid namespace
-    socket: int  # the socket's inode number, as in /proc/PID/fd and `ss -e`
+    process: ProcessId  # the process that connected or sent
+    tid: Tid  # its thread, in the process's own pid namespace
+    socket: SocketInode  # the socket's inode number, as in /proc/PID/fd and `ss -e`
     endpoint: Endpoint  # the peer
-    spans: tuple[int, ...]
+    spans: tuple[SpanId, ...]
     """The innermost open spans of the nearest runner. As a rule there is one. There are several if several threads of
     the runner have open spans and the sending thread has none. It is empty if no span was open."""
     first_ns: int  # the first event
@@ -153,8 +165,8 @@ class Flow:
     bytes: int = 0  # bytes of these sends
     connects: int = 0  # attempts to connect that began here; 0 for UDP, where connect sends nothing
     established: int = 0  # attempts that succeeded
-    network: int = 0  # inode number of the network namespace; 0: unknown
-    peer: int = 0  # the process of the tree that listens at a unix socket; 0: none, or unknown
+    network: NetworkNamespace = UNKNOWN_NETWORK  # inode number of the network namespace; 0: unknown
+    peer: ProcessId = NO_PROCESS  # the process of the tree that listens at a unix socket; 0: none, or unknown
     prefixes: tuple[str, ...] = ()  # hex of the first ≤ 32 bytes of each of the socket's first sends
     heads: Mapping[str, int] = field(default_factory=lambda: _NONE)
     """Hex of a send's first ≤ 8 bytes → number of sends that begin so. Only for threads without spans, and for at most
@@ -168,7 +180,7 @@ class Listener:
     """A process that listened at an endpoint of the traced machine when the run ended, in the traced tree or not."""
 
     endpoint: Endpoint  # the address it is bound to; a wildcard address stands for all addresses of the machine
-    network: int  # inode number of the network namespace
+    network: NetworkNamespace  # inode number of the network namespace
     command: str  # the process's name
 
 
@@ -200,12 +212,12 @@ class Trace:
     """A whole trace in memory."""
 
     run: Run
-    processes: Mapping[int, Process]
-    threads: Mapping[tuple[int, int], Thread]  # (process, tid) → thread; the latest where a tid was reused
-    spans: Mapping[int, Span]  # phases and narrow fixtures only with a flow or another kind of span within
+    processes: Mapping[ProcessId, Process]
+    threads: Mapping[tuple[ProcessId, Tid], Thread]  # (process, tid) → thread; the latest where a tid was reused
+    spans: Mapping[SpanId, Span]  # phases and narrow fixtures only with a flow or another kind of span within
     facts: tuple[StaticFacts, ...]
     attempts: tuple[Attempt, ...]  # in the order in which they ended
-    instances: Mapping[int, Instance]
+    instances: Mapping[InstanceId, Instance]
     listens: tuple[Listen, ...]
     flows: tuple[Flow, ...]
     warnings: tuple[RunWarning, ...]

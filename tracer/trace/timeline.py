@@ -1,65 +1,67 @@
-"""Which spans were open, for any thread of the traced tree, at any recent moment."""
+"""The spans that were open at a recent moment, for any thread of the traced tree."""
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator
 
+from tracer.trace.ids import NO_PROCESS, NO_SPAN, ProcessId, SpanId, Tid
+
 
 class _Track:
-    """One thread of a runner: its stack of open spans, and how its innermost span changed over time."""
+    """One thread of a runner: its stack of open spans, and its innermost open span over time."""
 
     __slots__ = ("innermost", "stack", "times")
 
     def __init__(self) -> None:
-        self.stack: list[int] = []
+        self.stack: list[SpanId] = []
         self.times: list[int] = []
-        self.innermost: list[int] = []  # from times[i] on; 0: none
+        self.innermost: list[SpanId] = []  # from times[i] on; 0: none
 
     def change(self, ns: int) -> None:
         self.times.append(ns)
-        self.innermost.append(self.stack[-1] if self.stack else 0)
+        self.innermost.append(self.stack[-1] if self.stack else NO_SPAN)
 
     def forget(self, ns: int) -> bool:
-        """Drop the changes that no longer matter from `ns` on; returns whether there is more to drop later."""
+        """Drop the changes that do not matter from `ns` on; return whether there is more to drop later."""
         index = bisect_right(self.times, ns) - 1
         if index > 0:
             del self.times[:index]
             del self.innermost[:index]
         return len(self.times) > 1
 
-    def at(self, ns: int) -> int:
+    def at(self, ns: int) -> SpanId:
         times = self.times
         if ns >= times[-1]:
             return self.innermost[-1]
         index = bisect_right(times, ns) - 1
-        return self.innermost[index] if index >= 0 else 0
+        return self.innermost[index] if index >= 0 else NO_SPAN
 
 
 class Timeline:
-    """Lineage of processes, and the spans of those that are runners.
+    """The parents of processes, and the open spans of those that are runners.
 
-    Changes of one thread have to come in the order of time; questions may come late, until what they ask about is
-    forgotten: its moment, or the process with all its descendants.
+    Changes of one thread must come in the order of time. Queries may come late, until their moment is forgotten, or
+    the process with all its descendants.
     """
 
     def __init__(self) -> None:
-        self._parents: dict[int, int] = {}
-        self._runners: dict[int, dict[int, _Track]] = {}  # process → tid → track
-        self._changed: set[_Track] = set()  # those that have something to forget
+        self._parents: dict[ProcessId, ProcessId] = {}
+        self._runners: dict[ProcessId, dict[Tid, _Track]] = {}
+        self._changed: set[_Track] = set()  # tracks with something to forget
 
-    def fork(self, process: int, parent: int) -> None:
-        """A process was born; 0 is the parent of the command."""
+    def fork(self, process: ProcessId, parent: ProcessId) -> None:
+        """Add a process; the command's parent is 0."""
         self._parents[process] = parent
 
-    def open(self, process: int, tid: int, span: int, ns: int) -> None:
-        """A span opens inside those that are open on its thread."""
+    def open(self, process: ProcessId, tid: Tid, span: SpanId, ns: int) -> None:
+        """Open a span inside those that are open on its thread."""
         track = self._runners.setdefault(process, {}).setdefault(tid, _Track())
         track.stack.append(span)
         self._change(track, ns)
 
-    def close(self, process: int, tid: int, span: int, ns: int) -> list[int]:
-        """A span closes, and with it those still open inside it; returns them, innermost first."""
+    def close(self, process: ProcessId, tid: Tid, span: SpanId, ns: int) -> list[SpanId]:
+        """Close a span, and the spans that are still open inside it; return them, innermost first."""
         track = self._runners.get(process, {}).get(tid)
         if track is None or span not in track.stack:
             return []
@@ -69,9 +71,9 @@ class Timeline:
         self._change(track, ns)
         return closed
 
-    def exit(self, process: int, ns: int) -> list[int]:
-        """A process ends; returns the spans that were still open in it, innermost first."""
-        closed: list[int] = []
+    def exit(self, process: ProcessId, ns: int) -> list[SpanId]:
+        """Close the open spans of a process that ends; return them, innermost first."""
+        closed: list[SpanId] = []
         for track in self._runners.get(process, {}).values():
             if track.stack:
                 closed += track.stack[::-1]
@@ -83,15 +85,16 @@ class Timeline:
         track.change(ns)
         self._changed.add(track)
 
-    def enclosing(self, process: int, tid: int, ns: int) -> int:
-        """The span in which a new span of this thread opens; 0 for none."""
-        return next(iter(self.at(process, tid, ns)), 0)
+    def enclosing(self, process: ProcessId, tid: Tid, ns: int) -> SpanId:
+        """The span in which a new span of this thread opens; 0: none."""
+        return next(iter(self.at(process, tid, ns)), NO_SPAN)
 
-    def at(self, process: int, tid: int, ns: int) -> tuple[int, ...]:
-        """The innermost spans that a thread's doing at `ns` falls into.
+    def at(self, process: ProcessId, tid: Tid, ns: int) -> tuple[SpanId, ...]:
+        """The innermost open spans to which an event of a thread at `ns` belongs.
 
-        The nearest ancestor-or-self with an open span counts. There the thread's own span wins; a thread without one
-        gets those of all its runner's threads: one as a rule, several where tests run in parallel threads.
+        They are those of the nearest runner: the process itself, or its nearest ancestor that has an open span. If the
+        thread has an open span, it is that span. Otherwise it is the innermost span of each thread of the runner: as a
+        rule one, and several if tests run in parallel threads.
         """
         runner = process
         while runner:
@@ -100,26 +103,26 @@ class Timeline:
                 own = tracks.get(tid) if runner == process else None
                 if own is not None and (span := own.at(ns)):
                     return (span,)
-                if found := tuple(span for track in tracks.values() if (span := track.at(ns))):
-                    return found
-            runner = self._parents.get(runner, 0)
+                if spans := tuple(span for track in tracks.values() if (span := track.at(ns))):
+                    return spans
+            runner = self._parents.get(runner, NO_PROCESS)
         return ()
 
     def forget_before(self, ns: int) -> None:
-        """Nobody will ask any more about moments before `ns`."""
+        """Forget the moments before `ns`: no query about them will come."""
         self._changed = {track for track in self._changed if track.forget(ns)}
 
-    def forget_process(self, process: int) -> None:
-        """Nobody will ask any more about a process that has ended, nor about its descendants."""
+    def forget_process(self, process: ProcessId) -> None:
+        """Forget a process that has ended: no query about it or its descendants will come."""
         self._parents.pop(process, None)
         self._runners.pop(process, None)
 
-    def owns_spans(self, process: int, tid: int) -> bool:
+    def owns_spans(self, process: ProcessId, tid: Tid) -> bool:
         """Whether this thread ever opened a span."""
         return tid in self._runners.get(process, ())
 
-    def ancestors(self, process: int) -> Iterator[int]:
-        """The process, the one that forked it, and so on up to the command."""
+    def ancestors(self, process: ProcessId) -> Iterator[ProcessId]:
+        """The process, its parent, and so on up to the command."""
         while process:
             yield process
-            process = self._parents.get(process, 0)
+            process = self._parents.get(process, NO_PROCESS)

@@ -26,6 +26,7 @@ from tracer.record.boundary.messages import (
     Uses,
 )
 from tracer.record.run_directory import RunDirectory
+from tracer.trace.ids import HookNumber
 from tracer.trace.records import StaticFacts
 
 Limits = tuple[int, int] | None  # of open files: soft, hard
@@ -82,7 +83,7 @@ class Reported:
     def facts(self) -> dict[str, StaticFacts]:
         """Node id → its facts."""
         facts = {message.number: message.facts for message in self.messages() if isinstance(message, Facts)}
-        return {str(test.subject): facts[test.facts or 0] for test in self.tests()}
+        return {str(test.subject): facts[test.facts or HookNumber(0)] for test in self.tests()}
 
     def steps(self) -> list[str]:
         """The messages in words, without those of the session and its collections: `-x` closes `x`.

@@ -9,6 +9,16 @@ from struct import pack
 
 from trace_builder import MAIN, TraceBuilder
 
+from tracer.trace.ids import (
+    NO_FACTS,
+    NO_PROCESS,
+    NO_SPAN,
+    InstanceId,
+    NetworkNamespace,
+    ProcessId,
+    SpanId,
+    Tid,
+)
 from tracer.trace.records import Attempt, SpanKind
 from tracer.trace.timeline import Timeline
 
@@ -19,8 +29,8 @@ LISTENED = "tcp://0.0.0.0:5432", "tcp://127.0.0.1:6379", "tcp://10.1.1.1:1", "tc
 KAFKA = TCP[2]
 HEADS = [pack(">ihh", 40, key, 7) for key in (0, 1, 3, 12)]
 SCOPES = "function", "class", "module", "package", "session"
-THREADS = 11, 12  # that run tests
-TIDS = MAIN, MAIN, MAIN, 7, 8, *THREADS
+THREADS = Tid(11), Tid(12)  # that run tests
+TIDS = MAIN, MAIN, MAIN, Tid(7), Tid(8), *THREADS
 
 
 class Story(TraceBuilder):
@@ -31,13 +41,13 @@ class Story(TraceBuilder):
         self.chance = chance
         self.timeline = Timeline()
         self.sockets: list[tuple[str, int]] = []  # endpoint, network namespace; numbered from 1
-        self.told: set[tuple[int, int, int, tuple[int, ...]]] = set()  # process, tid, socket, spans: one flow
+        self.told: set[tuple[ProcessId, Tid, int, tuple[SpanId, ...]]] = set()  # process, tid, socket, spans: one flow
         self.modules = [f"test_{name}.py" for name in "ab"]
 
     def tell(self, steps: int) -> None:
         """A run of one pytest, of a controller with its workers, or one with threads; cut off after so many steps."""
         command = self.process()
-        runners: dict[tuple[int, int], Iterator[None]] = {}
+        runners: dict[tuple[ProcessId, Tid], Iterator[None]] = {}
         match self.chance.choice(["plain", "workers", "threads"]):
             case "plain":
                 runners[command, MAIN] = self.session(command, MAIN)
@@ -62,20 +72,20 @@ class Story(TraceBuilder):
         for process in self.processes:
             self.crash(process)
 
-    def session(self, process: int, tid: int, depth: int = 0) -> Iterator[None]:
+    def session(self, process: ProcessId, tid: Tid, depth: int = 0) -> Iterator[None]:
         session = self.enter("session", process, tid, "/suite")
         for module in self.modules:
             yield from self.within(self.enter("collection", process, tid, module))
         yield from self.tests(process, tid, [], depth)
         self.close(session)
 
-    def tests(self, process: int, tid: int, live: list[int], depth: int) -> Iterator[None]:
+    def tests(self, process: ProcessId, tid: Tid, live: list[InstanceId], depth: int) -> Iterator[None]:
         """`live` are the wide instances that are set up."""
         for _ in range(self.chance.randint(1, 4)):
             yield from self.test_life(process, tid, live, depth)
             yield
 
-    def test_life(self, process: int, tid: int, live: list[int], depth: int) -> Iterator[None]:
+    def test_life(self, process: ProcessId, tid: Tid, live: list[InstanceId], depth: int) -> Iterator[None]:
         nodeid = f"{self.chance.choice(self.modules)}::test_{self.chance.randint(0, 3)}"
         test = self.enter("test", process, tid, nodeid)
         setup = self.enter("setup", process, tid)
@@ -93,7 +103,7 @@ class Story(TraceBuilder):
         yield
         if depth == 0 and self.chance.random() < 0.3:
             inner = self.chance.choice([process, self.process(process)])
-            yield from self.session(inner, self.chance.choice([tid, 100 + test]), depth + 1)  # a thread of its own
+            yield from self.session(inner, self.chance.choice([tid, Tid(100 + test)]), depth + 1)  # a thread of its own
         self.close(call)
         teardown = self.enter("teardown", process, tid)
         ending = self.some(live)
@@ -104,7 +114,7 @@ class Story(TraceBuilder):
             test, teardown, instances=tuple(sorted(requested)), outcome=self.chance.choice(["passed", "failed"])
         )
 
-    def set_up(self, process: int, tid: int, live: list[int]) -> Generator[None, None, int]:
+    def set_up(self, process: ProcessId, tid: Tid, live: list[InstanceId]) -> Generator[None, None, InstanceId]:
         """Returns the instance; those that it requests while it is set up are set up inside of it."""
         scope = self.chance.choice(SCOPES)
         instance = self.instance(f"fixture_{self.chance.randint(0, 2)}", process, scope, tuple(self.some(live)))
@@ -120,21 +130,21 @@ class Story(TraceBuilder):
             live.append(instance)
         return instance
 
-    def within(self, span: int) -> Iterator[None]:
+    def within(self, span: SpanId) -> Iterator[None]:
         yield
         self.close(span)
 
-    def enter(self, kind: SpanKind, process: int, tid: int, subject: str | int | None = None) -> int:
+    def enter(self, kind: SpanKind, process: ProcessId, tid: Tid, subject: str | InstanceId | None = None) -> SpanId:
         """A span opens where the recorder would put it."""
         return self.open(kind, process, self.timeline.enclosing(process, tid, self.ns), subject, tid)
 
-    def some(self, instances: list[int]) -> list[int]:
+    def some(self, instances: list[InstanceId]) -> list[InstanceId]:
         return self.chance.sample(instances, self.chance.randint(0, len(instances)))
 
-    def crash(self, process: int) -> None:
+    def crash(self, process: ProcessId) -> None:
         for span in self.timeline.exit(process, self.ns + 1):
             if self.spans[span].kind == "test":
-                self.attempts.append(Attempt(span, str(self.spans[span].subject), 0, {}, ()))
+                self.attempts.append(Attempt(span, str(self.spans[span].subject), NO_FACTS, {}, ()))
             self.close(span, crashed=True)
 
     def something_happens(self) -> None:
@@ -150,7 +160,7 @@ class Story(TraceBuilder):
             else:
                 self.listen(self.chance.choice(LISTENED), somebody)
 
-    def somebody_sends(self, process: int) -> None:
+    def somebody_sends(self, process: ProcessId) -> None:
         chance = self.chance
         tid = chance.choice(TIDS)
         fresh = not self.sockets or chance.random() < 0.5
@@ -176,23 +186,28 @@ class Story(TraceBuilder):
             prefixes=(b"GET / HTTP/1.1\r\n",) if fresh and chance.random() < 0.3 else (),
         )
         heads = chance.sample(HEADS, flow.sends) if tid != MAIN and endpoint == KAFKA else []
-        self.flows[-1] = replace(flow, network=network, heads={head.hex(): 1 for head in heads})
+        self.flows[-1] = replace(flow, network=NetworkNamespace(network), heads={head.hex(): 1 for head in heads})
 
     # Whatever the builder adds, the timeline hears of.
 
-    def process(self, parent: int = 0, command: str = "python") -> int:
+    def process(self, parent: ProcessId = NO_PROCESS, command: str = "python") -> ProcessId:
         number = super().process(parent, command)
         self.timeline.fork(number, parent)
         return number
 
     def open(
-        self, kind: SpanKind, process: int, parent: int = 0, subject: str | int | None = None, tid: int = MAIN
-    ) -> int:
+        self,
+        kind: SpanKind,
+        process: ProcessId,
+        parent: SpanId = NO_SPAN,
+        subject: str | InstanceId | None = None,
+        tid: int = MAIN,
+    ) -> SpanId:
         number = super().open(kind, process, parent, subject, tid)
-        self.timeline.open(process, tid, number, self.ns)
+        self.timeline.open(process, Tid(tid), number, self.ns)
         return number
 
-    def close(self, *spans: int, crashed: bool = False) -> None:
+    def close(self, *spans: SpanId, crashed: bool = False) -> None:
         for number in spans:
             super().close(number, crashed=crashed)
             span = self.spans[number]

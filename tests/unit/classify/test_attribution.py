@@ -20,6 +20,7 @@ from tracer.classify.model import Classification, Evidence, TestResult
 from tracer.classify.services.config import Config, load_config
 from tracer.classify.services.identify import Identifier
 from tracer.trace.endpoint import Endpoint
+from tracer.trace.ids import UNKNOWN_NETWORK, ProcessId
 from tracer.trace.records import Listener, Trace
 
 POSTGRES = "tcp://127.0.0.1:5432"
@@ -140,9 +141,9 @@ def test_a_module_tests_inherit_its_collection_in_their_own_worker(suite: Suite,
     other = suite.process()
     session = suite.open("session", other)
     for process, around, nodeid in (
-        (1, suite.session, "a.py::here"),
-        (1, suite.session, "b.py::x"),
-        (2, session, "a.py::there"),
+        (ProcessId(1), suite.session, "a.py::here"),
+        (ProcessId(1), suite.session, "b.py::x"),
+        (ProcessId(2), session, "a.py::there"),
     ):
         test, call = suite.test(nodeid, process, around)
         suite.finish(test, call)
@@ -507,7 +508,7 @@ def test_an_unknown_endpoint_is_told_with_the_process_that_listens_there(config:
     story.send("tcp://10.0.0.1:9999", call, socket=3)
     story.finish(test, call)
     places = {Endpoint("tcp", "0.0.0.0", 9999): "billing", Endpoint("tcp", "127.0.0.1", 5432): "postgres"}
-    listeners = tuple(Listener(endpoint, 0, command) for endpoint, command in places.items())
+    listeners = tuple(Listener(endpoint, UNKNOWN_NETWORK, command) for endpoint, command in places.items())
     (told,) = classified(replace(story.trace(), listeners=listeners), config).tests.values()
     assert {(str(one.endpoint), one.listener) for one in told.evidence} == {
         ("tcp://127.0.0.1:9999", "billing"),

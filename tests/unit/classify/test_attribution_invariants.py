@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from hypothesis import given
 from hypothesis import strategies as st
+from plain import plain
 from stories import TCP, UNIX, Story
 
 from tracer.classify.attribution import attribute
@@ -21,8 +22,10 @@ from tracer.classify.model import Classification, Evidence
 from tracer.classify.services.config import Config, load_config
 from tracer.classify.services.identify import Identifier
 from tracer.trace.endpoint import Endpoint
+from tracer.trace.ids import NO_FACTS, FactsNumber, InstanceId, ProcessId, SocketInode, SpanId, Tid
 from tracer.trace.records import Flow, Listen, Process, Span, StaticFacts, Thread, Trace
 
+N = TypeVar("N", bound=int)
 K = TypeVar("K")
 T = TypeVar("T")
 
@@ -76,13 +79,13 @@ def is_silent(flow: Flow) -> bool:
     return flow.endpoint.protocol == "udp" and not flow.sends and failed_sends <= 0
 
 
-def line(trace: Trace, span_id: int) -> list[Span]:
+def line(trace: Trace, span_id: SpanId) -> list[Span]:
     """From a span outwards."""
     span = trace.spans.get(span_id)
     return [span, *line(trace, span.parent)] if span else []
 
 
-def taker_of(trace: Trace, span_id: int) -> Taker:
+def taker_of(trace: Trace, span_id: SpanId) -> Taker:
     """Who takes what a runner's own thread sends in a span, found without any cleverness."""
     spans = line(trace, span_id)
     tests = [index for index, span in enumerate(spans) if span.kind == "test"]
@@ -90,7 +93,7 @@ def taker_of(trace: Trace, span_id: int) -> Taker:
         sessions = [index for index, span in enumerate(spans[: tests[-1]]) if span.kind == "session"]
         spans = spans[sessions[-1] + 1 if sessions else 0 :]
     for span in spans:
-        if span.kind == "fixture" and trace.instances[int(span.subject or 0)].scope != "function":
+        if span.kind == "fixture" and trace.instances[InstanceId(int(span.subject or 0))].scope != "function":
             return "instance", span.subject, ""
         if span.kind == "test":
             return "test", span.id, ""
@@ -129,17 +132,17 @@ def test_what_a_runners_own_thread_sends_belongs_to_its_innermost_span(trace: Tr
 @given(traces())
 def test_a_test_inherits_what_the_instances_it_requests_did_and_nothing_else(trace: Trace) -> None:
     attribution = attribute(trace, Identifier(config()))
-    set_up: dict[int, Span] = {}
+    set_up: dict[InstanceId, Span] = {}
     for span in sorted(trace.spans.values(), key=lambda span: span.start_ns):
         if taker_of(trace, span.id) == ("instance", span.subject, ""):
-            set_up.setdefault(int(span.subject or 0), span)
+            set_up.setdefault(InstanceId(int(span.subject or 0)), span)
     for attempt in attribution.attempts:
         requested = set(attempt.instances)
         requested.update(one for one, span in set_up.items() if trace.spans[attempt.span] in line(trace, span.id))
         while more := {one for known in requested for one in trace.instances[known].requires} - requested:
             requested |= more
         module = attempt.nodeid.partition("::")[0]
-        takers = [("instance", one, "") for one in requested]
+        takers: list[Taker] = [("instance", one, "") for one in requested]
         takers.append(("module", trace.spans[attempt.span].process, module))
         expected = Counter(
             replace(one, how="inherited", via=None)
@@ -189,29 +192,31 @@ def test_the_beginning_of_time_does_not_matter(trace: Trace, shift_ns: int) -> N
 
 def renumbered_facts(
     facts: tuple[StaticFacts, ...], chance: random.Random
-) -> tuple[dict[int, int], tuple[StaticFacts, ...]]:
+) -> tuple[dict[FactsNumber, FactsNumber], tuple[StaticFacts, ...]]:
     """Old number → new number, and the facts in the order of the new ones, with others between them."""
     places = chance.sample(range(len(facts) + 3), len(facts))
     moved = [StaticFacts("unused.py", (), (), ())] * (len(facts) + 3)
     for place, one in zip(places, facts, strict=True):
         moved[place] = one
-    return {0: 0, **{number: place + 1 for number, place in enumerate(places, 1)}}, tuple(moved)
+    new = {FactsNumber(number): FactsNumber(place + 1) for number, place in enumerate(places, 1)}
+    return {NO_FACTS: NO_FACTS, **new}, tuple(moved)
 
 
 @given(traces(), chances)
 def test_numbers_mean_nothing(trace: Trace, chance: random.Random) -> None:
-    def renumber(old: Iterable[int]) -> dict[int, int]:
+    def renumber(old: Iterable[N], kind: Callable[[int], N]) -> dict[N, N]:
         numbers = sorted(set(old) - {0})
-        return {0: 0, **dict(zip(numbers, chance.sample(range(1, 10_000), len(numbers)), strict=True))}
+        new = map(kind, chance.sample(range(1, 10_000), len(numbers)))
+        return {kind(0): kind(0), **dict(zip(numbers, new, strict=True))}
 
-    process = renumber(trace.processes)
-    span = renumber(trace.spans)
+    process = renumber(trace.processes, ProcessId)
+    span = renumber(trace.spans, SpanId)
     facts, numbered_facts = renumbered_facts(trace.facts, chance)
-    instance = renumber(trace.instances)
-    socket = renumber(flow.socket for flow in trace.flows)
+    instance = renumber(trace.instances, InstanceId)
+    socket = renumber((flow.socket for flow in trace.flows), SocketInode)
 
     def renumbered(old: Span) -> Span:
-        subject = instance[int(old.subject or 0)] if old.kind == "fixture" else old.subject
+        subject = instance[InstanceId(int(old.subject or 0))] if old.kind == "fixture" else old.subject
         return replace(old, id=span[old.id], parent=span[old.parent], process=process[old.process], subject=subject)
 
     renamed = replace(
@@ -308,9 +313,9 @@ def test_flows_add_up(trace: Trace, chance: random.Random) -> None:
 
 @given(traces(), chances)
 def test_a_stranger_changes_only_the_evidence_of_the_run(trace: Trace, chance: random.Random) -> None:
-    stranger, begun_ns = max(trace.processes) + 1, trace.run.start_ns + 1
+    stranger, begun_ns = ProcessId(max(trace.processes) + 1), trace.run.start_ns + 1
     flows = [
-        Flow(
+        plain(Flow)(
             stranger,
             tid,
             90_000 + tid,
@@ -325,9 +330,9 @@ def test_a_stranger_changes_only_the_evidence_of_the_run(trace: Trace, chance: r
     after = classified(
         replace(
             trace,
-            processes={**trace.processes, stranger: Process(stranger, 0, 1, begun_ns, "stranger")},
-            threads={**trace.threads, (stranger, 3): Thread(stranger, 3, begun_ns, "worker")},
-            listens=(*trace.listens, Listen(stranger, Endpoint("tcp", "127.0.0.1", 40001), 0, begun_ns)),
+            processes={**trace.processes, stranger: plain(Process)(stranger, 0, 1, begun_ns, "stranger")},
+            threads={**trace.threads, (stranger, Tid(3)): plain(Thread)(stranger, 3, begun_ns, "worker")},
+            listens=(*trace.listens, plain(Listen)(stranger, Endpoint("tcp", "127.0.0.1", 40001), 0, begun_ns)),
             flows=(*flows, *trace.flows),
         )
     )

@@ -6,12 +6,14 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from plain import plain
 from trace_builder import TraceBuilder
 
 from tracer.classify.services.config import load_config
 from tracer.classify.services.identify import Identifier
 from tracer.classify.sockets import Sockets
 from tracer.trace.endpoint import Endpoint
+from tracer.trace.ids import SpanId
 from tracer.trace.records import Flow, Listen
 
 Build = Callable[..., Sockets]
@@ -32,12 +34,12 @@ def sockets(tmp_path_factory: pytest.TempPathFactory) -> Build:
 
 
 def listen(endpoint: str, start_ns: int = 100, *, begins: bool = True, network: int = INSIDE) -> Listen:
-    return Listen(PROCESS, Endpoint.parse(endpoint), network, start_ns, begins)
+    return plain(Listen)(PROCESS, Endpoint.parse(endpoint), network, start_ns, begins)
 
 
 def flow(endpoint: str, first_ns: int = 200, **changes: object) -> Flow:
     """A connection that was made, and used."""
-    made = Flow(PROCESS, TID, SOCKET, Endpoint.parse(endpoint), (), first_ns, first_ns + 10, 1, 9, 1, 1, INSIDE)
+    made = plain(Flow)(PROCESS, TID, SOCKET, Endpoint.parse(endpoint), (), first_ns, first_ns + 10, 1, 9, 1, 1, INSIDE)
     return replace(made, **changes)  # type: ignore[arg-type]  # fields by name
 
 
@@ -53,7 +55,7 @@ def test_a_connection_is_the_runs_own_if_it_listened_when_that_was_opened(
     begun, ended = listen(WEB, 100), listen(WEB, 300, begins=False)
     made = flow(WEB, first_ns)
     later = flow(WEB, first_ns + 5_000, spans=(7,), connects=0, established=0)
-    broken = replace(later, spans=(8,), sends=0, errors={"EPIPE": 1})
+    broken = replace(later, spans=(SpanId(8),), sends=0, errors={"EPIPE": 1})
     told = sockets((ended, begun), made, later, broken)
     assert [told.is_self_hosted(each) for each in (made, later, broken)] == [own] * 3
 
@@ -148,7 +150,7 @@ def test_one_socket_that_says_something_names_the_others_of_its_endpoint(sockets
 def test_who_opened_a_socket(sockets: Build) -> None:
     """The flow that connected it; else the first that used it."""
     used = flow(WEB, 100, connects=0, established=0)
-    made, again = flow(WEB, 200, spans=(7,)), flow(WEB, 300, spans=(8,))
+    made, again = flow(WEB, 200, spans=(7,)), flow(WEB, 300, spans=(SpanId(8),))
     nobody = [flow(METRICS, first_ns, socket=6, connects=0, spans=(first_ns,)) for first_ns in (120, 110)]
     told = sockets((), again, made, used, *nobody)
     assert told.opener(again) == told.opener(used) == made

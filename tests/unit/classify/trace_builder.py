@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 
 from tracer.trace.endpoint import Endpoint
+from tracer.trace.ids import (
+    NO_PROCESS,
+    NO_SPAN,
+    UNKNOWN_NETWORK,
+    FactsNumber,
+    InstanceId,
+    Pid,
+    ProcessId,
+    SocketInode,
+    SpanId,
+    Tid,
+)
 from tracer.trace.records import (
     Attempt,
     End,
@@ -21,7 +33,7 @@ from tracer.trace.records import (
     Trace,
 )
 
-MAIN = 100  # the tid of a runner's own thread
+MAIN = Tid(100)  # the tid of a runner's own thread
 
 
 @dataclass(repr=False)
@@ -29,12 +41,12 @@ class TraceBuilder:
     """Spans open and close by the call; each call that says something happened moves the clock by a microsecond."""
 
     ns: int = 1_000_000
-    processes: dict[int, Process] = field(default_factory=dict)
-    threads: dict[tuple[int, int], Thread] = field(default_factory=dict)
-    spans: dict[int, Span] = field(default_factory=dict)
+    processes: dict[ProcessId, Process] = field(default_factory=dict)
+    threads: dict[tuple[ProcessId, Tid], Thread] = field(default_factory=dict)
+    spans: dict[SpanId, Span] = field(default_factory=dict)
     facts: list[StaticFacts] = field(default_factory=list)
     attempts: list[Attempt] = field(default_factory=list)
-    instances: dict[int, Instance] = field(default_factory=dict)
+    instances: dict[InstanceId, Instance] = field(default_factory=dict)
     listens: list[Listen] = field(default_factory=list)
     flows: list[Flow] = field(default_factory=list)
     _ids: count[int] = field(default_factory=lambda: count(1))
@@ -43,61 +55,63 @@ class TraceBuilder:
         self.ns += 1_000
         return self.ns
 
-    def process(self, parent: int = 0, command: str = "python") -> int:
-        number = len(self.processes) + 1
-        self.processes[number] = Process(number, parent, 1000 + number, self.tick(), command)
-        return number
+    def process(self, parent: ProcessId = NO_PROCESS, command: str = "python") -> ProcessId:
+        id_ = ProcessId(len(self.processes) + 1)
+        self.processes[id_] = Process(id_, parent, Pid(1000 + id_), self.tick(), command)
+        return id_
 
-    def thread(self, process: int, tid: int, name: str = "worker") -> int:
-        self.threads[process, tid] = Thread(process, tid, self.tick(), name)
-        return tid
+    def thread(self, process: ProcessId, tid: int, name: str = "worker") -> Tid:
+        thread = Thread(process, Tid(tid), self.tick(), name)
+        self.threads[process, thread.tid] = thread
+        return thread.tid
 
     def open(
-        self, kind: SpanKind, process: int, parent: int = 0, subject: str | int | None = None, tid: int = MAIN
-    ) -> int:
-        number = next(self._ids)
-        self.spans[number] = Span(number, parent, process, tid, kind, self.tick(), 1 << 60, subject)
-        return number
+        self,
+        kind: SpanKind,
+        process: ProcessId,
+        parent: SpanId = NO_SPAN,
+        subject: str | InstanceId | None = None,
+        tid: int = MAIN,
+    ) -> SpanId:
+        id_ = SpanId(next(self._ids))
+        self.spans[id_] = Span(id_, parent, process, Tid(tid), kind, self.tick(), 1 << 60, subject)
+        return id_
 
-    def close(self, *spans: int, crashed: bool = False) -> None:
-        for number in spans:
-            span = self.spans[number]
-            self.spans[number] = Span(
-                span.id,
-                span.parent,
-                span.process,
-                span.tid,
-                span.kind,
-                span.start_ns,
-                self.tick(),
-                span.subject,
-                crashed=crashed,
-            )
+    def close(self, *spans: SpanId, crashed: bool = False) -> None:
+        for span in spans:
+            self.spans[span] = replace(self.spans[span], end_ns=self.tick(), crashed=crashed)
 
-    def test(self, nodeid: str, process: int, session: int, tid: int = MAIN) -> tuple[int, int]:
+    def test(self, nodeid: str, process: ProcessId, session: SpanId, tid: int = MAIN) -> tuple[SpanId, SpanId]:
         """Open a test and its call."""
         test = self.open("test", process, session, nodeid, tid)
         return test, self.open("call", process, test, None, tid)
 
-    def finish(self, test: int, *phases: int, instances: tuple[int, ...] = (), outcome: str = "passed") -> None:
+    def finish(
+        self, test: SpanId, *phases: SpanId, instances: tuple[InstanceId, ...] = (), outcome: str = "passed"
+    ) -> None:
         """Close a test, with its attempt."""
         self.close(*phases, test)
         nodeid = str(self.spans[test].subject)
         self.facts.append(StaticFacts(nodeid.partition("::")[0], (), (), ()))
         outcomes = {} if outcome == "passed" else {"call": outcome}
-        self.attempts.append(Attempt(test, nodeid, len(self.facts), outcomes, instances))
+        self.attempts.append(Attempt(test, nodeid, FactsNumber(len(self.facts)), outcomes, instances))
 
     def instance(
-        self, name: str, process: int, scope: str = "session", requires: tuple[int, ...] = (), baseid: str = ""
-    ) -> int:
-        number = len(self.instances) + 1
-        self.instances[number] = Instance(number, process, name, scope, baseid, "", None, requires)
-        return number
+        self,
+        name: str,
+        process: ProcessId,
+        scope: str = "session",
+        requires: tuple[InstanceId, ...] = (),
+        baseid: str = "",
+    ) -> InstanceId:
+        id_ = InstanceId(len(self.instances) + 1)
+        self.instances[id_] = Instance(id_, process, name, scope, baseid, "", None, requires)
+        return id_
 
     def send(
         self,
         endpoint: str,
-        *spans: int,
+        *spans: SpanId,
         process: int = 1,
         tid: int = MAIN,
         socket: int = 1,
@@ -109,28 +123,27 @@ class TraceBuilder:
         errors: dict[str, int] | None = None,
     ) -> Flow:
         flow = Flow(
-            process,
-            tid,
-            socket,
-            Endpoint.parse(endpoint),
-            spans,
-            self.tick(),
-            self.tick(),
-            sends,
-            10 * sends,
-            connects,
-            connects if not errors else 0,
-            0,
-            peer,
-            tuple(prefix.hex() for prefix in prefixes),
-            {head.hex(): 1 for head in heads},
-            errors or {},
+            process=ProcessId(process),
+            tid=Tid(tid),
+            socket=SocketInode(socket),
+            endpoint=Endpoint.parse(endpoint),
+            spans=spans,
+            first_ns=self.tick(),
+            last_ns=self.tick(),
+            sends=sends,
+            bytes=10 * sends,
+            connects=connects,
+            established=connects if not errors else 0,
+            peer=ProcessId(peer),
+            prefixes=tuple(prefix.hex() for prefix in prefixes),
+            heads={head.hex(): 1 for head in heads},
+            errors=errors or {},
         )
         self.flows.append(flow)
         return flow
 
-    def listen(self, endpoint: str, process: int) -> None:
-        self.listens.append(Listen(process, Endpoint.parse(endpoint), 0, self.tick()))
+    def listen(self, endpoint: str, process: ProcessId) -> None:
+        self.listens.append(Listen(process, Endpoint.parse(endpoint), UNKNOWN_NETWORK, self.tick()))
 
     def trace(self, *, cut_off: bool = False) -> Trace:
         run = Run(("pytest",), "libbpf", "6.18", 1_700_000_000.0, 1_000_000, "/suite")

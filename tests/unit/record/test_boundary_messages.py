@@ -8,6 +8,7 @@ from typing import Any, Final
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from plain import plain
 
 from tracer.record.boundary.messages import (
     CHUNKS_LIMIT,
@@ -50,21 +51,21 @@ def cases() -> st.SearchStrategy[tuple[Any, Message]]:
     return st.one_of(
         st.tuples(numbers, texts, texts, st.none() | texts).map(lambda t: (["hello", *t], Hello(*t))),
         st.tuples(numbers, numbers, opens).map(
-            lambda t: (["open", *t[:2], *t[2][:2]], Open(t[0], t[1], t[2][0], *t[2][2:])),
+            lambda t: (["open", *t[:2], *t[2][:2]], plain(Open)(t[0], t[1], t[2][0], *t[2][2:])),
         ),
-        st.tuples(numbers, numbers).map(lambda t: (["close", *t], Close(*t))),
+        st.tuples(numbers, numbers).map(lambda t: (["close", *t], plain(Close)(*t))),
         st.tuples(numbers, st.sampled_from(PHASES)).map(lambda t: (["phase", *t], Phase(*t))),
-        st.tuples(numbers, numbers).map(lambda t: (["interrupted", *t], Interrupted(*t))),
+        st.tuples(numbers, numbers).map(lambda t: (["interrupted", *t], plain(Interrupted)(*t))),
         st.tuples(numbers, texts, lists, lists, lists, lists).map(
-            lambda t: (["facts", *t], Facts(t[0], StaticFacts(t[1], *map(tuple, t[2:])))),
+            lambda t: (["facts", *t], plain(Facts)(t[0], StaticFacts(t[1], *map(tuple, t[2:])))),
         ),
         st.tuples(numbers, texts, texts, texts, texts, st.none() | texts).map(
-            lambda t: (["instance", *t], FixtureInstance(t[0], Instance(0, 0, *t[1:]))),
+            lambda t: (["instance", *t], plain(FixtureInstance)(t[0], plain(Instance)(0, 0, *t[1:]))),
         ),
-        st.tuples(numbers, ids).map(lambda t: (["uses", *t], Uses(t[0], tuple(t[1])))),
-        st.tuples(numbers, ids).map(lambda t: (["requires", *t], Requires(t[0], tuple(t[1])))),
+        st.tuples(numbers, ids).map(lambda t: (["uses", *t], plain(Uses)(t[0], tuple(t[1])))),
+        st.tuples(numbers, ids).map(lambda t: (["requires", *t], plain(Requires)(t[0], tuple(t[1])))),
         st.tuples(numbers, st.sampled_from(PHASES), st.sampled_from(OUTCOMES)).map(
-            lambda t: (["report", *t], Report(*t))
+            lambda t: (["report", *t], plain(Report)(*t))
         ),
     )
 
@@ -84,7 +85,7 @@ def decoded(data: bytes) -> tuple[list[Packet], Decoder]:
 @given(st.lists(cases(), min_size=1, max_size=6), numbers)
 def test_what_the_hook_encodes_is_decoded(told: list[tuple[Any, Message]], seq: int) -> None:
     packets, decoder = decoded(b"".join(encoded(seq, *[content for content, _ in told])))
-    assert packets == [Packet(4026531836, 17, 18, seq, tuple(message for _, message in told))]
+    assert packets == [plain(Packet)(4026531836, 17, 18, seq, tuple(message for _, message in told))]
     assert decoder.malformed == 0
 
 
@@ -95,7 +96,7 @@ def test_any_node_id_passes(nodeid: str, span: int, facts: int, ns: int) -> None
     lines = encoded(0, f'["open",{span},{ns},"test",[{channel.quote(nodeid)},{facts}]]')
     assert all(len(line) <= LINE_LIMIT and line.endswith(b"\n") for line in lines)
     packets, decoder = decoded(b"".join(lines))
-    assert [packet.messages for packet in packets] == [(Open(span, ns, "test", nodeid, facts),)]
+    assert [packet.messages for packet in packets] == [(plain(Open)(span, ns, "test", nodeid, facts),)]
     assert decoder.malformed == 0
 
 
@@ -108,15 +109,17 @@ def test_the_formats_made_by_hand() -> None:
     ]
     packets, _ = decoded(b"".join(encoded(0, *told)))
     assert packets[0].messages == (
-        Open(7, 8, "fixture", 9, None),
-        Close(10, 11),
-        Interrupted(12, 13),
-        Report(14, "call", "xpassed"),
+        plain(Open)(7, 8, "fixture", 9, None),
+        plain(Close)(10, 11),
+        plain(Interrupted)(12, 13),
+        plain(Report)(14, "call", "xpassed"),
     )
 
 
 @given(st.lists(cases(), min_size=1, max_size=4), st.lists(st.integers(0, 20_000), max_size=8))
-@example([(["close", 1, 2], Close(1, 2)), (["uses", 1, [3] * 4000], Uses(1, (3,) * 4000))], [4095, 4096, 4097])
+@example(
+    [(["close", 1, 2], plain(Close)(1, 2)), (["uses", 1, [3] * 4000], plain(Uses)(1, (3,) * 4000))], [4095, 4096, 4097]
+)
 def test_any_cut_of_the_stream_gives_the_same(told: list[tuple[Any, Message]], cuts: list[int]) -> None:
     data = b"".join(line for seq, (content, _) in enumerate(told) for line in encoded(seq, content))
     decoder = Decoder()
@@ -186,7 +189,7 @@ def test_no_bytes_make_it_raise(parts: list[bytes]) -> None:
 )
 def test_a_malformed_message_is_counted_and_its_neighbours_are_kept(message: str) -> None:
     packets, decoder = decoded(b"".join(encoded(0, HELLO, message, '["close",1,2]')))
-    assert packets[0].messages[1:] == (Close(1, 2),)
+    assert packets[0].messages[1:] == (plain(Close)(1, 2),)
     assert decoder.malformed == 1
 
 

@@ -10,28 +10,31 @@ from typing import Final
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from plain import plain
 
 from tracer.record import flows as module
 from tracer.record.capture.protocol import Kind, SocketEvent, TaskEvent
 from tracer.record.flows import Flows
 from tracer.record.processes import Processes
+from tracer.trace import records
 from tracer.trace.endpoint import Endpoint
-from tracer.trace.records import Flow, Listen
+from tracer.trace.ids import NO_PROCESS, NetworkNamespace, ProcessId, SpanId, Tid
 from tracer.trace.timeline import Timeline
 
 POSTGRES, REDIS = Endpoint("tcp", "127.0.0.1", 5432), Endpoint("tcp", "127.0.0.1", 6379)
 STATSD: Final = Endpoint("udp", "127.0.0.1", 8125)
-RUNNER, TEST_THREAD, OTHER_THREAD, CHILD = 1, 100, 101, 2
-NETWORK: Final = 4026531840
+RUNNER, CHILD, TEST_THREAD, OTHER_THREAD = ProcessId(1), ProcessId(2), Tid(100), Tid(101)
+Flow, Listen = plain(records.Flow), plain(records.Listen)
+NETWORK: Final = NetworkNamespace(4026531840)
 
 
 @pytest.fixture
 def timeline() -> Timeline:
     """A runner with a span 7 from 100 on, and a child."""
     made = Timeline()
-    made.fork(RUNNER, 0)
+    made.fork(RUNNER, NO_PROCESS)
     made.fork(CHILD, RUNNER)
-    made.open(RUNNER, TEST_THREAD, 7, 100)
+    made.open(RUNNER, TEST_THREAD, SpanId(7), 100)
     return made
 
 
@@ -41,13 +44,13 @@ def flows(timeline: Timeline) -> Flows:
 
 
 def send(ns: int, size: int, **changes: object) -> SocketEvent:
-    event = SocketEvent(ns, Kind.SEND, RUNNER, TEST_THREAD, 5, NETWORK, POSTGRES, size)
+    event = plain(SocketEvent)(ns, Kind.SEND, RUNNER, TEST_THREAD, 5, NETWORK, POSTGRES, size)
     return event._replace(**changes)  # type: ignore[arg-type]  # fields by name
 
 
-def fold(flows: Flows, *events: SocketEvent) -> list[Flow]:
+def fold(flows: Flows, *events: SocketEvent) -> list[records.Flow]:
     for event in events:
-        assert flows.fold(event) is None
+        assert flows.add(event) is None
     return list(flows.take_all())
 
 
@@ -79,8 +82,8 @@ def test_what_tells_two_flows_apart(flows: Flows) -> None:
 
 def test_an_attempt_belongs_where_it_began(flows: Flows, timeline: Timeline) -> None:
     """Its result comes after the span has closed."""
-    flows.fold(send(150, 0, kind=Kind.CONNECT))
-    timeline.close(RUNNER, TEST_THREAD, 7, 160)
+    flows.add(send(150, 0, kind=Kind.CONNECT))
+    timeline.close(RUNNER, TEST_THREAD, SpanId(7), 160)
     (flow,) = fold(flows, send(200, -errno.ECONNREFUSED, kind=Kind.CONNECT_RESULT, since_ns=150))
     assert flow == Flow(
         *(RUNNER, TEST_THREAD, 5, POSTGRES, (7,), 150, 200),
@@ -103,9 +106,9 @@ def test_failed_sends_are_errors(flows: Flows) -> None:
 def test_to_connect_a_udp_socket_is_no_attempt(flows: Flows, timeline: Timeline) -> None:
     """It tells where the socket was opened; only sends reach anybody."""
     connect = send(110, 0, kind=Kind.CONNECT_RESULT, endpoint=STATSD)
-    flows.fold(connect)
-    flows.fold(connect._replace(ns=120, result=-errno.ENETUNREACH))
-    timeline.open(RUNNER, TEST_THREAD, 8, 200)
+    flows.add(connect)
+    flows.add(connect._replace(ns=120, result=-errno.ENETUNREACH))
+    timeline.open(RUNNER, TEST_THREAD, SpanId(8), 200)
     opened, used = fold(flows, send(210, 3, endpoint=STATSD), send(220, -errno.ECONNREFUSED, endpoint=STATSD))
     assert opened == Flow(RUNNER, TEST_THREAD, 5, STATSD, (7,), 110, 120, network=NETWORK)
     assert (used.connects, used.established, used.sends, used.errors) == (0, 0, 1, {"ECONNREFUSED": 1})
@@ -125,7 +128,7 @@ def test_an_address_of_this_machine_may_be_told_by_any_event(flows: Flows) -> No
 
 @pytest.mark.parametrize("kind", [Kind.LISTEN, Kind.LISTEN_END])
 def test_a_listener_is_no_flow(kind: Kind, flows: Flows) -> None:
-    assert flows.fold(send(110, 0, kind=kind)) == Listen(RUNNER, POSTGRES, NETWORK, 110, kind == Kind.LISTEN)
+    assert flows.add(send(110, 0, kind=kind)) == Listen(RUNNER, POSTGRES, NETWORK, 110, kind == Kind.LISTEN)
     assert list(flows.take_all()) == []
 
 
@@ -149,27 +152,27 @@ def test_different_first_bytes_are_bounded(flows: Flows) -> None:
 
 def test_the_listener_behind_a_unix_socket_is_a_process_of_the_tree(timeline: Timeline) -> None:
     processes = Processes(timeline)
-    processes.apply(TaskEvent(50, Kind.EXEC, RUNNER, 10, 0, 10, 5010, 1, 50, "python", 0))
+    processes.apply(plain(TaskEvent)(50, Kind.EXEC, RUNNER, 10, 0, 10, 5010, 1, 50, "python", 0))
     flows = Flows(timeline, processes)
     own, foreign = fold(flows, send(110, 1, peer_pid=5010), send(120, 1, socket=6, peer_pid=4711))
     assert (own.peer, foreign.peer) == (RUNNER, 0)
 
 
 def test_flows_of_closed_spans_are_taken(flows: Flows, timeline: Timeline) -> None:
-    flows.fold(send(110, 1))
-    timeline.open(RUNNER, TEST_THREAD, 8, 200)
-    flows.fold(send(210, 1))
+    flows.add(send(110, 1))
+    timeline.open(RUNNER, TEST_THREAD, SpanId(8), 200)
+    flows.add(send(210, 1))
     assert list(flows.take(set())) == []
-    assert [flow.spans for flow in flows.take({8})] == [(8,)]
-    assert list(flows.take({8})) == []
+    assert [flow.spans for flow in flows.take({SpanId(8)})] == [(8,)]
+    assert list(flows.take({SpanId(8)})) == []
     assert [flow.spans for flow in flows.take_all()] == [(7,)]
 
 
 def test_a_place_that_grows_too_large_is_written_early(flows: Flows) -> None:
     for socket in range(module._OPEN_FLOWS):
-        flows.fold(send(110, 1, socket=socket))
+        flows.add(send(110, 1, socket=socket))
     assert list(flows.take(set())) == []
-    flows.fold(send(110, 1, socket=module._OPEN_FLOWS))
+    flows.add(send(110, 1, socket=module._OPEN_FLOWS))
     assert len(list(flows.take(set()))) == module._OPEN_FLOWS + 1
     (again,) = fold(flows, send(120, 2, socket=0))
     assert again.bytes == 2
@@ -197,7 +200,7 @@ events = st.lists(
 )
 
 
-def summed(flows: Iterable[Flow]) -> dict[object, tuple[int, ...]]:
+def summed(flows: Iterable[records.Flow]) -> dict[object, tuple[int, ...]]:
     """Flows with one key, added up."""
     sums: dict[object, tuple[int, ...]] = {}
     for flow in flows:
@@ -210,18 +213,18 @@ def summed(flows: Iterable[Flow]) -> dict[object, tuple[int, ...]]:
 @given(events, st.lists(st.integers(0, 40), max_size=5))
 def test_turns_change_nothing_and_nothing_is_lost(events: list[SocketEvent], cuts: list[int]) -> None:
     timeline = Timeline()
-    timeline.fork(RUNNER, 0)
+    timeline.fork(RUNNER, NO_PROCESS)
     timeline.fork(CHILD, RUNNER)
     for span in range(1, 5):
-        timeline.open(RUNNER, TEST_THREAD, span, 10 * span)
-        timeline.close(RUNNER, TEST_THREAD, span, 10 * span + 7)
+        timeline.open(RUNNER, TEST_THREAD, SpanId(span), 10 * span)
+        timeline.close(RUNNER, TEST_THREAD, SpanId(span), 10 * span + 7)
     whole, cut = Flows(timeline, Processes(timeline)), Flows(timeline, Processes(timeline))
-    taken: list[Flow] = []
+    taken: list[records.Flow] = []
     for index, event in enumerate(events):
-        whole.fold(event)
-        cut.fold(event)
+        whole.add(event)
+        cut.add(event)
         if index in cuts:
-            taken += cut.take({1, 2, 3, 4})
+            taken += cut.take({*map(SpanId, (1, 2, 3, 4))})
     taken += cut.take_all()
     told = summed(whole.take_all())
     assert summed(taken) == told
@@ -246,11 +249,11 @@ def test_turns_change_nothing_and_nothing_is_lost(events: list[SocketEvent], cut
 
 def test_a_late_result_belongs_where_its_attempt_began(flows: Flows, timeline: Timeline) -> None:
     def event(kind: Kind, ns: int, since_ns: int = 0) -> SocketEvent:
-        return SocketEvent(ns, kind, RUNNER, TEST_THREAD, 5, NETWORK, POSTGRES, 0, since_ns=since_ns)
+        return plain(SocketEvent)(ns, kind, RUNNER, TEST_THREAD, 5, NETWORK, POSTGRES, 0, since_ns=since_ns)
 
-    flows.fold(event(Kind.CONNECT, 110))
-    timeline.close(RUNNER, TEST_THREAD, 7, 120)
+    flows.add(event(Kind.CONNECT, 110))
+    timeline.close(RUNNER, TEST_THREAD, SpanId(7), 120)
     timeline.forget_before(10_000)
-    flows.fold(event(Kind.CONNECT_RESULT, 10_001, since_ns=110))
+    flows.add(event(Kind.CONNECT_RESULT, 10_001, since_ns=110))
     (flow,) = flows.take_all()
     assert (flow.spans, flow.connects, flow.established) == ((7,), 1, 1)

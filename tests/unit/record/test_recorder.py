@@ -16,6 +16,7 @@ from unittest.mock import patch
 
 from hypothesis import given
 from hypothesis import strategies as st
+from plain import plain
 
 from tracer.classify.classification import classify
 from tracer.classify.model import Classification
@@ -103,14 +104,14 @@ class History:
     ) -> None:
         pid = self.pids[process]
         self.events.append(
-            TaskEvent(self.ns, kind, process, tid or pid, parent, pid, pid, PIDNS, start_ns, "python", status)
+            plain(TaskEvent)(self.ns, kind, process, tid or pid, parent, pid, pid, PIDNS, start_ns, "python", status)
         )
 
     def connect(self, process: int, tid: int) -> None:
         self.thread(process, tid)
         self.last_socket += 1
         endpoint = self.chance.choice(ENDPOINTS)
-        begun = SocketEvent(self.tick(), Kind.CONNECT, process, tid, self.last_socket, 0, endpoint, 0)
+        begun = plain(SocketEvent)(self.tick(), Kind.CONNECT, process, tid, self.last_socket, 0, endpoint, 0)
         self.events.append(begun)
         self.results.append(
             begun._replace(kind=Kind.CONNECT_RESULT, since_ns=begun.ns, result=self.chance.choice([0, 0, -111]))
@@ -128,7 +129,7 @@ class History:
         socket = self.chance.randint(1, self.last_socket)
         connects = (event for event in self.events if isinstance(event, SocketEvent) and event.socket == socket)
         head = self.chance.choice(HEADS)
-        sent = SocketEvent(self.tick(), Kind.SEND, process, tid, socket, 0, next(connects).endpoint, 44, head)
+        sent = plain(SocketEvent)(self.tick(), Kind.SEND, process, tid, socket, 0, next(connects).endpoint, 44, head)
         self.events.append(sent)
         if self.chance.random() < 0.3:  # a tally: many sends like this one, told later
             count = self.chance.randint(1, 9)
@@ -137,20 +138,20 @@ class History:
     # What the hook says.
 
     def say(self, process: int, tid: int, *messages: Message) -> None:
-        self.packets.append((self.ns, Packet(PIDNS, self.pids[process], tid, 0, messages)))
+        self.packets.append((self.ns, plain(Packet)(PIDNS, self.pids[process], tid, 0, messages)))
 
     def open(self, kind: Opened, subject: str | int, facts: int | None = None) -> Open:
-        return Open(self.number(), self.tick(), kind, subject, facts)
+        return plain(Open)(self.number(), self.tick(), kind, subject, facts)
 
     def phase(self, phase: PhaseName) -> Phase:
         return Phase(self.tick(), phase)
 
     def close(self, opened: Open) -> Close:
-        return Close(opened.span, self.tick())
+        return plain(Close)(opened.span, self.tick())
 
     def reports(self, test: Open) -> list[Report]:
         """Told after a test that did not pass has closed."""
-        return [Report(test.span, "call", "failed")] if self.chance.random() < 0.5 else []
+        return [plain(Report)(test.span, "call", "failed")] if self.chance.random() < 0.5 else []
 
     def session(self, process: int) -> Iterator[None]:
         """A runner's life, step by step."""
@@ -164,13 +165,13 @@ class History:
         live: list[int] = []
         reports: list[Report] = []
         for _ in range(self.chance.randint(1, 4)):
-            facts = Facts(self.number(), StaticFacts("test_a.py", (), (), ()))
+            facts = plain(Facts)(self.number(), StaticFacts("test_a.py", (), (), ()))
             test = self.open("test", f"test_a.py::test_{self.number()}", facts.number)
             self.say(process, tid, *reports, facts, test)
             yield
             if self.chance.random() < 0.5:
                 yield from self.fixture(process, tid, live)
-            self.say(process, tid, Uses(test.span, tuple(live)), self.phase("call"))
+            self.say(process, tid, plain(Uses)(test.span, tuple(live)), self.phase("call"))
             yield
             self.say(process, tid, self.phase("teardown"))
             yield
@@ -182,11 +183,11 @@ class History:
     def fixture(self, process: int, tid: int, live: list[int]) -> Iterator[None]:
         scope = self.chance.choice(["function", "module", "session"])
         number = self.number()
-        made = Instance(0, 0, f"fixture_{self.number()}", scope, "", "test_a.py", None)
+        made = plain(Instance)(0, 0, f"fixture_{self.number()}", scope, "", "test_a.py", None)
         span = self.open("fixture", number)
-        self.say(process, tid, FixtureInstance(number, made), span)
+        self.say(process, tid, plain(FixtureInstance)(number, made), span)
         yield
-        self.say(process, tid, self.close(span), Requires(number, tuple(live)))
+        self.say(process, tid, self.close(span), plain(Requires)(number, tuple(live)))
         if scope != "function":
             live.append(number)
 

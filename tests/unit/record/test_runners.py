@@ -10,29 +10,20 @@ from typing import TypeVar
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from plain import plain
 
-from tracer.record.boundary.messages import (
-    KINDS,
-    OUTCOMES,
-    Close,
-    Facts,
-    FixtureInstance,
-    Hello,
-    Interrupted,
-    Message,
-    Open,
-    Outcome,
-    Packet,
-    Phase,
-    Report,
-    Requires,
-    Uses,
-)
+from tracer.record.boundary import messages as hook
+from tracer.record.boundary.messages import KINDS, OUTCOMES, Facts, FixtureInstance, Hello, Message, Outcome, Phase
 from tracer.record.runners import Runners
-from tracer.trace.records import PHASES, Attempt, Instance, Process, Record, Span, StaticFacts
+from tracer.trace import records
+from tracer.trace.ids import NO_PROCESS, HookNumber, ProcessId, Tid
+from tracer.trace.records import PHASES, Record, StaticFacts
 from tracer.trace.timeline import Timeline
 
-RUNNER, CHILD, TID = 1, 2, 100
+RUNNER, CHILD, TID = ProcessId(1), ProcessId(2), Tid(100)
+Open, Close, Interrupted, Report = plain(hook.Open), plain(hook.Close), plain(hook.Interrupted), plain(hook.Report)
+Uses, Requires = plain(hook.Uses), plain(hook.Requires)
+Attempt, Instance, Span = plain(records.Attempt), plain(records.Instance), plain(records.Span)
 R = TypeVar("R", bound=Record)
 
 
@@ -41,19 +32,19 @@ class Suite:
 
     def __init__(self) -> None:
         self.timeline = Timeline()
-        self.timeline.fork(RUNNER, 0)
+        self.timeline.fork(RUNNER, NO_PROCESS)
         self.timeline.fork(CHILD, RUNNER)
         self.runners = Runners(self.timeline)
         self.records: list[Record] = []
 
-    def say(self, *messages: Message, process: int = RUNNER, tid: int = TID) -> list[Record]:
+    def say(self, *messages: Message, process: ProcessId = RUNNER, tid: int = TID) -> list[Record]:
         """What these messages complete."""
-        told = list(self.runners.apply(process, Packet(0, 0, tid, 0, messages)))
+        told = list(self.runners.apply(process, plain(hook.Packet)(0, 0, tid, 0, messages)))
         self.records += told
         return told
 
-    def exit(self, process: int, ns: int, status: int = 9) -> list[Record]:
-        told = list(self.runners.exit(Process(process, 0, 1, 1, "pytest", ns, status)))
+    def exit(self, process: ProcessId, ns: int, status: int = 9) -> list[Record]:
+        told = list(self.runners.exit(plain(records.Process)(process, 0, 1, 1, "pytest", ns, status)))
         self.records += told
         return told
 
@@ -73,11 +64,11 @@ def suite() -> Suite:
 
 
 def facts(number: int, path: str = "tests/test_a.py") -> Facts:
-    return Facts(number, StaticFacts(path, ("db",), ("slow",), ()))
+    return Facts(HookNumber(number), StaticFacts(path, ("db",), ("slow",), ()))
 
 
 def instance(number: int, name: str = "db", scope: str = "session") -> FixtureInstance:
-    return FixtureInstance(number, Instance(0, 0, name, scope, "", "tests", None))
+    return FixtureInstance(HookNumber(number), Instance(0, 0, name, scope, "", "tests", None))
 
 
 def test_greeting_is_hearing(suite: Suite) -> None:
@@ -117,12 +108,12 @@ def test_a_phase_ends_with_all_within_it_where_the_next_one_opens(suite: Suite) 
 
 
 @pytest.mark.parametrize("process", [RUNNER, CHILD])
-def test_a_phase_ends_no_phase_around_its_test(suite: Suite, process: int) -> None:
+def test_a_phase_ends_no_phase_around_its_test(suite: Suite, process: ProcessId) -> None:
     """As with pytester, in process, or in a child."""
     suite.say(Open(1, 10, "test", "outer", 0), Phase(11, "call"))
     suite.say(Open(2, 20, "session", "/inner", None), Open(3, 30, "test", "inner", 0), process=process)
     suite.say(Phase(40, "call"), Close(3, 50), Close(2, 60), process=process)
-    assert [(span.kind, span.start_ns, span.end_ns) for span in suite.of(Span)] == [
+    assert [(span.kind, span.start_ns, span.end_ns) for span in suite.of(records.Span)] == [
         *(("setup", 10, 11), ("setup", 30, 40), ("call", 40, 50), ("test", 30, 50), ("session", 20, 60)),
     ]
     assert suite.timeline.at(RUNNER, TID, 70) == (3,)
@@ -134,7 +125,7 @@ def test_a_phase_is_of_its_own_threads_test(suite: Suite) -> None:
         suite.say(Open(tid, 10, "test", "a.py::test", 0), tid=tid)
     assert suite.say(Phase(20, "call")) == [Span(2, 1, RUNNER, TID, "setup", 10, 20)]
     assert suite.say(Phase(21, "call"), tid=300) == suite.say(Phase(22, "call"), process=CHILD) == []
-    assert suite.timeline.at(RUNNER, TID + 1, 30) == (4,)
+    assert suite.timeline.at(RUNNER, Tid(TID + 1), 30) == (4,)
 
 
 def test_a_phase_without_a_test_is_left_out(suite: Suite) -> None:
@@ -148,7 +139,7 @@ def test_reports_come_after_the_close(suite: Suite) -> None:
     """Until the test's own thread opens another one, whatever the others do."""
     suite.say(Open(1, 10, "test", "a.py::first", 0), Close(1, 20))
     suite.say(Open(2, 21, "test", "a.py::second", 0), tid=TID + 1)
-    assert suite.of(Attempt) == []
+    assert suite.of(records.Attempt) == []
     suite.say(Report(1, "setup", "skipped"), Report(1, "teardown", "failed"), tid=TID + 1)
     assert suite.say(Open(3, 30, "test", "a.py::third", 0)) == [
         Attempt(1, "a.py::first", 0, {"setup": "skipped", "teardown": "failed"}, ())
@@ -160,13 +151,13 @@ def test_reports_come_after_the_close(suite: Suite) -> None:
 def test_of_several_reports_a_failure_counts(suite: Suite, outcomes: tuple[Outcome, ...]) -> None:
     suite.say(Open(1, 10, "test", "a.py::test", 0), *(Report(1, "call", outcome) for outcome in outcomes))
     suite.finish(20)
-    assert [dict(attempt.outcomes) for attempt in suite.of(Attempt)] == [{"call": "failed"}]
+    assert [dict(attempt.outcomes) for attempt in suite.of(records.Attempt)] == [{"call": "failed"}]
 
 
 def test_of_several_reports_none_of_which_failed_the_last_counts(suite: Suite) -> None:
     suite.say(Open(1, 10, "test", "a.py::test", 0), Report(1, "call", "skipped"), Report(1, "call", "xfailed"))
     suite.finish(20)
-    assert [dict(attempt.outcomes) for attempt in suite.of(Attempt)] == [{"call": "xfailed"}]
+    assert [dict(attempt.outcomes) for attempt in suite.of(records.Attempt)] == [{"call": "xfailed"}]
 
 
 def test_an_interrupted_test_ends_with_its_session(suite: Suite) -> None:
@@ -183,7 +174,7 @@ def test_a_failure_before_the_interruption_counts(suite: Suite) -> None:
     suite.say(Open(1, 10, "test", "a.py::test", 0), Phase(20, "call"), Report(1, "call", "failed"))
     suite.say(Interrupted(1, 30))
     suite.finish(40)
-    assert [dict(attempt.outcomes) for attempt in suite.of(Attempt)] == [{"call": "failed"}]
+    assert [dict(attempt.outcomes) for attempt in suite.of(records.Attempt)] == [{"call": "failed"}]
 
 
 def test_the_main_thread_tells_of_all_threads_interrupted_tests(suite: Suite) -> None:
@@ -192,10 +183,10 @@ def test_the_main_thread_tells_of_all_threads_interrupted_tests(suite: Suite) ->
         suite.say(Open(tid, 20, "test", f"a.py::test_{tid}", 0), tid=tid)
     suite.say(Phase(25, "call"), tid=8)
     told = suite.say(Interrupted(7, 30), Interrupted(8, 31), Close(1, 32))
-    ended = [(span.kind, span.tid, span.end_ns) for span in told if isinstance(span, Span)]
+    ended = [(span.kind, span.tid, span.end_ns) for span in told if isinstance(span, records.Span)]
     assert ended == [("setup", 7, 30), ("test", 7, 30), ("call", 8, 31), ("test", 8, 31), ("session", TID, 32)]
     suite.finish(40)
-    assert [(attempt.nodeid, dict(attempt.outcomes)) for attempt in suite.of(Attempt)] == [
+    assert [(attempt.nodeid, dict(attempt.outcomes)) for attempt in suite.of(records.Attempt)] == [
         ("a.py::test_7", {"setup": "interrupted"}),
         ("a.py::test_8", {"call": "interrupted"}),
     ]
@@ -204,7 +195,7 @@ def test_the_main_thread_tells_of_all_threads_interrupted_tests(suite: Suite) ->
 def test_a_test_that_is_over_cannot_be_interrupted(suite: Suite) -> None:
     suite.say(Open(1, 10, "test", "a.py::test", 0), Close(1, 20), Interrupted(1, 30))
     suite.finish(40)
-    assert [dict(attempt.outcomes) for attempt in suite.of(Attempt)] == [{}]
+    assert [dict(attempt.outcomes) for attempt in suite.of(records.Attempt)] == [{}]
 
 
 def test_equal_facts_are_written_once(suite: Suite) -> None:
@@ -228,7 +219,7 @@ def test_a_forked_runner_uses_its_parents_instances(suite: Suite) -> None:
     suite.say(Open(2, 30, "test", "a.py::test", None), Uses(2, (7,)), process=CHILD)
     suite.say(instance(8, "own"), Uses(2, (8, 7, 99)), process=CHILD)
     suite.exit(CHILD, 40)
-    assert [attempt.instances for attempt in suite.of(Attempt)] == [(1, 2)]
+    assert [attempt.instances for attempt in suite.of(records.Attempt)] == [(1, 2)]
 
 
 def test_a_forked_runner_cannot_close_its_parents_spans(suite: Suite) -> None:
@@ -238,8 +229,11 @@ def test_a_forked_runner_cannot_close_its_parents_spans(suite: Suite) -> None:
     assert suite.timeline.at(RUNNER, TID, 30) == suite.timeline.at(CHILD, TID, 30) == (2,)
     suite.say(Close(1, 40))
     suite.finish(50)
-    assert [(span.id, span.process, span.end_ns) for span in suite.of(Span)] == [(2, RUNNER, 40), (1, RUNNER, 40)]
-    assert [dict(attempt.outcomes) for attempt in suite.of(Attempt)] == [{}]
+    assert [(span.id, span.process, span.end_ns) for span in suite.of(records.Span)] == [
+        (2, RUNNER, 40),
+        (1, RUNNER, 40),
+    ]
+    assert [dict(attempt.outcomes) for attempt in suite.of(records.Attempt)] == [{}]
 
 
 def test_a_childs_span_is_inside_its_parents(suite: Suite) -> None:
@@ -256,7 +250,7 @@ def test_an_exit_crashes_what_is_open(suite: Suite) -> None:
         Span(1, 0, RUNNER, TID, "test", 10, 99, "a.py::test", crashed=True),
         Attempt(1, "a.py::test", 0, {}, ()),
     ]
-    assert suite.of(Span)[0] == Span(2, 1, RUNNER, TID, "setup", 10, 20)
+    assert suite.of(records.Span)[0] == Span(2, 1, RUNNER, TID, "setup", 10, 20)
     assert suite.exit(RUNNER, 100) == suite.finish(101) == []
 
 
@@ -264,7 +258,10 @@ def test_a_rerun_is_another_attempt(suite: Suite) -> None:
     for number in 1, 2:
         suite.say(Open(number, 10 * number, "test", "a.py::test", 0), Close(number, 10 * number + 5))
     suite.finish(30)
-    assert [(attempt.span, attempt.nodeid) for attempt in suite.of(Attempt)] == [(1, "a.py::test"), (3, "a.py::test")]
+    assert [(attempt.span, attempt.nodeid) for attempt in suite.of(records.Attempt)] == [
+        (1, "a.py::test"),
+        (3, "a.py::test"),
+    ]
 
 
 def test_a_test_run_by_a_test_does_not_end_it(suite: Suite) -> None:
@@ -272,7 +269,7 @@ def test_a_test_run_by_a_test_does_not_end_it(suite: Suite) -> None:
     suite.say(Open(1, 10, "test", "outer", 0), Open(2, 20, "test", "inner", 0), Close(2, 30))
     suite.say(Report(1, "call", "failed"), Close(1, 40))
     suite.finish(50)
-    assert [(attempt.nodeid, dict(attempt.outcomes)) for attempt in suite.of(Attempt)] == [
+    assert [(attempt.nodeid, dict(attempt.outcomes)) for attempt in suite.of(records.Attempt)] == [
         ("outer", {"call": "failed"}),
         ("inner", {}),
     ]
@@ -283,7 +280,7 @@ numbers = st.lists(small, max_size=3).map(tuple)
 messages = st.one_of(
     st.builds(Hello, small, st.just("3.11"), st.just("8.3"), st.none()),
     st.builds(
-        Open,
+        hook.Open,
         small,
         small,
         st.sampled_from(KINDS),
@@ -291,20 +288,20 @@ messages = st.one_of(
         st.none() | small,
     ),
     st.builds(Phase, small, st.sampled_from(PHASES)),
-    st.builds(Close, small, small),
-    st.builds(Close, small, small),
-    st.builds(Interrupted, small, small),
+    st.builds(hook.Close, small, small),
+    st.builds(hook.Close, small, small),
+    st.builds(hook.Interrupted, small, small),
     st.builds(facts, small, st.sampled_from("ab")),
     st.builds(instance, small, st.just("db"), st.sampled_from(["session", "function"])),
-    st.builds(Uses, small, numbers),
-    st.builds(Requires, small, numbers),
-    st.builds(Report, small, st.sampled_from(PHASES), st.sampled_from(OUTCOMES)),
+    st.builds(hook.Uses, small, numbers),
+    st.builds(hook.Requires, small, numbers),
+    st.builds(hook.Report, small, st.sampled_from(PHASES), st.sampled_from(OUTCOMES)),
 )
 
 
 def typed(message: Message) -> bool:
     """Whether the decoder lets it pass: an opening's subject is of its kind's type."""
-    if not isinstance(message, Open):
+    if not isinstance(message, hook.Open):
         return True
     subject_type = int if message.kind == "fixture" else str
     return isinstance(message.subject, subject_type) and (message.facts is not None) == (message.kind == "test")
@@ -312,16 +309,16 @@ def typed(message: Message) -> bool:
 
 @given(st.lists(st.tuples(st.sampled_from([RUNNER, CHILD]), st.integers(1, 2), messages.filter(typed)), max_size=60))
 def test_whatever_is_said_each_opening_becomes_one_span_and_phases_follow_one_another(
-    said: list[tuple[int, int, Message]],
+    said: list[tuple[ProcessId, int, Message]],
 ) -> None:
     suite = Suite()
     for ns, (process, tid, message) in enumerate(said):
-        if isinstance(message, Hello | Open | Close | Phase | Interrupted):
+        if isinstance(message, Hello | hook.Open | hook.Close | Phase | hook.Interrupted):
             message = replace(message, ns=ns)  # a thread's boundaries come in the order of time
         suite.say(message, process=process, tid=tid)
     suite.finish(len(said))
-    openings = [message for _, _, message in said if isinstance(message, Open)]
-    spans = suite.of(Span)
+    openings = [message for _, _, message in said if isinstance(message, hook.Open)]
+    spans = suite.of(records.Span)
     phases = [span for span in spans if span.kind in PHASES]
     assert Counter(span.kind for span in spans if span.kind not in PHASES) == Counter(
         message.kind for message in openings
@@ -336,11 +333,11 @@ def test_whatever_is_said_each_opening_becomes_one_span_and_phases_follow_one_an
         assert (own[0].kind, own[0].start_ns, own[-1].end_ns) == ("setup", test.start_ns, test.end_ns)
         assert all(one.end_ns == other.start_ns for one, other in pairwise(own))
     tests = {span.id for span in spans if span.kind == "test"}
-    attempts = suite.of(Attempt)
+    attempts = suite.of(records.Attempt)
     assert {attempt.span for attempt in attempts} <= tests
     assert len({attempt.span for attempt in attempts}) == len(attempts)
-    written = {one.id for one in suite.of(Instance)}
-    assert len(written) == len(suite.of(Instance))
+    written = {one.id for one in suite.of(records.Instance)}
+    assert len(written) == len(suite.of(records.Instance))
 
 
 @pytest.mark.parametrize("status", [9, 139, 7 << 8, 0, 1 << 8], ids=["9", "139", "exit 7", "0", "exit 1"])

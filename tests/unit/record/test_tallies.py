@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
+from plain import plain
 
 from tracer.record.capture.bpf.tallies import SIZE, Tallies
 from tracer.record.capture.bpf.wire import TALLY
 from tracer.record.capture.protocol import Kind, SocketEvent
 from tracer.trace.endpoint import Endpoint
 
-FIRST = SocketEvent(100, Kind.SEND, 1, 1, 5, 0, Endpoint("tcp", "127.0.0.1", 1), 3, b"head", b"prefix")
+FIRST = plain(SocketEvent)(100, Kind.SEND, 1, 1, 5, 0, Endpoint("tcp", "127.0.0.1", 1), 3, b"head", b"prefix")
 
 
 @dataclass(frozen=True, slots=True)

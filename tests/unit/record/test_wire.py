@@ -9,6 +9,7 @@ import pytest
 from btf_types import Btf
 from hypothesis import given
 from hypothesis import strategies as st
+from plain import plain
 
 from tracer.record.capture.bpf import wire
 from tracer.record.capture.bpf.artifacts import OBJECT
@@ -71,7 +72,7 @@ def test_a_bare_event_is_decoded(flags: int, local: bool) -> None:
         },
     )
     assert decode(data, 8) == (
-        SocketEvent(11, Kind.CONNECT, 3, 77, 5, 9, Endpoint("tcp", "10.0.0.1", 5432), 0, local=local),
+        plain(SocketEvent)(11, Kind.CONNECT, 3, 77, 5, 9, Endpoint("tcp", "10.0.0.1", 5432), 0, local=local),
         0,
     )
 
@@ -80,7 +81,7 @@ def test_a_send_is_decoded_with_its_tally() -> None:
     event = {"ns": 11, "kind": Kind.SEND, "flags": 5, "family": socket.AF_INET, "protocol": socket.IPPROTO_UDP}
     bytes_sent = {"result": 9, "head": b"abcdefgh", "head_len": 3, "tally": 17}
     data = record("svc_socket_event", event | bytes_sent, prefix=b"prefix", prefix_len=4)
-    expected = SocketEvent(11, Kind.SEND, 0, 0, 0, 0, Endpoint("udp", "0.0.0.0"), 9, b"abc", b"pref", local=True)
+    expected = plain(SocketEvent)(11, Kind.SEND, 0, 0, 0, 0, Endpoint("udp", "0.0.0.0"), 9, b"abc", b"pref", local=True)
     assert decode(data, 8) == (expected, 17)
 
 
@@ -96,7 +97,7 @@ def test_a_connect_result_is_decoded(flags: int, since_ns: int) -> None:
         prefix=b"prefix",
         prefix_len=4,
     )
-    expected = SocketEvent(
+    expected = plain(SocketEvent)(
         11, Kind.CONNECT_RESULT, 1, 7, 0, 0, Endpoint("unix", path="@name"), 0, b"", b"pref", since_ns, 99
     )
     assert decode(data, 8) == (expected, 0)
@@ -114,7 +115,7 @@ def test_a_task_event_is_decoded(kind: Kind) -> None:
         pidns=6,
         comm=b"caf\xc3\xa9 \xff\0garbage",
     )
-    assert decode(data, 8) == (TaskEvent(11, kind, 2, 5, 1, 4, 1005, 6, 10, "café �", 9), 0)
+    assert decode(data, 8) == (plain(TaskEvent)(11, kind, 2, 5, 1, 4, 1005, 6, 10, "café �", 9), 0)
 
 
 @pytest.mark.parametrize(

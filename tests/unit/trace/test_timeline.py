@@ -2,27 +2,54 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tracer.trace.ids import ProcessId, SpanId, Tid
 from tracer.trace.timeline import Timeline
 
-COMMAND, CHILD, GRANDCHILD = 1, 2, 3
+COMMAND, CHILD, GRANDCHILD = map(ProcessId, (1, 2, 3))
+
+
+class PlainTimeline(Timeline):
+    """A timeline that takes plain integers."""
+
+    def fork(self, process: int, parent: int) -> None:
+        super().fork(ProcessId(process), ProcessId(parent))
+
+    def open(self, process: int, tid: int, span: int, ns: int) -> None:
+        super().open(ProcessId(process), Tid(tid), SpanId(span), ns)
+
+    def close(self, process: int, tid: int, span: int, ns: int) -> list[SpanId]:
+        return super().close(ProcessId(process), Tid(tid), SpanId(span), ns)
+
+    def exit(self, process: int, ns: int) -> list[SpanId]:
+        return super().exit(ProcessId(process), ns)
+
+    def enclosing(self, process: int, tid: int, ns: int) -> SpanId:
+        return super().enclosing(ProcessId(process), Tid(tid), ns)
+
+    def at(self, process: int, tid: int, ns: int) -> tuple[SpanId, ...]:
+        return super().at(ProcessId(process), Tid(tid), ns)
+
+    def owns_spans(self, process: int, tid: int) -> bool:
+        return super().owns_spans(ProcessId(process), Tid(tid))
 
 
 @pytest.fixture
-def timeline() -> Timeline:
+def timeline() -> PlainTimeline:
     """A command with a child and a grandchild."""
-    made = Timeline()
+    made = PlainTimeline()
     for process in (COMMAND, CHILD, GRANDCHILD):
         made.fork(process, process - 1)
     return made
 
 
-def test_nothing_is_open_without_a_runner(timeline: Timeline) -> None:
+def test_nothing_is_open_without_a_runner(timeline: PlainTimeline) -> None:
     assert timeline.at(GRANDCHILD, 7, 100) == ()
     assert timeline.at(99, 7, 100) == ()  # whose birth was lost
     assert timeline.enclosing(COMMAND, 7, 100) == 0
@@ -30,7 +57,7 @@ def test_nothing_is_open_without_a_runner(timeline: Timeline) -> None:
     assert list(timeline.ancestors(GRANDCHILD)) == [3, 2, 1]
 
 
-def test_the_innermost_span_counts_from_its_opening_until_it_closes(timeline: Timeline) -> None:
+def test_the_innermost_span_counts_from_its_opening_until_it_closes(timeline: PlainTimeline) -> None:
     timeline.open(COMMAND, 1, 10, 100)
     timeline.open(COMMAND, 1, 11, 200)
     assert timeline.close(COMMAND, 1, 11, 300) == [11]
@@ -41,7 +68,7 @@ def test_the_innermost_span_counts_from_its_opening_until_it_closes(timeline: Ti
     assert timeline.owns_spans(COMMAND, 1)
 
 
-def test_closing_a_span_closes_what_is_inside(timeline: Timeline) -> None:
+def test_closing_a_span_closes_what_is_inside(timeline: PlainTimeline) -> None:
     for span in (10, 11, 12):
         timeline.open(COMMAND, 1, span, span)
     assert timeline.close(COMMAND, 1, 11, 20) == [12, 11]
@@ -50,7 +77,7 @@ def test_closing_a_span_closes_what_is_inside(timeline: Timeline) -> None:
     assert timeline.at(COMMAND, 1, 30) == (10,)
 
 
-def test_other_threads_fall_into_the_runners_spans(timeline: Timeline) -> None:
+def test_other_threads_fall_into_the_runners_spans(timeline: PlainTimeline) -> None:
     timeline.open(COMMAND, 1, 10, 100)
     assert timeline.at(COMMAND, 5, 150) == (10,)
     timeline.open(COMMAND, 2, 20, 200)
@@ -60,7 +87,7 @@ def test_other_threads_fall_into_the_runners_spans(timeline: Timeline) -> None:
     assert not timeline.owns_spans(COMMAND, 5)
 
 
-def test_the_nearest_runner_with_an_open_span_counts(timeline: Timeline) -> None:
+def test_the_nearest_runner_with_an_open_span_counts(timeline: PlainTimeline) -> None:
     timeline.open(COMMAND, 1, 10, 100)
     assert timeline.at(GRANDCHILD, 1, 150) == (10,)
     timeline.open(CHILD, 1, 20, 200)
@@ -70,14 +97,14 @@ def test_the_nearest_runner_with_an_open_span_counts(timeline: Timeline) -> None
     assert timeline.at(GRANDCHILD, 1, 250) == (20,)  # asked late
 
 
-def test_a_forked_child_does_not_own_its_parents_thread(timeline: Timeline) -> None:
+def test_a_forked_child_does_not_own_its_parents_thread(timeline: PlainTimeline) -> None:
     """A child's first thread may have the tid of a thread that its parent had."""
     timeline.open(COMMAND, 1, 10, 100)
     timeline.open(COMMAND, 2, 20, 100)
     assert set(timeline.at(CHILD, 1, 150)) == {10, 20}
 
 
-def test_an_exit_closes_everything_in_the_process(timeline: Timeline) -> None:
+def test_an_exit_closes_everything_in_the_process(timeline: PlainTimeline) -> None:
     timeline.open(COMMAND, 1, 10, 100)
     timeline.open(CHILD, 1, 20, 200)
     timeline.open(CHILD, 1, 21, 210)
@@ -89,7 +116,7 @@ def test_an_exit_closes_everything_in_the_process(timeline: Timeline) -> None:
     assert timeline.exit(GRANDCHILD, 302) == []
 
 
-def test_what_nobody_asks_any_more_is_forgotten_and_nothing_else(timeline: Timeline) -> None:
+def test_what_nobody_asks_any_more_is_forgotten_and_nothing_else(timeline: PlainTimeline) -> None:
     spans = 10_000
     for span in range(1, spans + 1):
         timeline.open(COMMAND, 1, span, 10 * span)
@@ -102,7 +129,7 @@ def test_what_nobody_asks_any_more_is_forgotten_and_nothing_else(timeline: Timel
     assert len(track.times) == len(track.innermost) == 2 * 1_000 + 2
 
 
-def test_a_process_that_is_buried_was_never_there(timeline: Timeline) -> None:
+def test_a_process_that_is_buried_was_never_there(timeline: PlainTimeline) -> None:
     timeline.open(CHILD, 1, 20, 100)
     timeline.exit(CHILD, 200)
     timeline.forget_process(CHILD)
@@ -122,7 +149,7 @@ class Oracle:
     def open(self, process: int, tid: int, span: int, ns: int) -> None:
         self.spans.append((process, tid, span, ns, float("inf")))
 
-    def end(self, spans: list[int], ns: int) -> None:
+    def end(self, spans: Collection[int], ns: int) -> None:
         self.spans = [(*one[:4], ns) if one[2] in spans and one[4] > ns else one for one in self.spans]
 
     def at(self, process: int, tid: int, ns: int) -> set[int]:
@@ -152,10 +179,10 @@ def test_any_history_is_answered_as_a_search_would(
 ) -> None:
     """Processes 2 and 3 are children of 1, and 4 of 3; each change comes a nanosecond after the one before."""
     parents = {1: 0, 2: 1, 3: 1, 4: 3}
-    timeline, oracle = Timeline(), Oracle(parents)
+    timeline, oracle = PlainTimeline(), Oracle(parents)
     for process, parent in parents.items():
         timeline.fork(process, parent)
-    ended: list[int] = []
+    ended: list[SpanId] = []
     for ns, (change, process, tid, number) in enumerate(changes, 1):
         if change == "open":
             timeline.open(process, tid, ns, ns)

@@ -11,10 +11,12 @@ from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hi
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from plain import plain
 
 from tracer.errors import ExitStatus, SvcTraceError
 from tracer.trace.endpoint import Endpoint
 from tracer.trace.file import RECORD_TYPES, SCHEMA, TraceWriter, is_trace, read_records, read_trace
+from tracer.trace.ids import SpanId
 from tracer.trace.records import (
     Attempt,
     End,
@@ -31,8 +33,8 @@ from tracer.trace.records import (
 )
 
 RUN = Run(("pytest", "-q"), "libbpf", "6.18.0", 1763676000.5, 81273645, "/home/me/project")
-SPAN = Span(12, 11, 3, 4711, "test", 100, 200, "tests/test_a.py::test_b")
-FLOW = Flow(3, 4711, 99, Endpoint("tcp", "127.0.0.1", 5432), (12,), 110, 120, sends=3, bytes=120)
+SPAN = plain(Span)(12, 11, 3, 4711, "test", 100, 200, "tests/test_a.py::test_b")
+FLOW = plain(Flow)(3, 4711, 99, Endpoint("tcp", "127.0.0.1", 5432), (12,), 110, 120, sends=3, bytes=120)
 END = End(300, 0, 0, 0)
 
 SCALARS: Mapping[object, st.SearchStrategy[Any]] = {
@@ -109,12 +111,12 @@ def test_every_record_comes_back_as_it_was(tag: str, tmp_path_factory: pytest.Te
 def test_two_surrogates_of_one_character_come_back_as_that_character(tmp_path: Path) -> None:
     high, low = "\N{GRINNING FACE}".encode("utf-16-be")[:2], "\N{GRINNING FACE}".encode("utf-16-be")[2:]
     pair = high.decode("utf-16-be", "surrogatepass") + low.decode("utf-16-be", "surrogatepass")
-    path = written(tmp_path / "t", Thread(1, 2, 3, pair))
-    assert list(read_records(path)) == [Thread(1, 2, 3, "\N{GRINNING FACE}")]
+    path = written(tmp_path / "t", plain(Thread)(1, 2, 3, pair))
+    assert list(read_records(path)) == [plain(Thread)(1, 2, 3, "\N{GRINNING FACE}")]
 
 
 def test_a_trace_holds_what_was_written(tmp_path: Path) -> None:
-    born, dead = Process(3, 0, 4711, 90, "pytest"), Process(3, 0, 4711, 90, "pytest", 290, 0)
+    born, dead = plain(Process)(3, 0, 4711, 90, "pytest"), plain(Process)(3, 0, 4711, 90, "pytest", 290, 0)
     trace = read_trace(written(tmp_path / "t", RUN, born, SPAN, FLOW, dead, END))
     assert (trace.run, trace.spans, trace.flows, trace.end) == (RUN, {12: SPAN}, (FLOW,), END)
     assert trace.processes == {3: dead}, "of two records with one id the later one stands"
@@ -123,13 +125,15 @@ def test_a_trace_holds_what_was_written(tmp_path: Path) -> None:
 
 def test_phases_and_narrow_fixtures_are_read_only_where_something_was(tmp_path: Path) -> None:
     def span(number: int, parent: int, kind: SpanKind, subject: int | None = None) -> Span:
-        return Span(number, parent, 3, 4711, kind, number, 100, subject)
+        return plain(Span)(number, parent, 3, 4711, kind, number, 100, subject)
 
-    narrow, wide = (Instance(number, 3, "f", scope, "", "", None) for number, scope in ((1, "function"), (2, "module")))
+    narrow, wide = (
+        plain(Instance)(number, 3, "f", scope, "", "", None) for number, scope in ((1, "function"), (2, "module"))
+    )
     sent = [span(12, 0, "test"), span(13, 12, "setup"), span(14, 13, "fixture", 1), span(15, 14, "fixture", 1)]
     kept = [span(16, 12, "call"), span(17, 16, "fixture", 2), span(18, 0, "collection"), span(19, 0, "session")]
     quiet = [span(20, 16, "fixture", 1), span(21, 12, "teardown"), span(22, 21, "fixture", 1)]
-    path = written(tmp_path / "t", RUN, narrow, wide, *sent, *quiet, *kept, replace(FLOW, spans=(15,)))
+    path = written(tmp_path / "t", RUN, narrow, wide, *sent, *quiet, *kept, replace(FLOW, spans=(SpanId(15),)))
     assert set(read_trace(path).spans.values()) == {*sent, *kept}
     assert {record for record in read_records(path) if isinstance(record, Span)} == {*sent, *quiet, *kept}
 
@@ -150,7 +154,7 @@ def test_values_are_found_by_their_columns_names(tmp_path: Path) -> None:
         '["weather", 12]',
         '["thread", "rdk:broker1", "red", 5, 6, 7]',
     )
-    assert list(read_records(path)) == [Thread(process=7, tid=5, start_ns=6, name="rdk:broker1")]
+    assert list(read_records(path)) == [plain(Thread)(process=7, tid=5, start_ns=6, name="rdk:broker1")]
 
 
 def test_records_are_read_by_their_earlier_names(tmp_path: Path) -> None:
@@ -161,8 +165,8 @@ def test_records_are_read_by_their_earlier_names(tmp_path: Path) -> None:
         '["owner","tcp://0.0.0.0:80",1,"nginx"]',
     )
     assert list(read_records(path)) == [
-        Thread(process=7, tid=8, start_ns=9, name="worker", lineage_ns=5),
-        Listener(Endpoint("tcp", "0.0.0.0", 80), 1, "nginx"),
+        plain(Thread)(process=7, tid=8, start_ns=9, name="worker", lineage_ns=5),
+        plain(Listener)(Endpoint("tcp", "0.0.0.0", 80), 1, "nginx"),
     ]
 
 
@@ -185,7 +189,7 @@ def test_missing_columns_take_the_default(tmp_path: Path) -> None:
     path = lines_of(
         tmp_path / "t", header(process=["id", "parent", "pid", "start_ns", "command"]), '["process",1,0,2,3,"x"]'
     )
-    assert list(read_records(path)) == [Process(1, 0, 2, 3, "x", end_ns=None, status=None)]
+    assert list(read_records(path)) == [plain(Process)(1, 0, 2, 3, "x", end_ns=None, status=None)]
 
 
 def test_an_unpacked_trace_is_read_as_well(tmp_path: Path) -> None:

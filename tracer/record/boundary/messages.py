@@ -1,28 +1,29 @@
 """The hook's messages, decoded. `svc_trace_hook/__init__.py` says what each of them means.
 
-The stream is made of lines, each written whole: a packet `[pidns, pid, tid, seq, [message, …]]` in JSON and ASCII, or,
-if that would exceed PIPE_BUF, its messages cut into chunks `+pidns,pid,tid,seq,index,total,part`. `seq` counts a
-process's packets from 0. Whoever can write to the FIFO can write anything: nothing here is trusted, and memory is
-bounded.
+The stream consists of lines, each written whole. A line is a packet `[pidns, pid, tid, seq, [message, …]]` in JSON and
+ASCII. If the line would be longer than PIPE_BUF, the messages are cut into chunks, each in a line
+`+pidns,pid,tid,seq,index,total,part`. `seq` counts a process's packets from 0. Any process can write anything to the
+FIFO, so nothing here is trusted, and memory is bounded.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final, Literal, get_args
 
+from tracer.trace.ids import HookNumber, Pid, PidNamespace, Tid
 from tracer.trace.json_codec import load, row_converter
 from tracer.trace.records import PHASES, Instance, PhaseName, StaticFacts
 
 Opened = Literal["session", "collection", "test", "fixture"]
 Outcome = Literal["failed", "skipped", "xfailed", "xpassed"]
 
-LINE_LIMIT: Final = 4096  # PIPE_BUF: the hook writes no longer line
+LINE_LIMIT: Final = 4096  # PIPE_BUF: the hook writes no line that is longer
 CHUNKS_LIMIT: Final = 256  # chunks of one packet
-UNFINISHED_LIMIT: Final = 64  # packets in reassembly at once; the oldest gives way
-PROCESSES_LIMIT: Final = 65536  # whose packets are counted at once; the oldest gives way
+UNFINISHED_LIMIT: Final = 64  # incomplete packets at once; then the oldest is dropped
+PROCESSES_LIMIT: Final = 65536  # processes whose packets are counted at once; then the oldest is dropped
 NUMBER_LIMIT: Final = 1 << 63
 
 KINDS: Final = get_args(Opened)
@@ -31,30 +32,31 @@ OUTCOMES: Final = get_args(Outcome)
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """The first message of a process. A forked child tells it too."""
+    """The first message of a process, including a forked child."""
 
     ns: int
     python: str
     pytest: str
-    worker: str | None  # xdist's name of it, `gw0`
+    worker: str | None  # xdist's name for it, such as `gw0`
 
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """A span opens on the packet's thread, and with a test its setup."""
+    """A span opens on the packet's thread. With a test, its setup opens too."""
 
-    span: int
+    span: HookNumber
     ns: int
     kind: Opened
-    subject: str | int  # session: rootdir; collection: the module's node id; test: its node id; fixture: instance
-    facts: int | None  # only of a test
+    subject: str | HookNumber
+    """session: rootdir; collection: the module's node id; test: its node id; fixture: the instance's number"""
+    facts: HookNumber | None  # only of a test
 
 
 @dataclass(frozen=True, slots=True)
 class Close:
-    """A span closes. A forked child may close its parent's spans, which it did not open: ignore those."""
+    """A span closes. Ignore it if the process did not open the span: a forked child may close its parent's spans."""
 
-    span: int
+    span: HookNumber
     ns: int
 
 
@@ -68,9 +70,9 @@ class Phase:
 
 @dataclass(frozen=True, slots=True)
 class Interrupted:
-    """The end of its session closes a test in the middle of a phase."""
+    """A test closes in the middle of a phase, because its session ends."""
 
-    test: int
+    test: HookNumber
     ns: int
 
 
@@ -78,7 +80,7 @@ class Interrupted:
 class Facts:
     """Static facts. They come before the first test of the process that refers to them."""
 
-    number: int
+    number: HookNumber
     facts: StaticFacts
 
 
@@ -86,34 +88,34 @@ class Facts:
 class FixtureInstance:
     """A fixture instance. It comes before its set-up opens."""
 
-    number: int
+    number: HookNumber
     instance: Instance  # id and process are 0: the recorder sets them
 
 
 @dataclass(frozen=True, slots=True)
 class Uses:
-    """Instances wider than function scope that a test requests; a later message adds to it.
+    """Instances wider than function scope that a test requests. Several messages for one test add up.
 
-    A forked child's may name an instance that an ancestor told: the child goes on with its parent's counter.
+    An instance may be one that an ancestor of a forked child reported: the child continues with its parent's numbers.
     """
 
-    test: int
-    instances: tuple[int, ...]
+    test: HookNumber
+    instances: tuple[HookNumber, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Requires:
     """Instances wider than function scope that an instance requests."""
 
-    instance: int
-    instances: tuple[int, ...]
+    instance: HookNumber
+    instances: tuple[HookNumber, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A phase did not pass. Of several reports a failure counts, else the last; they may come after the test closed."""
+    """A phase did not pass. It may come after the test closed. Of several, a failure counts, otherwise the last one."""
 
-    test: int
+    test: HookNumber
     phase: PhaseName
     outcome: Outcome
 
@@ -123,43 +125,43 @@ Message = Hello | Open | Phase | Close | Interrupted | Facts | FixtureInstance |
 
 @dataclass(frozen=True, slots=True)
 class Packet:
-    """What one thread wrote at once."""
+    """The messages that one thread wrote at once."""
 
-    pidns: int  # inode number of the pid namespace; 0 where unknown
-    pid: int  # in that namespace, as tid
-    tid: int
+    pidns: PidNamespace
+    pid: Pid
+    tid: Tid
     seq: int
     messages: tuple[Message, ...]
 
     @property
     def ns(self) -> int | None:
-        """When it was told, by the latest time in it; None if it tells none."""
+        """The latest time in it; None: it contains none."""
         timed = (Open, Phase, Close, Interrupted, Hello)
         return max((message.ns for message in self.messages if isinstance(message, timed)), default=None)
 
 
 class Decoder:
-    """Bytes in, packets out, in the order in which their last byte was written. No input makes it raise.
+    """Decodes bytes to packets, in the order in which their last bytes were written. Never raises.
 
     Attributes:
-        malformed: lines and messages that no hook has written.
+        malformed: lines and messages that the hook cannot have written.
     """
 
     def __init__(self) -> None:
         self.malformed = 0
-        self._rest = b""  # of the last line, whose end has not come
-        self._skipping = False  # it was too long
-        self._unfinished: OrderedDict[tuple[int, int, int], _Chunks] = OrderedDict()
-        self._counts: OrderedDict[tuple[int, int], _Count] = OrderedDict()
-        self._lost = 0  # of processes that are counted no longer
+        self._rest = b""  # the last line, whose end has not arrived
+        self._skipping = False  # the last line was too long
+        self._unfinished: OrderedDict[tuple[PidNamespace, Pid, Tid], _Chunks] = OrderedDict()
+        self._counts: OrderedDict[tuple[PidNamespace, Pid], _Count] = OrderedDict()
+        self._lost = 0  # packets of processes that are no longer counted
 
     @property
     def lost(self) -> int:
-        """Packets that never arrived, so far: those that a later one of their process proves."""
+        """Packets that did not arrive: so far, those before a later packet of the same process."""
         return self._lost + sum(count.lost for count in self._counts.values())
 
     def feed(self, data: bytes) -> list[Packet]:
-        """The packets that this completes; `data` may end anywhere."""
+        """The packets that `data` completes; it may end anywhere."""
         *lines, rest = (self._rest + data).split(b"\n")
         if lines and self._skipping:
             del lines[0]
@@ -178,16 +180,16 @@ class Decoder:
             if line.startswith(b"+"):
                 return self._chunk(line[1:])
             *head, messages = load(line)
-            pidns, pid, tid, seq = _numbers(head, 4)
-            return self._packet(pidns, pid, tid, seq, messages)
+            return self._packet(*_sender(head), messages)
         except (ValueError, TypeError, RecursionError):
             self.malformed += 1
             return None
 
     def _chunk(self, line: bytes) -> Packet | None:
         *words, part = line.split(b",", 6)
-        pidns, pid, tid, seq, index, total = _numbers([int(word) for word in words], 6)
-        if index >= total or total > CHUNKS_LIMIT:
+        *sender, index, total = map(int, words)
+        pidns, pid, tid, seq = _sender(sender)
+        if not 0 <= index < total <= CHUNKS_LIMIT:
             raise ValueError("no chunk of a packet")
         self._count(pidns, pid).highest = max(self._count(pidns, pid).highest, seq)
         thread = pidns, pid, tid
@@ -195,7 +197,7 @@ class Decoder:
         if index == 0:
             chunks = _Chunks(seq, total, [])
         if chunks is None or (chunks.seq, chunks.total, len(chunks.parts)) != (seq, total, index):
-            return None  # one before it is missing, and so is the packet
+            return None  # a chunk before it is missing
         chunks.parts.append(part)
         if index + 1 == total:
             return self._packet(pidns, pid, tid, seq, load(b"[%s]" % b"".join(chunks.parts)))
@@ -204,7 +206,7 @@ class Decoder:
             self._unfinished.popitem(last=False)
         return None
 
-    def _packet(self, pidns: int, pid: int, tid: int, seq: int, contents: object) -> Packet:
+    def _packet(self, pidns: PidNamespace, pid: Pid, tid: Tid, seq: int, contents: object) -> Packet:
         if type(contents) is not list:
             raise TypeError("no messages")
         messages: list[Message] = []
@@ -214,13 +216,13 @@ class Decoder:
             except (ValueError, TypeError, KeyError):
                 self.malformed += 1
         if seq == 0 and messages and isinstance(messages[0], Hello):
-            self._forget(pidns, pid)  # a new process with a pid that was another's
+            self._forget(pidns, pid)  # a new process, whose pid another process had before
         count = self._count(pidns, pid)
         count.received += 1
         count.highest = max(count.highest, seq)
         return Packet(pidns, pid, tid, seq, tuple(messages))
 
-    def _count(self, pidns: int, pid: int) -> _Count:
+    def _count(self, pidns: PidNamespace, pid: Pid) -> _Count:
         count = self._counts.get((pidns, pid))
         if count is None:
             if len(self._counts) == PROCESSES_LIMIT:
@@ -228,7 +230,7 @@ class Decoder:
             count = self._counts[pidns, pid] = _Count()
         return count
 
-    def _forget(self, pidns: int, pid: int) -> None:
+    def _forget(self, pidns: PidNamespace, pid: Pid) -> None:
         count = self._counts.pop((pidns, pid), None)
         if count is not None:
             self._lost += count.lost
@@ -248,7 +250,7 @@ class _Count:
 
 @dataclass(slots=True)
 class _Chunks:
-    """A packet in reassembly."""
+    """The chunks of an incomplete packet."""
 
     seq: int
     total: int
@@ -261,10 +263,19 @@ def _number(value: object) -> int:
     return value
 
 
-def _numbers(values: object, length: int | None = None) -> tuple[int, ...]:
-    if type(values) is not list or (length is not None and len(values) != length):
+def _sender(head: Iterable[object]) -> tuple[PidNamespace, Pid, Tid, int]:
+    pidns, pid, tid, seq = map(_number, head)
+    return PidNamespace(pidns), Pid(pid), Tid(tid), seq
+
+
+def _own(value: object) -> HookNumber:
+    return HookNumber(_number(value))
+
+
+def _owns(values: object) -> tuple[HookNumber, ...]:
+    if type(values) is not list:
         raise TypeError("no numbers")
-    return tuple(map(_number, values))
+    return tuple(map(_own, values))
 
 
 def _text(value: object) -> str:
@@ -284,17 +295,13 @@ def _one_of(value: object, choices: tuple[Any, ...]) -> Any:  # noqa: ANN401 - t
 
 
 def _open(span: object, ns: object, kind: object, subject: object) -> Open:
-    facts = None
-    told: str | int
     if kind == "test":
         if type(subject) is not list or len(subject) != 2:
             raise TypeError("no test")
-        told, facts = _text(subject[0]), _number(subject[1])
-    elif kind == "fixture":
-        told = _number(subject)
-    else:
-        told = _text(subject)
-    return Open(_number(span), _number(ns), _one_of(kind, KINDS), told, facts)
+        nodeid, facts = subject
+        return Open(_own(span), _number(ns), "test", _text(nodeid), _own(facts))
+    decoded = _own(subject) if kind == "fixture" else _text(subject)
+    return Open(_own(span), _number(ns), _one_of(kind, KINDS), decoded, None)
 
 
 _static_facts: Final = row_converter(StaticFacts, optional=False)
@@ -303,13 +310,13 @@ _MESSAGES: Final[dict[str, Callable[..., Message]]] = {
     "hello": lambda ns, python, pytest, worker: Hello(_number(ns), _text(python), _text(pytest), _text_or_none(worker)),
     "open": _open,
     "phase": lambda ns, phase: Phase(_number(ns), _one_of(phase, PHASES)),
-    "close": lambda span, ns: Close(_number(span), _number(ns)),
-    "interrupted": lambda test, ns: Interrupted(_number(test), _number(ns)),
-    "facts": lambda number, *values: Facts(_number(number), _static_facts(values)),
-    "instance": lambda number, *values: FixtureInstance(_number(number), _instance([0, 0, *values, []])),
-    "uses": lambda test, instances: Uses(_number(test), _numbers(instances)),
-    "requires": lambda instance, instances: Requires(_number(instance), _numbers(instances)),
-    "report": lambda test, phase, outcome: Report(_number(test), _one_of(phase, PHASES), _one_of(outcome, OUTCOMES)),
+    "close": lambda span, ns: Close(_own(span), _number(ns)),
+    "interrupted": lambda test, ns: Interrupted(_own(test), _number(ns)),
+    "facts": lambda number, *values: Facts(_own(number), _static_facts(values)),
+    "instance": lambda number, *values: FixtureInstance(_own(number), _instance([0, 0, *values, []])),
+    "uses": lambda test, instances: Uses(_own(test), _owns(instances)),
+    "requires": lambda instance, instances: Requires(_own(instance), _owns(instances)),
+    "report": lambda test, phase, outcome: Report(_own(test), _one_of(phase, PHASES), _one_of(outcome, OUTCOMES)),
 }
 
 

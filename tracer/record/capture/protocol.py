@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from tracer.trace.endpoint import Endpoint
+from tracer.trace.ids import HostPid, NetworkNamespace, Pid, PidNamespace, ProcessId, SocketInode, Tid
 from tracer.trace.records import RunWarning
 
-COMMAND_PROCESS = 1
+COMMAND_PROCESS = ProcessId(1)
 """The serial number of the command's own process in every backend."""
 
 
@@ -37,12 +38,12 @@ class TaskEvent(NamedTuple):
 
     ns: int
     kind: Kind  # FORK, EXEC, EXIT or THREAD
-    process: int  # serial number, never reused in a run; COMMAND_PROCESS is the command
-    tid: int  # in the process's own pid namespace
-    parent: int  # FORK: the forking process's serial number; else 0
-    pid: int  # in the process's own pid namespace
-    host_pid: int  # in the initial pid namespace, or as near to it as the backend sees
-    pidns: int  # inode number of the process's own pid namespace; 0 where unknown
+    process: ProcessId  # serial number, never reused in a run; COMMAND_PROCESS is the command
+    tid: Tid  # in the process's own pid namespace
+    parent: ProcessId  # FORK: the forking process's serial number; else 0
+    pid: Pid  # in the process's own pid namespace
+    host_pid: HostPid  # in the initial pid namespace, or as near to it as the backend sees
+    pidns: PidNamespace  # inode number of the process's own pid namespace; 0 where unknown
     start_ns: int  # when the task was created
     command: str  # the kernel's comm
     status: int  # EXIT: wait status; else 0
@@ -55,16 +56,16 @@ class SocketEvent(NamedTuple):
 
     ns: int
     kind: Kind  # CONNECT, CONNECT_RESULT, SEND, LISTEN or LISTEN_END
-    process: int
-    tid: int
-    socket: int  # inode number
-    network: int  # inode number of the network namespace; 0 where unknown
+    process: ProcessId
+    tid: Tid
+    socket: SocketInode  # inode number
+    network: NetworkNamespace  # inode number of the network namespace; 0 where unknown
     endpoint: Endpoint  # the peer; LISTEN, LISTEN_END: the socket's own address
     result: int  # SEND: bytes of all sends or -errno; CONNECT_RESULT: 0 or -errno
     head: bytes = b""  # SEND: the first ≤ 8 bytes
     prefix: bytes = b""  # SEND: the first ≤ 32 bytes, for the first sends of a socket
     since_ns: int = 0  # CONNECT_RESULT: when the attempt began; 0: its beginning was not told and is told by this
-    peer_pid: int = 0  # unix: the listener's pid in the initial pid namespace; 0 where unknown
+    peer_pid: HostPid = HostPid(0)  # unix: the listener's pid in the initial pid namespace; 0 where unknown
     peer_generation: int = 0  # which of the processes that have had this pid it is; 0 where unknown
     local: bool = False  # the peer is at an address of this machine; False where unknown
     sends: int = 1  # SEND: how many sends of one thread on one socket within one epoch this stands for

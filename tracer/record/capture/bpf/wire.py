@@ -142,8 +142,11 @@ def decode(data: memoryview, offset: int) -> tuple[Event, int]:
     if kind in _TASK_KINDS:
         start_ns, lineage_ns, parent, host_pid, pid, pidns, comm = _TASK_DETAIL.unpack_from(data, offset + EVENT.size)
         command = comm.split(b"\0", 1)[0].decode(errors="replace")
-        who = (process, tid, parent, pid, host_pid, pidns)
-        return TaskEvent(ns, kind, *who, start_ns, command, result, lineage_ns, pid_generation), 0
+        # By position, here and below: with keywords decoding took half as long again.
+        event = TaskEvent(
+            ns, kind, process, tid, parent, pid, host_pid, pidns, start_ns, command, result, lineage_ns, pid_generation
+        )
+        return event, 0
     local = bool(flags & _LOCAL)
     if not flags & _DETAIL:
         endpoint = decode_endpoint(family, protocol, peer, port, b"")
@@ -153,6 +156,5 @@ def decode(data: memoryview, offset: int) -> tuple[Event, int]:
     if flags & _WHOLE:
         since_ns = 0
     head, prefix = head[:head_len], prefix[:prefix_len]
-    where = (inode, network, endpoint)
-    listener = (peer_pid, pid_generation)
-    return SocketEvent(ns, kind, process, tid, *where, result, head, prefix, since_ns, *listener, local), tally
+    detail = (head, prefix, since_ns, peer_pid, pid_generation, local)
+    return SocketEvent(ns, kind, process, tid, inode, network, endpoint, result, *detail), tally

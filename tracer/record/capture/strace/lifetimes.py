@@ -11,6 +11,7 @@ from tracer.record.capture.strace.lines import Call
 from tracer.record.capture.strace.listening import Listening
 from tracer.record.capture.strace.sockets import Socket, Sockets
 from tracer.record.capture.strace.tasks import Task
+from tracer.trace.ids import SocketInode
 
 
 class Lifetimes:
@@ -25,7 +26,9 @@ class Lifetimes:
     def socket(self, task: Task, call: Call) -> None:
         """One socket was made and returned, or two by socketpair(2), which it puts into an argument."""
         for descriptor, inode in arguments.socket_descriptors(f"{call.arguments} {call.returned}"):
-            self._sockets.by_inode[inode] = Socket(inode, arguments.socket_type(call.arguments), task.network)
+            self._sockets.by_inode[inode] = Socket(
+                SocketInode(inode), arguments.socket_type(call.arguments), task.network
+            )
             self._open(task, call, descriptor, inode, close_on_exec="SOCK_CLOEXEC" in call.arguments)
 
     def accept(self, task: Task, call: Call) -> None:
@@ -33,7 +36,9 @@ class Lifetimes:
         if accepted := arguments.socket_descriptor(call.returned):
             descriptor, inode = accepted
             if listener := self._sockets.find(task, call):
-                self._sockets.by_inode[inode] = Socket(inode, listener.type, listener.network, accepted=True)
+                self._sockets.by_inode[inode] = Socket(
+                    SocketInode(inode), listener.type, listener.network, accepted=True
+                )
             self._open(task, call, descriptor, inode, close_on_exec="SOCK_CLOEXEC" in call.arguments)
 
     def duplicate(self, task: Task, call: Call) -> None:

@@ -15,6 +15,7 @@ from tracer.record.capture.strace.lines import Call
 from tracer.record.capture.strace.sockets import Socket, Sockets
 from tracer.record.capture.strace.tasks import Task
 from tracer.trace.endpoint import Endpoint
+from tracer.trace.ids import HostPid
 
 _CLOSED_LIMIT: Final = 256
 """Sockets that were closed before their own addresses were known, and wait for an answer that shows them."""
@@ -104,7 +105,7 @@ class Listening:
                 self._set_own_address(other, peer)
                 break
 
-    def unix_server(self, task: Task, sock: Socket, address: Address) -> tuple[Address, tuple[int, int]]:
+    def unix_server(self, task: Task, sock: Socket, address: Address) -> tuple[Address, tuple[HostPid, int]]:
         """The name that the server of a unix socket has bound, and its process: its pid and generation, or (0, 0).
 
         The client's path may be relative to other directories, or a symbolic link.
@@ -118,7 +119,7 @@ class Listening:
             return server.own, server.listening_process
         names = self._sockets.tables(task, sock.network).unix_names()
         name = path if path in names else address.path
-        return Address(socket.AF_UNIX, path=name), (0, 0)
+        return Address(socket.AF_UNIX, path=name), (HostPid(0), 0)
 
     def complete(self, now_ns: int, entry_of: Callable[[Socket, Task], Entry | None]) -> None:
         """Take own addresses and ends of listening from the kernel's tables."""

@@ -15,6 +15,7 @@ from tracer.record.capture.strace.listening import Listening
 from tracer.record.capture.strace.sending import Sending
 from tracer.record.capture.strace.sockets import Socket, Sockets
 from tracer.record.capture.strace.tasks import PROC, Task, Tree
+from tracer.trace.ids import Tid
 
 _ENDINGS: Final = frozenset({"exit_group", "kill", "tgkill"})
 _EFFECTIVE_FAILURES: Final = _ENDINGS | {
@@ -225,7 +226,7 @@ class Observer:
         process = task.process
         ns = process.ending_ns or ended.ns
         self._lifetimes.closed(task, ns, self._sockets.descriptors.release(process.table))
-        task.tid = process.pid
+        task.tid = Tid(process.pid)
         self._events.append(task.event(ns, Kind.EXIT, process.status))
         self.ended = self.ended or process.host_pid == self._root
 

@@ -19,24 +19,25 @@ from tracer.record.capture.strace.kernel_tables import Entry, KernelTables
 from tracer.record.capture.strace.lines import Begun, Call
 from tracer.record.capture.strace.tasks import Task, inode_of
 from tracer.trace.endpoint import Endpoint
+from tracer.trace.ids import HostPid, NetworkNamespace, SocketInode
 
 
 @dataclass(eq=False, slots=True)
 class Socket:
     """One socket. A process is given by its pid as strace sees it and its generation; (0, 0): unknown."""
 
-    inode: int
+    inode: SocketInode
     type: SocketType
-    network: int  # inode number of its network namespace
+    network: NetworkNamespace
     own: Address | None = None
     peer: Address | None = None
     local: bool = False  # the peer is at an address of this machine
-    peer_process: tuple[int, int] = (0, 0)  # unix: the process that listens at the peer's address
+    peer_process: tuple[HostPid, int] = (HostPid(0), 0)  # unix: the process that listens at the peer's address
     accepted: bool = False  # the peer connected, so the tree is its server
     untracked: bool = False  # descriptors that no call showed may exist, because it was inherited or passed on
     attempt: SocketEvent | None = None  # the CONNECT of an attempt to connect that has not ended
     listens: bool = False  # tcp: a LISTEN without its LISTEN_END
-    listening_process: tuple[int, int] = (0, 0)
+    listening_process: tuple[HostPid, int] = (HostPid(0), 0)
     receives: bool = False  # datagrams: its LISTEN was emitted, or waits for the address
     on_any_host: bool = False  # the kernel bound it while it had no peer, so it receives at all addresses
     prefixes: int = 0  # how many SEND events had one
@@ -68,7 +69,7 @@ class Sockets:
 
     def _unseen(self, task: Task, inode: int) -> Socket:
         """A socket that no call has shown: it was inherited or received, and only the kernel knows its type."""
-        sock = Socket(inode, SocketType(0, "", ""), task.network, untracked=True)
+        sock = Socket(SocketInode(inode), SocketType(0, "", ""), task.network, untracked=True)
         if entry := self.tables(task, sock.network).find(inode):
             sock.type, sock.own, sock.peer = entry.type, entry.own, entry.peer
             sock.local = sock.peer is not None and self.is_local(task, sock, sock.peer)
@@ -80,11 +81,11 @@ class Sockets:
             return address.is_loopback
         return address.host in self.tables(task, sock.network).hosts()
 
-    def tables(self, task: Task, network: int) -> KernelTables:
+    def tables(self, task: Task, network: NetworkNamespace) -> KernelTables:
         """The kernel's tables of a network namespace as they are now, read through a task that is in it."""
         return KernelTables(self._directory(task, network))
 
-    def _directory(self, task: Task, network: int) -> Path:
+    def _directory(self, task: Task, network: NetworkNamespace) -> Path:
         return self._proc / ("self" if network == self._own_network else str(task.host_tid)) / "net"
 
     def entries(self) -> Callable[[Socket, Task], Entry | None]:

@@ -12,6 +12,7 @@ from tracer.record.capture.protocol import COMMAND_PROCESS, Kind, TaskEvent
 from tracer.record.capture.strace import arguments
 from tracer.record.capture.strace.descriptors import Table
 from tracer.record.capture.strace.lines import Call
+from tracer.trace.ids import NO_PROCESS, HostPid, NetworkNamespace, Pid, PidNamespace, ProcessId, Tid
 
 PROC: Final = Path("/proc")
 _COMMAND_LEN: Final = 15  # TASK_COMM_LEN without its NUL
@@ -21,7 +22,7 @@ _COMMAND_LEN: Final = 15  # TASK_COMM_LEN without its NUL
 class Namespace:
     """A pid namespace."""
 
-    inode: int  # 0: unknown
+    inode: PidNamespace
 
 
 @dataclass(eq=False, slots=True)
@@ -60,10 +61,10 @@ class Directories:
 class Process:
     """A process that has not ended."""
 
-    serial: int
-    parent: int  # serial
-    host_pid: int  # as strace sees it
-    pid: int  # in its own namespace; 0: unknown
+    serial: ProcessId
+    parent: ProcessId
+    host_pid: HostPid  # as strace sees it
+    pid: Pid  # in its own namespace; 0: unknown
     pidns: Namespace
     start_ns: int
     lineage_ns: int
@@ -79,12 +80,12 @@ class Task:
     """A thread that has not ended."""
 
     host_tid: int  # as strace sees it
-    tid: int  # in its process's pid namespace
+    tid: Tid
     process: Process
     start_ns: int
     lineage_ns: int  # see the trace's Process; 0: the command's
     command: str
-    network: int  # inode number of its network namespace
+    network: NetworkNamespace
     children_pidns: Namespace  # of the processes that it starts
     is_runner: bool = False  # it has written a boundary
     announced: bool = False  # its THREAD event was emitted
@@ -98,7 +99,7 @@ class Task:
             kind,
             process=process.serial,
             tid=self.tid,
-            parent=process.parent if kind == Kind.FORK else 0,
+            parent=process.parent if kind == Kind.FORK else NO_PROCESS,
             pid=process.pid,
             host_pid=process.host_pid,
             pidns=process.pidns.inode,
@@ -120,15 +121,25 @@ class Tree:
 
     proc: Path = PROC
     tasks: dict[int, Task] = field(default_factory=dict)  # by their numbers as strace sees them
-    _last_serial: int = COMMAND_PROCESS
+    _last_serial: ProcessId = COMMAND_PROCESS
     _last_network: int = 1 << 32
 
     def start(self, pid: int, ns: int) -> None:
         """Add the command's first task."""
-        pidns = Namespace(inode_of(self.proc / f"{pid}/ns/pid"))
-        network = inode_of(self.proc / f"{pid}/ns/net")
-        process = Process(COMMAND_PROCESS, 0, pid, pid, pidns, ns, 0, Table(), Directories(str(Path.cwd())))
-        self.tasks[pid] = Task(pid, pid, process, ns, 0, "", network, pidns)
+        pidns = Namespace(PidNamespace(inode_of(self.proc / f"{pid}/ns/pid")))
+        process = Process(
+            serial=COMMAND_PROCESS,
+            parent=NO_PROCESS,
+            host_pid=HostPid(pid),
+            pid=Pid(pid),
+            pidns=pidns,
+            start_ns=ns,
+            lineage_ns=0,
+            table=Table(),
+            directories=Directories(str(Path.cwd())),
+        )
+        network = NetworkNamespace(inode_of(self.proc / f"{pid}/ns/net"))
+        self.tasks[pid] = Task(pid, Tid(pid), process, ns, 0, "", network, pidns)
 
     def fork(self, parent: Task, host_tid: int, number: int, flags: str, ns: int, table: Table | None) -> Task:
         """Add a new task.
@@ -143,20 +154,28 @@ class Tree:
             process.tasks += 1
         else:
             if "CLONE_NEWPID" in flags:
-                pidns = Namespace(0)
+                pidns = Namespace(PidNamespace(0))
             if not pidns.inode:
-                pidns.inode = inode_of(self.proc / f"{host_tid}/ns/pid")
+                pidns.inode = PidNamespace(inode_of(self.proc / f"{host_tid}/ns/pid"))
             if pidns is not process.pidns or not number:
                 numbers = self.status_of(host_tid).get("NSpid", "0")
                 number = int(numbers.split()[-1]) or (1 if "CLONE_NEWPID" in flags else 0)
             directories = process.directories if "CLONE_FS" in flags else replace(process.directories)
             if "CLONE_NEWNS" in flags:
                 directories.mounts = dict(directories.mounts)
-            self._last_serial += 1
+            self._last_serial = ProcessId(self._last_serial + 1)
             process = Process(
-                self._last_serial, process.serial, host_tid, number, pidns, ns, lineage_ns, table, directories
+                serial=self._last_serial,
+                parent=process.serial,
+                host_pid=HostPid(host_tid),
+                pid=Pid(number),
+                pidns=pidns,
+                start_ns=ns,
+                lineage_ns=lineage_ns,
+                table=table,
+                directories=directories,
             )
-        task = Task(host_tid, number, process, ns, lineage_ns, parent.command, network, pidns)
+        task = Task(host_tid, Tid(number), process, ns, lineage_ns, parent.command, network, pidns)
         self.tasks[host_tid] = task
         return task
 
@@ -172,18 +191,19 @@ class Tree:
         """A task has changed its namespaces, or those of its children, by unshare(2) or setns(2)."""
         kind, inode = arguments.namespace(text)
         if kind == "net":
-            task.network = inode
+            task.network = NetworkNamespace(inode)
         elif "CLONE_NEWNET" in text:
             task.network = self._new_network(task.host_tid)
         if "CLONE_NEWNS" in text:
             task.process.directories.mounts = dict(task.process.directories.mounts)
         if kind == "pid" or "CLONE_NEWPID" in text:
-            task.children_pidns = Namespace(inode or inode_of(self.proc / f"{task.host_tid}/ns/pid_for_children"))
+            inode = inode or inode_of(self.proc / f"{task.host_tid}/ns/pid_for_children")
+            task.children_pidns = Namespace(PidNamespace(inode))
 
-    def _new_network(self, host_tid: int) -> int:
+    def _new_network(self, host_tid: int) -> NetworkNamespace:
         """The network namespace that a task is in; if the task is gone, a number that no inode has."""
         self._last_network += 1
-        return inode_of(self.proc / f"{host_tid}/ns/net") or self._last_network
+        return NetworkNamespace(inode_of(self.proc / f"{host_tid}/ns/net") or self._last_network)
 
     def end(self, task: Task, status: int) -> bool:
         """Remove a task; returns whether its process has ended."""
@@ -200,7 +220,7 @@ class Tree:
         if successor is None or successor.process is not task.process:
             return
         successor.process.tasks -= 1
-        successor.host_tid, successor.tid, successor.takes_over = task.host_tid, successor.process.pid, True
+        successor.host_tid, successor.tid, successor.takes_over = task.host_tid, Tid(successor.process.pid), True
         self.tasks[task.host_tid] = successor
 
 
