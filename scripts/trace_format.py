@@ -28,8 +28,8 @@ def page() -> str:
         [
             "<!-- scripts/trace_format.py writes this page from tracer/trace/records.py and file.py: change those. -->",
             "# The trace file",
-            *("", "`svc-trace --trace PATH` writes it, `svc-trace report PATH` reads it, `zcat PATH` shows it.", ""),
-            *(inspect.getdoc(file) or "", "", inspect.getdoc(records) or ""),
+            *("", "`svc-trace --trace PATH` writes it, `svc-trace report PATH` reads it, `zcat PATH` shows it."),
+            *("", inspect.getdoc(file) or "", "", inspect.getdoc(records) or ""),
             *("", "| tag | record |", "| --- | --- |", *map(_summary, file.RECORD_TYPES)),
             *(line for tag, kind in file.RECORD_TYPES.items() for line in _section(tag, kind)),
             "",
@@ -50,7 +50,7 @@ def _section(tag: str, kind: type) -> Iterator[str]:
 
 def _summary(tag: str) -> str:
     """A row of the table of tags: the first paragraph of the record's docstring."""
-    paragraph = (inspect.getdoc(file.RECORD_TYPES[tag]) or "").split("\n\n")[0]
+    paragraph, _, _ = (inspect.getdoc(file.RECORD_TYPES[tag]) or "").partition("\n\n")
     return f"| [`{tag}`](#{tag}) | {' '.join(paragraph.split())} |"
 
 
@@ -59,13 +59,11 @@ def field_meanings(kind: type) -> Mapping[str, str]:
     source = inspect.getsource(kind)
     tokens = tokenize.generate_tokens(io.StringIO(source).readline)
     comments = {token.start[0]: token.string.lstrip("# ") for token in tokens if token.type == tokenize.COMMENT}
-    definition = ast.parse(source).body[0]
-    assert isinstance(definition, ast.ClassDef)
+    body = next(node.body for node in ast.parse(source).body if isinstance(node, ast.ClassDef))
     meanings: dict[str, str] = {}
-    for statement, following in zip(definition.body, [*definition.body[1:], None], strict=True):
+    for statement, following in zip(body, [*body[1:], None], strict=True):
         if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
-            lines = range(statement.lineno, (statement.end_lineno or statement.lineno) + 1)
-            texts = [comments[line] for line in lines if line in comments]
+            texts = [comments[statement.lineno]] if statement.lineno in comments else []
             if isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant):
                 texts.append(" ".join(str(following.value.value).split()))
             meanings[statement.target.id] = " ".join(texts)
