@@ -123,6 +123,7 @@ def test_descriptors() -> None:
         ("AF_INET, SOCK_RAW, IPPROTO_RAW", socket.AF_INET, "SOCK_RAW", "ip255"),
         ("AF_UNIX, SOCK_SEQPACKET, 0", socket.AF_UNIX, "SOCK_SEQPACKET", "unix"),
         ("AF_NETLINK, SOCK_RAW, NETLINK_ROUTE", 0, "SOCK_RAW", "ip0"),
+        ("AF_VSOCK, SOCK_STREAM, 0", 0, "SOCK_STREAM", "ip0"),
     ],
 )
 def test_socket_types(text: str, family: int, kind: str, protocol: str) -> None:

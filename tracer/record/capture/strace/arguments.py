@@ -1,4 +1,4 @@
-"""The arguments of system calls, from strace's text. No text makes a function raise: None stands for any other text."""
+"""Parses the arguments of system calls. No function raises; each returns None for text that it cannot parse."""
 
 from __future__ import annotations
 
@@ -179,7 +179,8 @@ def socket_type(text: str) -> SocketType:
     if family == socket.AF_UNIX:
         return SocketType(family, kind, "unix")
     number = int(getattr(socket, protocol, 0)) if protocol.startswith("IPPROTO_") else 0
-    number = number or _DEFAULT_PROTOCOLS.get(kind, 0)
+    if protocol == "IPPROTO_IP":
+        number = _DEFAULT_PROTOCOLS.get(kind, 0)
     return SocketType(family, kind, PROTOCOLS.get(number, f"ip{number}"))
 
 

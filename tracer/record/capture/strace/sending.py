@@ -27,7 +27,7 @@ class Sending:
         self._listening = listening
 
     def send(self, task: Task, sock: Socket, call: Call) -> None:
-        """A call with data in its arguments sends once."""
+        """One send, whose data is in the call's arguments."""
         if call.name == "sendmsg" and "SCM_RIGHTS" in call.arguments:
             for _, inode in arguments.socket_descriptors(call.arguments):
                 if passed_on := self._sockets.by_inode.get(inode):
@@ -35,7 +35,7 @@ class Sending:
         self._send(task, sock, call, arguments.sent(call.name, call.arguments), call.result)
 
     def sendmmsg(self, task: Task, sock: Socket, call: Call) -> None:
-        """Each message of the call is a send."""
+        """Several sends: each message is one."""
         if call.result is None or call.result < 0:
             self.send(task, sock, call)
             return
@@ -45,15 +45,19 @@ class Sending:
             self._send(task, sock, call, sent, size)
 
     def sendfile(self, task: Task, sock: Socket, call: Call) -> None:
-        """The data of this call and of splice(2) is not known."""
+        """One send, whose data is not known. For splice(2), too."""
         self._send(task, sock, call, Sent(b""), call.result)
 
     def _send(self, task: Task, sock: Socket, call: Call, sent: Sent | None, result: int | None) -> None:
         if result is None or sock.accepted:
             return
-        if sock.type.family == 0 or sent is None:
-            # An empty kind: the socket was inherited or received, and closed before the kernel's tables were read.
-            self._sockets.unknown += sock.type.family != 0 or not sock.type.kind
+        if (
+            sock.type.family == 0
+        ):  # without a kind, it was closed before its type could be read from the kernel's tables
+            self._sockets.unknown += not sock.type.kind
+            return
+        if sent is None:
+            self._sockets.unknown += 1
             return
         if sock.type.protocol == "tcp" and "MSG_FASTOPEN" in sent.flags and sent.to and not sock.peer:
             self._connecting.fast_open(task, sock, call, sent.to)
