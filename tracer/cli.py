@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from importlib import import_module
-from shutil import which
 from typing import Final
 
 import click
@@ -56,7 +55,11 @@ def _check_first_word(word: str, ctx: click.Context) -> None:
     Raises:
         click.UsageError: it is not a program but almost the name of a command.
     """
-    if word.startswith("-") or os.sep in word or which(word):
+    if word.startswith("-") or os.sep in word:
+        return
+    from shutil import which
+
+    if which(word):
         return
     from tracer.commands.nearest import nearest
 

@@ -13,7 +13,7 @@ from tracer import __version__
 from tracer.commands.output import format_option, print_document
 from tracer.errors import ExitStatus
 from tracer.record.capture.doctor.checks import Check
-from tracer.record.capture.doctor.diagnosis import Diagnosis, Machine, diagnose
+from tracer.record.capture.doctor.diagnosis import Machine, diagnose
 from tracer.reports.blocks import Block, Heading, Headline, Line, Styled, Table, Text
 from tracer.trace.json_codec import dump
 
@@ -37,7 +37,10 @@ class DoctorDocument:
         yield Heading("this machine")
         yield _table(machine.checks, remedies=True)
         for backend in machine.backends:
-            yield Heading(_title(backend))
+            works = (
+                (Styled("works", "good"),) if backend.works else (Styled("does not work", "bad"), f": {backend.reason}")
+            )
+            yield Heading((f"{backend.name} ", *works))
             yield _table(backend.checks, remedies=not backend.works)
             if not backend.works and not any(check.answer is False for check in backend.checks):
                 yield Line(backend.remedy or "")
@@ -71,12 +74,6 @@ def command(form: str) -> int:
     return 0 if machine.auto else ExitStatus.CANNOT_TRACE
 
 
-def _title(backend: Diagnosis) -> Text:
-    if backend.works:
-        return (f"{backend.name} ", Styled("works", "good"))
-    return (f"{backend.name} ", Styled("does not work", "bad"), f": {backend.reason}")
-
-
 def _table(checks: Iterable[Check], *, remedies: bool) -> Table:
     """The checks. A backend that works needs no remedy for what it lacks."""
     rows: list[tuple[Text, ...]] = []
@@ -88,5 +85,5 @@ def _table(checks: Iterable[Check], *, remedies: bool) -> Table:
 
 
 def _checks_json(checks: Iterable[Check]) -> list[dict[str, object]]:
-    """A check with the answer yes needs no remedy."""
+    """The checks; one with the answer yes needs no remedy."""
     return [asdict(check) | ({"remedy": None} if check.answer else {}) for check in checks]

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection
-from pathlib import Path
 from typing import Final
 
 from tracer.classify.findings import Finding, compare_with_baseline, find
 from tracer.classify.model import Classification
 from tracer.commands.options import FAIL_ON
 from tracer.errors import SvcTraceError
-from tracer.reports.baseline import read_baseline
 from tracer.reports.text import counted, printable
 
 _UNITS: Final = {
@@ -22,18 +20,15 @@ _UNITS: Final = {
 }
 
 
-def read_accepted(baseline: Path | None) -> frozenset[Finding]:
-    """The findings that a baseline accepts; none without a baseline."""
-    return read_baseline(baseline) if baseline is not None else frozenset()
-
-
-def check_findings(classification: Classification, fail_on: Collection[str], accepted: Collection[Finding]) -> None:
-    """Do nothing if all findings of these kinds are accepted.
+def check_findings(
+    classification: Classification, fail_on: Collection[str], accepted: Collection[Finding] | None
+) -> None:
+    """Do nothing if all findings of these kinds are accepted by the baseline; without one, None, none is accepted.
 
     Raises:
         SvcTraceError: others were found; its status is that of the first of their kinds in FAIL_ON.
     """
-    new = compare_with_baseline(find(classification), accepted, fail_on).new
+    new = compare_with_baseline(find(classification), accepted or (), fail_on).new
     if not new:
         return
     counts: Counter[str] = Counter(finding.kind for finding in new)

@@ -9,6 +9,7 @@ import click
 from tracer.classify.model import Classification
 from tracer.classify.services.config import load_config
 from tracer.commands.inputs import merge_reports
+from tracer.commands.options import output_option
 from tracer.commands.output import SummaryOutput, summary_options
 from tracer.commands.services import check_services
 from tracer.errors import ExitStatus, SvcTraceError
@@ -18,13 +19,7 @@ from tracer.reports.output import write_file
 
 @click.command("merge")
 @click.argument("reports", metavar="REPORT...", nargs=-1, required=True)
-@click.option(
-    "-o",
-    "--output",
-    required=True,
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Where to write the merged report; packed if it ends in .gz.",
-)
+@output_option("-o", "--output", required=True, help="Where to write the merged report; packed if it ends in .gz.")
 @click.option(
     "--config",
     type=click.Path(path_type=Path),

@@ -26,6 +26,5 @@ def check_names(kind: str, names: Iterable[str], known: Iterable[str]) -> None:
     known = list(dict.fromkeys(known))
     for name in names:
         if name not in known:
-            near = nearest(name, known)
-            suggestion = f"Did you mean {near!r}? " if near else ""
+            suggestion = f"Did you mean {near!r}? " if (near := nearest(name, known)) else ""
             raise click.UsageError(f"There is no {kind} {name!r}. {suggestion}Known are: {', '.join(known)}.")

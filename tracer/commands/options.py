@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from tracer.errors import ExitStatus
+
+if TYPE_CHECKING:
+    from tracer.classify.findings import Finding
 
 FAIL_ON: Final[Mapping[str, ExitStatus]] = {
     "loss": ExitStatus.INCOMPLETE,
@@ -20,7 +23,12 @@ FAIL_ON: Final[Mapping[str, ExitStatus]] = {
 """Kind of finding → exit status. If several kinds occur, the first in this list sets the exit status."""
 
 
-def config_option(function: Any) -> Any:  # noqa: ANN401 -- as click's own decorators
+def output_option(*names: str, help: str, **others: Any) -> Callable[[Any], Any]:  # noqa: ANN401 -- as click's own
+    """An option that names a file to be written."""
+    return click.option(*names, type=click.Path(path_type=Path, dir_okay=False), help=help, **others)
+
+
+def config_option(function: Any) -> Any:  # noqa: ANN401
     """`--config PATH`."""
     return click.option(
         "--config",
@@ -55,7 +63,7 @@ def listed_services(tests: bool, services: tuple[str, ...]) -> tuple[str, ...] |
 
 
 def fail_on_options(function: Any) -> Any:  # noqa: ANN401
-    """`--fail-on KINDS`, a tuple of keys of `FAIL_ON`, empty without it; and `--baseline FILE`."""
+    """`--fail-on KINDS`, a tuple of keys of `FAIL_ON`, and `--baseline FILE`, given as `accepted` findings or None."""
     fail_on = click.option(
         "--fail-on",
         metavar="KINDS",
@@ -65,8 +73,10 @@ def fail_on_options(function: Any) -> Any:  # noqa: ANN401
     )
     baseline = click.option(
         "--baseline",
+        "accepted",
         type=click.Path(path_type=Path),
         metavar="FILE",
+        callback=_read_baseline,
         help="Accepted findings, as `svc-trace validate --write-baseline` writes them.",
     )
     return fail_on(baseline(function))
@@ -77,3 +87,11 @@ def _kinds(context: click.Context, parameter: click.Parameter, value: str) -> tu
     if wrong := [kind for kind in kinds if kind not in FAIL_ON]:
         raise click.BadParameter(f"{wrong[0]!r} is not one of {', '.join(FAIL_ON)}", context, parameter)
     return kinds
+
+
+def _read_baseline(context: click.Context, parameter: click.Parameter, file: Path | None) -> frozenset[Finding] | None:
+    if file is None:
+        return None
+    from tracer.reports.baseline import read_baseline
+
+    return read_baseline(file)

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import click
 
-from tracer.commands.fail_on import check_findings, read_accepted
+from tracer.classify.findings import Finding
+from tracer.commands.fail_on import check_findings
 from tracer.commands.inputs import read_source
-from tracer.commands.options import config_option, fail_on_options
+from tracer.commands.options import config_option, fail_on_options, output_option
 from tracer.commands.output import SummaryOutput, summary_options
 from tracer.commands.services import check_services
 from tracer.reports import json_report
@@ -18,7 +19,7 @@ from tracer.trace.file import is_trace
 
 @click.command("report")
 @click.argument("source", metavar="TRACE", type=click.Path(path_type=Path))
-@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write the JSON report here too.")
+@output_option("-o", "--output", help="Write the JSON report here too.")
 @config_option
 @summary_options
 @fail_on_options
@@ -28,7 +29,7 @@ def command(
     config: Path | None,
     summary: SummaryOutput,
     fail_on: tuple[str, ...],
-    baseline: Path | None,
+    accepted: frozenset[Finding] | None,
 ) -> int:
     """Report on TRACE again, also with another configuration.
 
@@ -37,7 +38,6 @@ def command(
     """
     if config is not None and not is_trace(source):
         raise click.UsageError("--config is for a trace; a JSON report has been classified already.")
-    accepted = read_accepted(baseline)
     classification = read_source(source, config)
     check_services(summary.list_tests or (), config, classification)
     if output is not None:

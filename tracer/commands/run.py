@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tracer.commands.options import config_option, fail_on_options, listed_services, tests_options
+from tracer.commands.options import config_option, fail_on_options, listed_services, output_option, tests_options
 from tracer.errors import ExitStatus, SvcTraceError
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class Settings:
     list_tests: tuple[str, ...] | None  # of these services, empty: of each; None: no tests are listed
     quiet: bool
     fail_on: tuple[str, ...]
-    baseline: Path | None
+    accepted: frozenset[Finding] | None  # by the baseline; None: there is no baseline
 
     def say(self, line: str) -> None:
         """Print a line before the command begins."""
@@ -45,19 +45,10 @@ class Settings:
 
 
 @click.command("run", context_settings={"allow_interspersed_args": False})
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path, dir_okay=False),
-    default=Path("svc-trace.json"),
-    show_default=True,
-    help="Where to write the JSON report.",
+@output_option(
+    "-o", "--output", default=Path("svc-trace.json"), show_default=True, help="Where to write the JSON report."
 )
-@click.option(
-    "--trace",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Keep the trace file here, for `svc-trace report`.",
-)
+@output_option("--trace", help="Keep the trace file here, for `svc-trace report`.")
 @config_option
 @click.option(
     "--backend",
@@ -100,19 +91,9 @@ def run(settings: Settings) -> int:
     from tracer.record.run import RunOptions, record
 
     config = load_config(settings.config, Path.cwd())
-    accepted: frozenset[Finding] = frozenset()
-    if settings.baseline is not None:
-        from tracer.reports.baseline import read_baseline
-
-        accepted = read_baseline(settings.baseline)
     with record(RunOptions(settings.command, settings.output, settings.trace), starting) as recorded:
         classification = _report(recorded.trace, config, settings)
-    _check(classification, settings, accepted)
-    return recorded.exit_status
 
-
-def _check(classification: Classification, settings: Settings, accepted: frozenset[Finding]) -> None:
-    """Raise what `--strict` and `--fail-on` ask for."""
     from tracer.classify.findings import is_whole
     from tracer.commands.fail_on import check_findings
 
@@ -123,7 +104,8 @@ def _check(classification: Classification, settings: Settings, accepted: frozens
             slug="incomplete",
             exit_code=ExitStatus.INCOMPLETE,
         )
-    check_findings(classification, settings.fail_on, accepted)
+    check_findings(classification, settings.fail_on, settings.accepted)
+    return recorded.exit_status
 
 
 def _report(trace: Path, config: Config, settings: Settings) -> Classification:

@@ -93,16 +93,15 @@ def command(
 def _check_complete(classification: Classification, strict: bool) -> None:
     if classification.run.complete:
         return
+    message = "the report is not complete: its tests may need more services than it says"
     if strict:
         raise SvcTraceError(
-            "the report is not complete: its tests may need more services than it says",
+            message,
             hint="Select from an earlier, complete report, or run every test with all services.",
             slug="incomplete",
             exit_code=ExitStatus.INCOMPLETE,
         )
-    click.echo(
-        "svc-trace: warning: the report is not complete: its tests may need more services than it says", err=True
-    )
+    click.echo(f"svc-trace: warning: {message}", err=True)
 
 
 def _collected(path: Path) -> list[str]:

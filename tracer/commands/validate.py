@@ -7,12 +7,12 @@ from pathlib import Path
 import click
 
 from tracer.classify.detailed_checks import check_in_detail
-from tracer.classify.findings import compare_with_baseline, find
+from tracer.classify.findings import Finding, compare_with_baseline, find
 from tracer.classify.model import Classification
 from tracer.classify.services.config import load_config
-from tracer.commands.fail_on import check_findings, read_accepted
+from tracer.commands.fail_on import check_findings
 from tracer.commands.inputs import merge_reports, read_reports
-from tracer.commands.options import FAIL_ON, config_option, fail_on_options
+from tracer.commands.options import FAIL_ON, config_option, fail_on_options, output_option
 from tracer.commands.output import format_option, print_document
 from tracer.reports import baseline as baseline_file
 from tracer.reports.output import write_file
@@ -24,9 +24,8 @@ from tracer.reports.pages.validate import ValidationDocument
 @config_option
 @format_option(ValidationDocument)
 @fail_on_options
-@click.option(
+@output_option(
     "--write-baseline",
-    type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
     help="Accept the findings, those of the kinds in --fail-on or all: write them to FILE.",
 )
@@ -35,7 +34,7 @@ def command(
     config: Path | None,
     form: str,
     fail_on: tuple[str, ...],
-    baseline: Path | None,
+    accepted: frozenset[Finding] | None,
     write_baseline: Path | None,
 ) -> int:
     """Compare rules and contracts with what was observed.
@@ -43,15 +42,14 @@ def command(
     REPORT is a JSON report, plain or gzip, or a glob; several are merged. The rules are those of the
     configuration here; without a configuration, those that the report was made with.
     """
-    accepted = read_accepted(baseline)
     classification, rules_file = _checked(reports, config)
     findings = find(classification)
     document = ValidationDocument(
         classification,
-        check_in_detail(classification, accepted),
-        compare_with_baseline(findings, accepted, FAIL_ON),
+        check_in_detail(classification, accepted or ()),
+        compare_with_baseline(findings, accepted or (), FAIL_ON),
         rules_file,
-        baseline is not None,
+        accepted is not None,
     )
     print_document(document, form)
     if write_baseline is not None:

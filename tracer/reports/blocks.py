@@ -63,7 +63,7 @@ class Table:
 
     header: tuple[str, ...]  # empty: the rows explain themselves
     rows: tuple[tuple[Text, ...], ...]
-    alignment: str = ""  # `l` or `r` for each column; empty: numbers follow the name, on the right
+    alignment: str = "lrrrrrrrr"  # `l` or `r` for each column
 
 
 @dataclass(frozen=True, slots=True)

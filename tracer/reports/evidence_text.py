@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Final
 
 from tracer.classify.model import Evidence
@@ -17,11 +16,6 @@ def activity(evidence: Evidence) -> str:
     listener = f" [{evidence.listener}]" if evidence.listener else ""
     errno = f" ({evidence.errno})" if evidence.errno else ""
     return f"{_place(evidence)}, {sender} {_VERBS[evidence.strength]} {evidence.endpoint}{listener}{errno}"
-
-
-def activities(evidence: Iterable[Evidence]) -> tuple[str, ...]:
-    """Each different activity once, in order."""
-    return tuple(dict.fromkeys(map(activity, evidence)))
 
 
 def amounts(evidence: Evidence) -> str:

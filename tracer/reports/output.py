@@ -23,15 +23,15 @@ def write_file(path: Path, parts: Iterable[bytes]) -> None:
     Raises:
         SvcTraceError: it cannot be written. An older file is unchanged then, and no partial one is left.
     """
-    write = _write_packed if path.suffix == ".gz" else _write
+    packed = path.suffix == ".gz"
     try:
         if path.exists() and not path.is_file():
-            write(path, parts)
+            _write(path, parts, packed=packed)
             return
         target = path.resolve()
         partial = partial_path(target)
         try:
-            write(partial, parts)
+            _write(partial, parts, packed=packed)
             partial.replace(target)
         except BaseException:  # also those raised while the parts are made
             partial.unlink(missing_ok=True)
@@ -40,16 +40,13 @@ def write_file(path: Path, parts: Iterable[bytes]) -> None:
         raise cannot_write(path, error) from error
 
 
-def _write(path: Path, parts: Iterable[bytes]) -> None:
+def _write(path: Path, parts: Iterable[bytes], *, packed: bool) -> None:
     with path.open("wb", buffering=_BUFFER) as file:
-        file.writelines(parts)
-
-
-def _write_packed(path: Path, parts: Iterable[bytes]) -> None:
-    """As `gzip -1n`: without a time, so that equal reports are equal files."""
-    with (
-        path.open("wb") as file,
-        gzip.GzipFile("", "wb", _LEVEL, file, mtime=0) as packer,
-        BufferedWriter(cast(RawIOBase, packer), _BUFFER) as buffered,
-    ):
-        buffered.writelines(parts)
+        if not packed:
+            file.writelines(parts)
+            return
+        with (  # as `gzip -1n`: without a time, so that equal reports are equal files
+            gzip.GzipFile("", "wb", _LEVEL, file, mtime=0) as packer,
+            BufferedWriter(cast(RawIOBase, packer), _BUFFER) as buffered,
+        ):
+            buffered.writelines(parts)

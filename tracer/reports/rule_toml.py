@@ -37,7 +37,9 @@ def rule_lines(service: str, rule: AssumptionRule, proposals: Iterable[Proposal]
         if new:
             yield f"{key} = ["
             yield from (f"  {_quoted(value)}," for value in values)
-            yield from (f"  {_quoted(proposal.entry.value)},  # {_effect(proposal)}" for proposal in new)
+            for proposal in new:
+                caught, wrong = counted(len(proposal.caught), "blind spot"), false_positives(len(proposal.over_assumed))
+                yield f"  {_quoted(proposal.entry.value)},  # catches {caught}, {wrong}"
             yield "]"
         elif values:
             yield f"{key} = [{', '.join(map(_quoted, values))}]"
@@ -48,11 +50,6 @@ def rule_lines(service: str, rule: AssumptionRule, proposals: Iterable[Proposal]
 def false_positives(number: int) -> str:
     """How many tests an entry or a rule claims wrongly: `1 false positive`, `no false positives`."""
     return counted(number, "false positive") if number else "no false positives"
-
-
-def _effect(proposal: Proposal) -> str:
-    caught = counted(len(proposal.caught), "blind spot")
-    return f"catches {caught}, {false_positives(len(proposal.over_assumed))}"
 
 
 def _quoted(text: str) -> str:

@@ -36,14 +36,9 @@ def counted(count: int, unit: str) -> str:
     return f"{count:,} {unit}{'' if count == 1 else 's'}"
 
 
-def counted_names(counts: Mapping[str, int], unit: str) -> list[str]:
-    """Each name with its number: `redis (6 tests)`."""
-    return [f"{name} ({counted(count, unit)})" for name, count in counts.items()]
-
-
 def listed(counts: Mapping[str, int], unit: str) -> str:
     """The first few names with their numbers, and how many more there are."""
-    return _first(counted_names(counts, unit))
+    return _first([f"{name} ({counted(count, unit)})" for name, count in counts.items()])
 
 
 def shares(counts: Mapping[str, int], whole: int) -> str:

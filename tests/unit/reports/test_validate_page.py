@@ -117,7 +117,7 @@ def test_over_assumptions_are_listed_by_entry() -> None:
 def test_the_other_findings_have_a_section_each() -> None:
     output = printed(validation(suite()))
     assert section("kafka: 1 test with only ambient evidence", output) == ["    tests/test_misc.py::test_leaked_into"]
-    assert section("1 unknown endpoint", output) == ["    tcp://10.0.0.1:70 (1 test)"]
+    assert section("1 unknown endpoint", output) == ["    tcp://10.0.0.1:70: 1 test"]
     assert section("Entries that match no test", output) == ["    kafka: fixture stream"]
     assert section("Contracts", output)[:3] == [
         "Contract              Tests  Violations",

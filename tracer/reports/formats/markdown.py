@@ -13,7 +13,7 @@ from tracer.reports import blocks
 from tracer.reports.formats.format import Document, Format
 from tracer.reports.text import printable
 
-_MARKUP: Final = re.compile(r"[\\`*\[\]<>|~&#]|(?<![^\W_])_|_(?![^\W_])")  # within a word an underscore is itself
+_MARKUP: Final = re.compile(r"[\\`*\[\]>|~&#]|<(?=[A-Za-z/!?])|(?<![^\W_])_|_(?![^\W_])")  # no `a_b`, no `<0.1%`
 
 
 def print_document(document: Document, file: TextIO) -> None:
@@ -53,7 +53,8 @@ def render(page: Iterable[blocks.Block]) -> Iterator[str]:
                 yield from table(header, rows, "lr" + "l" * (len(header) - 2))
             case blocks.Names(names, limit):
                 yield "\n"
-                yield from (f"* {_name(name)}\n" for name in names[:limit])
+                for name in names[:limit]:
+                    yield f"* {code(name)}\n" if isinstance(name, str) else f"* {code(name[0])}: {text(name[1])}\n"
                 if more := len(names[limit:]) if limit else 0:
                     yield f"* and {more:,} more\n"
             case blocks.Code(lines):
@@ -92,11 +93,7 @@ def _piece(piece: blocks.Styled) -> str:
 def _table(block: blocks.Table) -> Iterator[str]:
     rows = (tuple(map(text, row)) for row in block.rows)
     if block.header:
-        yield from table(block.header, rows, block.alignment or "l" + "r" * (len(block.header) - 1))
+        yield from table(block.header, rows, block.alignment[: len(block.header)])
     else:
         yield "\n"
         yield from (f"* {': '.join(filter(None, row))}\n" for row in rows)
-
-
-def _name(name: blocks.Name) -> str:
-    return code(name) if isinstance(name, str) else f"{code(name[0])}: {text(name[1])}"

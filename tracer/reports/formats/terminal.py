@@ -125,34 +125,29 @@ def _print_tables(tables: Sequence[Table], console: Console) -> None:
 
 def _parts(block: blocks.Table, console: Console) -> Iterator[Table]:
     """The table; if its numbers need more columns than the terminal has, several tables, each with the names."""
-    columns = len(block.rows[0]) if block.rows else len(block.header)
-    alignment = block.alignment or "l" + "r" * (columns - 1)
-    if "l" in alignment[1:]:  # texts, which can be broken
-        yield _table(block, range(columns), alignment, console)
+    columns = len(block.rows[0])
+    if "l" in block.alignment[1:columns]:  # texts, which can be broken
+        yield _table(block, range(columns), console)
         return
     unbounded = console.options.update_width(_ANY_WIDTH)
-    first, last = 1, columns
+    first = 1
     while first < columns:
-        part = _table(block, (0, *range(first, last)), alignment, console)
-        if last > first + 1 and console.measure(part, options=unbounded).maximum > console.width:
-            last -= 1
-            continue
+        for last in range(columns, first, -1):
+            part = _table(block, (0, *range(first, last)), console)
+            if console.measure(part, options=unbounded).maximum <= console.width:
+                break
         yield part
-        first, last = last, columns
+        first = last
 
 
-def _table(block: blocks.Table, columns: Sequence[int], alignment: str, console: Console) -> Table:
+def _table(block: blocks.Table, columns: Iterable[int], console: Console) -> Table:
     """Some columns of a table. Numbers are never broken; of several texts only the last is."""
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False, show_header=bool(block.header))
-    texts = alignment.count("l")
+    sides = block.alignment[: len(block.rows[0])]
     for column in columns:
-        right, last = alignment[column] == "r", column == len(alignment) - 1
-        table.add_column(
-            block.header[column] if block.header else "",
-            justify="right" if right else "left",
-            overflow="fold",
-            no_wrap=right or (texts > 1 and not last),
-        )
+        title, right = block.header[column] if block.header else "", sides[column] == "r"
+        whole = right or (sides.count("l") > 1 and column < len(sides) - 1)
+        table.add_column(title, justify="right" if right else "left", overflow="fold", no_wrap=whole)
     for row in block.rows:
         table.add_row(*(_styled(row[column], console) for column in columns))
     return table

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Final
 
-from tracer.classify.diff import Difference, Totals
+from tracer.classify.diff import Difference
 from tracer.reports.blocks import Block, Heading, Headline, Names, Notice, Styled, Table
 from tracer.reports.text import counted
 from tracer.trace.json_codec import dump
@@ -31,12 +31,14 @@ class DiffDocument:
         difference = self.difference
         yield Headline(Styled(_headline(difference), "strong"))
         yield from map(Notice, _notices(difference))
-        for title, totals in _changed_totals(difference).items():
-            rows = ((name, f"{one.old:,}", f"{one.new:,}", f"{one.new - one.old:+,}") for name, one in totals.items())
-            yield Heading(f"By {title.lower()}")
-            yield Table((title, "Old", "New", "+/-"), tuple(rows))
+        for title, totals in (("Service", difference.services), ("Tier", difference.tiers)):
+            changed = {name: one for name, one in totals.items() if one.old != one.new}
+            rows = ((name, f"{one.old:,}", f"{one.new:,}", f"{one.new - one.old:+,}") for name, one in changed.items())
+            if changed:
+                yield Heading(f"By {title.lower()}")
+                yield Table((title, "Old", "New", "+/-"), tuple(rows))
         for title, groups in _lists(difference).items():
-            yield Heading(title)
+            yield Heading(f"{title} {counted(sum(map(len, groups.values())), 'test')}")
             for subtitle, nodeids in groups.items():
                 yield Heading(f"{subtitle} ({len(nodeids):,})", 2)
                 yield Names(tuple(nodeids), _LISTED)
@@ -67,17 +69,8 @@ def _notices(difference: Difference) -> Iterator[str]:
         yield "the reports were made by different rules: tiers may differ for that reason alone"
 
 
-def _changed_totals(difference: Difference) -> dict[str, dict[str, Totals]]:
-    """Title of a table → name → totals, only those that changed."""
-    tables = {"Service": difference.services, "Tier": difference.tiers}
-    changed = {
-        title: {name: one for name, one in totals.items() if one.old != one.new} for title, totals in tables.items()
-    }
-    return {title: totals for title, totals in changed.items() if totals}
-
-
 def _lists(difference: Difference) -> dict[str, _Groups]:
-    """Title → subtitle → the tests of which both are true."""
+    """Title, without the number of tests → subtitle → node ids."""
     gained: dict[str, _Groups] = defaultdict(lambda: defaultdict(list))
     lost: dict[str, _Groups] = defaultdict(lambda: defaultdict(list))
     for nodeid, change in difference.changed.items():
@@ -86,16 +79,12 @@ def _lists(difference: Difference) -> dict[str, _Groups]:
         for services, changes in ((change.gained, gained), (change.lost, lost)):
             for service in services:
                 changes[service][tiers].append(nodeid)
-    lists = {f"{service}: used now by {_tests(groups)}": groups for service, groups in sorted(gained.items())}
-    lists |= {f"{service}: no longer used by {_tests(groups)}": groups for service, groups in sorted(lost.items())}
-    for title, tests in (("New", difference.added), ("Gone", difference.removed)):
+    lists = {f"{service}: used now by": groups for service, groups in sorted(gained.items())}
+    lists |= {f"{service}: no longer used by": groups for service, groups in sorted(lost.items())}
+    for title, tests in (("New:", difference.added), ("Gone:", difference.removed)):
         by_services: _Groups = defaultdict(list)
         for nodeid, used in tests.items():
             by_services[", ".join(used) or "no services"].append(nodeid)
         if tests:
-            lists[f"{title}: {_tests(by_services)}"] = by_services
+            lists[title] = by_services
     return lists
-
-
-def _tests(groups: _Groups) -> str:
-    return counted(sum(map(len, groups.values())), "test")

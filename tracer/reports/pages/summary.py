@@ -52,10 +52,25 @@ class SummaryDocument:
 
     def page(self) -> Iterator[blocks.Block]:
         """The lists of tests, and the summary."""
+        one, total = self.classification, self.classification.summary.total_tests
         if self.list_tests is not None:
-            yield from services.page(self.classification, self.list_tests)
-        yield from _summary(self.classification, self.depth)
-        for warning in self.classification.run.warnings:
+            yield from services.page(one, self.list_tests)
+        yield _headline(one)
+        if one.tests:
+            by_service = _shares("Service", _service_counts(one), total)
+            yield blocks.Tables((by_service, _shares("Tier", one.summary.tiers, total)))
+            if self.depth is not None:
+                yield _directories(one, self.depth)
+        if used_by := users(one):
+            rows = tuple((Styled(service, "strong"), parts) for service, parts in used_by.items())
+            yield blocks.Table(("Service", "Which part of its tests uses it"), rows, "ll")
+        if noted := notes(one):
+            yield blocks.Table((), tuple((Styled(label, "strong"), note) for label, note in noted.items()), "ll")
+        if one.validation:
+            yield _assumptions(one)
+        if one.variants.compared:
+            yield from _variants(one.variants)
+        for warning in one.run.warnings:
             yield blocks.Notice(f"{warning.message} [{warning.slug}]", warning.hint)
         if self.report is not None:
             yield blocks.ReportPath(str(self.report))
@@ -63,29 +78,6 @@ class SummaryDocument:
     def json(self) -> Iterator[bytes]:
         """The JSON report."""
         return json_report.render(self.classification)
-
-
-def _summary(classification: Classification, depth: int | None) -> Iterator[blocks.Block]:
-    yield _headline(classification)
-    if classification.tests:
-        total = classification.summary.total_tests
-        yield blocks.Tables(
-            (
-                _shares("Service", _service_counts(classification), total),
-                _shares("Tier", classification.summary.tiers, total),
-            )
-        )
-        if depth is not None:
-            yield _directories(classification, depth)
-    if used_by := users(classification):
-        rows = tuple((Styled(service, "strong"), parts) for service, parts in used_by.items())
-        yield blocks.Table(("Service", "Which part of its tests uses it"), rows, "ll")
-    if noted := notes(classification):
-        yield blocks.Table((), tuple((Styled(label, "strong"), note) for label, note in noted.items()), "ll")
-    if classification.validation:
-        yield _assumptions(classification)
-    if classification.variants.compared:
-        yield from _variants(classification.variants)
 
 
 def _headline(classification: Classification) -> blocks.Headline:
@@ -214,16 +206,12 @@ def _assumptions(classification: Classification) -> blocks.Table:
         (
             service,
             f"{check.confirmed:,}",
-            _problems(len(check.blind_spots), "strong bad"),
-            _problems(len(check.over_assumed), "warning"),
+            Styled(f"{len(check.blind_spots):,}", "strong bad" if check.blind_spots else ""),
+            Styled(f"{len(check.over_assumed):,}", "warning" if check.over_assumed else ""),
         )
         for service, check in classification.validation.items()
     )
     return blocks.Table(("Assumptions", "Confirmed", "Blind spots", "Over-assumptions"), rows)
-
-
-def _problems(number: int, style: str) -> str | Styled:
-    return Styled(f"{number:,}", style) if number else "0"
 
 
 def _variants(variants: Variants) -> Iterator[blocks.Block]:

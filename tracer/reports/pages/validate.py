@@ -12,10 +12,10 @@ from tracer.classify.findings import BaselineComparison, Finding
 from tracer.classify.model import Classification, is_unknown, unknown_endpoint
 from tracer.classify.proposals import Proposal
 from tracer.reports.blocks import Block, Code, Heading, Headline, Line, Names, Styled, Table
-from tracer.reports.evidence_text import activities
+from tracer.reports.evidence_text import activity
 from tracer.reports.pages.summary import described_unknown
 from tracer.reports.rule_toml import false_positives, rule_lines
-from tracer.reports.text import counted, counted_names, percent
+from tracer.reports.text import counted, percent
 from tracer.trace.json_codec import dump
 
 SCHEMA: Final = "svc-trace-validation/1"
@@ -51,8 +51,7 @@ class ValidationDocument:
                 yield Names(totals.ambient_only, _LISTED)
         yield from _contracts(classification, new)
         yield from _unknown_endpoints(classification, new)
-        yield from _unmatched_entries(self.checks)
-        yield from _services_without_rule(classification)
+        yield from _remarks(classification, self.checks)
         if self.has_baseline:
             yield from _baseline(self.baseline)
 
@@ -81,10 +80,8 @@ class ValidationDocument:
 def _headline(classification: Classification, rules_file: str | None) -> Headline:
     tests = counted(classification.summary.total_tests, "test")
     incomplete = Styled("The run is NOT COMPLETE: tests may use more services than this page shows.", "strong bad")
-    return Headline(
-        f"{tests} compared with the rules of {rules_file or 'the report'}",
-        () if classification.run.complete else (incomplete,),
-    )
+    details = () if classification.run.complete else (incomplete,)
+    return Headline(f"{tests} compared with the rules of {rules_file or 'the report'}", details)
 
 
 def _confusion_table(classification: Classification) -> Table:
@@ -117,12 +114,11 @@ def _blind_spots(check: DetailedCheck, rules_file: str | None) -> Iterator[Block
     if not blind:
         return
     yield Heading(Styled(f"{check.service}: {counted(len(blind), 'blind spot')}", "bad"))
-    groups: dict[tuple[str, ...], list[str]] = {}
+    groups: dict[str, list[str]] = {}
     for nodeid, evidence in blind.items():
-        groups.setdefault(activities(evidence), []).append(nodeid)
-    for activity, nodeids in sorted(groups.items(), key=lambda group: -len(group[1])):
-        yield Heading("; ".join(activity), 2)
-        yield Names(tuple(nodeids), _LISTED)
+        groups.setdefault("; ".join(dict.fromkeys(map(activity, evidence))), []).append(nodeid)
+    for activities, nodeids in sorted(groups.items(), key=lambda group: -len(group[1])):
+        yield from _group(activities, nodeids)
     if check.proposals:
         caught = sum(len(proposal.caught) for proposal in check.proposals)
         wrong = sum(len(proposal.over_assumed) for proposal in check.proposals)
@@ -130,14 +126,16 @@ def _blind_spots(check: DetailedCheck, rules_file: str | None) -> Iterator[Block
         yield Heading(f"A rule that would have caught {which}, with {false_positives(wrong)}:", 2)
         yield Code(tuple(_proposed_rule(check, rules_file)))
     if check.left:
-        one = len(check.left) == 1
+        these = "it" if len(check.left) == 1 else "them"
         markers = ", ".join(sorted(check.rule.markers)) or "a marker of their own"
-        yield Heading(
-            f"{counted(len(check.left), 'blind spot')} without a proposal, because each entry would have more "
-            f"false positives than it catches. Mark {'it' if one else 'them'} with {markers}:",
-            2,
-        )
-        yield Names(check.left, _LISTED)
+        reason = "because each entry would have more false positives than it catches"
+        left = counted(len(check.left), "blind spot")
+        yield from _group(f"{left} without a proposal, {reason}. Mark {these} with {markers}:", check.left)
+
+
+def _group(title: str, names: Iterable[str]) -> Iterator[Block]:
+    yield Heading(title, 2)
+    yield Names(tuple(names), _LISTED)
 
 
 def _proposed_rule(check: DetailedCheck, rules_file: str | None) -> Iterator[str]:
@@ -157,8 +155,9 @@ def _over_assumptions(check: DetailedCheck, new: Collection[Finding]) -> Iterato
     for entry in sorted(check.entries, key=lambda entry: -len(entry.over_assumed)):
         if nodeids := wrong[entry.entry]:
             correct = f"{entry.confirmed:,}" if entry.confirmed else "none"
-            yield Heading(f"{entry.entry} claims {counted(entry.claimed, 'test')}, {correct} of them correctly", 2)
-            yield Names(nodeids, _LISTED)
+            yield from _group(
+                f"{entry.entry} claims {counted(entry.claimed, 'test')}, {correct} of them correctly", nodeids
+            )
 
 
 def _contracts(classification: Classification, new: Collection[Finding]) -> Iterator[Block]:
@@ -174,8 +173,7 @@ def _contracts(classification: Classification, new: Collection[Finding]) -> Iter
                 services = ", ".join(classification.tests[nodeid].services) or "no service"
                 by_services.setdefault(services, []).append(nodeid)
         for services, nodeids in by_services.items():
-            yield Heading(f"{contract.name}: {counted(len(nodeids), 'test')} with {services}", 2)
-            yield Names(tuple(nodeids), _LISTED)
+            yield from _group(f"{contract.name}: {counted(len(nodeids), 'test')} with {services}", nodeids)
 
 
 def _unknown_endpoints(classification: Classification, new: Collection[Finding]) -> Iterator[Block]:
@@ -186,36 +184,30 @@ def _unknown_endpoints(classification: Classification, new: Collection[Finding])
     }
     if endpoints:
         yield Heading(Styled(counted(len(endpoints), "unknown endpoint"), "warning"))
-        yield Names(tuple(counted_names(described_unknown(classification, endpoints), "test")), _LISTED)
+        described = described_unknown(classification, endpoints)
+        yield Names(tuple((endpoint, counted(tests, "test")) for endpoint, tests in described.items()), _LISTED)
 
 
-def _unmatched_entries(checks: Iterable[DetailedCheck]) -> Iterator[Block]:
+def _remarks(classification: Classification, checks: Iterable[DetailedCheck]) -> Iterator[Block]:
+    rules, services = classification.rules.assumptions, classification.summary.services
     unmatched = {
-        check.service: ", ".join(str(entry.entry) for entry in check.entries if not entry.claimed) for check in checks
+        one.service: ", ".join(str(entry.entry) for entry in one.entries if not entry.claimed) for one in checks
     }
-    if any(unmatched.values()):
+    if entries := tuple((service, entries) for service, entries in unmatched.items() if entries):
         yield Heading("Entries that match no test")
-        yield Names(tuple((service, entries) for service, entries in unmatched.items() if entries))
-
-
-def _services_without_rule(classification: Classification) -> Iterator[Block]:
-    rules = classification.rules.assumptions
-    services = {
-        service: tests
-        for service, tests in classification.summary.services.items()
-        if service not in rules and not is_unknown(service)
-    }
-    if rules and services:
+        yield Names(entries)
+    unruled = {name: tests for name, tests in services.items() if name not in rules and not is_unknown(name)}
+    if rules and unruled:
         yield Heading("Services without a rule")
-        yield Names(tuple((service, counted(tests, "test")) for service, tests in services.items()))
+        yield Names(tuple((service, counted(tests, "test")) for service, tests in unruled.items()))
 
 
 def _baseline(baseline: BaselineComparison) -> Iterator[Block]:
     gone = len(baseline.gone)
     yield Heading(f"Baseline: {baseline.accepted:,} accepted, {len(baseline.new):,} new, {gone:,} gone")
     if gone:
-        yield Heading("No longer found. Remove from the baseline:", 2)
-        yield Names(tuple(" ".join(filter(None, finding)) for finding in baseline.gone), _LISTED)
+        lines = [" ".join(filter(None, finding)) for finding in baseline.gone]
+        yield from _group("No longer found. Remove from the baseline:", lines)
 
 
 def _service_json(check: DetailedCheck) -> dict[str, Any]:
