@@ -1,20 +1,18 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /*
- * How svc_trace.bcc.c reads memory. Whatever does is in a header: in the text itself, bcc rewrites what it takes for a
+ * How svc_trace.bcc.c reads memory. All of that is in headers: in the main text, bcc rewrites what it takes for a
  * pointer into the kernel, and does not understand typeof.
  */
 #ifndef BCC_READS_H
 #define BCC_READS_H
 
-/* By another name: at each call of this one's own, bcc looks through all of the kernel's symbols, a tenth of a second.
- */
+/* Another name: for each call of the original name, bcc searches all of the kernel's symbols, which takes 0.1 s. */
 static long (*read_user)(void *to, __u32 size, const void *from) = (void *)BPF_FUNC_probe_read_user;
 #define bpf_probe_read_user read_user
 
 /*
- * Where a field is within its struct, as a number that LLVM knows nothing of. Else it finds the field's place in its
- * own idea of the struct, and bcc has it optimise for the machine first and then compile for BPF, whose alignments
- * differ.
+ * The offset of a field, as a number that LLVM cannot optimise. bcc lets LLVM optimise for the machine and then compile
+ * for BPF, whose alignments differ: without this, LLVM would use the wrong offset.
  */
 #define bpf_core_field_offset(type, field)                                                                             \
 	({                                                                                                             \
@@ -24,7 +22,7 @@ static long (*read_user)(void *to, __u32 size, const void *from) = (void *)BPF_F
 	})
 #define ADDRESS(pointer, field) ((const void *)(pointer) + bpf_core_field_offset(typeof(*(pointer)), field))
 
-/* Read a field behind a pointer to the kernel's memory: 0 if it cannot be. */
+/* Read a field behind a pointer to the kernel's memory; 0 if that fails. */
 #define FIELD(pointer, field)                                                                                          \
 	({                                                                                                             \
 		__auto_type _pointer = (pointer);                                                                      \
@@ -33,7 +31,7 @@ static long (*read_user)(void *to, __u32 size, const void *from) = (void *)BPF_F
 		_value;                                                                                                \
 	})
 
-/* As libbpf's, but at the offsets that this kernel's types have here and now. */
+/* As libbpf's macros, at the offsets of the running kernel's types. */
 #define READ_1(p, a) FIELD(p, a)
 #define READ_2(p, a, b) FIELD(FIELD(p, a), b)
 #define READ_3(p, a, b, c) FIELD(READ_2(p, a, b), c)
@@ -68,8 +66,7 @@ static __always_inline bool is_tcp(const struct sock *sk)
 	return FIELD(sk, sk_protocol) == IPPROTO_TCP && FIELD(sk, sk_type) == SOCK_STREAM;
 }
 
-/* As inode_of(), for sockets that are not closed, in half the reads: it stands behind the struct socket (sock_alloc).
- */
+/* As inode_of() in half the reads, for open sockets: the inode follows the struct socket (sock_alloc). */
 static __always_inline __u64 inode_behind(const struct sock *sk)
 {
 	struct socket_alloc *both = (struct socket_alloc *)FIELD(sk, sk_socket);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* TCP's changes of state, and what the exits of system calls tell beyond them: connects, names, boundaries. */
+/* TCP's changes of state; connects, names and boundaries at the exits of system calls. */
 #ifndef CONNECTIONS_H
 #define CONNECTIONS_H
 
 #include "sends.h"
 
-static __always_inline void tell_tcp_connect(const struct sock *sk)
+static __always_inline void emit_tcp_connect(const struct sock *sk)
 {
 	struct svc_task *self = current_entry();
 	struct svc_socket *entry;
@@ -29,13 +29,13 @@ static __always_inline void tell_tcp_connect(const struct sock *sk)
 	entry->process = self->process;
 	entry->tid = self->tid;
 	entry->tally_epoch = 0;
-	/* io_uring and MSG_FASTOPEN connect in other calls, whose exits nobody looks at. */
+	/* io_uring and MSG_FASTOPEN connect in other calls, whose exits are not observed. */
 	self->connecting = syscall_number(current_regs()) == NR_connect;
 	submit(event);
 }
 
-/* In any task's context: the result of a non-blocking connect comes with the peer's packet. */
-static __always_inline void tell_tcp_result(const struct sock *sk, struct svc_socket *entry, int result)
+/* In the context of any task: the peer's packet brings the result of a non-blocking connect. */
+static __always_inline void emit_tcp_result(const struct sock *sk, struct svc_socket *entry, int result)
 {
 	struct svc_socket_event *record = reserve(sizeof(*record));
 
@@ -55,20 +55,20 @@ static __always_inline void tell_tcp_result(const struct sock *sk, struct svc_so
 	entry->since_ns = 0;
 }
 
-static __always_inline void tell_tcp_failure(const struct sock *sk, struct svc_socket *entry)
+static __always_inline void emit_tcp_failure(const struct sock *sk, struct svc_socket *entry)
 {
 	struct svc_task *self = current_entry();
 	int error = BPF_CORE_READ(sk, sk_err);
 
 	if (!error && self && self->connecting && self->process == entry->process && self->tid == entry->tid) {
-		self->connecting = 2; /* its exit knows the error */
+		self->connecting = 2; /* the exit of the call has the error */
 		entry->since_ns = 0;
 		return;
 	}
-	tell_tcp_result(sk, entry, error ? -error : -ECANCELED); /* closed before there was a result */
+	emit_tcp_result(sk, entry, error ? -error : -ECANCELED); /* closed before the result */
 }
 
-/* What the running task does to a socket. */
+/* Changes of state by the running task. */
 static __always_inline void on_own_state(const struct sock *sk, int oldstate, int newstate)
 {
 	struct svc_task *self;
@@ -78,18 +78,18 @@ static __always_inline void on_own_state(const struct sock *sk, int oldstate, in
 	if (FIELD(sk, sk_protocol) != IPPROTO_TCP)
 		return;
 	if (newstate == TCP_SYN_SENT) {
-		tell_tcp_connect(sk);
+		emit_tcp_connect(sk);
 		return;
 	}
 	self = current_entry();
 	if (self)
-		tell_listen(sk, newstate == TCP_LISTEN ? SVC_LISTEN : SVC_LISTEN_END, self);
+		emit_listen(sk, newstate == TCP_LISTEN ? SVC_LISTEN : SVC_LISTEN_END, self);
 }
 
 /*
- * What a packet or a timer does to a socket, whoever is running. Two programs are attached that call this, and the
- * second finds nothing left to tell: the kernel does not run a program on a CPU where it is running already, but was
- * interrupted, and of the two only one can be.
+ * Changes of state by a packet or a timer, in the context of any task. Two programs call this, and normally the second
+ * has nothing to do. The kernel skips a program that is already running on the CPU and was interrupted; it cannot be
+ * running both.
  */
 static __always_inline void on_peer_state(const struct sock *sk, int oldstate, int newstate)
 {
@@ -100,13 +100,13 @@ static __always_inline void on_peer_state(const struct sock *sk, int oldstate, i
 		return;
 	entry = find_socket(sk);
 	if (entry && entry->since_ns) {
-		/* A connection that leaves a later state has been established, whatever kept that from being told. */
+		/* A connection that leaves a later state was established, although that was missed. */
 		if (!opening || newstate == TCP_ESTABLISHED)
-			tell_tcp_result(sk, entry, 0);
+			emit_tcp_result(sk, entry, 0);
 		else if (newstate == TCP_CLOSE)
-			tell_tcp_failure(sk, entry);
+			emit_tcp_failure(sk, entry);
 	} else if (oldstate == TCP_SYN_RECV && newstate == TCP_ESTABLISHED && (!entry || !entry->process)) {
-		/* Without an attempt of our own it is a connection that somebody else opened. */
+		/* Without an attempt of the tree, the peer has opened the connection. */
 		entry = socket_entry(sk);
 		if (entry)
 			entry->accepted = 1;
@@ -132,8 +132,8 @@ static __always_inline struct sock *sock_of_fd(__u32 fd)
 	return BPF_CORE_READ(socket, sk);
 }
 
-/* A connect whose attempt no TCP state told: unix, UDP, or TCP that failed before its first packet. */
-static __always_inline void tell_connect(const struct pt_regs *regs, long result, struct svc_task *self, __u8 flags)
+/* A connect without a change of TCP's state: unix, UDP, or TCP that failed before its first packet. */
+static __always_inline void emit_connect(const struct pt_regs *regs, long result, struct svc_task *self, __u8 flags)
 {
 	struct sock *sk = sock_of_fd(ARG1(regs));
 	const void *name = (const void *)ARG2(regs);
@@ -147,7 +147,7 @@ static __always_inline void tell_connect(const struct pt_regs *regs, long result
 	if (family != AF_UNIX && family != AF_INET && family != AF_INET6)
 		return;
 	if (family != AF_UNIX && BPF_CORE_READ(sk, sk_protocol) == IPPROTO_TCP && result == 0)
-		return; /* the end of an attempt that an earlier, interrupted call began */
+		return; /* the end of an attempt by an earlier, interrupted call */
 	announce(self);
 	record = reserve(sizeof(*record));
 	if (!record)
@@ -158,7 +158,7 @@ static __always_inline void tell_connect(const struct pt_regs *regs, long result
 	record->event.result = result;
 	record->since_ns = record->event.ns;
 	if (family == AF_UNIX) {
-		/* As its server bound it, like the sends: what the client was given may be relative, or a link. */
+		/* As its server bound it, as for sends: the client's path may be relative, or a link. */
 		bound = result == 0 ? peer_name(sk) : NULL;
 		if (bound)
 			set_path(record, bound);
@@ -169,7 +169,7 @@ static __always_inline void tell_connect(const struct pt_regs *regs, long result
 	} else {
 		family = set_peer_from_user(&record->event, name, ARG3(regs));
 		if (family != AF_INET && family != AF_INET6) {
-			/* Nobody's address, or AF_UNSPEC, which dissolves an association. */
+			/* No address, or AF_UNSPEC, which ends an association. */
 			discard(record);
 			return;
 		}
@@ -177,8 +177,8 @@ static __always_inline void tell_connect(const struct pt_regs *regs, long result
 	submit(record);
 }
 
-/* A socket got a name. For datagrams that is all that others need to reach it. */
-static __always_inline void tell_bind(const struct pt_regs *regs, const struct svc_task *self)
+/* A socket got a name. A datagram socket can now be reached. */
+static __always_inline void emit_bind(const struct pt_regs *regs, const struct svc_task *self)
 {
 	struct sock *sk = sock_of_fd(ARG1(regs));
 	__u16 family;
@@ -187,10 +187,10 @@ static __always_inline void tell_bind(const struct pt_regs *regs, const struct s
 		return;
 	family = BPF_CORE_READ(sk, __sk_common.skc_family);
 	if (family == AF_UNIX || family == AF_INET || family == AF_INET6)
-		tell_listen(sk, SVC_LISTEN, self);
+		emit_listen(sk, SVC_LISTEN, self);
 }
 
-/* A hook's boundary begins an epoch before its thread does anything more. */
+/* A write of a boundary begins an epoch, before its thread continues. */
 static __always_inline void note_boundary(const struct pt_regs *regs, struct svc_task *self)
 {
 	struct svc_control *control = shared();
@@ -206,9 +206,9 @@ static __always_inline void on_syscall_exit(const struct pt_regs *regs, long res
 {
 	long number = NUMBER(regs);
 	struct svc_task *self;
-	__u8 told;
+	__u8 connecting;
 
-	/* This runs at the end of all calls of all processes: what is most often the case comes first. */
+	/* This runs at the end of all system calls of the machine: the most common case first. */
 	if (number != NR_write && number != NR_connect && number != NR_sendmmsg && number != NR_bind)
 		return;
 	if (!is_native(regs))
@@ -220,15 +220,15 @@ static __always_inline void on_syscall_exit(const struct pt_regs *regs, long res
 	if (number == NR_write)
 		note_boundary(regs, self);
 	if (number == NR_bind && result == 0)
-		tell_bind(regs, self);
+		emit_bind(regs, self);
 	if (number != NR_connect)
 		return;
-	told = self->connecting;
+	connecting = self->connecting;
 	self->connecting = 0;
-	if (told == 1 || result == -EINPROGRESS || result == -EALREADY || result == -EISCONN || result == -ENOTSOCK ||
-	    (result <= -ERESTARTSYS && result >= -ERESTART_RESTARTBLOCK))
+	if (connecting == 1 || result == -EINPROGRESS || result == -EALREADY || result == -EISCONN ||
+	    result == -ENOTSOCK || (result <= -ERESTARTSYS && result >= -ERESTART_RESTARTBLOCK))
 		return;
-	tell_connect(regs, result, self, told ? SVC_DETAIL : SVC_DETAIL | SVC_WHOLE);
+	emit_connect(regs, result, self, connecting ? SVC_DETAIL : SVC_DETAIL | SVC_WHOLE);
 }
 
 #endif

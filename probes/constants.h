@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* Numbers of the kernel's that its types do not tell; macros, because they may tell some of them by the same names. */
+/* The kernel's numbers that its BTF lacks. They are macros because it may have enumerators of the same names. */
 #ifndef CONSTANTS_H
 #define CONSTANTS_H
 

@@ -1,37 +1,15 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /*
- * The kernel's types, cut down to the fields the probes read. preserve_access_index makes libbpf relocate
- * every access to the running kernel's real layout (CO-RE), so order and size here mean nothing.
+ * The kernel's types, with only the fields that the probes read. preserve_access_index makes libbpf adapt every access
+ * to the running kernel's layout (CO-RE), so order and size do not matter here.
  */
 #ifndef KERNEL_TYPES_H
 #define KERNEL_TYPES_H
 
 #include "constants.h"
+#include "integers.h"
 
-#define __VMLINUX_H__ /* bpf_tracing.h: registers have the kernel's own names */
-
-typedef unsigned char __u8;
-typedef unsigned short __u16;
-typedef unsigned int __u32;
-typedef unsigned long long __u64;
-typedef signed char __s8;
-typedef short __s16;
-typedef int __s32;
-typedef long long __s64;
-typedef __u16 __be16;
-typedef __u32 __be32;
-typedef __u64 __be64;
-typedef __u32 __wsum;
-typedef __u8 u8;
-typedef __u16 u16;
-typedef __u32 u32;
-typedef __u64 u64;
-typedef __s32 s32;
-typedef __s64 s64;
-typedef _Bool bool;
-#define true 1
-#define false 0
-#define NULL ((void *)0)
+#define __VMLINUX_H__ /* for bpf_tracing.h: registers have the kernel's own names */
 
 enum bpf_map_type {
 	BPF_MAP_TYPE_HASH = 1,
@@ -185,7 +163,7 @@ struct pt_regs {
 	__s32 syscallno;
 };
 
-struct user_pt_regs { /* what a kprobe has of them */
+struct user_pt_regs { /* those of a kprobe */
 	__u64 regs[31];
 };
 #else
@@ -195,14 +173,14 @@ struct user_pt_regs { /* what a kprobe has of them */
 #pragma clang attribute pop
 
 /*
- * A field behind a pointer whose type the verifier knows is loaded, which costs nothing; behind a socket's that came as
- * a number (by_kprobes, in storage.h) it has to be read.
+ * Load a field directly, if the verifier knows the pointer's type. With kprobes (by_kprobes in storage.h), pointers to
+ * sockets are plain numbers, and a field has to be read.
  */
 #define FIELD(pointer, field)                                                                                          \
 	(by_kprobes && __builtin_types_compatible_p(typeof(*(pointer)), struct sock) ? BPF_CORE_READ(pointer, field)   \
 										     : (pointer)->field)
 
-/* User space's own types: their layout is ABI, so nothing is relocated. */
+/* User space's types: their layout is ABI, so nothing is relocated. */
 struct iovec {
 	void *iov_base;
 	unsigned long iov_len;

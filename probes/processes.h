@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* The tree from birth: fork hands the entry on, exec and exit are told. */
+/* Processes of the tree: fork copies the parent's entry; fork, exec and exit emit events. */
 #ifndef PROCESSES_H
 #define PROCESSES_H
 
@@ -19,7 +19,7 @@ static __always_inline void on_fork(struct task_struct *parent, struct task_stru
 	born.lineage_ns = from->runner || !from->lineage_ns ? FIELD(child, start_time) : from->lineage_ns;
 	read_pid(child, &born.tid, &pidns);
 	if (add_task(child, &born) && born.process != from->process)
-		tell_task(SVC_FORK, child, born.process, from->process, 0, born.lineage_ns);
+		emit_task(SVC_FORK, child, born.process, from->process, 0, born.lineage_ns);
 }
 
 static __always_inline void on_exec(struct task_struct *task)
@@ -29,9 +29,9 @@ static __always_inline void on_exec(struct task_struct *task)
 
 	if (!self)
 		return;
-	read_pid(task, &self->tid, &pidns); /* exec in a thread makes it the leader, with its pid */
+	read_pid(task, &self->tid, &pidns); /* exec in a thread makes it the leader, with the leader's pid */
 	self->announced = 0;
-	tell_task(SVC_EXEC, task, self->process, 0, 0, self->lineage_ns);
+	emit_task(SVC_EXEC, task, self->process, 0, 0, self->lineage_ns);
 }
 
 static __always_inline void on_exit(struct task_struct *task)
@@ -41,13 +41,13 @@ static __always_inline void on_exit(struct task_struct *task)
 	if (self && self->sending)
 		count_lost();
 	/*
-	 * do_exit() counts the thread out of signal->live before this tracepoint: of threads that end at the same time,
-	 * several may see that none is left.
+	 * do_exit() decrements signal->live before this tracepoint: if several threads end at the same time, more than
+	 * one of them may find that none is left.
 	 */
 	if (!self || BPF_CORE_READ(task, signal, live.counter))
 		return;
-	if (first_to_see_the_end(FIELD(task, group_leader)))
-		tell_task(SVC_EXIT, task, self->process, 0, FIELD(task, exit_code), self->lineage_ns);
+	if (claim_exit(FIELD(task, group_leader)))
+		emit_task(SVC_EXIT, task, self->process, 0, FIELD(task, exit_code), self->lineage_ns);
 }
 
 #endif

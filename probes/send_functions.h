@@ -1,30 +1,30 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /*
- * Sends as the kernel's own functions tell them, where it has no sock_send_length: the sendmsg of each family's struct
- * proto_ops, which all calls that send go through (sock_sendmsg_nosec), and until 6.4 its sendpage, which sendfile and
- * splice go through (kernel_sendpage). Some call one another: each send is told by one of them.
+ * Sends on kernels without the tracepoint sock_send_length: probes at the functions that send. All calls that send go
+ * through the sendmsg of a struct proto_ops (sock_sendmsg_nosec); until 6.4, sendfile and splice go through its
+ * sendpage (kernel_sendpage). Some of these functions call one another; only one of them emits the event.
  */
 #ifndef SEND_FUNCTIONS_H
 #define SEND_FUNCTIONS_H
 
 #include "connections.h"
 
-/* Whether unix_dgram_sendmsg runs within unix_seqpacket_sendmsg, which checks more and ends later. */
+/* Whether unix_dgram_sendmsg was called by unix_seqpacket_sendmsg, which emits the event: it ends later. */
 static __always_inline bool is_within_seqpacket(const struct sock *sk)
 {
 	return FIELD(sk, sk_type) == SOCK_SEQPACKET;
 }
 
-/* Whether inet_sendpage only leads to inet_sendmsg, by sock_no_sendpage: the protocol has none, such as MPTCP. */
+/* Whether inet_sendpage calls inet_sendmsg (sock_no_sendpage): the protocol has no sendpage, such as MPTCP. */
 static __always_inline bool leads_to_sendmsg(const struct sock *sk)
 {
 	return !BPF_CORE_READ(sk, __sk_common.skc_prot, sendpage);
 }
 
 /*
- * With kprobes, the beginning of the function leaves the socket to its end. The kernel may miss an end: it has room for
- * a number of calls that run at a time, and some of them wait. Then the end of the system call tells the send, if it
- * was the only one of the call; else it is counted as lost.
+ * Of the two kprobes at a function, the first remembers the socket for the second. The kernel can miss the function's
+ * end, because it has room for a limited number of running calls. Then the end of the system call emits the send, if
+ * the call makes only one; otherwise the send is counted as lost.
  */
 static __always_inline void on_send_begins(const struct sock *sk)
 {
@@ -43,7 +43,7 @@ static __always_inline void on_send_ends(int sent)
 	struct sock *sk;
 
 	if (!self || !self->sending)
-		return; /* of another task, or told by a function within this one */
+		return; /* another task's, or a function within this one has emitted it */
 	sk = (struct sock *)self->sending;
 	self->sending = 0;
 	on_send(sk, sent);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* What is told of a send, and of a socket that can be reached. */
+/* Events of sends, and of sockets that can be reached. */
 #ifndef SENDS_H
 #define SENDS_H
 
@@ -17,8 +17,8 @@ static __always_inline struct unix_address *peer_name(const struct sock *sk)
 }
 
 /*
- * Whether a unix socket is the accepting side of a connection, although its client has a name too: it shares its own
- * with the listener (unix_stream_connect). After the listener is gone, that shows only while another shares it.
+ * Whether a unix socket is the accepting side of a connection: it shares its name with the listener
+ * (unix_stream_connect). Without the listener, this is visible only while another accepted socket exists.
  */
 static __always_inline bool shares_its_name(const struct sock *sk)
 {
@@ -27,8 +27,8 @@ static __always_inline bool shares_its_name(const struct sock *sk)
 	return own && BPF_CORE_READ(own, refcnt.refs.counter) > 1;
 }
 
-/* A socket can be reached, or no longer: TCP listens; a datagram socket only needs a name. */
-static __always_inline void tell_listen(const struct sock *sk, __u8 kind, const struct svc_task *self)
+/* A socket can be reached, or cannot any more: TCP has to listen; a datagram socket only needs a name. */
+static __always_inline void emit_listen(const struct sock *sk, __u8 kind, const struct svc_task *self)
 {
 	struct svc_socket_event *record = reserve(sizeof(*record));
 
@@ -44,7 +44,7 @@ static __always_inline void tell_listen(const struct sock *sk, __u8 kind, const 
 	submit(record);
 }
 
-static __always_inline void tell_send(const struct sock *sk, __u64 peer, int sent, struct svc_task *self,
+static __always_inline void emit_send(const struct sock *sk, __u64 peer, int sent, struct svc_task *self,
 				      struct svc_socket *entry)
 {
 	const struct send_args *args = &self->args;
@@ -75,7 +75,7 @@ static __always_inline void tell_send(const struct sock *sk, __u64 peer, int sen
 		if (record->event.protocol == IPPROTO_TCP ||
 		    !set_peer_from_user(&record->event, destination, args->name_len)) {
 			if (sent < 0 && !record->event.port) {
-				/* There was no peer: never connected, or the attempt failed and has been told. */
+				/* No peer: never connected, or an attempt failed, which emitted an event. */
 				discard(record);
 				return;
 			}
@@ -93,11 +93,11 @@ static __always_inline void tell_send(const struct sock *sk, __u64 peer, int sen
 	submit(record);
 	if (may_be_answered) {
 		entry->named = 1;
-		tell_listen(sk, SVC_LISTEN, self); /* somebody on this machine may answer to this port */
+		emit_listen(sk, SVC_LISTEN, self); /* a process on this machine may answer to this port */
 	}
 }
 
-/* A send ended, in the sender's context: `sent` bytes, or -errno. */
+/* The end of a send, in the sender's context: `sent` bytes, or -errno. */
 static __always_inline void on_send(struct sock *sk, int sent)
 {
 	struct svc_task *self = current_entry();
@@ -120,18 +120,18 @@ static __always_inline void on_send(struct sock *sk, int sent)
 		return;
 	peer = current_peer(sk, family, type);
 	self->args.name = 0;
-	/* The one case in which what the call was given does not matter, and by far the most common. */
+	/* By far the most common case, and the only one that does not depend on the call's arguments. */
 	if (type == SOCK_STREAM && self->runner && count_send(peer, entry, self, sent))
 		return;
 	regs = current_regs();
 	number = syscall_number(regs);
 	read_send_args(&self->args, regs, number, self->message);
 	if (number == NR_sendmmsg)
-		self->message++; /* until its exit */
+		self->message++; /* its exit resets it */
 	if (count_send(peer, entry, self, sent))
 		return;
 	announce(self);
-	tell_send(sk, peer, sent, self, entry);
+	emit_send(sk, peer, sent, self, entry);
 }
 
 #endif

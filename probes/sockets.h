@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* What the probes keep of a socket, and how they read it. */
+/* How the probes read sockets and addresses. */
 #ifndef SOCKETS_H
 #define SOCKETS_H
 
 #include "tasks.h"
 
-/* A sockaddr of either internet family, in user space: its layout is ABI. */
+/* A sockaddr of either internet family: its layout is ABI. */
 struct sockaddr_any {
 	__u16 family;
 	union {
@@ -45,8 +45,8 @@ static __always_inline void set_peer(struct svc_event *event, const struct sock 
 }
 
 /*
- * Take the peer from a sockaddr in user space, which decides the family: an AF_INET6 socket of UDP takes AF_INET
- * addresses too. Returns the address family; 0 if there is none.
+ * Take the peer and the family from a sockaddr in user space: a UDP socket of AF_INET6 accepts AF_INET addresses too.
+ * Returns the family of the address; 0 without one.
  */
 static __always_inline __u16 set_peer_from_user(struct svc_event *event, const void *name, __u32 len)
 {
@@ -67,7 +67,7 @@ static __always_inline __u16 set_peer_from_user(struct svc_event *event, const v
 	return address.family;
 }
 
-/* Bound a length as the verifier sees it: the compiler may compare a copy of the register that it passes on. */
+/* Bound a length for the verifier: otherwise the compiler may compare another register than the one that it uses. */
 static __always_inline __u64 at_most(__u64 len, __u64 max)
 {
 	asm volatile("" : "+r"(len));
@@ -91,7 +91,7 @@ static __always_inline __u32 name_len(struct unix_address *address)
 
 	if (len <= sizeof(__u16))
 		return 0;
-	asm volatile("" : "+r"(len)); /* else clang subtracts first, and older verifiers can't follow how it checks */
+	asm volatile("" : "+r"(len)); /* keeps the check before the subtraction, for older verifiers */
 	return len - sizeof(__u16);
 }
 
@@ -105,7 +105,7 @@ static __always_inline void set_path(struct svc_socket_event *record, struct uni
 		record->path_len = len;
 }
 
-/* To reach one of its own addresses, a machine sends from that very address. Returns SVC_LOCAL or 0. */
+/* SVC_LOCAL or 0. A machine reaches each of its own addresses from that same address. */
 static __always_inline __u8 local_flag(const struct sock *sk)
 {
 	__u64 own[2] = {}, peer[2] = {};
@@ -120,7 +120,7 @@ static __always_inline __u8 local_flag(const struct sock *sk)
 	return (own[0] || own[1]) && own[0] == peer[0] && own[1] == peer[1] ? SVC_LOCAL : 0;
 }
 
-/* Whether an event's peer is known to be at an address of this machine: by SVC_LOCAL, or as a loopback address. */
+/* Whether an event's peer is known to be on this machine: by SVC_LOCAL, or by a loopback address. */
 static __always_inline bool is_local(const struct svc_event *event)
 {
 	const __u32 *words = (const __u32 *)event->peer;
@@ -134,10 +134,10 @@ static __always_inline bool is_local(const struct svc_event *event)
 	return (!words[2] && words[3] == bpf_htonl(1)) || (words[2] == bpf_htonl(0xffff) && event->peer[12] == 127);
 }
 
-/* A socket's own address in place of its peer's. */
+/* Set the peer's fields to the socket's own address. */
 static __always_inline void set_own(struct svc_event *event, const struct sock *sk)
 {
-	/* Not skc_num: a port of the kernel's choice is given back before the end of listening is told. */
+	/* Not skc_num: a port that the kernel chose is already released when SVC_LISTEN_END is emitted. */
 	event->port = bpf_ntohs(BPF_CORE_READ((struct inet_sock *)sk, inet_sport));
 	if (event->family == AF_INET)
 		BPF_CORE_READ_INTO((__be32 *)event->peer, sk, __sk_common.skc_rcv_saddr);
@@ -163,7 +163,7 @@ static __always_inline void set_origin(struct svc_event *event, __u8 kind, const
 	event->tid = self->tid;
 }
 
-/* Read up to `max` (a power of two) bytes that a send was given; returns how many. */
+/* Read up to `max` (a power of two) bytes of a send; returns how many. */
 static __always_inline __u8 read_data(void *to, __u32 max, const struct send_args *args, int sent)
 {
 	__u64 len = args->len;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /*
- * What the probes keep, and how they reach the tracer: here in the kernel's own storages, whose entries live and die
- * with what they belong to. svc_trace.bcc.c has the same functions over maps of older kernels.
+ * The maps, and the functions that access them. Task and socket storages delete an entry together with its task or
+ * socket. svc_trace.bcc.c has the same functions for older kernels.
  */
 #ifndef STORAGE_H
 #define STORAGE_H
@@ -9,18 +9,18 @@
 #include "svc_trace.h"
 
 /*
- * Set by the loader where kprobes tell the sends: they get pointers as numbers, through which the verifier lets nobody
- * load, nor ask for a socket's storage.
+ * Set by the loader where kprobes observe the sends. To the verifier, the pointers of kprobes are numbers: programs can
+ * neither load through them nor pass them to socket storage.
  */
 const volatile bool by_kprobes SEC(".rodata.way") = false;
 
-/* Records for the tracer. The loader sets the size; a record that does not fit is counted in `lost`. */
+/* Records for the tracer. The loader sets the size; count_lost() counts records that do not fit. */
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 1 << 20);
 } events SEC(".maps");
 
-/* CPU → events that could not be delivered. The loader sets the size to the number of possible CPUs. */
+/* CPU → number of lost events. The loader sets the size to the number of possible CPUs. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
@@ -29,7 +29,7 @@ struct {
 	__type(value, __u64);
 } lost SEC(".maps");
 
-/* Serial number of a tally modulo its size → svc_tally. Written by sends; overwritten when its turn comes again. */
+/* Serial number of a tally modulo the size → svc_tally. Inserted and updated by sends; the oldest is overwritten. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
@@ -38,7 +38,7 @@ struct {
 	__type(value, struct svc_tally);
 } tallies SEC(".maps");
 
-/* Task → svc_task. Planted by the tracer for the command, by fork for all others; deleted with the task. */
+/* Task → svc_task. Inserted by the tracer for the command, by fork for the others; deleted with the task. */
 struct {
 	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
@@ -54,8 +54,10 @@ struct {
 	__type(value, struct svc_socket);
 } sockets SEC(".maps");
 
-/* The same by the socket's address, where kprobes tell the sends; deleted with the socket, too. The loader sets the
- * size. */
+/*
+ * In place of `sockets` where by_kprobes: address of a socket → svc_socket. Inserted likewise; deleted by socket_freed.
+ * The loader sets the size; count_lost() counts what does not fit.
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 1);
@@ -65,7 +67,7 @@ struct {
 
 struct svc_control control = {.epoch = 1, .last_process = 1};
 
-/* The variables that the tracer shares; never NULL here. */
+/* The variables that the tracer shares; never NULL in this implementation. */
 static __always_inline struct svc_control *shared(void)
 {
 	return &control;
@@ -80,7 +82,7 @@ static __always_inline void count_lost(void)
 		__sync_fetch_and_add(count, 1);
 }
 
-/* A record of `size` bytes, all zero; NULL if it has to be counted as lost, which is done. */
+/* A record of `size` zero bytes; NULL, and counted as lost, if there is no room. */
 static __always_inline void *reserve(__u64 size)
 {
 	void *record = bpf_ringbuf_reserve(&events, size, 0);
@@ -93,7 +95,7 @@ static __always_inline void *reserve(__u64 size)
 	return record;
 }
 
-/* The tracer drains by the clock: waking it for each record would cost the traced thread more than the record. */
+/* The tracer polls: waking it for each record would cost the traced thread more than the record. */
 static __always_inline void submit(void *record)
 {
 	bpf_ringbuf_submit(record, BPF_RB_NO_WAKEUP);
@@ -114,7 +116,7 @@ static __always_inline __u32 next_tally(void)
 	return __sync_fetch_and_add(&control.last_tally, 1) + 1;
 }
 
-/* How many tallies have begun since this one, of those that take turns in its place. */
+/* How many newer tallies there are, of those that overwrite one another. */
 static __always_inline __u32 tallies_since(__u32 serial)
 {
 	return control.last_tally - serial;
@@ -132,7 +134,7 @@ static __always_inline struct task_struct *running_task(void)
 	return bpf_get_current_task_btf();
 }
 
-/* The registers that the running task entered the kernel with. */
+/* The registers with which the running task entered the kernel. */
 static __always_inline const struct pt_regs *current_regs(void)
 {
 	return (const struct pt_regs *)bpf_task_pt_regs(running_task());
@@ -144,7 +146,7 @@ static __always_inline struct svc_task *find_task(struct task_struct *task)
 	return bpf_task_storage_get(&tasks, task, 0, 0);
 }
 
-/* Make a task one of the tree; NULL if that has to be counted as lost, which is done. */
+/* Add a task to the tree; NULL, and counted as lost, if that fails. */
 static __always_inline struct svc_task *add_task(struct task_struct *task, struct svc_task *value)
 {
 	struct svc_task *entry = bpf_task_storage_get(&tasks, task, value, BPF_LOCAL_STORAGE_GET_F_CREATE);
@@ -154,8 +156,8 @@ static __always_inline struct svc_task *add_task(struct task_struct *task, struc
 	return entry;
 }
 
-/* Whether the running task is the first that sees a process of the tree end; `leader`: its first thread. */
-static __always_inline bool first_to_see_the_end(struct task_struct *leader)
+/* Whether the running task is the first to find that a process has ended. `leader`: the first thread of the process. */
+static __always_inline bool claim_exit(struct task_struct *leader)
 {
 	struct svc_task *first = find_task(leader);
 
@@ -172,7 +174,7 @@ static __always_inline struct svc_socket *find_socket(const struct sock *sk)
 	return bpf_sk_storage_get(&sockets, (void *)sk, 0, 0);
 }
 
-/* The entry of a socket, made if need be; NULL if that has to be counted as lost, which is done. */
+/* The entry of a socket, inserted if necessary; NULL, and counted as lost, if that fails. */
 static __always_inline struct svc_socket *socket_entry(const struct sock *sk)
 {
 	const struct svc_socket fresh = {};
@@ -187,7 +189,7 @@ static __always_inline struct svc_socket *socket_entry(const struct sock *sk)
 		}
 	} else {
 		entry = bpf_sk_storage_get(&sockets, (void *)sk, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
-		if (!entry) /* of two who make it at once, one is refused */
+		if (!entry) /* another thread has inserted it at the same time: now it exists */
 			entry = bpf_sk_storage_get(&sockets, (void *)sk, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	}
 	if (!entry)

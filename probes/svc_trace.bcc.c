@@ -1,18 +1,20 @@
 // SPDX-License-Identifier: MIT OR GPL-2.0-only
 /*
- * The same probes for bcc, which compiles them on the machine they run on. Nothing here is newer than Linux 5.8 (the
- * ring buffer), and nothing needs the verifier to know a type: every read is a bpf_probe_read_kernel.
+ * The same probes for bcc, which compiles them on the machine that they run on. They need nothing newer than Linux 5.8
+ * (the ring buffer), and no BTF: every read is a bpf_probe_read_kernel.
  *
- * The loader (tracer/record/capture/bcc_loader.py) puts the kernel's types before this text: from its BTF, or, if it
- * has none, from its headers, and then SVC_KERNEL_HEADERS is defined. It also defines
- *	SVC_CPUS	a power of two, at least 2: CPUs are numbered below it
- *	SVC_RING_BYTES	the size of the ring buffer
- *	SVC_SEND_FUNCTIONS	where there is no tracepoint sock_send_length: the functions that send are probed
+ * The loader (tracer/record/capture/bpf/bcc_loader.py) puts the kernel's types before this text, if it has BTF. It
+ * defines
+ *	SVC_KERNEL_HEADERS	without BTF: the kernel's types come from its headers
+ *	SVC_CPUS		a power of two, at least 2: all numbers of CPUs are below it
+ *	SVC_RING_BYTES		the size of the ring buffer
+ *	SVC_SEND_FUNCTIONS	without the tracepoint sock_send_length: the functions that send are probed
  *
- * Task and socket storages need BTF; here are hash maps in their place, keyed by address. A tracepoint at the end of
- * what is behind an address deletes its entry, where there is one, and each entry says whose it is: at an address that
- * is used again, an entry that was left over is nobody's.
- * bcc rewrites only this file and not what it includes, so all that touches a map is here.
+ * In place of task and socket storages, which need BTF, there are hash maps with addresses as keys. Where a tracepoint
+ * reports the end of a task or socket, it deletes the entry. Each entry also identifies its task or socket, so a stale
+ * entry is not taken for that of a new one at the same address.
+ *
+ * bcc rewrites only this file, without its includes, so all functions that access a map are here.
  */
 #ifdef SVC_KERNEL_HEADERS
 #include "bcc_headers.h"
@@ -27,58 +29,59 @@
 
 #include "bcc_reads.h"
 
-#define SVC_TASKS 65536
-#define SVC_STREAMS 65536
-#define SVC_OTHERS 65536
+#define SVC_ENTRIES 65536 /* of each hash map: tasks and sockets of one tree at a time */
 
-/* What the probes are told before the command's first instruction. */
-struct svc_given {
-	__u64 registers; /* where in its stack a task keeps the registers that it entered the kernel with; set once */
-	__u32 root; /* pid of the command's process, in its own namespace, as long as it has no entry; then 0 */
+/* What the probes need before the command's first instruction. */
+struct svc_setup {
+	__u64 registers; /* offset in a task's stack of the registers with which it entered the kernel */
+	__u32 root; /* pid of the command's process, in its own namespace; 0 as soon as it has an entry */
 	__u32 root_pidns; /* inode number of that namespace */
 };
 
-/* CPU → numbers handed out there. No two CPUs share one, so nothing has to be atomic, for which 5.12 is needed. */
+/* The last serial numbers of one CPU. Numbers of two CPUs differ, so no atomic increment, of Linux 5.12, is needed. */
 struct svc_numbers {
 	__u32 processes;
 	__u32 tallies;
 };
 
-/* Records for the tracer; one that does not fit is counted in `lost`. */
+/* Records for the tracer; count_lost() counts records that do not fit. */
 BPF_RINGBUF_OUTPUT(events, SVC_RING_BYTES / PAGE_SIZE);
 
-/* CPU → events that could not be delivered. */
+/* CPU → number of lost events. */
 BPF_F_TABLE("array", __u32, __u64, lost, SVC_CPUS, BPF_F_MMAPABLE);
 
-/* Serial number of a tally modulo its size → svc_tally. Written by sends; overwritten when its turn comes again. */
+/* Serial number of a tally modulo the size → svc_tally. Inserted and updated by sends; the oldest is overwritten. */
 BPF_F_TABLE("array", __u32, struct svc_tally, tallies, SVC_TALLIES, BPF_F_MMAPABLE);
 
-/* 0 → the variables that the tracer shares, and what it says once. */
+/* 0 → the variables that the tracer shares; set by it and by the probes. */
 BPF_F_TABLE("array", __u32, struct svc_control, controls, 1, BPF_F_MMAPABLE);
-BPF_F_TABLE("array", __u32, struct svc_given, givens, 1, BPF_F_MMAPABLE);
 
+/* 0 → svc_setup. Set by the tracer and by svc_learn_registers. */
+BPF_F_TABLE("array", __u32, struct svc_setup, setups, 1, BPF_F_MMAPABLE);
+
+/* CPU → svc_numbers. Updated only on that CPU. */
 BPF_F_TABLE("array", __u32, struct svc_numbers, numbers, SVC_CPUS, 0);
 
-/* The entry of the task at an address that was created at start_ns. */
+/* The entry of the task at an address, which was created at start_ns. */
 struct svc_life {
 	struct svc_task task;
 	__u64 start_ns;
 };
 
 /* Task → svc_life. Inserted at exec for the command, at fork for all others; deleted with the task. */
-BPF_F_TABLE("hash", __u64, struct svc_life, tasks, SVC_TASKS, 0);
+BPF_F_TABLE("hash", __u64, struct svc_life, tasks, SVC_ENTRIES, 0);
 
-/* First thread of a process that has ended → nothing. Inserted at the end of its last; deleted as the task's entry. */
-BPF_F_TABLE("hash", __u64, __u8, ended, SVC_TASKS, 0);
+/* First thread of a process that has ended → unused. Inserted when its last thread ends; deleted with the first. */
+BPF_F_TABLE("hash", __u64, __u8, ended, SVC_ENTRIES, 0);
 
 /* TCP socket → svc_socket. Inserted at connect, accept or the first send; deleted with the socket. */
-BPF_F_TABLE("hash", __u64, struct svc_socket, streams, SVC_STREAMS, 0);
+BPF_F_TABLE("hash", __u64, struct svc_socket, streams, SVC_ENTRIES, 0);
 
 /*
- * Socket of another kind → svc_socket. Inserted at its first send. Nobody is told of its end: the entry that was used
- * least recently gives way. What is lost with it was told already, and is told once more.
+ * Another socket → svc_socket. Inserted at its first send. No tracepoint reports its end: if the map is full, the
+ * kernel deletes the entry that was used least recently. The socket's next send then emits its first events again.
  */
-BPF_F_TABLE("lru_hash", __u64, struct svc_socket, others, SVC_OTHERS, 0);
+BPF_F_TABLE("lru_hash", __u64, struct svc_socket, others, SVC_ENTRIES, 0);
 
 static __always_inline struct svc_control *shared(void)
 {
@@ -123,7 +126,7 @@ static __always_inline __u32 next_process(void)
 	__u32 cpu = bpf_get_smp_processor_id();
 	struct svc_numbers *own = numbers.lookup(&cpu);
 
-	return own ? ++own->processes * SVC_CPUS + cpu : 0; /* at least 2: 1 is the command */
+	return own ? ++own->processes * SVC_CPUS + cpu : 0; /* at least SVC_CPUS, so not 1, the command */
 }
 
 static __always_inline __u32 next_tally(void)
@@ -134,7 +137,7 @@ static __always_inline __u32 next_tally(void)
 	return own ? ++own->tallies * SVC_CPUS + cpu : 0;
 }
 
-/* Those of one CPU take turns in its share of the places. */
+/* Only tallies of the same CPU overwrite one another. */
 static __always_inline __u32 tallies_since(__u32 serial)
 {
 	__u32 cpu = serial & (SVC_CPUS - 1);
@@ -155,13 +158,13 @@ static __always_inline struct task_struct *running_task(void)
 	return (struct task_struct *)bpf_get_current_task();
 }
 
-/* The registers that the running task entered the kernel with: at the same place of every task's stack. */
+/* The registers with which the running task entered the kernel: at the same offset in each task's stack. */
 static __always_inline const struct pt_regs *current_regs(void)
 {
 	__u32 zero = 0;
-	struct svc_given *given = givens.lookup(&zero);
+	struct svc_setup *setup = setups.lookup(&zero);
 
-	return given ? stack_of(running_task()) + given->registers : NULL;
+	return setup ? stack_of(running_task()) + setup->registers : NULL;
 }
 
 static __always_inline struct svc_task *find_task(struct task_struct *task)
@@ -185,7 +188,7 @@ static __always_inline struct svc_task *add_task(struct task_struct *task, struc
 	return find_task(task);
 }
 
-static __always_inline bool first_to_see_the_end(struct task_struct *leader)
+static __always_inline bool claim_exit(struct task_struct *leader)
 {
 	__u64 key = (__u64)leader;
 	__u8 nothing = 0;
@@ -193,13 +196,13 @@ static __always_inline bool first_to_see_the_end(struct task_struct *leader)
 
 	if (!find_task(leader))
 		return false;
-	result = ended.insert(&key, &nothing); /* which only one can */
+	result = ended.insert(&key, &nothing); /* fails for all but the first */
 	if (result && result != -EEXIST)
 		count_lost();
 	return !result;
 }
 
-/* Whether an entry is of this socket. Before it is accepted and while it is closed, a socket has no inode number. */
+/* Whether an entry belongs to this socket, which has no inode number before accept and while it is being closed. */
 static __always_inline bool is_of(struct svc_socket *entry, __u64 inode)
 {
 	if (!entry->inode)
@@ -223,13 +226,11 @@ static __always_inline struct svc_socket *socket_entry(const struct sock *sk)
 	if (entry)
 		return entry;
 	fresh.inode = inode_behind(sk);
-	if (is_tcp(sk)) {
+	if (is_tcp(sk))
 		streams.update(&key, &fresh);
-		entry = streams.lookup(&key);
-	} else {
+	else
 		others.update(&key, &fresh);
-		entry = others.lookup(&key);
-	}
+	entry = find_socket(sk);
 	if (!entry)
 		count_lost();
 	return entry;
@@ -248,19 +249,18 @@ int svc_process_fork(struct bpf_raw_tracepoint_args *ctx)
 	return 0;
 }
 
-/* The tracer cannot know the address of the command's task. It gives its pid, and to execute is the first it does. */
+/* The tracer cannot know the address of the command's task, but its pid. Its first act is exec. */
 static __always_inline void add_root(struct task_struct *task)
 {
 	struct svc_task value = {.process = 1};
-	struct svc_given *given;
 	__u32 zero = 0, pidns;
+	struct svc_setup *setup = setups.lookup(&zero);
 
-	given = givens.lookup(&zero);
-	if (!given || !given->root)
+	if (!setup || !setup->root)
 		return;
 	read_pid(task, &value.tid, &pidns);
-	if (value.tid == given->root && pidns == given->root_pidns && add_task(task, &value))
-		given->root = 0;
+	if (value.tid == setup->root && pidns == setup->root_pidns && add_task(task, &value))
+		setup->root = 0;
 }
 
 int svc_process_exec(struct bpf_raw_tracepoint_args *ctx)
@@ -270,7 +270,8 @@ int svc_process_exec(struct bpf_raw_tracepoint_args *ctx)
 	struct svc_life *life = tasks.lookup(&key);
 
 	if (life && pid_of(task) != (int)ctx->args[1])
-		life->start_ns = birth_of(task); /* a thread that executes takes the first one's pid and birth */
+		life->start_ns =
+			birth_of(task); /* a thread that executes gets the pid and the start of the first thread */
 	if (!find_task(task))
 		add_root(task);
 	on_exec(task);
@@ -283,7 +284,7 @@ int svc_process_exit(struct bpf_raw_tracepoint_args *ctx)
 	return 0;
 }
 
-/* The kernel is about to free a task: nothing happens in it any more. */
+/* The kernel frees a task, after its last event. */
 int svc_process_free(struct bpf_raw_tracepoint_args *ctx)
 {
 	__u64 key = ctx->args[0];
@@ -371,13 +372,13 @@ int svc_syscall_exit(struct bpf_raw_tracepoint_args *ctx)
 	return 0;
 }
 
-/* Attached for a moment at the start, also to sys_exit, which is given what current_regs() has to find. */
+/* Attached to sys_exit for a moment at the start: it is passed the registers that current_regs() has to find. */
 int svc_learn_registers(struct bpf_raw_tracepoint_args *ctx)
 {
 	__u32 zero = 0;
-	struct svc_given *given = givens.lookup(&zero);
+	struct svc_setup *setup = setups.lookup(&zero);
 
-	if (given)
-		given->registers = ctx->args[0] - (__u64)stack_of(running_task());
+	if (setup)
+		setup->registers = ctx->args[0] - (__u64)stack_of(running_task());
 	return 0;
 }

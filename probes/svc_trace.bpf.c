@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT OR GPL-2.0-only
 /*
- * svc-trace's probes: what the processes of one tree connect to and send to, as the kernel sees it.
+ * svc-trace's probes for libbpf: they emit events when a process of one tree connects, sends or listens.
  *
- * A thread is traced when it has an entry in `tasks`. The tracer plants the first one before the command's first
- * instruction; fork hands it on. The entry lives and dies with the kernel's task, so a reused pid starts clean and
- * no map can grow full.
+ * A thread is traced if it has an entry in `tasks`. The tracer inserts the first one before the command's first
+ * instruction; fork copies it. The kernel deletes the entry with the task, so a reused pid has none and the map cannot
+ * become full.
  *
- * Needs: task storage in tracing programs (5.13). Of the programs that tell sends, the loader takes those that the
- * kernel can run.
+ * Needs task storage in tracing programs (Linux 5.13). The loader selects the programs for sends that the kernel can
+ * run.
  */
 #include "kernel_types.h"
 #include <bpf/bpf_helpers.h>
@@ -22,7 +22,7 @@
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";
 
-/* Keep the records' types in the object's BTF, for the test that holds wire.py and protocol.py against them. */
+/* Keep the records' types in the object's BTF: a test compares wire.py and protocol.py with them. */
 const struct svc_socket_event *unused_socket_event __attribute__((unused));
 const struct svc_task_event *unused_task_event __attribute__((unused));
 const enum svc_kind *unused_kind __attribute__((unused));
@@ -50,8 +50,8 @@ int BPF_PROG(process_exit, struct task_struct *task)
 }
 
 /*
- * Fires at the end of every send on a socket, in the sender's context, whatever the call was: send*, write*,
- * sendfile, splice, io_uring (net/socket.c, since 6.3).
+ * The end of every send on a socket, in the sender's context, by whatever call: send*, write*, sendfile, splice,
+ * io_uring (net/socket.c, since 6.3).
  */
 SEC("tp_btf/sock_send_length")
 int BPF_PROG(socket_send, struct sock *sk, int sent)
@@ -61,8 +61,8 @@ int BPF_PROG(socket_send, struct sock *sk, int sent)
 }
 
 /*
- * Without that tracepoint, the functions whose end it would tell: by their ends (fexit) or, where the kernel can't do
- * that, by kprobes. A program for the end of each is verified by itself; the ends that kprobes see share one.
+ * Without that tracepoint, the ends of the functions that send: by fexit, one program for each, or else by kprobes,
+ * where all ends share one program.
  */
 static __noinline int sent(struct socket *socket, int result)
 {
@@ -82,7 +82,7 @@ static __always_inline bool never(const struct sock *sk)
 	return false;
 }
 
-/* `elsewhere`: whether a send is told by another of the functions. */
+/* `elsewhere(sk)`: whether another one of the functions emits the event. */
 #define BEGINS(function, elsewhere)                                                                                    \
 	SEC("?kprobe/" #function) int BPF_KPROBE(function##_begins, struct socket *socket)                             \
 	{                                                                                                              \
@@ -118,7 +118,7 @@ SENDMSG(unix_dgram_sendmsg, is_within_seqpacket)
 SENDPAGE(inet_sendpage, leads_to_sendmsg)
 SENDPAGE(unix_stream_sendpage, never)
 
-/* Where the kernel itself frees what programs keep for a socket. */
+/* The kernel frees the storages of a socket: the end of its life. */
 SEC("?kprobe/bpf_sk_storage_free")
 int BPF_KPROBE(socket_freed, struct sock *sk)
 {

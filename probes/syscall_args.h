@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /*
- * The arguments of the system call a task is in, from the registers it entered with: what lets one program at the
- * end of a send see the bytes and the address that were sent, without a second one at its beginning.
+ * The arguments of the running system call, from the registers with which the task entered the kernel. With them, one
+ * program at the end of a send can read the bytes and the address, without a second program at its beginning.
  */
 #ifndef SYSCALL_ARGS_H
 #define SYSCALL_ARGS_H
@@ -59,7 +59,7 @@ static __always_inline bool is_native(const struct pt_regs *regs)
 #define ARG6(regs) FIELD(regs, regs[5])
 #endif
 
-/* -1 for 32-bit calls, which are numbered otherwise. */
+/* -1 for 32-bit calls, which have other numbers. */
 static __always_inline long syscall_number(const struct pt_regs *regs)
 {
 	return is_native(regs) ? (long)NUMBER(regs) : -1;
@@ -86,7 +86,7 @@ static __always_inline void args_of_msghdr(struct send_args *args, const void *p
 	}
 }
 
-/* Read what the running send was given. `message` is the index within a sendmmsg. */
+/* Read the arguments of the running send. `message`: the index within a sendmmsg. */
 static __always_inline void read_send_args(struct send_args *args, const struct pt_regs *regs, long number,
 					   __u32 message)
 {

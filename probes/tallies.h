@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* Sends counted in place: see svc_tally in svc_trace.h. */
+/* Sends that are counted in a tally: see svc_tally in svc_trace.h. */
 #ifndef TALLIES_H
 #define TALLIES_H
 
 #include "sockets.h"
 
-/* A number for the peer that a socket is associated with now. A stream keeps its peer, or begins anew by a connect. */
+/* A number for the current peer of a socket; 0 for a stream, whose peer changes only by a new connect. */
 static __always_inline __u64 current_peer(const struct sock *sk, __u16 family, __u16 type)
 {
 	__u32 address[4] = {};
@@ -21,7 +21,7 @@ static __always_inline __u64 current_peer(const struct sock *sk, __u16 family, _
 	return ((__u64)(address[0] ^ address[1] ^ address[2] ^ address[3]) << 32) | FIELD(sk, __sk_common.skc_dport);
 }
 
-/* Whether a socket's tally counts: it is of this epoch, and its place has not come near to being taken by another. */
+/* Whether a socket's tally is valid: it began in this epoch, and will not be overwritten soon. */
 static __always_inline bool has_tally(const struct svc_socket *entry)
 {
 	const struct svc_control *control = shared();
@@ -30,9 +30,9 @@ static __always_inline bool has_tally(const struct svc_socket *entry)
 }
 
 /*
- * Count a send in the tally of its socket. Returns whether that is all there is to tell: not if the tally is another
- * thread's or another peer's. Of a thread that is no runner's, such as librdkafka's, the bytes say whose order a send
- * is: only one that begins as the tally did is counted there.
+ * Count a send in the tally of its socket. Returns false if it needs an event: the tally is another thread's or another
+ * peer's. In a thread that is no runner's, such as one of librdkafka, only the bytes show which test requested a send:
+ * there, a tally counts only sends with the same first bytes.
  */
 static __always_inline bool count_send(__u64 peer, const struct svc_socket *entry, const struct svc_task *self,
 				       int sent)
@@ -58,7 +58,7 @@ static __always_inline bool count_send(__u64 peer, const struct svc_socket *entr
 	return true;
 }
 
-/* Let a new tally count the sends that follow this one on its socket, in this epoch, by this thread, to this peer. */
+/* Begin a tally for the next sends on this socket, in this epoch, by this thread, to this peer. */
 static __always_inline void begin_tally(struct svc_event *event, __u64 peer, struct svc_socket *entry,
 					const struct send_args *args)
 {
@@ -67,7 +67,7 @@ static __always_inline void begin_tally(struct svc_event *event, __u64 peer, str
 	__u32 epoch, serial;
 
 	if (!control || event->result < 0 || args->name || (has_tally(entry) && entry->tally_peer == peer))
-		return; /* it says little of the next; or the tally is another thread's, or began with other bytes */
+		return; /* an exceptional send; or the tally of another thread, or of other first bytes, is valid */
 	epoch = control->epoch;
 	serial = next_tally();
 	tally = tally_of(serial);

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* The threads of the tree: which they are, and what is told of them. */
+/* Entries and events of the threads of the tree. */
 #ifndef TASKS_H
 #define TASKS_H
 
 #include "svc_trace.h"
 
 /*
- * A number for one use of a pid: what a socket remembers of its listener is the kernel's struct pid, which lives on
- * with the socket, while the pid itself may be given to another process.
+ * A number for one use of a pid. A unix socket refers to its listener's struct pid, which exists as long as the socket,
+ * while another process may get the same pid.
  */
 static __always_inline __u32 pid_generation(const struct pid *pid)
 {
@@ -17,7 +17,7 @@ static __always_inline __u32 pid_generation(const struct pid *pid)
 /* A task's innermost pid number and that namespace's inode number. */
 static __always_inline void read_pid(const struct task_struct *task, __u32 *number, __u32 *pidns)
 {
-	struct pid *pid = BPF_CORE_READ(task, thread_pid); /* no `->`: the verifier lets nobody index a typed pointer */
+	struct pid *pid = BPF_CORE_READ(task, thread_pid); /* not `->`: typed pointers cannot be indexed */
 	unsigned int level = BPF_CORE_READ(pid, level);
 	const void *upid = (const void *)pid + bpf_core_field_offset(struct pid, numbers) +
 			   level * bpf_core_type_size(struct upid);
@@ -28,7 +28,7 @@ static __always_inline void read_pid(const struct task_struct *task, __u32 *numb
 	*pidns = BPF_CORE_READ(ns, ns.inum);
 }
 
-static __always_inline int tell_task(__u8 kind, struct task_struct *task, __u32 process, __u32 parent, __s32 result,
+static __always_inline int emit_task(__u8 kind, struct task_struct *task, __u32 process, __u32 parent, __s32 result,
 				     __u64 lineage_ns)
 {
 	struct svc_task_event *record = reserve(sizeof(*record));
@@ -48,7 +48,7 @@ static __always_inline int tell_task(__u8 kind, struct task_struct *task, __u32 
 	record->event.pid_generation = pid_generation(BPF_CORE_READ(task, group_leader, thread_pid));
 	read_pid(task, &record->event.tid, &ignored);
 	read_pid(FIELD(task, group_leader), &record->pid, &record->pidns);
-	/* A process has its first thread's name, also when another thread is the last to end. */
+	/* A process has the name of its first thread, even if another thread ends last. */
 	named = kind == SVC_THREAD ? task : FIELD(task, group_leader);
 	bpf_probe_read_kernel_str(record->comm, sizeof(record->comm),
 				  (const void *)named + bpf_core_field_offset(struct task_struct, comm));
@@ -57,8 +57,8 @@ static __always_inline int tell_task(__u8 kind, struct task_struct *task, __u32 
 }
 
 /*
- * The running thread's entry; NULL if it is not of the tree. An io_uring worker is a thread that was not forked
- * in the usual way (create_io_thread): it joins its process when first seen.
+ * The running thread's entry; NULL if it is not of the tree. An io_uring worker is created without the tracepoint for
+ * fork (create_io_thread): it gets its entry here.
  */
 static __always_inline struct svc_task *current_entry(void)
 {
@@ -77,12 +77,12 @@ static __always_inline struct svc_task *current_entry(void)
 	return add_task(task, &worker);
 }
 
-/* Told before the first socket event of a thread, so that the tracer knows its name and age. */
+/* Emit SVC_THREAD before the first socket event of a thread, with its name and start. */
 static __always_inline void announce(struct svc_task *self)
 {
 	struct task_struct *task = running_task();
 
-	if (!self->announced && tell_task(SVC_THREAD, task, self->process, 0, 0, self->lineage_ns) == 0)
+	if (!self->announced && emit_task(SVC_THREAD, task, self->process, 0, 0, self->lineage_ns) == 0)
 		self->announced = 1;
 }
 

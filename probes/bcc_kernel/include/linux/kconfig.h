@@ -1,45 +1,19 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /*
- * In place of the kernel's headers, where its BTF tells its types: no more than bcc itself asks of them before it comes
- * to our program. bcc reads this file first; the others in this folder it only has to find.
+ * In place of the kernel's headers, on kernels with BTF: only what bcc itself needs before it compiles the probes. bcc
+ * includes this file first. The other files in this directory only have to exist.
  */
 #ifndef SVC_KCONFIG_H
 #define SVC_KCONFIG_H
 
 #define CONFIG_BPF_SYSCALL 1
 
-/* bcc asks whether the kernel is older than 4.8; it is not. */
+/* bcc checks whether the kernel is older than 4.8. */
 #define KERNEL_VERSION(major, minor, patch) (((major) << 16) + ((minor) << 8) + (patch))
 #define LINUX_VERSION_CODE KERNEL_VERSION(5, 8, 0)
 
-#define PAGE_SIZE 4096 /* a unit in which sizes are written, and then multiplied by it again */
+#define PAGE_SIZE 4096 /* only a unit: sizes are divided by it, and bcc multiplies them by it again */
 
-typedef unsigned char __u8;
-typedef unsigned short __u16;
-typedef unsigned int __u32;
-typedef unsigned long long __u64;
-typedef signed char __s8;
-typedef short __s16;
-typedef int __s32;
-typedef long long __s64;
-typedef __u16 __be16;
-typedef __u32 __be32;
-typedef __u64 __be64;
-typedef __u32 __wsum;
-typedef __u64 __aligned_u64 __attribute__((aligned(8)));
-typedef __u8 u8;
-typedef __u16 u16;
-typedef __u32 u32;
-typedef __u64 u64;
-typedef __s8 s8;
-typedef __s16 s16;
-typedef __s32 s32;
-typedef __s64 s64;
-typedef unsigned long size_t;
-typedef unsigned long uintptr_t;
-typedef _Bool bool;
-#define true 1
-#define false 0
-#define NULL ((void *)0)
+#include "../../../integers.h"
 
 #endif

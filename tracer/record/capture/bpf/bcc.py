@@ -28,7 +28,7 @@ from tracer.record.capture.bpf.session import BpfLoaded, Maps
 from tracer.record.capture.bpf.wire import CONTROL
 from tracer.record.capture.protocol import Backend
 
-_GIVEN: Final = Struct("@QII")  # svc_given (probes/svc_trace.bcc.c): registers, root, root_pidns
+_SETUP: Final = Struct("@QII")  # svc_setup (probes/svc_trace.bcc.c): registers, root, root_pidns
 _ENVIRONMENT: Final = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
 """The loader's: it runs as root, so the user's environment must not influence it."""
 _BOOTSTRAP: Final = (
@@ -63,20 +63,20 @@ class BccBackend(Backend):
         with ExitStack() as resources:
             for descriptor in (*loaded.maps, *loaded.programs, *loaded.links):
                 resources.callback(os.close, descriptor)
-            events, lost, tallies, control, given = loaded.maps
+            events, lost, tallies, control, setup = loaded.maps
             with mmap.mmap(control, mmap.PAGESIZE) as page:
                 CONTROL.pack_into(page, 0, 0, 1, 1, 0, 0)  # bcc's programs have no initialised variables
-            set_root = partial(_set_root, given)
+            set_root = partial(_set_root, setup)
             return BpfLoaded(
                 self.name, Maps(events, lost, tallies, control), loaded.programs, set_root, resources.pop_all()
             )
 
 
-def _set_root(given: int, pid: int) -> None:
+def _set_root(setup: int, pid: int) -> None:
     """Let the stopped child `pid` be the root of the tree from its exec on."""
-    with mmap.mmap(given, mmap.PAGESIZE) as page:
-        registers, *_ = _GIVEN.unpack_from(page)
-        _GIVEN.pack_into(page, 0, registers, pid, Path(f"/proc/{pid}/ns/pid").stat().st_ino)
+    with mmap.mmap(setup, mmap.PAGESIZE) as page:
+        registers, *_ = _SETUP.unpack_from(page)
+        _SETUP.pack_into(page, 0, registers, pid, Path(f"/proc/{pid}/ns/pid").stat().st_ino)
 
 
 def _load() -> bcc_loader.Descriptors:

@@ -36,7 +36,7 @@ from tracer.record.capture.bpf.attachments import (
 )
 from tracer.record.capture.bpf.library import EMPTY_PROGRAM, Library, declare
 
-MAPS: Final = ("events", "lost", "tallies", "controls", "givens")
+MAPS: Final = ("events", "lost", "tallies", "controls", "setups")
 """The maps whose descriptors are handed over first, in this order."""
 
 BTF: Final = Path("/sys/kernel/btf/vmlinux")
