@@ -1,4 +1,4 @@
-"""The run's own folder: the FIFO, the hook's copy, the trace while it is written."""
+"""The run's own directory: the FIFO, the hook's copy, the trace while it is written."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Final
 
 _PLUGIN: Final = "svc_trace_hook"
@@ -26,10 +25,10 @@ _PACKAGE: Final = Path("plugins", _PLUGIN)
 
 
 class RunDirectory:
-    """A folder for one run, readable by its owner only, gone after the run.
+    """A directory for one run, readable by its owner only, and removed after the run.
 
-    It is locked (flock(2)) as long as its tracer lives: what is not locked was left by one that was killed, and the
-    next run removes it.
+    Its tracer holds a lock on it (flock(2)). A directory without a lock belongs to a tracer that was killed; the next
+    run removes it.
     """
 
     def __init__(self) -> None:
@@ -48,10 +47,10 @@ class RunDirectory:
         self.fifo = self.path / "boundaries"
 
     def hook_environment(self, environment: Mapping[str, str]) -> dict[str, str]:
-        """The variables that make every pytest of the tree load the hook, beside what is there already.
+        """The variables, with their values in `environment` kept, that make every pytest of the tree load the hook.
 
-        Found on PYTHONPATH, it is loaded as an installed plugin is, or, where PYTHONPATH gets lost, not at all. By
-        PYTEST_PLUGINS, which breaks a pytest without that PYTHONPATH, only if installed plugins are not loaded.
+        On PYTHONPATH the hook is an installed plugin; without that PYTHONPATH, it is not loaded, and breaks nothing.
+        PYTEST_PLUGINS is set only if installed plugins are not loaded: it breaks a pytest without that PYTHONPATH.
         """
         variables = {
             "SVC_TRACE_FIFO": str(self.fifo),
@@ -64,9 +63,7 @@ class RunDirectory:
     def __enter__(self) -> RunDirectory:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         shutil.rmtree(self.path, ignore_errors=True)
         os.close(self._lock)
 
@@ -76,19 +73,19 @@ def _prepend(first: str, rest: str | None, separator: str) -> str:
 
 
 def _remove_leftovers(base: Path) -> None:
-    """Remove the folders of runs whose tracer was killed: ours by name, content and owner, and locked by nobody."""
+    """Remove the directories of runs whose tracer was killed: by name, content and owner ours, and not locked."""
     for path in base.iterdir():
         if not _NAME.fullmatch(path.name):
             continue
         try:
-            folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
         except OSError:
-            continue  # somebody else's, or gone
+            continue  # another user's, or gone
         try:
-            if os.fstat(folder).st_uid == os.geteuid() and (path / _DISTRIBUTION).is_dir():
-                fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.fstat(directory).st_uid == os.geteuid() and (path / _DISTRIBUTION).is_dir():
+                fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 shutil.rmtree(path, ignore_errors=True)
         except BlockingIOError:
             pass  # a run is using it
         finally:
-            os.close(folder)
+            os.close(directory)

@@ -1,7 +1,6 @@
-"""`python starter.py FD STDERR`: become the command.
+"""`python starter.py FD STDERR`: execute the command, for a wrapper such as strace.
 
-What has to stand before the command, such as strace, executes this instead: it gives the command back the standard
-error that the other must not write to, and an environment and signals that neither has touched.
+It gives the command its own standard error, which the wrapper must not write to, its own environment and signals.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ CANNOT_TRACE = 69  # of tracer.errors.ExitStatus: nothing of svc-trace can be im
 
 
 def main(memory: int, stderr: int) -> None:
-    """Execute what the file `memory` says; ends the process if it can't."""
+    """Execute the program, arguments and environment in the file `memory`; ends the process if that fails."""
     try:
         with open(memory, "rb") as file:
             program, arguments, environment = marshal.load(file)

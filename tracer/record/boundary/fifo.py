@@ -6,22 +6,24 @@ import fcntl
 import os
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 from typing import Final, Self
 
-CAPACITY: Final = 1 << 20  # bytes; what /proc/sys/fs/pipe-max-size grants to everybody by default (pipe(7))
-OFF: Final = ".off"  # the hook's own word: the file that it leaves next to the FIFO when it falls silent
-READ_LIMIT: Final = 4 << 20  # bytes taken by one `read`, so that a flood cannot keep the recorder from its events
+CAPACITY: Final = (
+    1 << 20
+)  # bytes; the default of /proc/sys/fs/pipe-max-size, the limit for users without privileges (pipe(7))
+OFF: Final = ".off"  # suffix of the file that a hook creates next to the FIFO when it stops reporting
+READ_LIMIT: Final = 4 << 20  # bytes returned by one `read`: a flood must not keep the recorder from its events
 
 
 class Fifo:
-    """A FIFO that only its maker's user can open, there from construction to `close`.
+    """A FIFO that only its creator's user can open. It exists from construction to `close`.
 
-    It keeps a writing end of its own open: reads never see the end of the file when the last runner leaves. Nobody may
-    block on it, neither in `read` nor in poll: to wake a waiting reader would cost each test more than all the rest.
+    It keeps a writing end of its own open, so reads do not reach the end of the file when the last runner closes it.
+    The tracer never waits for it, neither in `read` nor in poll: to wake a waiting reader would cost each test more
+    than the rest of the hook.
 
     Raises:
-        OSError: the path is taken, or cannot be made.
+        OSError: the path exists, or cannot be created.
     """
 
     def __init__(self, path: Path) -> None:
@@ -29,21 +31,17 @@ class Fifo:
         os.mkfifo(path, 0o600)
         self._reading = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
         self._writing = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
-        with suppress(
-            OSError
-        ):  # the user's pipes may hold too much already; the kernel's default does, with more waits
+        with suppress(OSError):  # the user's pipes may be at their limit; the default capacity makes hooks wait more
             fcntl.fcntl(self._reading, fcntl.F_SETPIPE_SZ, CAPACITY)
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def read(self) -> bytes:
-        """What has been written since the last call, at most READ_LIMIT bytes; empty if nothing was. Never waits."""
+        """What was written since the last call, at most READ_LIMIT bytes; empty if nothing was. Never waits."""
         parts = []
         left = READ_LIMIT
         while left:
@@ -57,11 +55,11 @@ class Fifo:
 
     @property
     def silenced(self) -> bool:
-        """Whether any hook has fallen silent."""
+        """Whether any hook has stopped reporting."""
         return self.path.with_name(self.path.name + OFF).exists()
 
     def close(self) -> None:
-        """Remove it; a hook that still writes fills the pipe and falls silent. A second call does nothing."""
+        """Remove it; a hook that still writes gets an error, and stops. A second call does nothing."""
         if self._reading < 0:
             return
         os.close(self._reading)

@@ -47,12 +47,12 @@ class TaskEvent(NamedTuple):
     start_ns: int  # when the task was created
     command: str  # the kernel's comm
     status: int  # EXIT: wait status; else 0
-    lineage_ns: int = 0  # when its line began: see the trace's Process; 0: unknown
-    pid_generation: int = 0  # tells apart the processes that have the same host_pid; 0 where unknown
+    lineage_ns: int = 0  # when its lineage began: see the trace's Process; 0: unknown
+    pid_generation: int = 0  # differs between processes that had the same host_pid; 0 where unknown
 
 
 class SocketEvent(NamedTuple):
-    """A thread connected, sent, or began or ceased to listen. Times are CLOCK_MONOTONIC ns."""
+    """A thread connected, sent, or began or stopped to listen. Times are CLOCK_MONOTONIC ns."""
 
     ns: int
     kind: Kind  # CONNECT, CONNECT_RESULT, SEND, LISTEN or LISTEN_END
@@ -64,9 +64,9 @@ class SocketEvent(NamedTuple):
     result: int  # SEND: bytes of all sends or -errno; CONNECT_RESULT: 0 or -errno
     head: bytes = b""  # SEND: the first ≤ 8 bytes
     prefix: bytes = b""  # SEND: the first ≤ 32 bytes, for the first sends of a socket
-    since_ns: int = 0  # CONNECT_RESULT: when the attempt began; 0: its beginning was not told and is told by this
+    since_ns: int = 0  # CONNECT_RESULT: when the attempt began; 0: there was no CONNECT event of it
     peer_pid: HostPid = HostPid(0)  # unix: the listener's pid in the initial pid namespace; 0 where unknown
-    peer_generation: int = 0  # which of the processes that have had this pid it is; 0 where unknown
+    peer_generation: int = 0  # the pid_generation of that process; 0 where unknown
     local: bool = False  # the peer is at an address of this machine; False where unknown
     sends: int = 1  # SEND: how many sends of one thread on one socket within one epoch this stands for
     last_ns: int = 0  # SEND: when the last of several happened; 0: there is one

@@ -1,6 +1,6 @@
 """The reading end of a BPF ring buffer (Documentation/bpf/ringbuf.rst), mapped into this process.
 
-Read without libbpf's callback: one call from C into Python for each record would cost more than the record.
+Without libbpf's callback: one call from C into Python for each record would cost more than the record.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ class RingBuffer:
         self._producer_pages = mmap.mmap(fd, _PAGE + 2 * size, mmap.MAP_SHARED, mmap.PROT_READ, offset=_PAGE)
         self._data = memoryview(self._producer_pages)[_PAGE:]
         self._words = self._data.cast("I")
-        # Items of a cast view are read and written whole, as the kernel's acquire and release need.
+        # Items of a cast view are read and written at once, as the kernel's acquire and release need.
         self._consumer = memoryview(self._consumer_pages).cast("Q")
         self._producer = memoryview(self._producer_pages)[:_PAGE].cast("Q")
 
     def drain(self) -> Iterator[tuple[Event, int]]:
         """Decode what has been written since the last call, as `wire.decode` does, in the order of reservation.
 
-        Stops at a record that is still being written: it and those after it come next time.
+        Stops at a record that is still being written: the next call returns it.
         """
         words, data, mask = self._words, self._data, self._mask
         position, end = self._consumer[0], self._producer[0]

@@ -1,6 +1,6 @@
-"""Tallies: sends that the kernel counts in place, because nothing about them is new.
+"""Tallies: counters in the kernel for sends that emit no event.
 
-Of a thread's sends on a socket between two boundaries, the first is told in full; the rest need no event each.
+Of a thread's sends on a socket between two boundaries, only the first emits an event; a tally counts the others.
 """
 
 from __future__ import annotations
@@ -13,29 +13,29 @@ from tracer.record.capture.bpf.wire import TALLY
 from tracer.record.capture.protocol import SocketEvent
 
 SIZE = 65536
-"""SVC_TALLIES: how many the kernel keeps; then the oldest is overwritten."""
+"""SVC_TALLIES: how many the kernel keeps; a further one overwrites the oldest."""
 
 
 @dataclass(slots=True)
 class _Tally:
-    first: SocketEvent  # the send that it began with
-    sends: int = 0  # told so far, without the first
+    first: SocketEvent  # the send with which it began
+    sends: int = 0  # already returned by `drain`, without the first
     bytes: int = 0
-    old: bool = False  # another epoch ran already when it was last read
+    old: bool = False  # at its last reading, a later epoch had begun
 
 
 class Tallies:
-    """What the kernel has counted, read from the memory it counts in."""
+    """The tallies, read from the memory in which the kernel counts."""
 
     def __init__(self, fd: int) -> None:
         """Map the tallies behind the map `fd`."""
         size = -(-SIZE * TALLY.size // mmap.PAGESIZE) * mmap.PAGESIZE
         self._pages = mmap.mmap(fd, size, mmap.MAP_SHARED, mmap.PROT_READ)
         self._open: dict[int, _Tally] = {}
-        self.overwritten = 0  # tallies whose last sends may have been missed, because their place was taken
+        self.overwritten = 0  # tallies whose last sends may be missing, because another tally took their place
 
     def begin(self, serial: int, first: SocketEvent) -> None:
-        """A send was told that later ones are counted with."""
+        """Take in a send with which the tally `serial` begins."""
         index = serial % SIZE
         before = self._open.get(index)
         self.overwritten += before is not None and not before.old
@@ -44,8 +44,8 @@ class Tallies:
     def drain(self, epoch: int) -> Iterator[SocketEvent]:
         """The sends counted since the last call, one event for each tally that grew.
 
-        A tally is final when a later epoch than its own ran at its last reading already. `epoch` is one that ran before
-        the last of the tallies began.
+        A tally is final if a later epoch had already begun at its last reading. `epoch` was current before the newest
+        of the tallies began.
         """
         for index, tally in list(self._open.items()):
             last_ns, total, sends, of_epoch = TALLY.unpack_from(self._pages, index * TALLY.size)

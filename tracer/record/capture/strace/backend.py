@@ -40,7 +40,7 @@ class StraceBackend(Backend):
     blind_to: frozenset[str] = frozenset({"io_uring"})
 
     def start(self) -> StraceLoaded:
-        """Trace a small program for a trial, as the user who will run the command.
+        """Trace a small program for a trial, as the invoking user.
 
         Raises:
             SvcTraceError: no-strace, strace-too-old, ptrace-forbidden or strace-failed.
@@ -228,7 +228,7 @@ def _arguments(program: str, observer: Observer, output: Path) -> tuple[str, ...
 
 
 def _invoking_user() -> int | None:
-    """The user behind `sudo`, as whom strace will run; None: the current user."""
+    """The uid of the user behind `sudo`, which strace will have; None: the current one."""
     user = os.environ.get("SUDO_UID", "0")
     return int(user) if os.geteuid() == 0 and user.isdecimal() and user != "0" else None
 
