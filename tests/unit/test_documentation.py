@@ -1,4 +1,4 @@
-"""What the documentation promises to list, it lists."""
+"""The documentation lists every slug and every field of the report, and its links and paths exist."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ PAGES = [
 
 
 def slugs_in_code() -> set[str]:
-    """Every slug that an error or a warning is made with."""
-    found = set()
+    """The slugs of all errors and warnings."""
+    known = set()
     for path in (ROOT / "tracer").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
                 continue
-            told = [keyword.value for keyword in node.keywords if keyword.arg == "slug"]
+            slugs = [keyword.value for keyword in node.keywords if keyword.arg == "slug"]
             if node.func.id == "RunWarning":
-                told.append(node.args[0])
+                slugs.append(node.args[0])
             elif node.func.id == "cannot_trace":  # errors.py: message, hint, slug
-                told.append(node.args[2])
-            found |= {str(value.value) for value in told if isinstance(value, ast.Constant)}
-    return found
+                slugs.append(node.args[2])
+            known |= {str(value.value) for value in slugs if isinstance(value, ast.Constant)}
+    return known
 
 
 def test_every_slug_is_explained_and_no_other() -> None:
@@ -52,7 +52,7 @@ def test_every_slug_is_explained_and_no_other() -> None:
 
 
 def anchors(page: Path) -> set[str]:
-    """Where a link into a page may lead: its headings, as GitHub makes anchors of them."""
+    """The anchors of a page: GitHub makes one of each heading."""
     text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)  # a comment is no heading
     headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
