@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 
 from tracer.record.capture.bpf.wire import PROTOCOLS, decode_path
 from tracer.trace.endpoint import Endpoint, canonical_host
+from tracer.trace.ids import SocketInode
 
 _STRING: Final = r'"(?:[^"\\]|\\.)*"'
 _ADDRESS: Final = rf'\{{sa_family=(?:[^{{}}"]|{_STRING})*\}}'
@@ -69,16 +70,16 @@ def descriptor(text: str) -> tuple[int, str] | None:
     return (int(match[1]), string(f'"{match[2]}"')) if match else None
 
 
-def socket_descriptor(text: str, call: str = "") -> tuple[int, int] | None:
+def socket_descriptor(text: str, call: str = "") -> tuple[int, SocketInode] | None:
     """The first argument, or the third of splice(2), if it is a socket: its descriptor and its inode number."""
     match = (_SPLICED if call == "splice" else _SOCKET).match(text)
-    return (int(match[1]), int(match[2])) if match else None
+    return (int(match[1]), SocketInode(int(match[2]))) if match else None
 
 
-def socket_descriptors(text: str) -> Iterator[tuple[int, int]]:
+def socket_descriptors(text: str) -> Iterator[tuple[int, SocketInode]]:
     """All descriptors of sockets in a text, and their inode numbers. Data that was sent may look like one, too."""
     for match in _SOCKET.finditer(text):
-        yield int(match[1]), int(match[2])
+        yield int(match[1]), SocketInode(int(match[2]))
 
 
 def descriptor_range(text: str) -> tuple[range, str] | None:

@@ -77,9 +77,9 @@ class Connecting:
         else:
             self.end(sock, call.end_ns, 0 if result == -errno.EISCONN else result)
 
-    def fast_open(self, task: Task, sock: Socket, call: Call, address: Address) -> None:
+    def fast_open(self, task: Task, sock: Socket, address: Address, ns: int) -> None:
         """An attempt by sendto(2) with MSG_FASTOPEN."""
-        self._begin(task, sock, address, call.ns)
+        self._begin(task, sock, address, ns)
         self._unfinished[sock] = task
 
     def _begin(self, task: Task, sock: Socket, address: Address, ns: int) -> None:
@@ -114,8 +114,7 @@ class Connecting:
 
     def getsockopt(self, _: Task, sock: Socket, call: Call) -> None:
         """SO_ERROR is the result of an attempt that has ended."""
-        number = arguments.socket_error(call.arguments)
-        if number is not None:
+        if (number := arguments.socket_error(call.arguments)) is not None:
             self.end(sock, call.end_ns, -number)
 
     def getpeername(self, _: Task, sock: Socket, call: Call) -> None:

@@ -11,7 +11,6 @@ from tracer.record.capture.strace.lines import Call
 from tracer.record.capture.strace.listening import Listening
 from tracer.record.capture.strace.sockets import Socket, Sockets
 from tracer.record.capture.strace.tasks import Task
-from tracer.trace.ids import SocketInode
 
 
 class Lifetimes:
@@ -26,9 +25,7 @@ class Lifetimes:
     def socket(self, task: Task, call: Call) -> None:
         """One socket was made and returned, or two by socketpair(2), which it puts into an argument."""
         for descriptor, inode in arguments.socket_descriptors(f"{call.arguments} {call.returned}"):
-            self._sockets.by_inode[inode] = Socket(
-                SocketInode(inode), arguments.socket_type(call.arguments), task.network
-            )
+            self._sockets.by_inode[inode] = Socket(inode, arguments.socket_type(call.arguments), task.network)
             self._open(task, call, descriptor, inode, close_on_exec="SOCK_CLOEXEC" in call.arguments)
 
     def accept(self, task: Task, call: Call) -> None:
@@ -36,9 +33,7 @@ class Lifetimes:
         if accepted := arguments.socket_descriptor(call.returned):
             descriptor, inode = accepted
             if listener := self._sockets.find(task, call):
-                self._sockets.by_inode[inode] = Socket(
-                    SocketInode(inode), listener.type, listener.network, accepted=True
-                )
+                self._sockets.by_inode[inode] = Socket(inode, listener.type, listener.network, accepted=True)
             self._open(task, call, descriptor, inode, close_on_exec="SOCK_CLOEXEC" in call.arguments)
 
     def duplicate(self, task: Task, call: Call) -> None:
@@ -67,8 +62,7 @@ class Lifetimes:
 
     def close_range(self, task: Task, call: Call) -> None:
         """Descriptors were closed, or will be by execve(2)."""
-        parsed = arguments.descriptor_range(call.arguments)
-        if parsed is None:
+        if (parsed := arguments.descriptor_range(call.arguments)) is None:
             return
         numbers, flags = parsed
         if "CLOSE_RANGE_UNSHARE" in flags:
@@ -87,8 +81,7 @@ class Lifetimes:
     def closed(self, task: Task, ns: int, inodes: Iterable[int]) -> None:
         """A task has closed the last known descriptors of sockets."""
         for inode in inodes:
-            sock = self._sockets.by_inode.get(inode)
-            if sock is None:
+            if (sock := self._sockets.by_inode.get(inode)) is None:
                 continue
             if not sock.untracked:
                 self._connecting.end(sock, ns, -errno.ECANCELED)

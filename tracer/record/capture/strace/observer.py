@@ -187,7 +187,7 @@ class Observer:
         elif len(self._waiting[tid]) > _WAITING_LIMIT:
             self._unknown += len(self._waiting.pop(tid))
 
-    # ------------------------------------------------------------------------------------ programs and ends
+    # ----------------------------------------------------------------------------- programs, ends, other changes
 
     def _execute(self, task: Task, call: Call) -> None:
         """execve(2), execveat(2)."""
@@ -229,8 +229,6 @@ class Observer:
         task.tid = Tid(process.pid)
         self._events.append(task.event(ns, Kind.EXIT, process.status))
         self.ended = self.ended or process.host_pid == self._root
-
-    # ------------------------------------------------------------------------------ other changes of a task
 
     def _prctl(self, task: Task, call: Call) -> None:
         """prctl(2) with PR_SET_NAME."""

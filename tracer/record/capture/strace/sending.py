@@ -51,16 +51,14 @@ class Sending:
     def _send(self, task: Task, sock: Socket, call: Call, sent: Sent | None, result: int | None) -> None:
         if result is None or sock.accepted:
             return
-        if (
-            sock.type.family == 0
-        ):  # without a kind, it was closed before its type could be read from the kernel's tables
-            self._sockets.unknown += not sock.type.kind
+        if sock.type.family == 0:
+            self._sockets.unknown += not sock.type.kind  # closed before the kernel's tables could be read
             return
         if sent is None:
             self._sockets.unknown += 1
             return
         if sock.type.protocol == "tcp" and "MSG_FASTOPEN" in sent.flags and sent.to and not sock.peer:
-            self._connecting.fast_open(task, sock, call, sent.to)
+            self._connecting.fast_open(task, sock, sent.to, call.ns)
             if result == -errno.EINPROGRESS:  # the attempt has begun, without the data
                 return
         if result == -errno.EAGAIN:

@@ -1,7 +1,6 @@
-"""The sockets of the traced tree, and which of them a call means.
+"""The sockets of the traced tree, and which of them a call means. Other modules apply the rules to them.
 
-connecting.py, listening.py and sending.py share this state. They emit the same events as the probes, where the reason
-for each rule is explained (probes/svc_trace.bpf.c, sockets.h).
+The rules are those of the probes, which explain them (probes/svc_trace.bpf.c, sockets.h).
 """
 
 from __future__ import annotations
@@ -57,8 +56,7 @@ class Sockets:
 
     def find(self, task: Task, call: Call | Begun) -> Socket | None:
         """The socket that a call uses."""
-        used = arguments.socket_descriptor(call.arguments, call.name)
-        if used is None:
+        if (used := arguments.socket_descriptor(call.arguments, call.name)) is None:
             return None
         descriptor, inode = used
         sock = self.by_inode.get(inode)
@@ -67,9 +65,9 @@ class Sockets:
             sock = self.by_inode[inode] = self._unseen(task, inode)
         return sock
 
-    def _unseen(self, task: Task, inode: int) -> Socket:
+    def _unseen(self, task: Task, inode: SocketInode) -> Socket:
         """A socket that no call has shown: it was inherited or received, and only the kernel knows its type."""
-        sock = Socket(SocketInode(inode), SocketType(0, "", ""), task.network, untracked=True)
+        sock = Socket(inode, SocketType(0, "", ""), task.network, untracked=True)
         if entry := self.tables(task, sock.network).find(inode):
             sock.type, sock.own, sock.peer = entry.type, entry.own, entry.peer
             sock.local = sock.peer is not None and self.is_local(task, sock, sock.peer)

@@ -66,8 +66,6 @@ class Process:
     host_pid: HostPid  # as strace sees it
     pid: Pid  # in its own namespace; 0: unknown
     pidns: Namespace
-    start_ns: int
-    lineage_ns: int
     table: Table
     directories: Directories
     tasks: int = 1
@@ -127,17 +125,8 @@ class Tree:
     def start(self, pid: int, ns: int) -> None:
         """Add the command's first task."""
         pidns = Namespace(PidNamespace(inode_of(self.proc / f"{pid}/ns/pid")))
-        process = Process(
-            serial=COMMAND_PROCESS,
-            parent=NO_PROCESS,
-            host_pid=HostPid(pid),
-            pid=Pid(pid),
-            pidns=pidns,
-            start_ns=ns,
-            lineage_ns=0,
-            table=Table(),
-            directories=Directories(str(Path.cwd())),
-        )
+        directories = Directories(str(Path.cwd()))
+        process = Process(COMMAND_PROCESS, NO_PROCESS, HostPid(pid), Pid(pid), pidns, Table(), directories)
         network = NetworkNamespace(inode_of(self.proc / f"{pid}/ns/net"))
         self.tasks[pid] = Task(pid, Tid(pid), process, ns, 0, "", network, pidns)
 
@@ -165,15 +154,7 @@ class Tree:
                 directories.mounts = dict(directories.mounts)
             self._last_serial = ProcessId(self._last_serial + 1)
             process = Process(
-                serial=self._last_serial,
-                parent=process.serial,
-                host_pid=HostPid(host_tid),
-                pid=Pid(number),
-                pidns=pidns,
-                start_ns=ns,
-                lineage_ns=lineage_ns,
-                table=table,
-                directories=directories,
+                self._last_serial, process.serial, HostPid(host_tid), Pid(number), pidns, table, directories
             )
         task = Task(host_tid, Tid(number), process, ns, lineage_ns, parent.command, network, pidns)
         self.tasks[host_tid] = task
