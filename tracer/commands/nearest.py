@@ -8,6 +8,8 @@ from typing import Final
 
 import click
 
+from tracer.reports.text import first
+
 _CUTOFF: Final = 0.65
 """The least ratio (`difflib`) of two names that are near: `rum` is near `run`, `doctest` is not near `doctor`."""
 
@@ -27,4 +29,4 @@ def check_names(kind: str, names: Iterable[str], known: Iterable[str]) -> None:
     for name in names:
         if name not in known:
             suggestion = f"Did you mean {near!r}? " if (near := nearest(name, known)) else ""
-            raise click.UsageError(f"There is no {kind} {name!r}. {suggestion}Known are: {', '.join(known)}.")
+            raise click.UsageError(f"There is no {kind} {name!r}. {suggestion}Known are: {first(known, 10)}.")

@@ -38,12 +38,12 @@ def counted(count: int, unit: str) -> str:
 
 def listed(counts: Mapping[str, int], unit: str) -> str:
     """The first few names with their numbers, and how many more there are."""
-    return _first([f"{name} ({counted(count, unit)})" for name, count in counts.items()])
+    return first([f"{name} ({counted(count, unit)})" for name, count in counts.items()])
 
 
 def shares(counts: Mapping[str, int], whole: int) -> str:
     """The first few names with their numbers and their shares of the whole."""
-    return _first([f"{name} {count:,} ({percent(count, whole)})" for name, count in counts.items()])
+    return first([f"{name} {count:,} ({percent(count, whole)})" for name, count in counts.items()])
 
 
 def joined(names: Iterable[str]) -> str:
@@ -59,6 +59,7 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
-def _first(names: Sequence[str]) -> str:
-    more = [f"and {len(names) - LISTED:,} more"] if len(names) > LISTED else []
-    return ", ".join((*names[:LISTED], *more))
+def first(names: Sequence[str], limit: int = LISTED) -> str:
+    """The first few names, and how many more there are."""
+    more = [f"and {len(names) - limit:,} more"] if len(names) > limit else []
+    return ", ".join((*names[:limit], *more))

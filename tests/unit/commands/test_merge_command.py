@@ -65,7 +65,7 @@ def test_a_merged_report_is_reported_as_any_other(shards: list[str], tmp_path: P
 
 
 @pytest.mark.parametrize(("expect", "fails"), [(1, False), (2, False), (3, True)])
-def test_missing_shards_are_told(shards: list[str], tmp_path: Path, expect: int, fails: bool) -> None:
+def test_missing_shards_are_an_error(shards: list[str], tmp_path: Path, expect: int, fails: bool) -> None:
     error = svc_trace("merge", *shards, "-o", tmp_path / "all.json", "--expect", str(expect)).exception
     assert (tmp_path / "all.json").exists()
     assert isinstance(error, SvcTraceError) == fails
@@ -103,7 +103,7 @@ def test_a_configuration_judges_what_different_rules_made(shards: list[str], tmp
 
 
 @pytest.mark.parametrize(("name", "slug"), [("nothing-*.json", "no-reports"), ("nothing.json", "cannot-read")])
-def test_what_is_not_there_is_told(shards: list[str], tmp_path: Path, name: str, slug: str) -> None:
+def test_a_missing_file_is_an_error(shards: list[str], tmp_path: Path, name: str, slug: str) -> None:
     error = failure("merge", shards[0], tmp_path / name, "-o", tmp_path / "all.json")
     assert str(tmp_path / name) in error.message
     assert (error.slug, error.exit_code) == (slug, ExitStatus.BAD_INPUT)

@@ -108,7 +108,7 @@ def test_the_collection_may_come_by_a_pipe(report: str) -> None:
 
 
 @pytest.mark.parametrize("collected", ["", "tests/a.py: 5\n\n", "no tests collected in 0.1s\n"])
-def test_a_collection_without_node_ids_is_told(report: str, tmp_path: Path, collected: str) -> None:
+def test_a_collection_without_node_ids_is_an_error(report: str, tmp_path: Path, collected: str) -> None:
     (tmp_path / "collected").write_text(collected)
     error = svc_trace("select", report, "--within", "redis", "--collected", tmp_path / "collected").exception
     assert isinstance(error, SvcTraceError)
@@ -126,7 +126,7 @@ def test_names_end_in_nul_on_request(report: str) -> None:
     assert svc_trace("select", report, "--within", "", "-0").stdout == "tests/a.py::x\0"
 
 
-def test_an_incomplete_report_is_told_and_refused_by_strict(tmp_path: Path) -> None:
+def test_an_incomplete_report_is_a_warning_and_with_strict_an_error(tmp_path: Path) -> None:
     report = stored(tmp_path / "r.json", TESTS, complete=False, lost_events=1)
     result = svc_trace("select", report, "--within", "")
     assert result.stdout == "tests/a.py::x\n"
@@ -137,7 +137,7 @@ def test_an_incomplete_report_is_told_and_refused_by_strict(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "problem"),
     [
         ("", "Give either --tier or --within."),
         ("--tier a --within b", "Give either --tier or --within."),
@@ -148,7 +148,7 @@ def test_an_incomplete_report_is_told_and_refused_by_strict(tmp_path: Path) -> N
         ),
     ],
 )
-def test_wrong_usage_is_told(report: str, options: str, told: str) -> None:
+def test_wrong_usage_is_an_error(report: str, options: str, problem: str) -> None:
     error = svc_trace("select", report, *options.split()).exception
     assert isinstance(error, click.UsageError)
-    assert told in error.message
+    assert problem in error.message

@@ -77,7 +77,7 @@ def test_a_report_of_an_older_version_has_no_rules_and_no_facts(tmp_path: Path) 
     assert (report.rules, report.facts, report.tests["a.py::b"].facts) == (Rules(), (), None)
 
 
-def test_what_is_true_of_an_evidence_is_told(sample: Classification, tmp_path: Path) -> None:
+def test_optional_fields_of_an_evidence_are_written_if_true(sample: Classification, tmp_path: Path) -> None:
     one = replace(sample, run_evidence=(replace(SEEN, self_hosted=True, ambiguous=True, listener="java"),))
     data = rendered(one)
     assert json.loads(data)["run_evidence"][0]["self_hosted"] is True
@@ -85,7 +85,7 @@ def test_what_is_true_of_an_evidence_is_told(sample: Classification, tmp_path: P
     assert read_classification(stored(tmp_path / "r", data)) == one
 
 
-def test_variants_are_told_where_any_are_compared(sample: Classification, tmp_path: Path) -> None:
+def test_variants_are_written_if_any_are_compared(sample: Classification, tmp_path: Path) -> None:
     assert "variants" not in json.loads(rendered(sample))
     one = replace(sample, variants=Variants(3, {"t.py::test": {"t.py::test[A]": ("redis",), "t.py::test[B]": ()}}))
     assert json.loads(rendered(one))["variants"] == {
@@ -121,7 +121,7 @@ def test_the_text_is_indented_and_ends_in_a_newline(sample: Classification) -> N
         ('"schema"', "schema", "line 2 column 2"),
     ],
 )
-def test_what_is_no_report_is_told(tmp_path: Path, old: str, new: str, problem: str) -> None:
+def test_a_file_that_is_not_a_report_is_an_error(tmp_path: Path, old: str, new: str, problem: str) -> None:
     path = stored(tmp_path / "r", AS_IN_THE_DESIGN.replace(old, new).encode())
     with pytest.raises(SvcTraceError) as raised:
         read_classification(path)
@@ -130,7 +130,7 @@ def test_what_is_no_report_is_told(tmp_path: Path, old: str, new: str, problem: 
     assert (raised.value.slug, raised.value.exit_code) == ("bad-report", ExitStatus.BAD_INPUT)
 
 
-def test_half_a_packed_report_is_told(sample: Classification, tmp_path: Path) -> None:
+def test_half_a_packed_report_is_an_error(sample: Classification, tmp_path: Path) -> None:
     path = stored(tmp_path / "r", gzip.compress(rendered(sample))[:-100])
     with pytest.raises(SvcTraceError, match="ended before"):
         read_classification(path)

@@ -45,7 +45,7 @@ def test_what_is_no_regular_file_is_written_to(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["missing/r", "missing/r.gz", "directory"])
-def test_a_file_that_cannot_be_written_is_told_and_leaves_nothing(tmp_path: Path, name: str) -> None:
+def test_a_file_that_cannot_be_written_is_an_error_and_leaves_nothing(tmp_path: Path, name: str) -> None:
     (tmp_path / "directory").mkdir()
     with pytest.raises(SvcTraceError) as raised:
         write_file(tmp_path / name, [b"data"])
