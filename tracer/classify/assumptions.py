@@ -1,4 +1,4 @@
-"""Assumptions: what the suite's static rules claim of a test, and by which of their entries."""
+"""Assumptions: the services that the static rules claim for a test, and the entries that claim them."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ EntryKind = Literal["marker", "class", "fixture", "path", "in_class"]
 
 
 class Entry(NamedTuple):
-    """One entry of a rule, which makes its claim alone."""
+    """One entry of a rule. A single entry that matches a test is enough for the claim."""
 
     kind: EntryKind
-    value: str = ""  # as it is written in the rule; empty for `in_class`
+    value: str = ""  # as in the rule; empty for `in_class`
 
     def __str__(self) -> str:
         return f"{self.kind} {self.value}" if self.value else "being in a class"
@@ -51,7 +51,7 @@ def assumed_services(facts: StaticFacts, rules: Rules) -> tuple[str, ...]:
 
 
 def concerns(contract: Contract, facts: StaticFacts) -> bool:
-    """Whether a contract is one of a test with these facts."""
+    """Whether a contract applies to a test with these facts."""
     match contract.selector:
         case "marker" if contract.value.startswith("not "):
             return contract.value.removeprefix("not ") not in facts.markers
@@ -67,8 +67,8 @@ def concerns(contract: Contract, facts: StaticFacts) -> bool:
 def matches_path(path: str, pattern: str) -> bool:
     """Whether a path relative to pytest's rootdir matches a glob.
 
-    `**` as a whole part stands for any number of folders, none included; within a part `*`, `?` and `[…]` stand for
-    what they do in a shell, never for a slash.
+    A part `**` matches any number of directories, including none. Within a part `*`, `?` and `[…]` match as in a shell,
+    but never a slash.
     """
     return _matches(tuple(path.split("/")), tuple(pattern.split("/")))
 
@@ -83,10 +83,10 @@ def _matches(parts: tuple[str, ...], patterns: tuple[str, ...]) -> bool:
 
 @lru_cache(maxsize=65536)  # rules × classes of a suite
 def _names(base: str, names: tuple[str, ...]) -> tuple[str, ...]:
-    """Those of a rule's names that mean this qualified class.
+    """The names in a rule that match this qualified class.
 
-    A name without a dot gives the last component. One with dots may name a package that re-exports the class from a
-    module within: `unittest.TestCase` is defined in, and qualified as, `unittest.case.TestCase`.
+    A name without a dot is the class's own name. A name with dots may begin with a package that re-exports the class
+    from one of its modules: `unittest.TestCase` matches `unittest.case.TestCase`.
     """
     return tuple(name for name in names if _is_class(base, name))
 

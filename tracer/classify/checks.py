@@ -1,4 +1,4 @@
-"""AssumptionCheck: the static rules and the contracts held against what was observed."""
+"""Checks: the static rules and the contracts, compared with the services that tests used."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from tracer.classify.services.config import Contract
 from tracer.trace.records import StaticFacts
 
 CUT_SHORT: Final[frozenset[Outcome]] = frozenset({"skipped", "interrupted", "crashed"})
-"""Outcomes of tests that did not run to their end: that they were not seen to use a service says nothing."""
+"""Outcomes of tests that did not run to their end. Such a test may need a service although it did not use it."""
 
 
 def check_assumptions(tests: Mapping[str, TestResult], services: Iterable[str]) -> dict[str, AssumptionCheck]:
-    """Hold the static rules of some services against what was observed; node ids come sorted."""
+    """Compare the static rules of some services with the services that tests used; node ids are sorted."""
     return {service: _check_assumption(tests, service) for service in services}
 
 
 def check_contracts(
     tests: Mapping[str, TestResult], facts: Sequence[StaticFacts], contracts: Iterable[Contract]
 ) -> tuple[ContractCheck, ...]:
-    """Hold contracts against what the tests they are about were seen to use."""
+    """Compare contracts with the services that their tests used."""
     return tuple(_check_contract(contract, tests, facts) for contract in contracts)
 
 
@@ -60,28 +60,28 @@ def _check_assumption(tests: Mapping[str, TestResult], service: str) -> Assumpti
 
 def _check_contract(contract: Contract, tests: Mapping[str, TestResult], facts: Sequence[StaticFacts]) -> ContractCheck:
     @cache
-    def is_about(number: int) -> bool:
+    def applies(number: int) -> bool:
         return concerns(contract, facts[number])
 
-    about = {nodeid: test for nodeid, test in tests.items() if test.facts is not None and is_about(test.facts)}
+    concerned = {nodeid: test for nodeid, test in tests.items() if test.facts is not None and applies(test.facts)}
     return ContractCheck(
         selector=contract.selector,
         value=contract.value,
         services=contract.services,
-        tests=len(about),
-        violations=tuple(sorted(nodeid for nodeid, test in about.items() if _violates(test, contract))),
+        tests=len(concerned),
+        violations=tuple(sorted(nodeid for nodeid, test in concerned.items() if _violates(test, contract))),
     )
 
 
 def _violates(test: TestResult, contract: Contract) -> bool:
     """Whether a test breaks a contract.
 
-    What the run itself provides is no external service, so a test may use it that is to use none; and it is no mock, so
-    it is as good as any for one that is to use some. A test that was cut short has not failed to use anything.
+    A self-hosted service is not external, so a test with the contract `none` may use it. It is not a mock either, so it
+    satisfies the contract `some`. A test that was cut short breaks no contract that requires services.
     """
     if contract.services == "none":
         return bool(test.services)
     if test.outcome in CUT_SHORT:
         return False
-    met = {*test.services, *test.self_hosted}
-    return not met if contract.services == "some" else not met.issuperset(contract.services)
+    used = {*test.services, *test.self_hosted}
+    return not used if contract.services == "some" else not used.issuperset(contract.services)

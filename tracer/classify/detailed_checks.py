@@ -1,4 +1,4 @@
-"""DetailedCheck: each service's static rule, entry by entry, with what would mend it."""
+"""Detailed checks: each service's rule, entry by entry, with proposals that would fix it."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ from tracer.classify.services.config import AssumptionRule
 
 @dataclass(frozen=True, slots=True)
 class EntryCheck:
-    """One entry of a rule held against what was observed."""
+    """One entry of a rule, compared with the services that tests used."""
 
     entry: Entry
-    claimed: int  # tests, with those about which nothing can be told
+    claimed: int  # tests, including those that were cut short or have only ambient evidence
     confirmed: int
     over_assumed: tuple[str, ...]  # node ids, sorted; other entries may claim them too
 
 
 @dataclass(frozen=True, slots=True)
 class DetailedCheck:
-    """What is to be said of one service's rule."""
+    """The check of one service's rule."""
 
     service: str
     rule: AssumptionRule
     validation: AssumptionCheck
-    blind_spots: Mapping[str, tuple[Evidence, ...]]  # node id → what shows it; without those accepted
+    blind_spots: Mapping[str, tuple[Evidence, ...]]  # node id → evidence; without accepted ones
     entries: tuple[EntryCheck, ...]  # in the rule's order
     proposals: tuple[Proposal, ...]
-    left: tuple[str, ...]  # of these, sorted, those that no proposal catches
+    left: tuple[str, ...]  # blind spots, sorted, that no proposal catches
 
 
 def check_in_detail(classification: Classification, accepted: Collection[Finding] = ()) -> tuple[DetailedCheck, ...]:
-    """Judge the rules that a classification was made with, in their order; accepted blind spots need no mending."""
+    """Check the rules of a classification, in their order. Accepted blind spots are left out."""
     return tuple(
         _check_one(classification, service, rule, accepted)
         for service, rule in classification.rules.assumptions.items()
@@ -55,28 +55,28 @@ def _check_one(
         service=service,
         rule=rule,
         validation=validation,
-        blind_spots={nodeid: tuple(_showing(tests[nodeid].evidence, service)) for nodeid in blind},
-        entries=tuple(_held_entries(classification, service, rule)),
+        blind_spots={nodeid: tuple(_needs(tests[nodeid].evidence, service)) for nodeid in blind},
+        entries=tuple(_entry_checks(classification, service, rule)),
         proposals=proposals,
         left=tuple(nodeid for nodeid in blind if nodeid not in caught),
     )
 
 
-def _showing(evidence: Iterable[Evidence], service: str) -> Iterable[Evidence]:
+def _needs(evidence: Iterable[Evidence], service: str) -> Iterable[Evidence]:
     return (one for one in evidence if one.service == service and one.is_need)
 
 
-def _held_entries(classification: Classification, service: str, rule: AssumptionRule) -> Iterable[EntryCheck]:
+def _entry_checks(classification: Classification, service: str, rule: AssumptionRule) -> Iterable[EntryCheck]:
     over_assumed = set(classification.validation[service].over_assumed)
     claiming = [claims(rule, facts) for facts in classification.facts]
     claimed = dict.fromkeys(entries(rule), 0)
     confirmed = claimed.copy()
-    in_vain: dict[Entry, list[str]] = {entry: [] for entry in claimed}
+    wrong: dict[Entry, list[str]] = {entry: [] for entry in claimed}
     for nodeid, test in classification.tests.items():
         for entry in claiming[test.facts] if test.facts is not None else ():
             claimed[entry] += 1
             if service in test.services:
                 confirmed[entry] += 1
             elif nodeid in over_assumed:
-                in_vain[entry].append(nodeid)
-    return (EntryCheck(entry, claimed[entry], confirmed[entry], tuple(sorted(in_vain[entry]))) for entry in claimed)
+                wrong[entry].append(nodeid)
+    return (EntryCheck(entry, claimed[entry], confirmed[entry], tuple(sorted(wrong[entry]))) for entry in claimed)

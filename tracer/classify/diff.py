@@ -1,7 +1,7 @@
-"""The difference between two classifications: what a nightly run tells of the day's changes.
+"""The difference between two classifications, for example between the reports of two nights.
 
-It is about services and tests alone. Counts, bytes, times, phases and threads differ from run to run, ambient services
-come and go, and endpoints that no rule names have other ports each time: all of the latter are one service here.
+Only tests and their services are compared. Counts, bytes, times, phases, threads and ambient services differ from run
+to run. Endpoints that no rule names often have another port in each run, so all of them count as one service.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tracer.classify.tiers import tier_of
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One test that both have, with other services."""
+    """A test of both classifications, whose services differ."""
 
     gained: tuple[str, ...]  # sorted
     lost: tuple[str, ...]  # sorted
@@ -29,7 +29,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """A number of tests then and now."""
+    """A number of tests in the old and in the new classification."""
 
     old: int
     new: int
@@ -46,26 +46,26 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What is different in the new one; tests by node id, sorted."""
+    """The differences; tests by node id, sorted."""
 
     old: Side
     new: Side
     same_rules: bool
-    added: Mapping[str, tuple[str, ...]]  # tests that only the new one has → services
-    removed: Mapping[str, tuple[str, ...]]  # tests that only the old one has → services
+    added: Mapping[str, tuple[str, ...]]  # tests only of the new one → services
+    removed: Mapping[str, tuple[str, ...]]  # tests only of the old one → services
     changed: Mapping[str, Change]
-    services: Mapping[str, Totals]  # of every service of either, most tests first
-    tiers: Mapping[str, Totals]  # in the new one's order, then what only the old one has
+    services: Mapping[str, Totals]  # all services, those with the most tests first
+    tiers: Mapping[str, Totals]  # in the order of the new one, then those only of the old one
 
     def __bool__(self) -> bool:
-        """Whether a test came, went, or has other services."""
+        """Whether a test was added or removed, or has other services."""
         return bool(self.added or self.removed or self.changed)
 
 
 def compare(old: Classification, new: Classification) -> Difference:
-    """Tell what is different in the new classification.
+    """Compare two classifications.
 
-    A test that was skipped or cut off in the new one did not run far enough to tell: it has lost nothing.
+    A test that was skipped or cut short in the new one has lost no services: it did not run to its end.
     """
     then, now = old.tests, new.tests
     changes = {

@@ -1,4 +1,4 @@
-"""The suite's folders: what the tests in each use, to hold against what its name promises."""
+"""The suite's directories, and the services that the tests in each of them use."""
 
 from __future__ import annotations
 
@@ -11,37 +11,37 @@ from tracer.classify.services.config import Tier
 from tracer.classify.tiers import tier_of
 
 ROOT: Final = "."
-"""pytest's rootdir, with the whole suite below it."""
+"""pytest's rootdir."""
 
 
 def directory_of(nodeid: str) -> str:
-    """The folder that a test's file is in, relative to pytest's rootdir, with forward slashes."""
+    """The directory of a test's file, relative to pytest's rootdir, with forward slashes."""
     return nodeid.partition("::")[0].rpartition("/")[0] or ROOT
 
 
 def count_by_directory(
     tests: Mapping[str, TestResult], tiers: Sequence[Tier], *, depth: int | None = None
 ) -> dict[str, Directory]:
-    """What the tests of each folder use, by its path and in the order of paths.
+    """The services that the tests of each directory use; directories by path, sorted.
 
     Args:
-        tests: those of the suite.
-        tiers: to count by.
-        depth: None: every folder with all that is below it, so that the root holds the whole suite. Else the folders
-            down to so many levels, each test in exactly one: the deepest of them that it is in.
+        tests: the tests of the suite.
+        tiers: the tiers to count.
+        depth: None: every directory, with the tests of all directories below it. Otherwise only directories of up to
+            this many levels, and each test counts in exactly one: the deepest that contains it.
     """
     kinds = Counter((directory_of(nodeid), test.services) for nodeid, test in tests.items())
     counts: dict[str, _Count] = defaultdict(_Count)
     for (directory, services), number in kinds.items():
         tier = tier_of(services, tiers)
-        for folder in _with_parents(directory) if depth is None else ("/".join(directory.split("/")[:depth]),):
-            counts[folder].add(services, tier, number)
+        for path in _with_parents(directory) if depth is None else ("/".join(directory.split("/")[:depth]),):
+            counts[path].add(services, tier, number)
     order = {tier.name: place for place, tier in enumerate(tiers)}
-    return {folder: counts[folder].directory(order) for folder in sorted(counts)}
+    return {path: counts[path].directory(order) for path in sorted(counts)}
 
 
 class _Count:
-    """What is counted of one folder."""
+    """The counts of one directory."""
 
     def __init__(self) -> None:
         self._tests = 0
@@ -63,7 +63,7 @@ class _Count:
 
 
 def _with_parents(directory: str) -> Iterator[str]:
-    """A folder, those it is in, and the root."""
+    """A directory, its parents, and the root."""
     while directory != ROOT:
         yield directory
         directory = directory.rpartition("/")[0] or ROOT

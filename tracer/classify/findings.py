@@ -1,4 +1,4 @@
-"""Findings: what a report says that somebody may want to act on, and what has been accepted of it."""
+"""Findings: the problems in a report, and the baseline of accepted ones."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ Kind = Literal["loss", "blind-spots", "contracts", "over-assumed", "unknown"]
 
 
 class Finding(NamedTuple):
-    """One thing found. What it is, is all it says: two runs with the same finding have equal ones."""
+    """One problem. The same problem in two runs is an equal finding."""
 
     kind: Kind
-    subject: str  # a service, a contract's name, or an endpoint; of a loss its slug
-    nodeid: str  # empty where it is of no single test: a loss, an endpoint
+    subject: str  # loss: its slug; contracts: the contract's name; unknown: the endpoint; otherwise the service
+    nodeid: str  # empty for a loss and an unknown endpoint
 
 
 @dataclass(frozen=True, slots=True)
 class BaselineComparison:
-    """Findings held against a baseline of accepted ones."""
+    """Findings, compared with a baseline of accepted ones."""
 
     new: tuple[Finding, ...]  # sorted
     accepted: int
-    gone: tuple[Finding, ...]  # of the baseline, sorted: they no longer occur
+    gone: tuple[Finding, ...]  # sorted; in the baseline, but not found any more
 
 
 def find(classification: Classification) -> frozenset[Finding]:
-    """Everything that can be found in a classification."""
+    """All findings in a classification."""
     return frozenset(_findings(classification))
 
 
 def compare_with_baseline(
     found: Collection[Finding], baseline: Collection[Finding], kinds: Iterable[str]
 ) -> BaselineComparison:
-    """Compare the findings of some kinds with a baseline. A loss is never accepted: it may hide other findings."""
+    """Compare the findings of some kinds with a baseline. A loss cannot be accepted: it may hide other findings."""
     wanted = set(kinds)
     relevant = {finding for finding in found if finding.kind in wanted}
     known = {finding for finding in baseline if finding.kind in wanted and finding.kind != "loss"}
@@ -53,9 +53,9 @@ def is_whole(run: RunInfo) -> bool:
 def _findings(classification: Classification) -> Iterator[Finding]:
     if not is_whole(classification.run):
         yield Finding("loss", "incomplete", "")
-    for service, held in classification.validation.items():
-        yield from (Finding("blind-spots", service, nodeid) for nodeid in held.blind_spots)
-        yield from (Finding("over-assumed", service, nodeid) for nodeid in held.over_assumed)
+    for service, check in classification.validation.items():
+        yield from (Finding("blind-spots", service, nodeid) for nodeid in check.blind_spots)
+        yield from (Finding("over-assumed", service, nodeid) for nodeid in check.over_assumed)
     for contract in classification.contracts:
         yield from (Finding("contracts", contract.name, nodeid) for nodeid in contract.violations)
     services = {service for test in classification.tests.values() for service in test.services}

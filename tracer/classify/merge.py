@@ -1,8 +1,7 @@
-"""Merging: one classification out of several, by union.
+"""Merging: the union of several classifications.
 
-What a merged classification says follows from the set of its runs and from what each says of each test, and from
-nothing else. So it doesn't matter in which order, in which groups or how often parts are merged: to merge is
-associative, commutative and idempotent.
+The result depends only on the set of runs and on the results of each test in each run. So the order, the grouping and
+the repetition of parts do not matter: merging is commutative, associative and idempotent.
 """
 
 from __future__ import annotations
@@ -10,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields, replace
 from math import fsum
-from operator import attrgetter
 from typing import Any, Final, Generic, TypeVar
 
 from tracer.classify.classification import assemble
@@ -20,18 +18,16 @@ from tracer.trace.records import StaticFacts
 
 V = TypeVar("V")
 _Key = tuple[Any, ...]
-"""By which values of one type are ordered; equal only for equal values."""
+"""The order of values of one type; equal only for equal values."""
 
-_facts_key: Final = attrgetter(*(field.name for field in fields(StaticFacts)))
-_result_key: Final = attrgetter(*(field.name for field in fields(RunResult)))
 _EVIDENCE: Final = tuple(field.name for field in fields(Evidence))
 
 
 def merge(parts: Iterable[Classification]) -> Classification:
-    """Unite classifications, at least one, which were made by the same rules; each is read once and not kept.
+    """The union of at least one classification; all must have the same rules. Each part is read once and not kept.
 
-    The tests come by node id. Of a test that several runs had, services and evidence are united, and the last run
-    says the outcome and what was assumed. Two runs are the same if all is equal that is said of them.
+    Tests are sorted by node id. If several runs had a test, its services and evidence are those of all runs, and its
+    outcome, assumptions and facts are those of the last run. Runs with equal RunInfo are one run.
     """
     union: _Union | None = None
     for part in parts:
@@ -43,26 +39,26 @@ def merge(parts: Iterable[Classification]) -> Classification:
 
 
 class _Union:
-    """What has been merged so far. Runs and facts are numbered as they come; they get their places at the end."""
+    """The parts merged so far. Runs and facts are numbered as they arrive, and get their final numbers at the end."""
 
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
         self._runs = _Numbered[RunInfo](_run_key)
-        self._facts = _Numbered[StaticFacts](_facts_key)
+        self._facts = _Numbered[StaticFacts](lambda facts: facts)
         self._tests: dict[str, TestResult] = {}
         self._run_evidence: tuple[Evidence, ...] = ()
         self._generated_at = ""
 
     def add(self, part: Classification) -> None:
-        """Take in what a part says."""
+        """Add a part."""
         runs = [self._runs.number(run) for run in part.runs or (part.run,)]
         facts = [self._facts.number(one) for one in part.facts]
         for nodeid, test in part.tests.items():
-            told = test.runs or (RunResult(0, test.outcome, test.duration_s, test.attempts),)
+            runs_of_test = test.runs or (RunResult(0, test.outcome, test.duration_s, test.attempts),)
             renumbered = replace(
                 test,
                 facts=None if test.facts is None else facts[test.facts],
-                runs=tuple(_renumbered(one, runs) for one in told),
+                runs=tuple(_renumbered(result, runs) for result in runs_of_test),
             )
             known = self._tests.get(nodeid)
             self._tests[nodeid] = renumbered if known is None else self._united(known, renumbered)
@@ -70,7 +66,7 @@ class _Union:
         self._generated_at = max(self._generated_at, part.generated_at)
 
     def classification(self) -> Classification:
-        """All that was taken in, as one."""
+        """The union of all parts."""
         runs, run_places = self._runs.in_order()
         facts, facts_places = self._facts.in_order()
         return assemble(
@@ -95,19 +91,19 @@ class _Union:
         )
 
     def _recency(self, test: TestResult) -> _Key:
-        """The later a test's last run, the greater; then whatever else decides which of two the merged one follows."""
+        """Orders results of one test by their last run, then by the other fields that the later result decides."""
         last = max(_run_key(self._runs.values[one.run]) for one in test.runs)
-        facts = () if test.facts is None else _facts_key(self._facts.values[test.facts])
-        return last, test.outcome, test.assumed, facts
+        facts = None if test.facts is None else self._facts.values[test.facts]
+        return last, test.outcome, test.assumed, _comparable(facts)
 
 
 class _Numbered(Generic[V]):
-    """Different values, numbered as they come."""
+    """Different values, numbered as they arrive."""
 
-    def __init__(self, key: Callable[[V], _Key]) -> None:
+    def __init__(self, key: Callable[[V], Any]) -> None:
         self.values: list[V] = []  # by number
         self._key = key
-        self._numbers: dict[_Key, int] = {}
+        self._numbers: dict[Any, int] = {}
 
     def number(self, value: V) -> int:
         """The value's number, a new one if it has none."""
@@ -117,21 +113,21 @@ class _Numbered(Generic[V]):
         return number
 
     def in_order(self) -> tuple[tuple[V, ...], list[int]]:
-        """The values in the order of their keys; and by number, where each stands there."""
+        """The values, sorted by key; and the position of each number in them."""
         order = [number for _, number in sorted(self._numbers.items())]
         places = sorted(range(len(order)), key=order.__getitem__)
         return tuple(self.values[number] for number in order), places
 
 
 def _placed(test: TestResult, runs: Sequence[int], facts: Sequence[int]) -> TestResult:
-    """A test with its runs and facts numbered by where they stand in the end, and its sums made."""
-    told = sorted((_renumbered(one, runs) for one in test.runs), key=_result_key)
+    """A test with the final numbers of its runs and facts, and with its sums."""
+    results = sorted(_renumbered(result, runs) for result in test.runs)
     return replace(
         test,
-        duration_s=round(fsum(one.duration_s for one in told), 6),
-        attempts=sum(one.attempts for one in told),
+        duration_s=round(fsum(result.duration_s for result in results), 6),
+        attempts=sum(result.attempts for result in results),
         facts=None if test.facts is None else facts[test.facts],
-        runs=tuple(told),
+        runs=tuple(results),
     )
 
 
@@ -140,7 +136,7 @@ def _renumbered(one: RunResult, runs: Sequence[int]) -> RunResult:
 
 
 def _as_one(runs: Sequence[RunInfo]) -> RunInfo:
-    """What can be said of several runs together."""
+    """Several runs as if they were one."""
     statuses = [run.exit_status for run in runs if run.exit_status is not None]
     return RunInfo(
         command=runs[0].command if len({run.command for run in runs}) == 1 else (),
@@ -157,7 +153,7 @@ def _as_one(runs: Sequence[RunInfo]) -> RunInfo:
 
 
 def _united_evidence(one: tuple[Evidence, ...], other: tuple[Evidence, ...]) -> tuple[Evidence, ...]:
-    """Each evidence once, by time; in the order that both have if they are the same."""
+    """Each evidence once, in the order of time. If both are equal, their order is kept."""
     return one if one == other else tuple(sorted({*one, *other}, key=_evidence_key))
 
 
@@ -172,5 +168,5 @@ def _run_key(run: RunInfo) -> _Key:
 
 
 def _comparable(value: Any) -> tuple[bool, Any]:  # noqa: ANN401 -- a record's fields are of any type
-    """A value that may be None, as what can be ordered."""
+    """A value that can be sorted, for one that may be None."""
     return value is not None, value if value is not None else 0

@@ -1,4 +1,4 @@
-"""The classification: what a report is made of. The JSON report is this, field by field."""
+"""The classification: everything in a report. The JSON report has the same fields."""
 
 from __future__ import annotations
 
@@ -66,11 +66,11 @@ class Via(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Why a test is said to use a service: one (test, service, endpoint) with how, phase, fixture and thread."""
+    """Evidence that a test uses a service: flows to one endpoint with the same phase, fixture and thread."""
 
     service: str  # a configured name, or `unknown:<endpoint>`
     endpoint: Endpoint
-    protocol: str | None  # recognised from the first bytes sent; None where they say nothing
+    protocol: str | None  # recognised from the first bytes sent; None: they identify none
     how: How
     via: Via | None  # only of inherited evidence
     phase: Phase | None  # None only for evidence of the run
@@ -78,26 +78,26 @@ class Evidence:
     thread: Literal["test", "other"]
     command: str  # the process's command name
     strength: Strength
-    self_hosted: bool  # a process of the run itself listens there
+    self_hosted: bool  # a process of the run itself listens at the endpoint
     ambiguous: bool  # several tests ran in one process at once, and the sending thread belongs to none of them
     connects: int
     sends: int
     bytes: int
     errno: str | None  # the symbolic name of the first failure, such as `ECONNREFUSED`
     first_s: float | None  # seconds since the test began; inherited and run evidence: since the run began
-    listener: str | None = None  # name of the process that listens there, if no rule names the endpoint
+    listener: str | None = None  # name of the process that listens at the endpoint, if no rule names the endpoint
 
     @property
     def is_need(self) -> bool:
-        """Whether by this its test needs the service: it is neither ambient nor provided by the run itself."""
+        """Whether the test needs the service because of this evidence: it is neither ambient nor self-hosted."""
         return self.how != "ambient" and not self.self_hosted
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class RunResult:
-    """What one of several runs says of a test."""
+    """A test's result in one of several runs."""
 
-    run: int  # where the run stands in the classification's
+    run: int  # position in the classification's `runs`
     outcome: Outcome  # of the last attempt in this run
     duration_s: float
     attempts: int
@@ -105,7 +105,7 @@ class RunResult:
 
 @dataclass(frozen=True, slots=True)
 class TestResult:
-    """One test, all its attempts united, those of several runs too."""
+    """A test: all its attempts together, in all merged runs."""
 
     __test__ = False  # not for pytest to collect
 
@@ -113,19 +113,21 @@ class TestResult:
     duration_s: float  # all phases of all attempts
     attempts: int
     services: tuple[str, ...]  # sorted; direct and inherited, external
-    ambient: tuple[str, ...]  # sorted; services seen only as ambient
+    ambient: tuple[str, ...]  # sorted; services with only ambient evidence
     self_hosted: tuple[str, ...]  # sorted; provided by the run itself
-    assumed: tuple[str, ...]  # sorted; what the static rules claim
-    facts: int | None  # where its static facts stand in the classification's; None: they were lost
+    assumed: tuple[str, ...]  # sorted; services that the static rules claim
+    facts: int | None  # position of its static facts in the classification's `facts`; None: they were lost
     evidence: tuple[Evidence, ...]
-    runs: tuple[RunResult, ...] = ()  # those it took part in, first to last; empty where the classification is of one
+    runs: tuple[
+        RunResult, ...
+    ] = ()  # the runs that had the test, first to last; empty if the classification is of one run
 
 
 @dataclass(frozen=True, slots=True)
 class RunInfo:
-    """The run behind a classification, or all runs behind a merged one, as if they had been one."""
+    """The run of a classification; of a merged classification, all runs as if they were one."""
 
-    command: tuple[str, ...]  # empty where those of merged runs differ
+    command: tuple[str, ...]  # empty if merged runs had different ones
     backend: str
     kernel: str
     started_at: str  # ISO 8601, UTC, with a `Z`
@@ -139,7 +141,7 @@ class RunInfo:
 
 @dataclass(frozen=True, slots=True)
 class Directory:
-    """A folder of the suite with all below it."""
+    """A directory of the suite, with all directories below it."""
 
     tests: int
     services: Mapping[str, int]  # service → tests, most first
@@ -148,7 +150,7 @@ class Directory:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """The tables."""
+    """Numbers of tests."""
 
     total_tests: int
     services: Mapping[str, int]  # service → tests, most first
@@ -158,67 +160,67 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class AssumptionCheck:
-    """One service's static rules held against what was observed. Each test is in one of the first six; ids sorted."""
+    """One service's static rule, compared with its use. Each test counts in one of the first six fields."""
 
     confirmed: int  # assumed and observed
-    blind_spots: tuple[str, ...]  # node ids: observed, not assumed
-    over_assumed: tuple[str, ...]  # node ids: assumed, not observed
+    blind_spots: tuple[str, ...]  # node ids, sorted: observed, not assumed
+    over_assumed: tuple[str, ...]  # node ids, sorted: assumed, not observed
     neither: int  # not assumed, not observed
-    ambient_only: tuple[str, ...]  # node ids: only ambient evidence, which neither confirms nor refutes
-    undecided: int  # not observed, but did not run to its end: it cannot be told
-    precision: float | None  # confirmed / (confirmed + over_assumed); None where nothing was assumed
-    recall: float | None  # confirmed / (confirmed + blind_spots); None where nothing was observed
+    ambient_only: tuple[str, ...]  # node ids, sorted: only ambient evidence, which neither confirms nor refutes
+    undecided: int  # not observed, but the test did not run to its end
+    precision: float | None  # confirmed / (confirmed + over_assumed); None: nothing was assumed
+    recall: float | None  # confirmed / (confirmed + blind_spots); None: nothing was observed
 
 
 @dataclass(frozen=True, slots=True)
 class ContractCheck:
-    """A contract held against what the tests that it is about were seen to use."""
+    """A contract, compared with the services that its tests used."""
 
     selector: Literal["marker", "path", "fixture"]
-    value: str  # of a marker also `not NAME`
+    value: str  # of a marker also `not NAME`: the tests without it
     services: Literal["none", "some"] | tuple[str, ...]
-    tests: int  # that it is about
+    tests: int  # number of tests to which it applies
     violations: tuple[str, ...]  # node ids, sorted
 
     @property
     def name(self) -> str:
-        """The contract in one word, such as `marker:unit=none`."""
+        """A name for the contract, such as `marker:unit=none`."""
         services = self.services if isinstance(self.services, str) else ",".join(self.services)
         return f"{self.selector}:{self.value}={services}"
 
 
 @dataclass(frozen=True, slots=True)
 class Why:
-    """What makes tests need a service. Ambient and self-hosted evidence does not count."""
+    """Why tests need a service. Ambient and self-hosted evidence does not count."""
 
-    tests: int  # that use it
+    tests: int  # number of tests that use it
     by_phase: Mapping[Phase, int]  # phase → tests with evidence in it
     by_fixture: Mapping[str, int]  # fixture → tests with evidence through it, most first
-    only_through: Mapping[str, int]  # fixtures and phases without which they would not need it → tests, most first
+    only_through: Mapping[str, int]  # fixtures and phases that are the only reason → tests, most first
 
 
 @dataclass(frozen=True, slots=True)
 class Variants:
-    """The variants of each test held against one another."""
+    """The comparison of each test's variants."""
 
-    compared: int  # tests of which several variants ran
-    differing: Mapping[str, Mapping[str, tuple[str, ...]]]  # what their node ids share → node id → its services
+    compared: int  # number of tests with several variants that ran
+    differing: Mapping[str, Mapping[str, tuple[str, ...]]]  # common part of the node ids → node id → services
 
 
 @dataclass(frozen=True, slots=True)
 class Classification:
-    """Everything a report says."""
+    """Everything in a report."""
 
     generated_at: str
     run: RunInfo
-    rules: Rules  # that it was made with
-    facts: tuple[StaticFacts, ...]  # of the tests, each content once, in their own order
+    rules: Rules  # by which it was made
+    facts: tuple[StaticFacts, ...]  # of the tests; each once, sorted
     tests: Mapping[str, TestResult]  # node id → result, in the order in which the tests ended
     run_evidence: tuple[Evidence, ...]  # outside every test, fixture and module
     summary: Summary
     validation: Mapping[str, AssumptionCheck]  # only services with assumptions
     contracts: tuple[ContractCheck, ...] = ()  # in the order of the rules
-    why: Mapping[str, Why] = field(default_factory=dict)  # service → what makes tests need it
-    variants: Variants = Variants(0, {})  # nothing is compared unless the configuration says what a variant is
-    runs: tuple[RunInfo, ...] = ()  # that it was merged from, first to last; empty: it is of one run
+    why: Mapping[str, Why] = field(default_factory=dict)  # service → why tests need it
+    variants: Variants = Variants(0, {})  # empty unless the configuration has `[variants]`
+    runs: tuple[RunInfo, ...] = ()  # the merged runs, first to last; empty: it is of one run
     schema: str = SCHEMA

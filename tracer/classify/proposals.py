@@ -1,4 +1,4 @@
-"""Proposals: entries of a rule that would have caught its blind spots."""
+"""Proposals: entries for a service's rule that would catch its blind spots."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tracer.classify.model import TestResult
 from tracer.trace.records import StaticFacts
 
 _KINDS: Final = ("class", "marker", "fixture", "path")
-"""Which entry is proposed of several that are about the same tests. A fixture that talks to the service goes first."""
+"""The order of preference between entries that match the same tests. A fixture that used the service is before them."""
 _PYTESTS_OWN: Final = frozenset(
     {
         "filterwarnings",
@@ -45,7 +45,7 @@ _PYTESTS_OWN: Final = frozenset(
         "tmpdir_factory",
     }
 )
-"""pytest's own markers and fixtures (`pytest --markers`, `pytest --fixtures`): they say nothing of services."""
+"""pytest's own markers and fixtures (`pytest --markers`, `pytest --fixtures`). They do not indicate a service."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,31 +53,30 @@ class Proposal:
     """An entry for a service's rule."""
 
     entry: Entry
-    caught: tuple[str, ...]  # blind spots, sorted, that it would have caught and no proposal before it
-    over_assumed: tuple[str, ...]  # node ids, sorted, that it would claim in vain and no entry claims yet
+    caught: tuple[str, ...]  # blind spots, sorted, that this entry catches, and no proposal before it
+    over_assumed: tuple[str, ...]  # node ids, sorted: false positives of this entry that no entry claims yet
 
 
 def propose(
     tests: Mapping[str, TestResult], facts: Sequence[StaticFacts], service: str, blind_spots: Sequence[str]
 ) -> tuple[Proposal, ...]:
-    """Entries that together catch as many blind spots of a service as they can, the best first.
+    """Entries that together catch the blind spots of a service, the best first. All come from the tests' facts.
 
-    Each is the one for which the blind spots that it catches exceed most what it claims in vain. Of those that are
-    equal in this it is the most specific: the one that claims less in vain, is about fewer tests, and stands nearer to
-    them. None claims more in vain than it catches, so some blind spots may be left. All are made of what the tests'
-    facts hold.
+    Each entry is the one with the greatest difference between the blind spots that it catches and its false positives.
+    If several are equal, it is the most specific one: with fewer false positives, with fewer tests, nearer to the test.
+    No entry has more false positives than blind spots, so some blind spots may be left.
     """
     return _Search(tests, facts, service, blind_spots).proposals()
 
 
 class _Search:
-    """A greedy cover. Tests with the same facts are one: whatever claims one of them claims all."""
+    """A greedy cover. Tests with the same facts count together, because the same entries match them."""
 
     def __init__(
         self, tests: Mapping[str, TestResult], facts: Sequence[StaticFacts], service: str, blind_spots: Sequence[str]
     ) -> None:
         self._blind: dict[int, list[str]] = {}  # facts → blind spots
-        self._vain: dict[int, list[str]] = {}  # facts → tests that a claim would be wrong about
+        self._wrong: dict[int, list[str]] = {}  # facts → tests for which a claim would be a false positive
         for nodeid in blind_spots:
             number = tests[nodeid].facts
             if number is not None:
@@ -85,60 +84,64 @@ class _Search:
         self._through = {
             one.fixture for nodeid in blind_spots for one in tests[nodeid].evidence if one.service == service
         }
-        features = {number: _features(facts[number]) for number in self._blind}
+        candidates = {number: _matching_entries(facts[number]) for number in self._blind}
         self._position: dict[Entry, int] = {}
-        for found in features.values():
-            for position, entry in enumerate(found):
+        for entries in candidates.values():
+            for position, entry in enumerate(entries):
                 self._position[entry] = min(position, self._position.get(entry, position))
-        self._about: dict[Entry, set[int]] = {entry: set() for found in features.values() for entry in found}
-        for number, one in enumerate(facts):
-            for entry in features.get(number) or _features(one):
-                if entry in self._about:
-                    self._about[entry].add(number)
+        self._matching: dict[Entry, set[int]] = {entry: set() for entries in candidates.values() for entry in entries}
+        for number, known in enumerate(facts):
+            for entry in candidates.get(number) or _matching_entries(known):
+                if entry in self._matching:
+                    self._matching[entry].add(number)
         for nodeid, test in tests.items():
-            if test.facts is not None and _is_vain(test, service):
-                self._vain.setdefault(test.facts, []).append(nodeid)
-        self._entries: dict[int, list[Entry]] = {}  # facts → entries that are about them
-        for entry, numbers in self._about.items():
+            if test.facts is not None and _would_be_wrong(test, service):
+                self._wrong.setdefault(test.facts, []).append(nodeid)
+        self._entries: dict[int, list[Entry]] = {}  # facts → entries that match them
+        for entry, numbers in self._matching.items():
             for number in numbers:
                 self._entries.setdefault(number, []).append(entry)
-        self._caught = {entry: self._count(self._blind, numbers) for entry, numbers in self._about.items()}
-        self._in_vain = {entry: self._count(self._vain, numbers) for entry, numbers in self._about.items()}
+        self._caught = {entry: self._count(self._blind, numbers) for entry, numbers in self._matching.items()}
+        self._false_positives = {entry: self._count(self._wrong, numbers) for entry, numbers in self._matching.items()}
 
     def proposals(self) -> tuple[Proposal, ...]:
-        waiting = [(self._rank(entry), entry) for entry in self._about]
+        waiting = [(self._rank(entry), entry) for entry in self._matching]
         heapify(waiting)
-        found = []
+        proposals = []
         while waiting:
             rank, entry = heappop(waiting)
-            if rank != self._rank(entry) or not self._caught[entry] or self._in_vain[entry] > self._caught[entry]:
-                continue  # it has changed, and waits with its new rank too; or it is not worth it
-            caught, in_vain = [], []
+            if (
+                rank != self._rank(entry)
+                or not self._caught[entry]
+                or self._false_positives[entry] > self._caught[entry]
+            ):
+                continue  # its rank has changed, and it waits with the new one; or it catches too little
+            caught, wrong = [], []
             changed: set[Entry] = set()
-            for number in self._about[entry]:
-                blind, vain = self._blind.pop(number, []), self._vain.pop(number, [])
-                for other in self._entries[number] if blind or vain else ():
+            for number in self._matching[entry]:
+                blind, over_assumed = self._blind.pop(number, []), self._wrong.pop(number, [])
+                for other in self._entries[number] if blind or over_assumed else ():
                     self._caught[other] -= len(blind)
-                    self._in_vain[other] -= len(vain)
+                    self._false_positives[other] -= len(over_assumed)
                     changed.add(other)
                 caught += blind
-                in_vain += vain
+                wrong += over_assumed
             for other in changed:
                 heappush(waiting, (self._rank(other), other))
-            found.append(Proposal(entry, tuple(sorted(caught)), tuple(sorted(in_vain))))
-        return tuple(found)
+            proposals.append(Proposal(entry, tuple(sorted(caught)), tuple(sorted(wrong))))
+        return tuple(proposals)
 
     def _count(self, nodeids: Mapping[int, list[str]], numbers: Iterable[int]) -> int:
         return sum(len(nodeids[number]) for number in numbers if number in nodeids)
 
     def _rank(self, entry: Entry) -> tuple[int, int, int, int, int]:
-        caught, in_vain = self._caught[entry], self._in_vain[entry]
+        caught, wrong = self._caught[entry], self._false_positives[entry]
         kind = -1 if entry.kind == "fixture" and entry.value in self._through else _KINDS.index(entry.kind)
-        return in_vain - caught, in_vain, len(self._about[entry]), kind, self._position[entry]
+        return wrong - caught, wrong, len(self._matching[entry]), kind, self._position[entry]
 
 
-def _features(facts: StaticFacts) -> list[Entry]:
-    """Every entry that a test's facts fit; of a kind the nearer ones first: its file, its folder, the one above."""
+def _matching_entries(facts: StaticFacts) -> list[Entry]:
+    """All entries that match a test's facts, those of a kind from near to far: its file, its directory, the parent."""
     return [
         *(Entry("class", name) for name in facts.bases),
         *(Entry("marker", name) for name in facts.markers if name not in _PYTESTS_OWN),
@@ -154,7 +157,7 @@ def _patterns(path: str) -> Iterator[str]:
         yield "/".join((*parts[:length], "**"))
 
 
-def _is_vain(test: TestResult, service: str) -> bool:
+def _would_be_wrong(test: TestResult, service: str) -> bool:
     return (
         service not in test.assumed
         and service not in test.services

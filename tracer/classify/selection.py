@@ -1,8 +1,8 @@
-"""Selection: which tests run with which services, by a report and the tests that there are now.
+"""Selection: the services that each present test needs, according to a report.
 
-What is not known of a test is on the safe side: a test that the report does not have, or that never ran to its end, may
-use anything. It counts as using a service that no rule names, so it is in no tier and no selection that takes only
-certain services, and in the tier that takes the rest.
+Unknown tests are treated safely: a test that is not in the report, or that never ran to its end, may use any service.
+It counts as using a service that no rule names. So it is in no tier or selection that allows only certain services, and
+it is in the tier for the rest.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from tracer.classify.model import Classification, Outcome, TestResult, unknown_s
 
 Unit = Literal["test", "class", "file"]
 Needs = frozenset[str]
-"""The services that must be there for a test, or for all of a unit."""
+"""The services that a test needs, or all tests of a unit together."""
 
 ANYTHING: Final = unknown_service(None)
 """A service that is not known at all: it may be any."""
@@ -29,13 +29,13 @@ _GROUPED: Final = re.compile(r"(.*::[^\W\d]\w*(?:\[.*\])?)@[^@\]]*", re.DOTALL)
 def needs_of_tests(
     classification: Classification, collected: Iterable[str] | None = None, *, ambient: bool = True
 ) -> dict[str, Needs]:
-    """What each test needs, by its node id.
+    """The services that each test needs, by node id.
 
     Args:
-        classification: what was seen of the tests.
-        collected: the node ids of the tests that there are now, in their order; those of the classification if None.
-            xdist's `@group` at their ends is left out.
-        ambient: whether services that were only ambient in a test are needed for it.
+        classification: the report.
+        collected: the node ids of the present tests, in their order; None: those of the classification. xdist's
+            `@group` at their ends is removed.
+        ambient: whether a test needs the services for which it has only ambient evidence.
     """
     tests = classification.tests
     nodeids = tests if collected is None else dict.fromkeys(_plain(nodeid, tests) for nodeid in collected)
@@ -43,9 +43,9 @@ def needs_of_tests(
 
 
 def by_unit(needs: Mapping[str, Needs], unit: Unit) -> dict[str, Needs]:
-    """What each test, class or file needs: all that any of its tests does, by what selects it in pytest.
+    """The services that each test, class or file needs, by the argument that selects it in pytest.
 
-    The unit `class` is an outermost class, or a function that is in none, with all its parameters.
+    The unit `class` is an outermost class, or a function outside of classes with all its parameters.
     """
     united: dict[str, Needs] = defaultdict(Needs)
     for nodeid, services in needs.items():
@@ -64,14 +64,14 @@ def _needs(test: TestResult | None, ambient: bool) -> Needs:
 
 
 def _plain(nodeid: str, tests: Mapping[str, TestResult]) -> str:
-    """The node id by which pytest selects a test: on older pytests xdist appends @group to it."""
+    """The node id by which pytest selects a test. On older versions of pytest, xdist appends @group to it."""
     if nodeid not in tests and (grouped := _GROUPED.fullmatch(nodeid)):
         return grouped[1]
     return nodeid
 
 
 def _class(nodeid: str) -> str:
-    """The file and the first name in it. Behind the first bracket are parameters, which may hold anything."""
+    """The file and the first name in it. After the first bracket are parameters, with any characters."""
     file, separator, names = nodeid.partition("::")
     return file + separator + names.partition("[")[0].partition("::")[0]
 

@@ -8,14 +8,14 @@ from typing import Final
 from tracer.classify.services.config import Tier
 
 UNTIERED: Final = "other"
-"""The tier of a test that fits none of the configuration's."""
+"""The tier of tests that fit no tier of the configuration."""
 
 
 def tier_of(services: Collection[str], tiers: Iterable[Tier]) -> str:
-    """The name of the first tier that fits; `UNTIERED` where none does.
+    """The name of the first tier that fits; `UNTIERED` if none does.
 
-    A tier with `within` takes tests that use no other service, one with `any` tests that use at least one of them,
-    one with both asks for both, and one with neither takes every test.
+    A tier with `within` fits tests that use no other service. A tier with `any` fits tests that use at least one of
+    these services. A tier with both requires both; a tier with neither fits every test.
     """
     for tier in tiers:
         if (tier.within is None or tier.within.issuperset(services)) and (

@@ -1,4 +1,4 @@
-"""Variants: tests that are one but for a parameter or the end of a class's name, and where their services differ."""
+"""Variants: tests that differ only in a parameter or in the end of a class's name, and the services of each."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from tracer.classify.services.config import VariantRule
 
 
 def compare_variants(tests: Mapping[str, TestResult], rule: VariantRule) -> Variants:
-    """Tell the tests whose variants use different services, sorted.
+    """The tests whose variants use different services, sorted.
 
-    A variant that was skipped and used nothing did not run far enough to tell, and is left out.
+    A variant that was skipped and used nothing is left out: it did not run to its end.
     """
     if not (rule.parameters or rule.class_suffixes):
         return Variants(0, {})
@@ -27,9 +27,9 @@ def compare_variants(tests: Mapping[str, TestResult], rule: VariantRule) -> Vari
 
 
 def shared_name(nodeid: str, rule: VariantRule) -> str:
-    """A node id without that by which its test is a variant: what all variants of the test have in common.
+    """The node id without the parts in which variants differ. It is the same for all variants of a test.
 
-    `test_it[us-REGION]` has the parameters `us` and `REGION`; one with a `-` within cannot be told from two.
+    `test_it[us-REGION]` has the parameters `us` and `REGION`. A parameter that contains a `-` looks like two.
     """
     path, _, names = nodeid.partition("::")
     if not names:
@@ -39,7 +39,7 @@ def shared_name(nodeid: str, rule: VariantRule) -> str:
     classes = [_without_suffix(name, rule.class_suffixes) for name in classes]
     if bracket and ids.endswith("]"):
         parameters = ids.removesuffix("]").split("-")
-        kept = [one for one in parameters if not any(fnmatchcase(one, glob) for glob in rule.parameters)]
+        kept = [name for name in parameters if not any(fnmatchcase(name, glob) for glob in rule.parameters)]
         bracket, ids = ("[", "-".join(kept) + "]") if kept else ("", "")
     return "::".join([path, *classes, test]) + bracket + ids
 

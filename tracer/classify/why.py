@@ -1,4 +1,4 @@
-"""Why: what makes tests need a service, by phase and by fixture. By directory, see the summary."""
+"""Why tests need a service: through which phases and fixtures."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from tracer.trace.records import StaticFacts
 _PHASES: Final = get_args(Phase)
 _IMPORT: Final = "import of the module"
 _HOOKS: Final = "hooks"
-"""What is sent in a test's setup or teardown outside of fixtures is sent by a plugin or by conftest.py."""
+"""Stands for plugins and conftest.py: they send what is sent in setup or teardown outside of fixtures."""
 
 
 def explain_needs(
     tests: Mapping[str, TestResult], facts: Sequence[StaticFacts], services: Iterable[str]
 ) -> dict[str, Why]:
-    """Say of some services what makes tests need them. `facts`: those that the tests' numbers mean."""
+    """Why tests need each of some services. `facts` are those to which the tests refer by number."""
     counting = {service: _Counts() for service in services}
     for test in tests.values():
-        told: dict[str, list[Evidence]] = {service: [] for service in test.services}
+        needs: dict[str, list[Evidence]] = {service: [] for service in test.services}
         for one in test.evidence:
-            if one.is_need and one.service in told:
-                told[one.service].append(one)
+            if one.is_need and one.service in needs:
+                needs[one.service].append(one)
         autouse = facts[test.facts].autouse if test.facts is not None else ()
-        for service, evidence in told.items():
+        for service, evidence in needs.items():
             if service in counting:
                 counting[service].add(evidence, autouse)
     return {service: counts.why() for service, counts in counting.items()}

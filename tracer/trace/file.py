@@ -175,7 +175,7 @@ def read_trace(path: Path) -> Trace:
         return cast(list[R], records[record_type])
 
     if not every(Run):
-        raise _bad_trace(path, 2, "no run is told")
+        raise _bad_trace(path, 2, "it has no run")
     instances = {instance.id: instance for instance in every(Instance)}
     flows = tuple(every(Flow))
     return Trace(

@@ -1,9 +1,8 @@
-r"""JSON text and typed records: what the trace file and the JSON report have in common.
+r"""Conversion between JSON text and typed records, for the trace file and the JSON report.
 
-Strings may hold lone surrogates: Python has them in file names that are no UTF-8 (PEP 383), and so in node ids. They
-are written as the escapes that JSON has for them (`\udc80`, RFC 8259, 8.2), which Python's reader gives back unchanged.
-JSON cannot tell a high surrogate with a low one right behind it from the one character that the pair encodes: read
-back, it is that character.
+Strings may contain lone surrogates: Python has them for file names that are not UTF-8 (PEP 383), and so for node ids.
+They are written as JSON's escapes (`\udc80`, RFC 8259, 8.2), and Python's reader returns them unchanged. A high
+surrogate that is followed by a low one is read as the character that the pair encodes.
 """
 
 from __future__ import annotations
@@ -19,10 +18,10 @@ from typing import Any, Final, Literal, NewType, Union, cast, get_args, get_orig
 import orjson
 
 Converter = Callable[[Any], Any]
-"""Makes a typed value of a JSON value; raises ValueError, saying where and why, when it can't."""
+"""Makes a typed value of a JSON value. Raises ValueError with the place and the reason if it cannot."""
 
 Defaults = Mapping[type, Mapping[str, Any]]
-"""Dataclass → field → the value that stands for a missing key, beyond the dataclass's own defaults."""
+"""Dataclass → field → the value for a missing key, in addition to the dataclass's own defaults."""
 
 _TYPE_NAMES: Final = {
     str: "text",
@@ -43,7 +42,7 @@ def dump(value: object, *, indent: bool = False) -> bytes:
     """
     try:
         return orjson.dumps(value, _text, orjson.OPT_APPEND_NEWLINE | (orjson.OPT_INDENT_2 if indent else 0))
-    except TypeError:  # orjson refuses lone surrogates; in UTF-8 they are all that "backslashreplace" replaces
+    except TypeError:  # orjson refuses lone surrogates; "backslashreplace" replaces nothing else
         text = json.dumps(
             _with_texts(value),
             ensure_ascii=False,
@@ -88,7 +87,7 @@ def load(text: bytes) -> Any:  # noqa: ANN401 -- JSON is of any type
 
 
 def converter(hint: Any, defaults: Defaults | None = None) -> Converter:  # noqa: ANN401 -- a type hint is of any type
-    """What makes values of a type out of JSON values, checked all the way down.
+    """A converter that makes values of a type from JSON values, with all types checked.
 
     Knows str, int, float, bool, None, Literal, NewTypes of them, text types, unions of these, lists, sets, tuples of
     any length, mappings with text for keys, and dataclasses of all these. Keys that a dataclass does not have are
@@ -114,14 +113,14 @@ def converter(hint: Any, defaults: Defaults | None = None) -> Converter:  # noqa
 
 
 class _Cell:
-    """A column of rows. Values often repeat that of the row before: they are checked, and kept in memory, once."""
+    """A column of rows. A value that is equal to that of the row before is converted, and kept in memory, once."""
 
     __slots__ = ("_convert", "_raw", "_value", "name")
 
     def __init__(self, name: str, convert: Converter) -> None:
         self.name = name
         self._convert = convert
-        self._raw: object = self  # like no other
+        self._raw: object = self  # equal to no JSON value
         self._value: object = None
 
     def of(self, raw: object) -> object:
@@ -132,7 +131,7 @@ class _Cell:
 
 
 def row_converter(kind: type, columns: Sequence[str] | None = None, *, optional: bool = True) -> Converter:
-    """What makes records of a dataclass out of rows: lists of values in the order of the columns.
+    """A converter that makes records of a dataclass from rows: lists of values in the order of the columns.
 
     Columns that the dataclass does not have are ignored. Records may share values, mutable ones too.
 
@@ -174,7 +173,7 @@ def _scalar(*kinds: type) -> Converter:
     def convert(value: object) -> object:
         kind = type(value)
         if kind is str and str in accepted:
-            return intern(cast(str, value))  # the same few texts stand in many records
+            return intern(cast(str, value))  # many records contain the same few texts
         if kind in accepted:
             return value
         raise _unexpected(kinds[0], value)
@@ -188,7 +187,7 @@ def _basic(hint: Any) -> Any:  # noqa: ANN401 -- as of `converter`
 
 
 def _parsed(kind: Any) -> Converter:  # noqa: ANN401 -- a text type
-    parse = lru_cache(maxsize=65536)(kind.parse)  # the same few texts stand in many records
+    parse = lru_cache(maxsize=65536)(kind.parse)  # many records contain the same few texts
 
     def convert(value: object) -> object:
         if type(value) is not str:
@@ -254,7 +253,7 @@ def _mapping(element: Converter) -> Converter:
 def _record(kind: type, defaults: Defaults) -> Converter:
     hints = get_type_hints(kind)
     converters = {field.name: converter(hints[field.name], defaults) for field in fields(kind)}
-    as_they_are = {name: _taken_as_they_are(hints[name]) for name in converters}
+    unconverted = {name: _unconverted_types(hints[name]) for name in converters}
     stand_ins = defaults.get(kind, {})
     required = _required(kind) - stand_ins.keys()
 
@@ -266,7 +265,7 @@ def _record(kind: type, defaults: Defaults) -> Converter:
         arguments = dict(stand_ins)
         for name, item in value.items():
             if name in converters:
-                if type(item) in as_they_are[name]:  # spares a call, of which a report takes millions
+                if type(item) in unconverted[name]:  # spares a call: a report has millions of values
                     arguments[name] = item
                     continue
                 try:
@@ -278,8 +277,8 @@ def _record(kind: type, defaults: Defaults) -> Converter:
     return convert
 
 
-def _taken_as_they_are(hint: Any) -> frozenset[type]:  # noqa: ANN401 -- as of `converter`
-    """The types of JSON values that are values of this type already; text is not, because it is shared."""
+def _unconverted_types(hint: Any) -> frozenset[type]:  # noqa: ANN401 -- as of `converter`
+    """The types of JSON values that need no conversion. Text does, because equal texts are kept in memory once."""
     kinds = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
     return _accepted({kind for kind in map(_basic, kinds) if kind in _SCALARS}) - {str}
 

@@ -1,4 +1,4 @@
-"""The files that a user hands in or keeps, and what to say when they cannot be read or written."""
+"""The files that a user names for input and output, and the errors if they cannot be read or written."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ GZIP_MAGIC: Final = b"\x1f\x8b"  # RFC 1952, 2.3.1
 
 @contextmanager
 def open_input(path: Path) -> Iterator[BinaryIO]:
-    """Open a file for reading, plain or gzip: its first two bytes tell.
+    """Open a file for reading, plain or gzip, which its first two bytes decide.
 
-    A gzip file that ends too early raises EOFError when it is read up to there.
+    Reading a truncated gzip file up to its end raises EOFError.
 
     Raises:
-        SvcTraceError: it cannot be opened or read, now or while it is open.
+        SvcTraceError: it cannot be opened, or cannot be read while it is open.
     """
     try:
         with path.open("rb") as plain:
@@ -40,7 +40,7 @@ def open_input(path: Path) -> Iterator[BinaryIO]:
 
 
 def partial_path(path: Path) -> Path:
-    """Where a file stands until it is whole and renamed into place: beside it, `PATH.partial`."""
+    """The path of a file until it is complete and renamed: `PATH.partial`."""
     return path.with_name(f"{path.name}.partial")
 
 

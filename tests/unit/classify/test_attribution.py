@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from struct import pack
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from trace_builder import MAIN, TraceBuilder
+from trace_builder import TraceBuilder
 
-from tracer.classify.attribution import attribute
 from tracer.classify.classification import classify
-from tracer.classify.model import Classification, Evidence, TestResult
+from tracer.classify.model import Classification, TestResult
 from tracer.classify.services.config import Config, load_config
-from tracer.classify.services.identify import Identifier
 from tracer.trace.endpoint import Endpoint
 from tracer.trace.ids import UNKNOWN_NETWORK, ProcessId
 from tracer.trace.records import Listener, Trace
@@ -423,79 +416,6 @@ def test_a_test_whose_process_died_is_crashed(suite: Suite, config: Config) -> N
 def test_a_cut_off_trace_is_not_complete(suite: Suite, config: Config) -> None:
     run = classified(suite.trace(cut_off=True), config).run
     assert (run.complete, run.exit_status) == (False, None)
-
-
-@st.composite
-def busy_suites(draw: st.DrawFn) -> Suite:
-    """Tests, wide fixtures, threads and processes in any order; every flow's socket is its own."""
-    suite = Suite()
-    instances = [suite.instance(f"fixture_{number}", suite.runner) for number in range(2)]
-    children = [suite.process(suite.runner) for _ in range(2)]
-    endpoints = st.sampled_from([POSTGRES, REDIS, KAFKA, "tcp://10.1.1.1:1"])
-    tids = st.sampled_from([MAIN, suite.thread(suite.runner, 7), 8])
-    sockets = iter(range(1, 10_000))
-    for number in range(draw(st.integers(1, 5))):
-        test, call = suite.test(f"a.py::test_{number}", suite.runner, suite.session)
-        requested = tuple(draw(st.sets(st.sampled_from(instances))))
-        spans = [suite.session, call, *(suite.open("fixture", suite.runner, call, one) for one in requested)]
-        for _ in range(draw(st.integers(0, 4))):
-            suite.send(
-                draw(endpoints),
-                draw(st.sampled_from(spans)),
-                process=draw(st.sampled_from([suite.runner, *children])),
-                tid=draw(tids),
-                socket=next(sockets),
-                connects=1,
-                sends=draw(st.integers(1, 9)),
-            )
-        suite.finish(test, *spans[2:], call, instances=requested)
-    return suite
-
-
-def all_evidence(trace: Trace, config: Config) -> Iterable[Evidence]:
-    """Each evidence once, before anybody inherits it."""
-    attribution = attribute(trace, Identifier(config))
-    return [one for taken in attribution._owned.values() for one in taken]
-
-
-@given(suite=busy_suites())
-def test_every_send_ends_in_exactly_one_place(suite: Suite) -> None:
-    config = load_config(None, Path("/"))
-    trace = suite.trace()
-    assert sum(one.sends for one in all_evidence(trace, config)) == sum(flow.sends for flow in trace.flows)
-
-
-@given(suite=busy_suites(), seed=st.integers())
-def test_the_order_of_flows_does_not_matter(suite: Suite, seed: int) -> None:
-    config = load_config(None, Path("/"))
-    trace = suite.trace()
-    shuffled = list(trace.flows)
-    random.Random(seed).shuffle(shuffled)
-    assert classified(replace(trace, flows=tuple(shuffled)), config) == classified(trace, config)
-
-
-@given(suite=busy_suites())
-def test_a_split_flow_counts_as_one(suite: Suite) -> None:
-    config = load_config(None, Path("/"))
-    trace = suite.trace()
-    halves = [
-        part
-        for flow in trace.flows
-        for part in (
-            replace(flow, sends=flow.sends - 1, bytes=flow.bytes - 10),
-            replace(flow, sends=1, bytes=10, connects=0, established=0),
-        )
-    ]
-    assert classified(replace(trace, flows=tuple(halves)), config) == classified(trace, config)
-
-
-@given(suite=busy_suites())
-def test_an_unrelated_process_changes_nothing(suite: Suite) -> None:
-    config = load_config(None, Path("/"))
-    before = classified(suite.trace(), config)
-    suite.send(REDIS, process=suite.process(), tid=MAIN, socket=99_999)
-    after = classified(suite.trace(), config)
-    assert after.tests == before.tests
 
 
 def test_an_unknown_endpoint_is_told_with_the_process_that_listens_there(config: Config) -> None:

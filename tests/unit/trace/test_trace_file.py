@@ -275,7 +275,7 @@ def test_a_bad_line_is_told_with_its_number(tmp_path: Path, row: str, problem: s
             "line 1: not a trace that this version reads: its schema is 'svc-trace",
         ),
         (f'{{"schema":"{SCHEMA}"}}\n', "line 1: expected an object, found None"),
-        (header() + "\n", "line 2: no run is told"),
+        (header() + "\n", "line 2: it has no run"),
     ],
 )
 def test_what_is_no_trace_is_told(tmp_path: Path, text: str, problem: str) -> None:

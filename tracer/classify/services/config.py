@@ -1,6 +1,6 @@
-"""The configuration: which endpoints are which service, and what the suite's static rules assume.
+"""The configuration: the endpoints of each service, and the suite's static rules.
 
-Layers, first to last: the preset `default`, the presets that the file extends, the file. See docs/configuration.md.
+Its layers, first to last: the preset `default`, the presets that the file extends, the file. See docs/configuration.md.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _PRESETS: Final = files("tracer.classify.services") / "presets"
 _SERVICE_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _PORT_RANGE: Final = re.compile(r"([0-9]{1,6})\s*-\s*([0-9]{1,6})")
 _MARKER: Final = re.compile(r"(not )?[^\s]+")
-_HOST_NAME: Final = re.compile(r"(?![0-9.]+$)[A-Za-z0-9_.*?\[\]!-]+")  # a name or a glob, but no broken address
+_HOST_NAME: Final = re.compile(r"(?![0-9.]+$)[A-Za-z0-9_.*?\[\]!-]+")  # a name or a glob, but not a malformed address
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,26 +43,26 @@ class ServiceRule:
 
     name: str
     ports: tuple[range, ...] = ()
-    hosts: tuple[Network | str, ...] = ()  # networks (an address is one of its own), names and globs in lower case
+    hosts: tuple[Network | str, ...] = ()  # networks (an address is a network), names and globs; lower case
     unix: tuple[str, ...] = ()  # globs over the whole path
     protocol: str | None = None  # one of `protocols.MATCHERS`
-    ignore: bool = False  # plumbing: in no report
+    ignore: bool = False  # infrastructure that no report shows
 
 
 @dataclass(frozen=True, slots=True)
 class AssumptionRule:
-    """The static claim that a test needs a service: `[assumptions.SERVICE]`. Any part that matches makes it."""
+    """The static rule of a service: `[assumptions.SERVICE]`. One matching entry claims that a test needs it."""
 
     fixtures: frozenset[str] = frozenset()
     markers: frozenset[str] = frozenset()
     classes: tuple[str, ...] = ()
-    paths: tuple[str, ...] = ()  # globs, `**` for any number of folders
+    paths: tuple[str, ...] = ()  # globs, `**` for any number of directories
     in_class: bool = False  # every test that is a method
 
 
 @dataclass(frozen=True, slots=True)
 class Tier:
-    """A group of tests by the services they use: `[[tiers]]`. Without any condition it takes every test."""
+    """A group of tests by the services they use: `[[tiers]]`. Without a condition it fits every test."""
 
     name: str
     within: frozenset[str] | None = None  # uses no other service than these
@@ -80,7 +80,7 @@ class Contract:
 
 @dataclass(frozen=True, slots=True)
 class VariantRule:
-    """By which parts of their node ids several tests are the variants of one: `[variants]`."""
+    """The parts of node ids in which the variants of a test differ: `[variants]`."""
 
     parameters: tuple[str, ...] = ()  # globs over a parameter as the node id shows it
     class_suffixes: tuple[str, ...] = ()  # ends of class names
@@ -88,7 +88,7 @@ class VariantRule:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What is said of tests by their services and static facts: it can be judged on a report alone."""
+    """The rules that need only a test's services and static facts, so that a report is enough to check them."""
 
     assumptions: Mapping[str, AssumptionRule] = field(default_factory=dict)  # service → rule
     tiers: tuple[Tier, ...] = ()
@@ -109,17 +109,17 @@ class Config:
 
     @property
     def rules(self) -> Rules:
-        """The part of it that stands in a report."""
+        """The part that a report contains."""
         return Rules(self.assumptions, self.tiers, self.contracts, self.variants)
 
 
 def load_config(path: Path | None, directory: Path) -> Config:
-    """Read the configuration and lay it over its presets.
+    """Read the configuration and merge it with its presets.
 
     Args:
-        path: the file; a `pyproject.toml` means its table `[tool.svc-trace]`. None: search.
-        directory: where the search begins. It ends with the first `svc-trace.toml` or `pyproject.toml` with that
-            table, here or in a parent; or at the folder with `.git`.
+        path: the file; of a `pyproject.toml`, its table `[tool.svc-trace]`. None: search for it.
+        directory: where the search begins. The search goes up through the parents. It ends at the first
+            `svc-trace.toml`, at the first `pyproject.toml` with that table, or at a directory with `.git`.
 
     Raises:
         SvcTraceError: `config-unreadable`, `config-syntax` or `config-invalid`.
@@ -128,16 +128,16 @@ def load_config(path: Path | None, directory: Path) -> Config:
     if table is None:
         return _merge([_preset("default")], None)
     if table.data is None:
-        raise table.error("no such table", "add it, or name another file")
+        raise table.error("no such table", "Add it, or name another file.")
     extended = [_extended(item) for item in table.table(KEYS[""])["extends"].items()]
     return _merge([_preset("default"), *extended, table], table.file)
 
 
 def _search(directory: Path) -> Value | None:
-    folder = directory.absolute()
-    for parent in (folder, *folder.parents):
+    start = directory.absolute()
+    for parent in (start, *start.parents):
         for name in ("svc-trace.toml", "pyproject.toml"):
-            if os.access(parent / name, os.F_OK):  # exists() would raise below a folder that may not be entered
+            if os.access(parent / name, os.F_OK):  # exists() would raise in a directory without search permission
                 table = _table(parent / name)
                 if table.data is not None:
                     return table
@@ -187,7 +187,7 @@ def _merge(layers: list[Value], source: str | None) -> Config:
 
 def _service(name: str, value: Value) -> ServiceRule:
     if not _SERVICE_NAME.fullmatch(name):
-        raise value.error("is no name for a service", "use letters, digits, `.`, `_` and `-`")
+        raise value.error("is not a name for a service", "Use letters, digits, `.`, `_` and `-`.")
     table = value.table(KEYS["services"])
     protocol = table["protocol"].text() if table["protocol"].data is not None else None
     if protocol is not None and protocol not in MATCHERS:
@@ -201,12 +201,12 @@ def _service(name: str, value: Value) -> ServiceRule:
         ignore=table["ignore"].flag(),
     )
     if rule.ignore and not (rule.ports or rule.hosts or rule.unix or rule.protocol):
-        raise value.error("ignores nothing", "say which endpoints, by ports, hosts, unix or protocol")
+        raise value.error("ignores nothing", "Add ports, hosts, unix or protocol.")
     return rule
 
 
 def _ports(value: Value) -> range:
-    hint = 'give a port from 1 to 65535, or a range such as "15432-15440"'
+    hint = 'Give a port from 1 to 65535, or a range such as "15432-15440".'
     if type(value.data) is int:
         first = last = value.data
     elif isinstance(value.data, str) and (match := _PORT_RANGE.fullmatch(value.data)):
@@ -216,7 +216,7 @@ def _ports(value: Value) -> range:
     if not 1 <= first <= 65535 or not 1 <= last <= 65535:
         raise value.error(f"{value.data!r} is outside 1-65535", hint)
     if first > last:
-        raise value.error(f"the range {value.data!r} is reversed", f'write "{last}-{first}"')
+        raise value.error(f"the range {value.data!r} is reversed", f'Write "{last}-{first}".')
     return range(first, last + 1)
 
 
@@ -228,14 +228,16 @@ def _hosts(value: Value) -> tuple[Network | str, ...]:
         return (_unmapped(ip_network(text)),)
     except ValueError as error:
         if "/" in text:
-            raise value.error(f"is no network: {error}", 'write it as in "10.0.0.0/8"') from None
+            raise value.error(f"is not a network: {error}", 'Write it as in "10.0.0.0/8".') from None
     if _HOST_NAME.fullmatch(text):
         return (text,)
-    raise value.error(f"{text!r} is no host", 'give an address, a network ("10.0.0.0/8"), a name or a glob ("10.0.*")')
+    raise value.error(
+        f"{text!r} is not a host", 'Give an address, a network ("10.0.0.0/8"), a name or a glob ("10.0.*").'
+    )
 
 
 def _unmapped(network: Network) -> Network:
-    """Endpoints write IPv4-mapped IPv6 addresses as IPv4: so must the networks (RFC 4291, 2.5.5.2)."""
+    """A network of IPv4-mapped IPv6 addresses as IPv4, because endpoints are written so (RFC 4291, 2.5.5.2)."""
     if isinstance(network, IPv6Network) and network.prefixlen >= 96:
         mapped = network.network_address.ipv4_mapped
         if mapped is not None:
@@ -258,7 +260,7 @@ def _path(value: Value) -> str:
     text = value.text()
     if text.startswith(("/", "./", "../")) or text.endswith("/"):
         raise value.error(
-            f"{text!r} matches no test", 'write it from pytest\'s rootdir on, a folder as "tests/slow/**"'
+            f"{text!r} matches no test", 'Write it relative to pytest\'s rootdir, and a directory as "tests/slow/**".'
         )
     return text
 
@@ -269,13 +271,13 @@ def _tiers(value: Value, known: tuple[str, ...]) -> tuple[Tier, ...]:
         table = item.table(KEYS["tiers"])
         name = table["name"].text()
         if name in tiers:
-            raise table["name"].error(f"a second tier {name!r}", "merge the two, or rename one")
+            raise table["name"].error(f"a second tier {name!r}", "Merge the two, or rename one.")
         within, any_ = (
             None if table[key].data is None else frozenset(_known_services(table[key], known))
             for key in ("within", "any")
         )
         if any_ is not None and not any_:
-            raise table["any"].error("no test uses any of no services", "name at least one, or leave `any` out")
+            raise table["any"].error("is empty, so no test fits", "Name at least one service, or leave `any` out.")
         tiers[name] = Tier(name, within, any_)
     return tuple(tiers.values())
 
@@ -283,21 +285,21 @@ def _tiers(value: Value, known: tuple[str, ...]) -> tuple[Tier, ...]:
 def _contract(table: Value, known: tuple[str, ...]) -> Contract:
     given = [selector for selector in _SELECTORS if table[selector].data is not None]
     if len(given) != 1:
-        raise table.error("whose contract is it?", "give one of marker, path, fixture")
+        raise table.error("selects no tests, or selects them twice", "Give exactly one of marker, path, fixture.")
     value = _SELECTORS[given[0]](table[given[0]])
     services = table["services"]
     if services.data in ("none", "some"):
         return Contract(given[0], value, services.data)
     names = _known_services(services, known) if isinstance(services.data, list) else ()
     if not names:
-        raise services.error("says nothing", 'give "none", "some", or a list of services')
+        raise services.error("names no services", 'Give "none", "some", or a list of services.')
     return Contract(given[0], value, names)
 
 
 def _marker(value: Value) -> str:
     text = value.text()
     if not _MARKER.fullmatch(text):
-        raise value.error(f"{text!r} is no marker", 'name one, or give "not NAME" for the tests without it')
+        raise value.error(f"{text!r} is not a marker", 'Name one, or give "not NAME" for the tests without it.')
     return text
 
 

@@ -1,4 +1,4 @@
-"""A TOML document whose values know where they stand, so that an error can name the file and the key."""
+"""A TOML document whose values have their file and key, for error messages."""
 
 from __future__ import annotations
 
@@ -26,10 +26,9 @@ _KINDS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A value and its place. TOML has no null: `data` is None where the key is not there.
+    """A value and its place. TOML has no null: `data` is None if the key is missing.
 
-    Every reading method raises a SvcTraceError (`config-invalid`) that names the place where the value is another
-    than it asks for.
+    Every reading method raises a SvcTraceError (`config-invalid`) that names the place, if the value has another type.
     """
 
     data: Any
@@ -37,7 +36,7 @@ class Value:
     key: str = ""  # dotted, with list indices: `services.postgres.ports[1]`
 
     def error(self, problem: str, hint: str) -> SvcTraceError:
-        """What is wrong with this value, and what would be right."""
+        """The error for this value: what is wrong, and how to correct it."""
         place = f"{self.file}: {self.key}" if self.key else self.file
         return SvcTraceError(f"{place}: {problem}", hint=hint, slug="config-invalid", exit_code=ExitStatus.BAD_CONFIG)
 
@@ -46,33 +45,33 @@ class Value:
         return Value(self._read(dict, {}).get(name), self.file, f"{self.key}.{quoted}" if self.key else quoted)
 
     def table(self, known: tuple[str, ...]) -> Value:
-        """This very value, as a table that has no keys but the known ones."""
+        """This value, checked to be a table without unknown keys."""
         for name in self._read(dict, {}):
             if name not in known:
                 raise self[name].error("unknown key", did_you_mean(name, known))
         return self
 
     def members(self) -> Iterator[tuple[str, Value]]:
-        """A table's keys, whatever they are, and their values; none where it is not there."""
+        """A table's keys and values; none if the table is missing."""
         return ((name, self[name]) for name in self._read(dict, {}))
 
     def items(self) -> list[Value]:
-        """A list's items; none where it is not there."""
+        """A list's items; none if the list is missing."""
         return [Value(item, self.file, f"{self.key}[{index}]") for index, item in enumerate(self._read(list, []))]
 
     def text(self) -> str:
         """A string of at least one character."""
         text: str = self._read(str, "")
         if not text:
-            raise self.error("is missing" if self.data is None else "is empty", "give it as a string")
+            raise self.error("is missing" if self.data is None else "is empty", "Give it as a string.")
         return text
 
     def texts(self) -> tuple[str, ...]:
-        """A list of strings; empty where it is not there."""
+        """A list of strings; empty if it is missing."""
         return tuple(item.text() for item in self.items())
 
     def flag(self) -> bool:
-        """A boolean; False where it is not there."""
+        """A boolean; False if it is missing."""
         flag: bool = self._read(bool, False)
         return flag
 
@@ -81,18 +80,18 @@ class Value:
             return absent
         if type(self.data) is not kind:
             found = _KINDS.get(type(self.data), f"a {type(self.data).__name__}")
-            raise self.error(f"is {found}, not {_KINDS[kind]}", f"give it as {_KINDS[kind]}")
+            raise self.error(f"is {found}, not {_KINDS[kind]}", f"Give it as {_KINDS[kind]}.")
         return self.data
 
 
 def did_you_mean(name: str, known: tuple[str, ...]) -> str:
-    """A hint: the known name nearest to a wrong one, and all of them."""
+    """A hint: the known name that is most similar to a wrong one, and all known names."""
     nearest = get_close_matches(name, known, n=1)
-    return (f"did you mean `{nearest[0]}`? " if nearest else "") + f"known are: {', '.join(known)}"
+    return f"Write {f'`{nearest[0]}`, or another' if nearest else 'one'} of: {', '.join(known)}."
 
 
 def read_document(path: Traversable, name: str) -> Value:
-    """Read a TOML document; `name` stands for it in errors.
+    """Read a TOML document; errors call it `name`.
 
     Raises:
         SvcTraceError: it cannot be read (`config-unreadable`), or is no TOML in UTF-8 (`config-syntax`).
@@ -102,7 +101,7 @@ def read_document(path: Traversable, name: str) -> Value:
     except OSError as error:
         raise SvcTraceError(
             f"{name}: cannot be read: {error.strerror}",
-            hint="name a configuration that exists and that you may read",
+            hint="Name a configuration that exists and that you may read.",
             slug="config-unreadable",
             exit_code=ExitStatus.BAD_CONFIG,
         ) from None
@@ -113,11 +112,11 @@ def read_document(path: Traversable, name: str) -> Value:
         problem = f"not UTF-8 (at line {line})"
     except RecursionError:
         problem = "nested too deeply"
-    except ValueError as error:  # TOMLDecodeError, and integers beyond what int() takes
+    except ValueError as error:  # TOMLDecodeError, and integers that are too long for int()
         problem = str(error)
     raise SvcTraceError(
         f"{name}: {problem}",
-        hint="correct the TOML; its grammar is at https://toml.io/en/v1.0.0",
+        hint="Correct the TOML. Its grammar is at https://toml.io/en/v1.0.0.",
         slug="config-syntax",
         exit_code=ExitStatus.BAD_CONFIG,
     )

@@ -1,4 +1,4 @@
-"""Which service an endpoint belongs to: by the configuration's rules, else by protocol, else unknown."""
+"""The service of an endpoint: by the configuration's rules, else by its protocol, else unknown."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ from tracer.trace.endpoint import Endpoint
 
 @dataclass(frozen=True, slots=True)
 class Identification:
-    """What an endpoint is."""
+    """The service of an endpoint, and its protocol."""
 
     name: str  # a configured service, or `unknown:<endpoint>`
-    protocol: str | None  # recognised from the first bytes sent; None where they say nothing
-    ignored: bool  # plumbing: not to be reported
+    protocol: str | None  # recognised from the first bytes sent; None: they identify none
+    ignored: bool  # infrastructure that no report shows
     unknown: bool = False  # no rule names it
     declared: str | None = None  # the protocol that the service's rule names
 
 
 class Identifier:
-    """Names endpoints by one configuration. Looks at each endpoint's rules once, whatever the number of flows."""
+    """Finds the services of endpoints by one configuration. The rules of each endpoint are searched once."""
 
     def __init__(self, config: Config) -> None:
         self._rules = config.services
         self._by_endpoint: dict[Endpoint, tuple[ServiceRule | None, tuple[ServiceRule, ...]]] = {}
 
     def service_of(self, endpoint: Endpoint, prefixes: Iterable[bytes] = ()) -> Identification:
-        """Name the service behind an endpoint.
+        """The service of an endpoint.
 
-        The first rule whose ports, hosts or unix patterns match the endpoint itself wins; else the first whose
-        protocol is the one that the bytes speak, at these hosts; else it is `unknown:<endpoint>`.
+        It is that of the first rule whose ports, hosts or unix patterns match the endpoint. Otherwise it is that of the
+        first rule for the protocol of the bytes, and for the host. Otherwise it is `unknown:<endpoint>`.
 
         Args:
-            endpoint: where a socket leads.
+            endpoint: the peer of a socket.
             prefixes: the first ≤ 32 bytes of each of the socket's first sends.
         """
         protocol = recognise(prefixes)
@@ -52,7 +52,7 @@ class Identifier:
         return Identification(rule.name, protocol, rule.ignore, declared=rule.protocol)
 
     def _candidates(self, endpoint: Endpoint) -> tuple[ServiceRule | None, tuple[ServiceRule, ...]]:
-        """The rule that names this endpoint, and those that may where the bytes speak their protocol."""
+        """The rule that matches this endpoint, and the rules that match if the bytes have their protocol."""
         try:
             address = ip_address(endpoint.host)
         except ValueError:  # a name, or a unix socket
@@ -77,7 +77,7 @@ def _names(rule: ServiceRule, endpoint: Endpoint, at_hosts: bool) -> bool:
 
 
 def _at_hosts(rule: ServiceRule, endpoint: Endpoint, address: IPv4Address | IPv6Address | None) -> bool:
-    """Whether the endpoint is at one of a rule's hosts; a rule without hosts means every one, unix sockets too."""
+    """Whether the endpoint is at one of a rule's hosts. A rule without hosts matches all, including unix sockets."""
     if not rule.hosts:
         return True
     return any(

@@ -1,8 +1,8 @@
 """The protocol of a connection, by the first bytes that its client sent.
 
-Every matcher sees one send, cut to its first 32 bytes or fewer (a capture may see only the first buffer of a gathered
-send), and is strict enough that no real opening of one protocol is taken for another: a wrong name is worse than none.
-Protocols in which the client's first bytes carry no mark of their own are not here.
+Every matcher gets one send, cut to its first 32 bytes or fewer: of a gathered send, a backend may emit only the first
+buffer. A matcher is so strict that the opening of another protocol does not match: a wrong name is worse than no name.
+Protocols whose first bytes have nothing specific are not here.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ _KAFKA_HOUSEKEEPING: Final = frozenset(
         68, 71, 72,  # ConsumerGroupHeartbeat, GetTelemetrySubscriptions, PushTelemetry
     }
 )  # fmt: skip
-"""What clients send of their own accord, from threads of their own. All else somebody has ordered."""
+"""Housekeeping: clients send these on their own, from their own threads. All other kinds are requests."""
 
-_HTTP2_ORDERS: Final = frozenset({0, 1, 9})  # DATA, HEADERS, CONTINUATION
-"""Frames that ask for something. The others (SETTINGS, PING, WINDOW_UPDATE, …) a client's own threads send unasked."""
+_HTTP2_REQUESTS: Final = frozenset({0, 1, 9})  # DATA, HEADERS, CONTINUATION
+"""Frames of requests. The others (SETTINGS, PING, WINDOW_UPDATE, …) are housekeeping of a client's own threads."""
 
 _KAFKA_HEAD: Final = Struct(">ihh")  # size, api key, api version
 _KAFKA_TAIL: Final = Struct(">ih")  # correlation id, client id's length
@@ -40,7 +40,7 @@ _POSTGRES_STARTUP: Final = re.compile(rb"\0\x03\0[\0-\x09][A-Za-z_][A-Za-z_.]*(?
 
 
 def kafka_api_key(head: bytes) -> int | None:
-    """The api key of a Kafka request, from a send's first 8 bytes; None where they can't begin one.
+    """The api key of a Kafka request, from a send's first 8 bytes; None: they cannot begin one.
 
     Source: https://kafka.apache.org/protocol.html, "Common Request and Response Structure" and "Request Header".
     """
@@ -53,28 +53,26 @@ def kafka_api_key(head: bytes) -> int | None:
 
 
 def is_kafka_request(head: bytes) -> bool:
-    """Whether somebody ordered the Kafka request that a send begins with, such as a Produce; False if it begins none.
-
-    What is no order is the client's housekeeping: it is sent without anybody's asking, at any time.
-    """
+    """Whether a send begins with a Kafka request that is not housekeeping, such as a Produce."""
     api_key = kafka_api_key(head)
     return api_key is not None and api_key not in _KAFKA_HOUSEKEEPING
 
 
 def is_http2_request(head: bytes) -> bool:
-    """Whether the HTTP/2 frame that a send begins with is of a request, as gRPC makes them; False if it begins none.
+    """Whether a send begins with an HTTP/2 frame of a request, such as gRPC sends.
 
     Source: RFC 9113, 4.1 and 6. Length (3 bytes), type, flags, stream (4).
     """
-    return len(head) > 3 and head[3] in _HTTP2_ORDERS
+    return len(head) > 3 and head[3] in _HTTP2_REQUESTS
 
 
 def _kafka(send: bytes) -> bool:
     """A request header v1 or v2: a small correlation id, then a client id that is null or printable.
 
-    Source: as for `kafka_api_key`. The correlation id counts a client's requests from 0 or 1, so a connection does not
-    begin with one of 2^24 or more; that tells Metadata in version 0 from PostgreSQL's protocol 3.0. An empty client
-    id is believed only of ApiVersions, by which clients open since Kafka 0.10: other zeros are ZooKeeper's or nobody's.
+    Source: as for `kafka_api_key`. The correlation id counts a client's requests from 0 or 1, so that of a connection's
+    first request is less than 2^24. PostgreSQL's protocol 3.0, which looks like Metadata in version 0, has a greater
+    number there. An empty client id is accepted only for ApiVersions, the first request of clients since Kafka 0.10:
+    other messages with zeros there belong to ZooKeeper or to unknown protocols.
     """
     api_key = kafka_api_key(send)
     if api_key is None or len(send) < 14:
@@ -117,7 +115,7 @@ def _mysql(send: bytes) -> bool:
 
 
 def _mongodb(send: bytes) -> bool:
-    """A message header with OP_MSG or OP_QUERY, in answer to nothing; little endian.
+    """A message header with OP_MSG or OP_QUERY that answers no request; little endian.
 
     Source: https://www.mongodb.com/docs/manual/reference/mongodb-wire-protocol/. Length, request id, the request
     that it answers, operation (4 bytes each); at most 48,000,000 bytes.
@@ -139,7 +137,7 @@ def _memcached_binary(send: bytes) -> bool:
 
 
 def _cassandra(send: bytes) -> bool:
-    """A request frame of CQL 3, 4 or 5 with STARTUP or OPTIONS, which alone may begin a connection.
+    """A request frame of CQL 3, 4 or 5 with STARTUP or OPTIONS: a connection begins with one of them.
 
     DataStax's drivers first try DSE's own versions, 0x41 and 0x42, which have the same frame.
 
@@ -188,13 +186,13 @@ def _tls(send: bytes) -> bool:
 
 
 def _pattern(pattern: bytes) -> Callable[[bytes], bool]:
-    """A matcher for a protocol whose opening is text."""
+    """A matcher for a protocol that begins with text."""
     match = re.compile(pattern, re.DOTALL).match
     return lambda send: match(send) is not None
 
 
 # An array of bulk strings. Source: https://redis.io/docs/latest/develop/reference/protocol-spec/. Inline commands
-# (`PING`) are left out: any protocol of text lines would read as one.
+# (`PING`) are left out: lines of any text protocol would match.
 _redis: Final = _pattern(rb"\*[1-9][0-9]{0,6}\r\n\$[0-9]{1,9}\r\n")
 
 # A request line with a target in origin, absolute, asterisk or authority form. Source: RFC 9112, 3; the methods of
@@ -216,7 +214,7 @@ _smtp: Final = _pattern(rb"(?i:EHLO|HELO|LHLO) [\x21-\x7e]")
 # CONNECT with JSON. Source: https://docs.nats.io/reference/reference-protocols/nats-protocol.
 _nats: Final = _pattern(rb"(?i:CONNECT)[ \t]+\{")
 
-# A command line that ends, or fills what is seen of a send. Source:
+# A command line that is complete, or as long as the recorded part of a send. Source:
 # https://github.com/memcached/memcached/blob/master/doc/protocol.txt. Commands are in lower case; storing ones have
 # flags, expiry and length in numbers.
 _memcached_text: Final = _pattern(
@@ -250,14 +248,14 @@ MATCHERS: Final[Mapping[str, Callable[[bytes], bool]]] = {
 }
 
 IS_REQUEST: Final[Mapping[str, Callable[[bytes], bool]]] = {"http2": is_http2_request, "kafka": is_kafka_request}
-"""Protocol whose clients send from threads of their own → whether 8 bytes, the first of a send, begin an order."""
+"""Protocol whose clients send from their own threads → whether a send with these first 8 bytes is a request."""
 
 
 def recognise(sends: Iterable[bytes]) -> str | None:
-    """The protocol of a connection, one of `MATCHERS`; None where its first sends say nothing.
+    """The protocol of a connection, one of `MATCHERS`; None: its first sends identify none.
 
-    The first send that says something decides. So an SSLRequest is `postgres` though a ClientHello follows, and what
-    follows an unknown greeting (a proxy's) is still seen.
+    The first send that matches decides. So an SSLRequest is `postgres` although a ClientHello follows, and a protocol
+    is found after an unknown greeting, such as a proxy's.
 
     Args:
         sends: the first bytes of each of the socket's first sends, in order.
