@@ -11,18 +11,13 @@
 #define bpf_rb_root svc_bpf_rb_root
 #define bpf_rb_node svc_bpf_rb_node
 #define bpf_refcount svc_bpf_refcount
-struct bpf_wq {
-	__u64 opaque[2];
-};
-struct bpf_rb_root {
-	__u64 opaque[2];
-};
-struct bpf_rb_node {
-	__u64 opaque[4];
-};
-struct bpf_refcount {
-	__u32 opaque[1];
-};
+/* clang-format off */
+struct bpf_wq { __u64 opaque[2]; };
+struct bpf_rb_root { __u64 opaque[2]; };
+struct bpf_rb_node { __u64 opaque[4]; };
+struct bpf_refcount { __u32 opaque[1]; };
+/* clang-format on */
+
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
 #include <linux/pid_namespace.h>

@@ -128,19 +128,21 @@ class Session(Protocol):
     Events of one thread arrive in the order of time. A process's FORK arrives before its other events.
     """
 
-    wrapper: Wrapper | None  # what has to execute the command; None: the child itself
+    wrapper: Wrapper | None = None  # what has to execute the command; None: the child itself
 
     def drain(self) -> Iterable[Event]:
         """All events since the last call."""
 
     def catch_up(self) -> None:
-        """Wait, after the command's end, until `drain` can return everything that happened before."""
+        """Wait, after the command's end, until `drain` can return everything that happened before. Default: no wait."""
+        return
 
     def lost(self) -> int:
         """How many events could not be delivered since the backend was started, on all CPUs."""
 
     def warnings(self) -> Iterable[RunWarning]:
-        """Why events were lost. Without a warning, the tracer could not keep up."""
+        """Why events were lost. Default: none, the tracer could not keep up."""
+        return ()
 
     def close(self) -> None:
         """Stop reading. A second call does nothing."""

@@ -73,14 +73,9 @@ def load(library: Library, wanted: str | None) -> tuple[int, str]:
     try:
         return _open(library, sends), sends
     except OSError as error:
-        code = error.errno or 0
-    if not wanted and (available := _best_available(library)) != sends:
-        sends = available
-        try:
-            return _open(library, sends), sends
-        except OSError as error:
-            code = error.errno or 0
-    raise _load_error(library, sends, code)
+        if not wanted and (available := _best_available(library)) != sends:
+            return load(library, available)
+        raise _load_error(library, sends, error.errno or 0) from None
 
 
 def _open(library: Library, sends: str) -> int:

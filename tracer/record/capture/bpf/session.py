@@ -6,14 +6,14 @@ import mmap
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from tracer.record.capture.bpf.ringbuf import RingBuffer, map_counters, possible_cpus
 from tracer.record.capture.bpf.tallies import Tallies
 from tracer.record.capture.bpf.wire import CONTROL
-from tracer.record.capture.protocol import Event, Loaded, Session, SocketEvent, Wrapper
-from tracer.trace.records import RunWarning
+from tracer.record.capture.protocol import Event, Loaded, Session, SocketEvent
 
 RING_BYTES: Final = 16 << 20
 """Room for about 70,000 records between two drains; most sends need none (tallies.py)."""
@@ -29,49 +29,30 @@ class Maps(NamedTuple):
     control: int  # holds a svc_control
 
 
+@dataclass(frozen=True, slots=True)
 class BpfLoaded(Loaded):
     """Probes that are attached and wait for the root of a tree."""
 
-    privileged = True
-
-    def __init__(
-        self,
-        name: str,
-        maps: Maps,
-        programs: Sequence[int],
-        set_root: Callable[[int], None],
-        resources: ExitStack,
-    ) -> None:
-        """Take over what a backend has loaded.
-
-        Args:
-            name: the backend's.
-            maps: the maps.
-            programs: descriptors of the programs whose missed calls are lost events.
-            set_root: makes a stopped child the root of the tree.
-            resources: detaches and frees everything when it is closed.
-        """
-        self.name = name
-        self._maps = maps
-        self._programs = programs
-        self._set_root = set_root
-        self._resources = resources
+    name: str
+    maps: Maps
+    programs: Sequence[int]  # descriptors of the programs whose missed calls are lost events
+    set_root: Callable[[int], None]  # makes a stopped child the root of the tree
+    resources: ExitStack  # detaches and frees everything when it is closed
+    privileged: bool = True
 
     def trace(self, pid: int, fifo: Path) -> BpfSession:
         """Make the stopped child the root of the tree: fork adds its descendants."""
-        session = BpfSession(self._maps, self._programs, fifo.stat().st_ino)
-        self._set_root(pid)
+        session = BpfSession(self.maps, self.programs, fifo.stat().st_ino)
+        self.set_root(pid)
         return session
 
     def close(self) -> None:
         """Detach and free everything."""
-        self._resources.close()
+        self.resources.close()
 
 
 class BpfSession(Session):
     """The events of one tree, read from the memory of the maps."""
-
-    wrapper: Wrapper | None = None
 
     def __init__(self, maps: Maps, programs: Sequence[int], fifo: int) -> None:
         """Map the maps; `fifo` is the inode number of the FIFO for boundaries."""
@@ -98,19 +79,12 @@ class BpfSession(Session):
                 self._tallies.begin(tally, event)
         yield from self._tallies.drain(epoch)
 
-    def catch_up(self) -> None:
-        """Do nothing: the kernel has delivered an event when the call that caused it ends."""
-
     def lost(self) -> int:
         """Count events that could not be delivered, tallies that were overwritten too early, and missed calls.
 
         A missed call may have concerned a process outside of the tree.
         """
         return self._tallies.overwritten + sum(self._counters) + sum(map(misses, self._programs))
-
-    def warnings(self) -> Sequence[RunWarning]:
-        """None: an event is lost only if the tracer could not keep up."""
-        return ()
 
     def close(self) -> None:
         """Unmap."""

@@ -14,73 +14,27 @@ from typing import Final
 from tracer.record.capture.protocol import Event, Kind, SocketEvent, TaskEvent
 from tracer.trace.endpoint import Endpoint, canonical_host
 
-FIELDS: Final[dict[str, tuple[tuple[str, str], ...]]] = {
-    "svc_event": (
-        ("ns", "Q"),
-        ("socket", "Q"),
-        ("result", "i"),
-        ("process", "I"),
-        ("tid", "I"),
-        ("network", "I"),
-        ("peer", "16s"),
-        ("head", "8s"),
-        ("port", "H"),
-        ("protocol", "H"),
-        ("kind", "B"),
-        ("family", "B"),
-        ("flags", "B"),
-        ("head_len", "B"),
-        ("tally", "I"),
-        ("pid_generation", "I"),
+
+def _fields(text: str) -> tuple[tuple[str, str], ...]:
+    """`name format` of each field, separated by commas."""
+    return tuple((name, form) for name, form in (field.split() for field in text.split(",")))
+
+
+FIELDS: Final = {
+    "svc_event": _fields(
+        "ns Q, socket Q, result i, process I, tid I, network I, peer 16s, head 8s, port H, protocol H, "
+        "kind B, family B, flags B, head_len B, tally I, pid_generation I"
     ),
-    "svc_socket_event": (
-        ("event", "72s"),
-        ("since_ns", "Q"),
-        ("peer_pid", "I"),
-        ("path_len", "H"),
-        ("prefix_len", "B"),
-        ("reserved", "B"),
-        ("prefix", "32s"),
-        ("path", "108s"),
-        ("padding", "4s"),
+    "svc_socket_event": _fields(
+        "event 72s, since_ns Q, peer_pid I, path_len H, prefix_len B, reserved B, prefix 32s, path 108s, padding 4s"
     ),
-    "svc_task_event": (
-        ("event", "72s"),
-        ("start_ns", "Q"),
-        ("lineage_ns", "Q"),
-        ("parent", "I"),
-        ("host_pid", "I"),
-        ("pid", "I"),
-        ("pidns", "I"),
-        ("comm", "16s"),
+    "svc_task_event": _fields("event 72s, start_ns Q, lineage_ns Q, parent I, host_pid I, pid I, pidns I, comm 16s"),
+    "svc_task": _fields(
+        "process I, tid I, message I, announced B, connecting B, runner B, reserved B, ended I, padding I, "
+        "lineage_ns Q, sending Q, args 32s"
     ),
-    "svc_task": (
-        ("process", "I"),
-        ("tid", "I"),
-        ("message", "I"),
-        ("announced", "B"),
-        ("connecting", "B"),
-        ("runner", "B"),
-        ("reserved", "B"),
-        ("ended", "I"),
-        ("padding", "I"),
-        ("lineage_ns", "Q"),
-        ("sending", "Q"),
-        ("args", "32s"),
-    ),
-    "svc_tally": (
-        ("last_ns", "Q"),
-        ("bytes", "Q"),
-        ("sends", "I"),
-        ("epoch", "I"),
-    ),
-    "svc_control": (
-        ("fifo", "Q"),
-        ("epoch", "I"),
-        ("last_process", "I"),
-        ("last_tally", "I"),
-        ("reserved", "I"),
-    ),
+    "svc_tally": _fields("last_ns Q, bytes Q, sends I, epoch I"),
+    "svc_control": _fields("fifo Q, epoch I, last_process I, last_tally I, reserved I"),
 }
 """C struct → its fields in order: name and struct-module format."""
 _UNUSED: Final = frozenset({"reserved", "padding"})

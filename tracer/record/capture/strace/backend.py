@@ -10,6 +10,7 @@ import subprocess
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -63,19 +64,17 @@ class StraceBackend(Backend):
         return StraceLoaded(program)
 
 
+@dataclass(frozen=True, slots=True)
 class StraceLoaded(Loaded):
     """strace, which can trace here."""
 
-    name = "strace"
-    privileged = False
-
-    def __init__(self, program: str) -> None:
-        """`program`: strace's path."""
-        self._program = program
+    program: str  # its path
+    name: str = "strace"
+    privileged: bool = False
 
     def trace(self, pid: int, fifo: Path) -> StraceSession:
         """Create the FIFO that strace writes to. The child itself executes strace."""
-        return StraceSession(self._program, pid, fifo)
+        return StraceSession(self.program, pid, fifo)
 
     def close(self) -> None:
         """Do nothing: nothing is loaded."""
@@ -104,7 +103,7 @@ class StraceSession(Session):
         name, *options = _arguments(program, self._observer, output)
         arguments = (name, "--daemonize=session", *options)
         # With TZ, localtime(3), which strace calls for each time that it prints, does not look for /etc/localtime.
-        self.wrapper: Wrapper | None = Wrapper(arguments, self._errors, {"TZ": "UTC0"}, self._exec_result)
+        self.wrapper = Wrapper(arguments, self._errors, {"TZ": "UTC0"}, self._exec_result)
 
     def _exec_result(self) -> int:
         """Wait until strace has executed the command; returns 0, or the errno with which that failed.
