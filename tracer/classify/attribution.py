@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from tracer.classify.model import Evidence, How, Strength, Via
+from tracer.classify.model import Evidence, How, Strength, Via, is_unknown
 from tracer.classify.places import OUTSIDE, RUN, Owner, Place, Places
 from tracer.classify.services.identify import Identification, Identifier
 from tracer.classify.services.protocols import IS_REQUEST
@@ -183,23 +183,21 @@ class _Attributor:
     def _sum_up(self, owner: Owner, placed_flows: Iterable[_PlacedFlow]) -> tuple[Evidence, ...]:
         sums: dict[_Key, _Sum] = {}
         for placed in placed_flows:
-            total = sums.setdefault(self._key(placed), _Sum(placed.flow.first_ns))
+            key = _Key(
+                service=placed.service,
+                endpoint=placed.flow.endpoint,
+                how="ambient" if placed.ambient else "direct",
+                place=placed.place,
+                own_thread=placed.own_thread,
+                command=self._command(placed.flow),
+                self_hosted=self._sockets.is_self_hosted(placed.flow),
+                ambiguous=placed.ambiguous,
+            )
+            total = sums.setdefault(key, _Sum(placed.flow.first_ns))
             total.add(placed.flow)
-            if placed.service.unknown and total.listener is None:
+            if is_unknown(placed.service.name) and total.listener is None:
                 total.listener = self._sockets.listener(placed.flow)
         return tuple(self._evidence(owner, key, total) for key, total in sums.items())
-
-    def _key(self, placed: _PlacedFlow) -> _Key:
-        return _Key(
-            placed.service,
-            placed.flow.endpoint,
-            "ambient" if placed.ambient else "direct",
-            placed.place,
-            placed.own_thread,
-            self._command(placed.flow),
-            self._sockets.is_self_hosted(placed.flow),
-            placed.ambiguous,
-        )
 
     def _command(self, flow: Flow) -> str:
         """The name that the sending process had. It may have executed another program since."""

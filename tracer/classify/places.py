@@ -57,7 +57,7 @@ OUTSIDE: Final = Place(NO_PROCESS, Tid(0))
 
 
 class Places:
-    """The places of a trace's spans, and what its tests consist of."""
+    """The places of a trace's spans, and the spans that belong to its tests. Wide: wider than function scope."""
 
     def __init__(self, trace: Trace) -> None:
         self._trace = trace

@@ -214,7 +214,7 @@ class Trace:
     run: Run
     processes: Mapping[ProcessId, Process]
     threads: Mapping[tuple[ProcessId, Tid], Thread]  # (process, tid) → thread; the latest where a tid was reused
-    spans: Mapping[SpanId, Span]  # phases and narrow fixtures only with a flow or another kind of span within
+    spans: Mapping[SpanId, Span]  # without phases and function-scoped fixtures that contain no flow and no other span
     facts: tuple[StaticFacts, ...]
     attempts: tuple[Attempt, ...]  # in the order in which they ended
     instances: Mapping[InstanceId, Instance]

@@ -20,7 +20,6 @@ class Identification:
     name: str  # a configured service, or `unknown:<endpoint>`
     protocol: str | None  # recognised from the first bytes sent; None: they identify none
     ignored: bool  # infrastructure that no report shows
-    unknown: bool = False  # no rule names it
     declared: str | None = None  # the protocol that the service's rule names
 
 
@@ -48,7 +47,7 @@ class Identifier:
         if rule is None and protocol is not None:
             rule = next((candidate for candidate in by_protocol if candidate.protocol == protocol), None)
         if rule is None:
-            return Identification(unknown_service(endpoint), protocol, ignored=False, unknown=True)
+            return Identification(unknown_service(endpoint), protocol, ignored=False)
         return Identification(rule.name, protocol, rule.ignore, declared=rule.protocol)
 
     def _candidates(self, endpoint: Endpoint) -> tuple[ServiceRule | None, tuple[ServiceRule, ...]]:
