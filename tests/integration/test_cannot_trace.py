@@ -96,7 +96,7 @@ def test_without_the_right_to_load(tmp_path: Path) -> None:
 
 
 def test_without_bcc(tmp_path: Path) -> None:
-    """As where nobody installed it: what a virtual environment has of that name is PyPI's."""
+    """As if it was never installed: a package of that name in a virtual environment is PyPI's."""
     empty = tmp_path / "empty"
     empty.mkdir()
     done = run(tmp_path, f"mount --bind {empty} {installed()}/bcc", backend="bcc")
@@ -113,9 +113,9 @@ def test_another_bcc_is_not_met(tmp_path: Path) -> None:
     assert (tmp_path / "begun").exists()
 
 
-def backend_of(folder: Path) -> str:
-    told: str = orjson.loads((folder / "svc-trace.json").read_bytes())["run"]["backend"]
-    return told
+def backend_of(directory: Path) -> str:
+    name: str = orjson.loads((directory / "svc-trace.json").read_bytes())["run"]["backend"]
+    return name
 
 
 def test_auto_takes_the_first_that_works(tmp_path: Path) -> None:

@@ -31,10 +31,10 @@ def user() -> Iterator[User]:
 def diagnose(*before: str, status: int = 0) -> dict[str, Any]:
     done = subprocess.run([*before, *DOCTOR, "--format", "json"], capture_output=True, check=False)
     assert (done.returncode, done.stderr) == (status, b"")
-    told: dict[str, Any] = orjson.loads(done.stdout)
-    assert told["schema"] == "svc-trace-doctor/1"
-    assert [backend["name"] for backend in told["backends"]] == list(BACKENDS)
-    return told
+    report: dict[str, Any] = orjson.loads(done.stdout)
+    assert report["schema"] == "svc-trace-doctor/1"
+    assert [backend["name"] for backend in report["backends"]] == list(BACKENDS)
+    return report
 
 
 def answers(checks: list[dict[str, Any]]) -> dict[str, bool | None]:
@@ -43,22 +43,22 @@ def answers(checks: list[dict[str, Any]]) -> dict[str, bool | None]:
 
 
 def test_root_can_use_every_backend() -> None:
-    told = diagnose()
-    assert {backend["name"]: backend["reason"] for backend in told["backends"]} == dict.fromkeys(BACKENDS)
-    assert told["auto"] == "libbpf"
-    assert answers(told["checks"])["root"] is True
+    report = diagnose()
+    assert {backend["name"]: backend["reason"] for backend in report["backends"]} == dict.fromkeys(BACKENDS)
+    assert report["auto"] == "libbpf"
+    assert answers(report["checks"])["root"] is True
 
 
 def test_the_trial_has_the_last_word() -> None:
     """As root in an ordinary container: nothing is missing, and BPF is forbidden."""
     forbidden = ("setpriv", "--bounding-set", "-sys_admin,-bpf,-perfmon")
-    told = diagnose(*forbidden)
-    assert told["auto"] == "strace"
-    libbpf = told["backends"][0]
+    report = diagnose(*forbidden)
+    assert report["auto"] == "strace"
+    libbpf = report["backends"][0]
     needed = answers(libbpf["checks"]).items() - {("fentry", False), ("kprobes", False)}  # other ways to see sends
     assert False not in dict(needed).values()
     assert libbpf["works"] is False
-    assert libbpf["reason"] == told["backends"][1]["reason"] == "the kernel forbids BPF here (EPERM)"
+    assert libbpf["reason"] == report["backends"][1]["reason"] == "the kernel forbids BPF here (EPERM)"
     assert "--privileged" in libbpf["remedy"]
 
 

@@ -59,7 +59,7 @@ def user() -> Iterator[User]:
 
 @pytest.fixture
 def root(tmp_path: Path) -> dict[str, str]:
-    """Root's environment, without any sudo behind it, and with a folder of its own for temporary files."""
+    """Root's environment, without any sudo behind it, and with a directory of its own for temporary files."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("SUDO_", "PYTEST_"))}
     temporary = tmp_path / "tmp"
     temporary.mkdir()
@@ -91,8 +91,8 @@ def start_as_root(root: dict[str, str], directory: Path, *command: str) -> subpr
 
 def identity(done: subprocess.CompletedProcess[bytes]) -> dict[str, Any]:
     assert done.returncode == 0, done.stderr
-    told: dict[str, Any] = json.loads(done.stdout)
-    return told
+    facts: dict[str, Any] = json.loads(done.stdout)
+    return facts
 
 
 @pytest.mark.parametrize("assignments", [(), ("GIVEN=to sudo",)], ids=["plain", "with a variable"])
@@ -185,7 +185,7 @@ def test_the_folder_of_the_interpreter_does_not_hide_the_users_path(user: User) 
         (("sh", "-c", "kill -KILL $$"), 128 + signal.SIGKILL),
         (("no-such-command",), 127),
         (("./no-such-file",), 127),
-        (("a-file",), 127),  # the current folder is not on PATH
+        (("a-file",), 127),  # the current directory is not on PATH
         (("./a-file",), 126),
         (("./",), 126),
         (("./a-script",), 9),
@@ -306,7 +306,7 @@ def test_what_sudo_is_told_to_end_ends(user: User) -> None:
         assert process.stdout.readline() == b"ready\n"
         process.terminate()
         process.wait()
-    assert process.returncode in (-signal.SIGTERM, 128 + signal.SIGTERM)  # sudo's way to tell it depends on its version
+    assert process.returncode in (-signal.SIGTERM, 128 + signal.SIGTERM)  # depends on the version of sudo
 
 
 @pytest.fixture
@@ -346,9 +346,9 @@ def test_a_run_leaves_the_folder_of_another(
     start_waiting: Callable[[], subprocess.Popen[bytes]], root: dict[str, str]
 ) -> None:
     first = start_waiting()
-    (folder,) = Path(root["TMPDIR"]).iterdir()
+    (directory,) = Path(root["TMPDIR"]).iterdir()
     second = start_waiting()
     assert second.communicate() == (b"done\n", b"")
-    assert {path.name for path in folder.iterdir()} >= {"boundaries", "plugins"}
+    assert {path.name for path in directory.iterdir()} >= {"boundaries", "plugins"}
     assert first.communicate() == (b"done\n", b"")
     assert (first.returncode, second.returncode) == (0, 0)

@@ -19,18 +19,18 @@ def pip(*arguments: str | Path, python: Path | str = sys.executable) -> None:
     subprocess.run([python, "-m", "pip", "-q", "--disable-pip-version-check", *arguments], check=True)
 
 
-def environment(folder: Path, *requirements: str | Path) -> Path:
-    """A new virtual environment; returns its folder of programs."""
-    venv.create(folder, with_pip=True)
-    pip("install", *requirements, python=folder / "bin" / "python")
-    return folder / "bin"
+def environment(directory: Path, *requirements: str | Path) -> Path:
+    """A new virtual environment; returns its directory of programs."""
+    venv.create(directory, with_pip=True)
+    pip("install", *requirements, python=directory / "bin" / "python")
+    return directory / "bin"
 
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("wheel")
-    pip("wheel", "--no-deps", "--wheel-dir", folder, ROOT)
-    (built,) = folder.iterdir()
+    directory = tmp_path_factory.mktemp("wheel")
+    pip("wheel", "--no-deps", "--wheel-dir", directory, ROOT)
+    (built,) = directory.iterdir()
     return built
 
 

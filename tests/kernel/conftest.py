@@ -1,4 +1,4 @@
-"""What the tests on the real kernel share: what they may leave behind, and whom they talk to."""
+"""Fixtures of the tests on the real kernel: their peers, and checks for leaks."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 GRACE_S: Final = 20.0
-"""The kernel frees programs some time after their last user is gone, and tells nobody when."""
+"""How long to wait: the kernel frees programs some time after their last user is gone, without notice."""
 
 
 def open_files() -> dict[str, str]:
@@ -26,7 +26,7 @@ def open_files() -> dict[str, str]:
 
 
 def temporary_files() -> set[Path]:
-    """The session's own: no other program, session or worker has this folder."""
+    """The session's own: no other program, session or worker has this directory."""
     return set(Path(tempfile.gettempdir()).iterdir())
 
 
@@ -34,8 +34,7 @@ def temporary_files() -> set[Path]:
 def unloading(kind: str, grace_s: float = GRACE_S) -> Iterator[None]:
     """Fail if what is done in here leaks BPF programs (`prog`) or links (`link`).
 
-    What others hold does not count, nor what appears after the end. So nothing is left of what was there at the end,
-    as soon as the kernel has freed it.
+    Programs of other sessions do not count, nor those that appear after the end. The kernel may free the others late.
     """
     before = _bpf_ids(kind)
     yield
@@ -58,16 +57,16 @@ def _bpf_ids(kind: str) -> set[int]:
 
 def _held_by_others(kind: str) -> set[int]:
     """What a process has open that this session did not start."""
-    held: set[int] = set()
+    numbers: set[int] = set()
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):  # it ends while we look, or is out of our reach
             if not _started_by_this_session(process):
                 for file in (process / "fdinfo").iterdir():
-                    held.update(map(int, re.findall(rf"^{kind}_id:\t(\d+)$", file.read_text(), re.MULTILINE)))
-    return held
+                    numbers.update(map(int, re.findall(rf"^{kind}_id:\t(\d+)$", file.read_text(), re.MULTILINE)))
+    return numbers
 
 
 def _started_by_this_session(process: Path) -> bool:
-    """Whether a process of /proc is ours, however it was re-parented: it inherited the session's temporary folder."""
+    """Whether a process of /proc is ours, with any parent: it inherited the session's temporary directory."""
     own = f"TMPDIR={tempfile.gettempdir()}".encode()
     return int(process.name) == os.getpid() or own in (process / "environ").read_bytes().split(b"\0")

@@ -1,4 +1,4 @@
-"""Attempts that fail, sides of a connection, listeners, and what is nobody's business or gets lost."""
+"""Failed attempts, sides of a connection, listeners; other processes, and lost events."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_an_unreachable_network_is_an_attempt(peers: Peers, require: Callable[[s
         with suppress(OSError): socket(type=SOCK_DGRAM).sendto(b"1", P.udp)
     """
     traced = run(text, peers, namespaces="-n")
-    assert traced.told(peers) == ["CONNECT_RESULT tcp ENETUNREACH", "SEND udp ENETUNREACH"]
+    assert traced.lines(peers) == ["CONNECT_RESULT tcp ENETUNREACH", "SEND udp ENETUNREACH"]
     assert {event.network for event in traced.sockets}.isdisjoint({0, inode("/proc/self/ns/net")})
 
 
@@ -36,7 +36,7 @@ def test_a_timed_out_attempt_tells_when_it_began(peers: Peers) -> None:
         assert s.connect_ex(P.full) == errno.ETIMEDOUT
     """
     traced = run(text, peers)
-    assert traced.told(peers) == ["CONNECT full 0", "CONNECT_RESULT full ETIMEDOUT"]
+    assert traced.lines(peers) == ["CONNECT full 0", "CONNECT_RESULT full ETIMEDOUT"]
     begun, ended = traced.sockets
     assert ended.since_ns == begun.ns < ended.ns - 900_000_000  # the first retry comes after a second (RFC 6298)
     assert (ended.process, ended.tid, ended.socket) == (begun.process, begun.tid, begun.socket)
@@ -48,7 +48,7 @@ def missed_calls() -> int:
 
 
 def test_results_are_told_whatever_they_interrupt(peers: Peers, require: Callable[[str], None]) -> None:
-    """The kernel lets no program interrupt itself, and a packet may come while a probe tells of another socket.
+    """No program can interrupt itself, and a packet may arrive while a probe emits an event of another socket.
 
     Here one CPU does the receiving for both (RPS), each time it is interrupted, and has attempts of its own.
     """
@@ -78,8 +78,8 @@ def test_results_are_told_whatever_they_interrupt(peers: Peers, require: Callabl
     traced = run(text, peers, namespaces="-n -m")
     if backend() == "libbpf":  # bcc's programs are not all in this process
         assert missed_calls() > before, "no probe was interrupted"
-    told = Counter(event.kind for event in traced.sockets if event.result == 0)
-    assert (told[Kind.CONNECT], told[Kind.CONNECT_RESULT]) == (5000, 5000)
+    kinds = Counter(event.kind for event in traced.sockets if event.result == 0)
+    assert (kinds[Kind.CONNECT], kinds[Kind.CONNECT_RESULT]) == (5000, 5000)
 
 
 def test_an_attempt_that_was_given_up_did_not_succeed(peers: Peers) -> None:
@@ -89,7 +89,7 @@ def test_an_attempt_that_was_given_up_did_not_succeed(peers: Peers) -> None:
         s.close()
     """
     traced = run(text, peers)
-    assert traced.told(peers) == ["CONNECT full 0", "CONNECT_RESULT full ECANCELED"]
+    assert traced.lines(peers) == ["CONNECT full 0", "CONNECT_RESULT full ECANCELED"]
     assert traced.sockets[0].socket == traced.sockets[1].socket != 0
 
 
@@ -109,7 +109,7 @@ def test_listeners_are_told_and_what_they_accept_is_not(peers: Peers, require: C
     own, *_ = endpoints = [
         str(Endpoint("tcp", host, port)) for host, port in zip(["127.0.0.1", "0.0.0.0", "::"], ports, strict=True)
     ]
-    assert traced.told(peers) == [
+    assert traced.lines(peers) == [
         *(f"LISTEN {endpoint} 0" for endpoint in endpoints),
         *(f"CONNECT {own} 0", f"CONNECT_RESULT {own} 0", f"SEND {own} 1"),
         *(f"LISTEN_END {endpoint} 0" for endpoint in endpoints),
@@ -139,9 +139,9 @@ OWN_NETWORK = """
 """
 
 
-@pytest.mark.probes  # strace asks /proc, where nobody of this network namespace is left
+@pytest.mark.probes  # strace reads /proc, where no process of this network namespace is left
 def test_which_peers_are_this_machine(peers: Peers, require: Callable[[str], None]) -> None:
-    """The addresses of connected sockets tell it."""
+    """The addresses of connected sockets show it."""
     require("namespaces")
     require("ipv6")
     text = """
@@ -172,8 +172,8 @@ def test_a_port_that_only_other_machines_answer_is_not_told(peers: Peers, requir
     with suppress(OSError): s.sendto(b"1", ("203.0.113.7", 9))
     for turn in range(2): s.sendto(b"1", ("127.0.0.1", 9))
     """
-    told = run(OWN_NETWORK + text, peers, namespaces="-n").told(peers)
-    assert told == [
+    lines = run(OWN_NETWORK + text, peers, namespaces="-n").lines(peers)
+    assert lines == [
         "SEND udp://198.51.100.7:* 1",
         "SEND udp://203.0.113.7:* ENETUNREACH",
         *("SEND udp://127.0.0.1:* 1", "LISTEN udp://0.0.0.0:* 0", "SEND udp://127.0.0.1:* 1"),
@@ -190,7 +190,7 @@ def test_the_accepting_side_of_a_unix_socket_is_not_told(kind: str, name: str, p
         accepted.send(b"from the server"); client.send(b"1")
     """
     traced = run(text, peers)
-    assert traced.told(peers) == ["CONNECT_RESULT missing 0", "SEND missing 1"]
+    assert traced.lines(peers) == ["CONNECT_RESULT missing 0", "SEND missing 1"]
     assert {event.peer_pid for event in traced.sockets} == {traced.pid}
 
 
@@ -206,7 +206,7 @@ def sizes(events: Iterable[Event]) -> list[int]:
 
 
 def test_what_others_do_is_not_told(peers: Peers) -> None:
-    """Others: the tracer itself, and a child of its that was not planted."""
+    """Others: the tracer itself, and a child of it that is not the root of the tree."""
     with capturing() as loaded, socket.create_connection(peers.tcp) as own:
         other = os.fork()
         if other == 0:

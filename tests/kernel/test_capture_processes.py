@@ -1,4 +1,4 @@
-"""The tree: births, programs, threads, ends; pids as their own namespace has them; nobody missed, nobody twice."""
+"""The tree: births, programs, threads, ends; pids in their own namespace; none missed, none twice."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ BIRTHS = {
 
 @pytest.mark.parametrize("call", BIRTHS)
 def test_every_birth_is_told(call: str, peers: Peers) -> None:
-    traced = run(dedent(BIRTHS[call]) + "assert os.waitpid(pid, 0)[1] == 5 << 8; tell(pid=pid)", peers)
+    traced = run(dedent(BIRTHS[call]) + "assert os.waitpid(pid, 0)[1] == 5 << 8; report(pid=pid)", peers)
     (fork,) = traced.tasks(Kind.FORK)
     pid = told_facts(peers)["pid"]
     assert (fork.process, fork.parent, fork.pid, fork.tid, fork.host_pid) == (2, 1, pid, pid, pid)
@@ -84,7 +84,7 @@ def test_threads_are_no_processes(peers: Peers) -> None:
         times, tids = [time.monotonic_ns()], []
         for turn in range(3):
             thread = threading.Thread(target=work); thread.start(); thread.join()
-        tell(times=times, tids=tids)
+        report(times=times, tids=tids)
     """
     traced = run(text, peers)
     facts = told_facts(peers)
@@ -130,7 +130,7 @@ def test_the_last_thread_ends_the_process(peers: Peers) -> None:
         threading.Thread(target=work).start(); libc.pthread_exit(None)
     """
     traced = trace(*script(text, peers))
-    assert traced.told(peers) == ["CONNECT tcp 0", "CONNECT_RESULT tcp 0", "SEND tcp 1"]
+    assert traced.lines(peers) == ["CONNECT tcp 0", "CONNECT_RESULT tcp 0", "SEND tcp 1"]
     assert traced.statuses == {1: 5 << 8}
     (end,) = traced.tasks(Kind.EXIT)
     assert traced.events[-1] == end
@@ -200,7 +200,7 @@ def test_a_daemon_may_outlive_the_command(peers: Peers) -> None:
             select.select([command], [], []); create_connection(P.tcp).send(b"1"); os._exit(9)
     """
     traced = run(text, peers)
-    assert traced.told(peers) == ["CONNECT tcp 0", "CONNECT_RESULT tcp 0", "SEND tcp 1"]
+    assert traced.lines(peers) == ["CONNECT tcp 0", "CONNECT_RESULT tcp 0", "SEND tcp 1"]
     assert [(event.process, event.status) for event in traced.tasks(Kind.EXIT)] == [(1, 0), (2, 9 << 8)]
 
 
@@ -210,7 +210,7 @@ def test_pids_are_those_of_their_own_namespace(peers: Peers, require: Callable[[
         def work(): create_connection(P.tcp).send(b"1"); tids.append(threading.get_native_id())
         tids = []
         thread = threading.Thread(target=work); thread.start(); thread.join()
-        tell(pid=os.getpid(), tid=tids[0], pidns=os.stat("/proc/self/ns/pid").st_ino,
+        report(pid=os.getpid(), tid=tids[0], pidns=os.stat("/proc/self/ns/pid").st_ino,
              host_pid=int(os.readlink("/proc/self")))  # /proc is the outer namespace's
     """
     traced = run(text, peers, namespaces="--pid --fork")
@@ -266,7 +266,7 @@ def test_times_are_the_monotonic_clock_and_in_order(peers: Peers) -> None:
         s = socket(type=SOCK_DGRAM); times = []
         for turn in range(100):
             times.append(time.monotonic_ns()); s.sendto(b"1", P.udp)
-        times.append(time.monotonic_ns()); tell(times=times)
+        times.append(time.monotonic_ns()); report(times=times)
     """
     traced = run(text, peers)
     times = told_facts(peers)["times"]

@@ -80,12 +80,12 @@ def test_every_call_that_sends_is_told(
     file.write_text(THIRTEEN)
     lines, head = CALLS[call]
     traced = run(f"data, name = b'{THIRTEEN}', sys.argv[2]\ns = create_connection(P.tcp)\n{lines}", peers, str(file))
-    assert traced.told(peers) == [*CONNECTED, "SEND tcp 13"]
+    assert traced.lines(peers) == [*CONNECTED, "SEND tcp 13"]
     assert traced.sockets[-1].head == head
     assert len({(event.socket, event.network) for event in traced.sockets}) == 1
 
 
-# What a program does → what is told of it.
+# What a program does → its socket events.
 TALKS = {
     "udp, unconnected": (
         "s = socket(type=SOCK_DGRAM); s.sendto(b'1', P.udp); s.sendmsg([b'22'], [], 0, P.other)",
@@ -125,7 +125,7 @@ TALKS = {
         "s = socket(AF_UNIX, SOCK_SEQPACKET); s.connect(P.packets); s.send(b'')",
         ["CONNECT_RESULT packets 0", "SEND packets 0"],
     ),
-    "sent to nobody": (
+    "sent without a peer": (
         "for kind in SOCK_STREAM, SOCK_DGRAM:\n    with suppress(OSError): socket(type=kind).send(b'1')\n"
         "s = socket()\nwith suppress(ConnectionRefusedError): s.connect(P.closed)\n"
         "with suppress(BrokenPipeError): s.send(b'1')",
@@ -241,8 +241,8 @@ TALKS = {
 def test_exactly_what_was_done_is_told(talk: str, peers: Peers, require: Callable[[str], None]) -> None:
     if "6" in talk or "mapped" in talk:
         require("ipv6")
-    text, told = TALKS[talk]
-    assert run(text, peers).told(peers) == told
+    text, lines = TALKS[talk]
+    assert run(text, peers).lines(peers) == lines
 
 
 def test_a_full_queue_is_no_send(peers: Peers) -> None:
@@ -285,7 +285,7 @@ def test_sends_that_wait_at_a_time_are_all_told(peers: Peers) -> None:
         while any(thread.is_alive() for thread in threads):
             for _, served in pairs:
                 with suppress(BlockingIOError): served.recv(1 << 20)
-        tell(sent=sent)
+        report(sent=sent)
     """
     sends = run(text, peers).sends
     sent = json.loads(Path(peers.missing).read_text())["sent"]

@@ -14,7 +14,7 @@ from tracer.record.capture.protocol import Kind, SocketEvent
 
 pytestmark = [pytest.mark.kernel, pytest.mark.probes]
 
-FIRST = 5  # sends of a socket that are told one by one: those with a prefix, and the one that the tally begins with
+FIRST = 5  # sends of a socket with an event of their own: those with a prefix, and the one with which the tally begins
 
 
 def sends(events: list[SocketEvent]) -> list[SocketEvent]:
@@ -27,11 +27,11 @@ def test_any_number_of_sends_adds_up(family: str, peer: str, peers: Peers) -> No
         s = socket({family}); s.connect(P.{peer})
         for size in range(1, 102): s.send(bytes(size))
     """
-    told = sends(run(text, peers).sockets)
-    assert [event.sends for event in told] == [*[1] * FIRST, 101 - FIRST]
-    assert [event.result for event in told] == [1, 2, 3, 4, 5, sum(range(6, 102))]
-    assert {(event.endpoint, event.socket) for event in told} == {(told[0].endpoint, told[0].socket)}
-    assert told[-1].ns == told[-2].ns < told[-1].last_ns
+    sent = sends(run(text, peers).sockets)
+    assert [event.sends for event in sent] == [*[1] * FIRST, 101 - FIRST]
+    assert [event.result for event in sent] == [1, 2, 3, 4, 5, sum(range(6, 102))]
+    assert {(event.endpoint, event.socket) for event in sent} == {(sent[0].endpoint, sent[0].socket)}
+    assert sent[-1].ns == sent[-2].ns < sent[-1].last_ns
 
 
 def test_each_epoch_has_its_own_sums(peers: Peers, tmp_path: Path) -> None:
@@ -45,10 +45,10 @@ def test_each_epoch_has_its_own_sums(peers: Peers, tmp_path: Path) -> None:
             os.write(boundaries, b"boundary")
     """
     with capturing() as loaded, ended(loaded, *script(text, peers, str(fifo)), fifo=fifo) as command:
-        told = sends([event for event in command.session.drain() if isinstance(event, SocketEvent)])
+        sent = sends([event for event in command.session.drain() if isinstance(event, SocketEvent)])
         assert list(command.session.drain()) == []
-    singles = [event for event in told if not event.last_ns]
-    counted = [event for event in told if event.last_ns]
+    singles = [event for event in sent if not event.last_ns]
+    counted = [event for event in sent if event.last_ns]
     assert [event.sends for event in singles] == [1] * (FIRST + 1 + 1)
     assert [event.sends for event in counted] == [11 - FIRST, 13 - 1, 17 - 1]
     assert [event.ns for event in counted] == [event.ns for event in singles[FIRST - 1 :]]
@@ -63,9 +63,9 @@ def test_threads_are_counted_apart(peers: Peers) -> None:
         thread = threading.Thread(target=work); thread.start(); thread.join()
     """
     traced = run(text, peers)
-    told = sends(traced.sockets)
-    own = [event for event in told if event.tid == traced.pid]
-    other = [event for event in told if event.tid != traced.pid]
+    sent = sends(traced.sockets)
+    own = [event for event in sent if event.tid == traced.pid]
+    other = [event for event in sent if event.tid != traced.pid]
     assert sum(event.sends for event in own) == sum(event.sends for event in other) == 20
     assert sum(event.result for event in own) == 80
     assert sum(event.result for event in other) == 100
@@ -101,16 +101,16 @@ def test_what_is_counted_is_told_in_every_turn(peers: Peers, tmp_path: Path) -> 
         capturing() as loaded,
         running(loaded, *script(text, peers, str(said), str(go))) as command,
         said.open("rb", 0) as hear,
-        go.open("wb", 0) as tell,
+        go.open("wb", 0) as write_go,
     ):
-        told = []
+        sent = []
         for count in counts:
-            tell.write(bytes([count]))
+            write_go.write(bytes([count]))
             assert hear.read(4) == b"done"
-            told.append(sends([event for event in command.session.drain() if isinstance(event, SocketEvent)]))
-        tell.write(bytes([0]))
-    assert [sum(event.sends for event in turn) for turn in told] == counts
-    assert [len(turn) for turn in told] == [FIRST + 1, 1, 1, 1]
+            sent.append(sends([event for event in command.session.drain() if isinstance(event, SocketEvent)]))
+        write_go.write(bytes([0]))
+    assert [sum(event.sends for event in turn) for turn in sent] == counts
+    assert [len(turn) for turn in sent] == [FIRST + 1, 1, 1, 1]
 
 
 @pytest.mark.parametrize("kind", ["SOCK_DGRAM", "SOCK_STREAM"])

@@ -87,6 +87,6 @@ def test_who_may_load_nothing_cannot_tell() -> None:
     if child == 0:
         os.setuid(65534)
         library = Library()
-        told = [features.fentry(library).answer, features.task_storage(library).answer]
-        os._exit(0 if told == [None, None] else 1)
+        answers = [features.fentry(library).answer, features.task_storage(library).answer]
+        os._exit(0 if answers == [None, None] else 1)
     assert os.waitpid(child, 0)[1] == 0

@@ -1,6 +1,6 @@
 """No probe is attached for nothing: one small program has each of them run, on whatever kernel this is.
 
-Probes run for the whole machine, so the answer is exact where nobody else is at work, as in a virtual machine.
+Probes run for the whole machine, so the answer is exact on an idle machine, such as a virtual one.
 """
 
 from __future__ import annotations
@@ -41,18 +41,18 @@ EVERYTHING = """
 
 
 def programs() -> Iterator[tuple[str, int]]:
-    """Name of each BPF program that this process holds → how often it has run, while that is counted.
+    """Name of each BPF program of this process → how often it has run, while that is counted.
 
     Offsets are those of struct bpf_prog_info (include/uapi/linux/bpf.h): name, run_cnt.
     """
     library = ctypes.CDLL("libbpf.so.1")
-    held = {
+    numbers = {
         int(number)
         for file in Path("/proc/self/fdinfo").iterdir()
         if file.exists()  # the listing's own is gone
         for number in re.findall(r"^prog_id:\t(\d+)$", file.read_text(), re.MULTILINE)
     }
-    for number in held:
+    for number in numbers:
         descriptor = library.bpf_prog_get_fd_by_id(number)
         info, size = ctypes.create_string_buffer(208), ctypes.c_uint32(208)
         assert library.bpf_obj_get_info_by_fd(descriptor, info, ctypes.byref(size)) == 0

@@ -1,4 +1,4 @@
-"""What a trace costs grows with what is told apart, not with how often it is sent."""
+"""The size of a trace grows with the number of different flows, not with the number of sends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A small program, traced: what the kernel told of it."""
+"""Trace a small program, and return its events."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def inet(host, port, family=AF_INET):
     "A sockaddr's bytes."
     v6 = struct.pack("=HHI16sI", AF_INET6, htons(port), 0, inet_pton(AF_INET6, host), 0) if ":" in host else b""
     return v6 or struct.pack("=HH4s8x", AF_INET, htons(port), inet_aton(host))
-def tell(**facts):
+def report(**facts):
     "Leave facts for the test."
     print(json.dumps(facts), file=open(P.missing, "w"))
 """
@@ -56,8 +56,8 @@ class Peers:
     tcp: tuple[str, int]
     second: tuple[str, int]  # another TCP peer
     tcp6: tuple[str, int]
-    closed: tuple[str, int]  # bound, so nobody else's, but nobody listens
-    full: tuple[str, int]  # its queue is full: who tries to connect hears nothing
+    closed: tuple[str, int]  # bound, so no other process gets it, but without a listener
+    full: tuple[str, int]  # its queue is full: an attempt to connect gets no answer
     udp: tuple[str, int]
     other: tuple[str, int]  # another UDP peer
     udp6: tuple[str, int]
@@ -65,7 +65,7 @@ class Peers:
     packets: str
     datagrams: str
     abstract: str
-    missing: str  # nobody has bound it; a program that does not try it may leave a file there
+    missing: str  # not bound; a program that does not connect to it may create a file there
 
     @property
     def names(self) -> dict[str, str]:
@@ -90,7 +90,7 @@ class Traced:
 
     @property
     def sockets(self) -> list[SocketEvent]:
-        """Its socket events, in the order of time: where a socket listens may be told late."""
+        """Its socket events, in the order of time: strace may emit a LISTEN late."""
         return sorted((event for event in self.events if isinstance(event, SocketEvent)), key=lambda event: event.ns)
 
     @property
@@ -109,7 +109,7 @@ class Traced:
         assert len({event.process for event in exits}) == len(exits)
         return {event.process: event.status for event in exits}
 
-    def told(self, peers: Peers) -> list[str]:
+    def lines(self, peers: Peers) -> list[str]:
         """Its socket events as `KIND peer result`: an errno's name, or a number. No stranger's UDP port."""
         names = peers.names
         return [

@@ -1,4 +1,4 @@
-"""Types as BTF tells them (Documentation/bpf/btf.rst), read by libbpf."""
+"""Types in BTF (Documentation/bpf/btf.rst), read by libbpf."""
 
 from __future__ import annotations
 

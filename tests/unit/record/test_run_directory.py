@@ -1,4 +1,4 @@
-"""The run's folder: what is left of killed runs goes, and nothing else ever does."""
+"""The run's directory: what killed runs left is removed, and nothing else."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def test_what_a_killed_run_left_is_removed(base: Path) -> None:
         os._exit(0)
     os.waitpid(pid, 0)
     (left,) = base.iterdir()
-    with RunDirectory() as folder:
+    with RunDirectory() as directory:
         assert not left.exists()
-        assert [path.name for path in base.iterdir()] == [folder.path.name]
+        assert [path.name for path in base.iterdir()] == [directory.path.name]
 
 
 @pytest.mark.parametrize(
@@ -49,8 +49,8 @@ def test_somebody_elses_folder_with_such_a_name_stays(base: Path, name: str) -> 
 
 def test_the_hook_is_named_only_where_installed_plugins_are_not_loaded(base: Path) -> None:
     own = {"PYTHONPATH": "src", "PYTEST_PLUGINS": "pytester"}
-    with RunDirectory() as folder:
-        variables = folder.hook_environment(own)
-        assert variables == {"PYTHONPATH": f"{folder.path}/plugins:src", "SVC_TRACE_FIFO": str(folder.fifo)}
-        named = folder.hook_environment({**own, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"})
+    with RunDirectory() as directory:
+        variables = directory.hook_environment(own)
+        assert variables == {"PYTHONPATH": f"{directory.path}/plugins:src", "SVC_TRACE_FIFO": str(directory.fifo)}
+        named = directory.hook_environment({**own, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"})
         assert named == {**variables, "PYTEST_PLUGINS": "svc_trace_hook,pytester"}

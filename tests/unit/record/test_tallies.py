@@ -1,4 +1,4 @@
-"""Tallies as the kernel writes them: told once, retired when final, and missed by nobody."""
+"""Tallies as the kernel writes them: each send is returned once, and a final tally is dropped."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ def tallies(kernel: Kernel) -> Iterator[Tallies]:
 
 def test_each_send_is_told_once(kernel: Kernel, tallies: Tallies) -> None:
     tallies.begin(1, FIRST)
-    told: list[SocketEvent] = []
+    events: list[SocketEvent] = []
     for sends in (2, 2, 7):
         kernel.count(1, sends, epoch=1)
-        told += tallies.drain(epoch=1)
-    assert [(event.sends, event.result, event.last_ns) for event in told] == [(2, 20, 102), (5, 50, 107)]
-    assert {(event.ns, event.head, event.prefix) for event in told} == {(100, b"head", b"")}
+        events += tallies.drain(epoch=1)
+    assert [(event.sends, event.result, event.last_ns) for event in events] == [(2, 20, 102), (5, 50, 107)]
+    assert {(event.ns, event.head, event.prefix) for event in events} == {(100, b"head", b"")}
 
 
 def test_a_tally_is_final_one_reading_after_its_epoch(kernel: Kernel, tallies: Tallies) -> None:

@@ -1,4 +1,4 @@
-"""The layout of the kernel's records: Python's copy held against the compiled probes; addresses and names decoded."""
+"""The layout of the kernel's records, compared with the compiled probes; addresses and names decoded."""
 
 from __future__ import annotations
 
