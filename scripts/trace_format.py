@@ -11,9 +11,11 @@ import io
 import sys
 import tokenize
 from collections.abc import Iterator, Mapping
-from dataclasses import MISSING, Field, fields
 from pathlib import Path
 from typing import Any, Literal, NewType, get_args, get_origin, get_type_hints
+
+from msgspec import NODEFAULT
+from msgspec.structs import FieldInfo, fields
 
 from tracer.trace import file, records
 from tracer.trace.json_codec import dump
@@ -89,9 +91,9 @@ def json_type(hint: Any) -> str:  # noqa: ANN401 -- a type hint is of any type
     return JSON_TYPES[hint]
 
 
-def _default(field: Field[Any]) -> str:
-    default = field.default if field.default_factory is MISSING else field.default_factory()
-    return "" if default is MISSING else f"`{dump(default).decode().strip()}`"
+def _default(field: FieldInfo) -> str:
+    default = file.default_of(field)
+    return "" if default is NODEFAULT else f"`{dump(default).decode().strip()}`"
 
 
 if __name__ == "__main__":

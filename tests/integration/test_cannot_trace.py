@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import shutil
@@ -10,7 +11,6 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import orjson
 import pytest
 from launched import User, new_user
 
@@ -114,7 +114,7 @@ def test_another_bcc_is_not_met(tmp_path: Path) -> None:
 
 
 def backend_of(directory: Path) -> str:
-    name: str = orjson.loads((directory / "svc-trace.json").read_bytes())["run"]["backend"]
+    name: str = json.loads((directory / "svc-trace.json").read_bytes())["run"]["backend"]
     return name
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from typing import Any
 
-import orjson
 import pytest
 from launched import User, new_user
 
@@ -31,7 +31,7 @@ def user() -> Iterator[User]:
 def diagnose(*before: str, status: int = 0) -> dict[str, Any]:
     done = subprocess.run([*before, *DOCTOR, "--format", "json"], capture_output=True, check=False)
     assert (done.returncode, done.stderr) == (status, b"")
-    report: dict[str, Any] = orjson.loads(done.stdout)
+    report: dict[str, Any] = json.loads(done.stdout)
     assert report["schema"] == "svc-trace-doctor/1"
     assert [backend["name"] for backend in report["backends"]] == list(BACKENDS)
     return report

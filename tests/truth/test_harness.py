@@ -10,7 +10,6 @@ import pytest
 from suites import evidence
 
 from tracer.classify.model import Classification, Evidence, RunInfo, Summary, TestResult
-from tracer.classify.services.config import Rules
 from tracer.errors import SvcTraceError
 from tracer.trace.endpoint import Endpoint
 from truth.differences import differences
@@ -20,10 +19,23 @@ from truth.scenario import load
 EVIDENCE = replace(
     evidence("alpha"), endpoint=Endpoint("tcp", "127.0.0.1", 7000), command="python", bytes=9, first_s=0.1
 )
-TEST = TestResult("passed", 0.1, 1, ("alpha",), (), (), (), None, (EVIDENCE,))
+TEST = TestResult(
+    outcome="passed",
+    duration_s=0.1,
+    services=("alpha",),
+    ambient=(),
+    self_hosted=(),
+    assumed=(),
+    evidence=(EVIDENCE,),
+)
 RUN = RunInfo(("pytest",), "libbpf", "6.18", "2026-11-20T22:00:00Z", 1.0, 0, True, 0, ())
 REPORT = Classification(
-    "2026-11-20T22:00:00Z", RUN, Rules(), (), {"test_a.py::test[1]": TEST}, (), Summary(1, {}, {"all": 1}), {}
+    generated_at="2026-11-20T22:00:00Z",
+    run=RUN,
+    tests={"test_a.py::test[1]": TEST},
+    run_evidence=(),
+    summary=Summary(1, {}, {"all": 1}),
+    validation={},
 )
 TRUE = '[tests."test_a.py::test[1]"]\nevidence = [{ service = "alpha", sends = 3, transport = "tcp", errno = "" }]'
 

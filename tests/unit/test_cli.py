@@ -301,4 +301,4 @@ def test_nothing_heavy_is_imported_before_the_command_begins() -> None:
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     loaded = set(result.stdout.split())
     assert "click" in loaded
-    assert not loaded & {"rich", "psutil", "orjson", "tracer.classify", "tracer.reports", "tracer.record"}
+    assert not loaded & {"rich", "psutil", "msgspec", "tracer.classify", "tracer.reports", "tracer.record"}

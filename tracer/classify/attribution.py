@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
+
+from msgspec.structs import replace
 
 from tracer.classify.model import Evidence, How, Strength, Via, is_unknown
 from tracer.classify.places import OUTSIDE, RUN, Owner, Place, Places

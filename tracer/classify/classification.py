@@ -129,7 +129,8 @@ class _Test:
         self.outcome = outcome
         self.duration_s += (span.end_ns - span.start_ns) / 1e9
         self.attempts += 1
-        self.evidence += evidence
+        known = {id(entry) for entry in self.evidence}  # attempts that use the same fixture inherit the same objects
+        self.evidence += tuple(entry for entry in evidence if id(entry) not in known)
 
     def result(self) -> TestResult:
         external = [one for one in self.evidence if not one.self_hosted]

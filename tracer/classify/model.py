@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, Literal, NamedTuple
+from typing import Any, Final, Literal
 
 from tracer.classify.services.config import Rules
 from tracer.trace.endpoint import Endpoint
@@ -37,16 +37,29 @@ def unknown_endpoint(service: str) -> str:
     return service.removeprefix(_UNKNOWN)
 
 
-class Via(NamedTuple):
-    """What a test inherits evidence from. In a report it is its text."""
+class Via(str):
+    """What a test inherits evidence from: its text, and the text's parts.
+
+    Attributes:
+        kind: `fixture` or `module`.
+        name: of the fixture; the path of the module.
+        baseid: of a fixture, the node id of the place that defines it; empty for plugins and the rootdir's conftest.
+    """
+
+    __slots__ = ("baseid", "kind", "name")
 
     kind: Literal["fixture", "module"]
-    name: str  # of the fixture; the path of the module
-    baseid: str = ""  # fixture: node id of the place that defines it; empty for plugins and the rootdir's conftest
+    name: str
+    baseid: str
 
-    def __str__(self) -> str:
-        """`fixture:<name>@<baseid>` or `module:<path>`."""
-        return f"fixture:{self.name}@{self.baseid}" if self.kind == "fixture" else f"module:{self.name}"
+    def __new__(cls, kind: Literal["fixture", "module"], name: str, baseid: str = "") -> Via:
+        """Make the text of the parts: `fixture:<name>@<baseid>` or `module:<path>`."""
+        self = super().__new__(cls, f"fixture:{name}@{baseid}" if kind == "fixture" else f"module:{name}")
+        self.kind, self.name, self.baseid = kind, name, baseid
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:  # for copies
+        return Via, (self.kind, self.name, self.baseid)
 
     @classmethod
     def parse(cls, text: str) -> Via:
@@ -64,13 +77,13 @@ class Via(NamedTuple):
         return cls("fixture", name, baseid)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
     """Evidence that a test uses a service: flows to one endpoint with the same phase, fixture and thread."""
 
     service: str  # a configured name, or `unknown:<endpoint>`
     endpoint: Endpoint
-    protocol: str | None  # recognised from the first bytes sent; None: they identify none
+    protocol: str | None = None  # recognised from the first bytes sent; None: they identify none
     how: How
     via: Via | None  # only of inherited evidence
     phase: Phase | None  # None only for evidence of the run
@@ -78,8 +91,8 @@ class Evidence:
     thread: Literal["test", "other"]
     command: str  # the process's command name
     strength: Strength
-    self_hosted: bool  # a process of the run itself listens at the endpoint
-    ambiguous: bool  # several tests ran in one process at once, and the sending thread belongs to none of them
+    self_hosted: bool = False  # a process of the run itself listens at the endpoint
+    ambiguous: bool = False  # several tests ran in one process at once, and the sending thread belongs to none of them
     connects: int
     sends: int
     bytes: int
@@ -103,7 +116,7 @@ class RunResult:
     attempts: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TestResult:
     """A test: all its attempts together, in all merged runs."""
 
@@ -111,12 +124,12 @@ class TestResult:
 
     outcome: Outcome  # of the last attempt
     duration_s: float  # all phases of all attempts
-    attempts: int
+    attempts: int = 1
     services: tuple[str, ...]  # sorted; direct and inherited, external
     ambient: tuple[str, ...]  # sorted; services with only ambient evidence
     self_hosted: tuple[str, ...]  # sorted; provided by the run itself
     assumed: tuple[str, ...]  # sorted; services that the static rules claim
-    facts: int | None  # position of its static facts in the classification's `facts`; None: they were lost
+    facts: int | None = None  # position of its static facts in the classification's `facts`; None: they were lost
     evidence: tuple[Evidence, ...]
     runs: tuple[
         RunResult, ...
@@ -207,14 +220,14 @@ class Variants:
     differing: Mapping[str, Mapping[str, tuple[str, ...]]]  # common part of the node ids → node id → services
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Classification:
     """Everything in a report."""
 
     generated_at: str
     run: RunInfo
-    rules: Rules  # by which it was made
-    facts: tuple[StaticFacts, ...]  # of the tests; each once, sorted
+    rules: Rules = field(default_factory=Rules)  # by which it was made
+    facts: tuple[StaticFacts, ...] = ()  # of the tests; each once, sorted
     tests: Mapping[str, TestResult]  # node id → result, in the order in which the tests ended
     run_evidence: tuple[Evidence, ...]  # outside every test, fixture and module
     summary: Summary

@@ -118,4 +118,4 @@ def _reached_at(endpoint: Endpoint, local: bool) -> tuple[Endpoint, ...]:
     """The addresses at which a listener gets what is sent to an endpoint: itself, and wildcards of this machine."""
     if not endpoint.host or not (local or ip_address(endpoint.host).is_loopback):
         return (endpoint,)
-    return (endpoint, *(endpoint._replace(host=wildcard) for wildcard in _WILDCARDS))
+    return (endpoint, *(endpoint.at(wildcard) for wildcard in _WILDCARDS))

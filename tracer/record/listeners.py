@@ -46,7 +46,7 @@ def listeners(reached: Collection[Endpoint]) -> Iterator[Listener]:
 
 
 def _without_host(endpoint: Endpoint) -> Endpoint:
-    return endpoint._replace(host="")
+    return endpoint.at("")
 
 
 def _listening_at(connection: sconn) -> Endpoint | None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeVar
+
+from msgspec.structs import replace
 
 from tracer.record.capture.protocol import Kind, TaskEvent
 from tracer.trace.ids import NO_PROCESS, HostPid, Pid, PidNamespace, ProcessId

@@ -8,32 +8,28 @@ from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final, get_args
+from typing import Any, Final
+
+from msgspec import Struct
 
 from tracer.classify.model import (
     SCHEMA,
-    AssumptionCheck,
     Classification,
     Evidence,
-    RunResult,
     TestResult,
 )
-from tracer.classify.services.config import Rules
 from tracer.errors import ExitStatus, SvcTraceError
-from tracer.trace.json_codec import Defaults, converter, dump, load
-from tracer.trace.records import StaticFacts
+from tracer.trace.json_codec import dump, load
 from tracer.trace.storage import open_input
 
 _OPTIONAL: Final = ("self_hosted", "ambiguous", "listener")
 """Fields of an evidence that are written only if they are true, or known."""
-_DEFAULTS: Final[Defaults] = {
-    Evidence: {"protocol": None, "self_hosted": False, "ambiguous": False},
-    TestResult: {"attempts": 1, "facts": None},
-    AssumptionCheck: {"neither": 0, "ambient_only": (), "undecided": 0},
-    Classification: {"rules": Rules(), "facts": ()},
-}
-_Record = Evidence | TestResult | RunResult | StaticFacts
-_NAMES: Final = {kind: tuple(field.name for field in fields(kind)) for kind in get_args(_Record)}
+
+
+class _Document(Struct):
+    """The part of a document that says what it is."""
+
+    schema: Any = None
 
 
 def render(classification: Classification) -> Iterator[bytes]:
@@ -41,21 +37,25 @@ def render(classification: Classification) -> Iterator[bytes]:
 
     It is indented down to the tests; each test and each evidence is a line.
     """
-    head = {"schema": classification.schema, "generated_at": classification.generated_at, "run": classification.run}
+    head: dict[str, object] = {
+        "schema": classification.schema,
+        "generated_at": classification.generated_at,
+        "run": classification.run,
+    }
     if classification.runs:
         head["runs"] = classification.runs
-    head["rules"] = classification.rules
+    head["rules"] = _sorted_sets(classification.rules)
     names = ("summary", "validation", "contracts", "why", *(["variants"] if classification.variants.compared else []))
     tail = {name: getattr(classification, name) for name in names}
-    yield dump(_plain(head), indent=True).removesuffix(b"\n}\n")
+    yield dump(head, indent=True).removesuffix(b"\n}\n")
     yield b',\n  "facts": ['
-    yield from _listed(_line(_object(facts)) for facts in classification.facts)
+    yield from _listed(_line(facts) for facts in classification.facts)
     yield b'\n  ],\n  "tests": {'
     yield from _listed(_test(nodeid, test) for nodeid, test in classification.tests.items())
     yield b'\n  },\n  "run_evidence": ['
     yield from _listed(_evidence(evidence) for evidence in classification.run_evidence)
     yield b"\n  ],\n"
-    yield dump(_plain(tail), indent=True).removeprefix(b"{\n")
+    yield dump(tail, indent=True).removeprefix(b"{\n")
 
 
 def read_classification(path: Path) -> Classification:
@@ -66,11 +66,11 @@ def read_classification(path: Path) -> Classification:
     """
     with open_input(path) as file, _without_collector():
         try:
-            value = load(file.read())
-            schema = value.get("schema") if isinstance(value, dict) else None
+            text = file.read()
+            schema = load(text, _Document).schema
             if schema != SCHEMA:
                 raise ValueError(f"its schema is {schema!r:.40}, not {SCHEMA!r}")
-            classification: Classification = converter(Classification, _DEFAULTS)(value)
+            classification: Classification = load(text, Classification)
             _check_numbers(classification)
         except (ValueError, EOFError) as error:
             raise SvcTraceError(
@@ -114,8 +114,8 @@ def _listed(parts: Iterable[bytes]) -> Iterator[bytes]:
 
 def _test(nodeid: str, test: TestResult) -> bytes:
     value = _object(test)
-    if runs := value.pop("runs"):
-        value["runs"] = [_object(run) for run in runs]
+    if not test.runs:
+        del value["runs"]
     evidence = b"".join(_listed(b"  " + _evidence(one) for one in value.pop("evidence")))
     return b'%b: %b,"evidence":[%b]}' % (_line(nodeid), _line(value).removesuffix(b"}"), evidence)
 
@@ -140,17 +140,17 @@ def _line(value: object) -> bytes:
     return dump(value).removesuffix(b"\n")
 
 
-def _object(record: _Record) -> dict[str, Any]:
+def _object(record: Evidence | TestResult) -> dict[str, Any]:
     """A record's fields by name. `dataclasses.asdict` would copy everything below, too."""
-    return {name: getattr(record, name) for name in _NAMES[type(record)]}
+    return {name: getattr(record, name) for name in record.__slots__}
 
 
-def _plain(value: object) -> object:
-    """A value as JSON has it: records as objects, sets as sorted lists."""
+def _sorted_sets(value: object) -> object:
+    """A value with sorted lists in place of sets."""
     if is_dataclass(value):
-        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+        return {field.name: _sorted_sets(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, Mapping):
-        return {name: _plain(one) for name, one in value.items()}
-    if isinstance(value, tuple | frozenset):
-        return [_plain(one) for one in (value if isinstance(value, tuple) else sorted(value))]
-    return value
+        return {name: _sorted_sets(one) for name, one in value.items()}
+    if isinstance(value, tuple):
+        return [_sorted_sets(one) for one in value]
+    return sorted(value) if isinstance(value, frozenset) else value

@@ -3,25 +3,37 @@
 from __future__ import annotations
 
 from ipaddress import IPv6Address, ip_address
-from typing import NamedTuple
+from typing import Any
 
 
-class Endpoint(NamedTuple):
-    """The address of a socket's peer, or the address at which a socket listens. In files it is its text.
+class Endpoint(str):
+    """The address of a socket's peer, or the address at which a socket listens: its text, and the text's parts.
 
-    A NamedTuple, because the recorder computes its hash for each socket event: that of a dataclass is slower.
+    It is a str because the recorder computes its hash for each socket event, and a str keeps its hash.
+
+    Attributes:
+        protocol: `tcp`, `udp`, `sctp`, … as the kernel names the transport; `unix` for every kind of unix socket.
+        host: the canonical text; an IPv4-mapped IPv6 address is written as IPv4. Empty for unix sockets.
+        port: host byte order; 0 for unix sockets, and for protocols without ports.
+        path: of a unix socket; an abstract name starts with `@`. Empty for all others.
     """
 
-    protocol: str  # `tcp`, `udp`, `sctp`, … as the kernel names the transport; `unix` for every kind of unix socket
-    host: str = ""  # the canonical text; an IPv4-mapped IPv6 address is written as IPv4; empty for unix sockets
-    port: int = 0  # host byte order; 0: unix sockets, and protocols without ports
-    path: str = ""  # of a unix socket; an abstract name starts with `@`; empty for all others
+    __slots__ = ("host", "path", "port", "protocol")
 
-    def __str__(self) -> str:
-        if self.protocol == "unix":
-            return f"unix://{self.path}"
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{self.protocol}://{host}:{self.port}"
+    protocol: str
+    host: str
+    port: int
+    path: str
+
+    def __new__(cls, protocol: str, host: str = "", port: int = 0, path: str = "") -> Endpoint:
+        """Make the text of the parts."""
+        address = f"[{host}]" if ":" in host else host
+        self = super().__new__(cls, f"unix://{path}" if protocol == "unix" else f"{protocol}://{address}:{port}")
+        self.protocol, self.host, self.port, self.path = protocol, host, port, path
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:  # for copies
+        return Endpoint, (self.protocol, self.host, self.port, self.path)
 
     @classmethod
     def parse(cls, text: str) -> Endpoint:
@@ -39,6 +51,10 @@ class Endpoint(NamedTuple):
         if not colon or not port.isdecimal():
             raise ValueError(f"not an endpoint: {text!r}")
         return cls(protocol, host.strip("[]"), int(port))
+
+    def at(self, host: str) -> Endpoint:
+        """The same protocol and port at another host."""
+        return Endpoint(self.protocol, host, self.port, self.path)
 
 
 def canonical_host(packed: bytes) -> str:

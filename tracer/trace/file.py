@@ -18,15 +18,17 @@ import gzip
 import io
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import MISSING, Field, fields
 from operator import attrgetter
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Final, Self, TypeVar, cast
 
+from msgspec import NODEFAULT
+from msgspec.structs import FieldInfo, fields
+
 from tracer.errors import ExitStatus, SvcTraceError
 from tracer.trace.ids import InstanceId, SpanId
-from tracer.trace.json_codec import Converter, converter, dump, load, row_converter
+from tracer.trace.json_codec import convert, convert_row, dump, load
 from tracer.trace.records import (
     PHASES,
     Attempt,
@@ -63,7 +65,6 @@ RECORD_TYPES: Final[Mapping[str, type[Record]]] = {
 }
 _EARLIER_NAMES: Final = {"owner": "listener", "line_ns": "lineage_ns"}
 """Tags and columns of traces that an earlier version wrote → their names now."""
-_NO_DEFAULT: Final = object()
 
 _LEVEL: Final = 1
 """Of gzip, the fastest: rows that differ in a few digits shrink to a sixth by it, and to an eighth by the slowest."""
@@ -74,12 +75,13 @@ R = TypeVar("R", bound=Record)
 class _Row:
     """How records of one type become rows."""
 
-    __slots__ = ("defaults", "tag", "values")
+    __slots__ = ("defaults", "names", "tag", "values")
 
     def __init__(self, tag: str, record_type: type[Record]) -> None:
         self.tag = tag
-        self.values = attrgetter(*(field.name for field in fields(record_type)))
-        self.defaults = tuple(_default(field) for field in fields(record_type))
+        self.names = record_type.__struct_fields__
+        self.values = attrgetter(*self.names)
+        self.defaults = tuple(default_of(field) for field in fields(record_type))
 
     def of(self, record: Record) -> tuple[Any, ...]:
         values: tuple[Any, ...] = self.values(record)
@@ -89,10 +91,9 @@ class _Row:
         return (self.tag, *values[:length])
 
 
-def _default(field: Field[Any]) -> object:
-    if field.default_factory is not MISSING:
-        return field.default_factory()
-    return _NO_DEFAULT if field.default is MISSING else field.default
+def default_of(field: FieldInfo) -> object:
+    """A field's default; NODEFAULT, which equals no value, if there is none."""
+    return field.default if field.default_factory is NODEFAULT else field.default_factory()
 
 
 _ROWS: Final = {record_type: _Row(tag, record_type) for tag, record_type in RECORD_TYPES.items()}
@@ -119,7 +120,7 @@ class TraceWriter:
             raise cannot_write(path, error) from error
         packed = gzip.GzipFile("", "wb", _LEVEL, self._file, mtime=0)
         self._lines = io.BufferedWriter(packed, 1 << 16)
-        columns = {tag: [field.name for field in fields(kind)] for tag, kind in RECORD_TYPES.items()}
+        columns = {row.tag: row.names for row in _ROWS.values()}
         self._write({"schema": SCHEMA, "columns": columns})
 
     def write(self, record: Record) -> None:
@@ -229,11 +230,6 @@ def read_records(path: Path) -> Iterator[Record]:
         try:
             lines = _lines(file)
             columns = _columns(next(lines, b""))
-            converters = {
-                tag: row_converter(record_type, [_EARLIER_NAMES.get(name, name) for name in names])
-                for tag, names in columns.items()
-                if (record_type := RECORD_TYPES.get(_EARLIER_NAMES.get(tag, tag)))
-            }
             for line in lines:
                 number += 1
                 try:
@@ -242,7 +238,7 @@ def read_records(path: Path) -> Iterator[Record]:
                     if not line.endswith(b"\n"):  # the last one, cut off
                         return
                     raise ValueError("not JSON") from None
-                record = _record(row, columns, converters)
+                record = _record(row, columns)
                 if record is not None:
                     yield record
         except ValueError as error:
@@ -277,28 +273,28 @@ def _columns(header: bytes) -> dict[str, list[str]]:
         raise ValueError("not a trace: no header") from None
     if (schema := _schema(value)) != SCHEMA:
         raise ValueError(f"not a trace that this version reads: its schema is {schema!r:.40}, not {SCHEMA!r}")
-    columns: dict[str, list[str]] = converter(dict[str, list[str]])(value.get("columns"))
-    return columns
+    columns: dict[str, list[str]] = convert(value.get("columns"), dict[str, list[str]])
+    return {tag: [_EARLIER_NAMES.get(name, name) for name in names] for tag, names in columns.items()}
 
 
 def _schema(header: object) -> object:
     return header.get("schema") if isinstance(header, dict) else None
 
 
-def _record(row: object, columns: Mapping[str, list[str]], converters: Mapping[str, Converter]) -> Record | None:
-    """The record of a row, None for a tag that this version does not know."""
+def _record(row: object, columns: Mapping[str, list[str]]) -> Record | None:
+    """The record of a row; None for a tag that this version does not know."""
     if not isinstance(row, list) or not row or not isinstance(row[0], str):
         raise ValueError("a record is a list that begins with its tag")
     tag, *values = row
     if tag not in columns:
         raise ValueError(f"the header has no columns for {tag!r:.40}")
-    if tag not in converters:
+    record_type = RECORD_TYPES.get(str(_EARLIER_NAMES.get(tag, tag)))
+    if record_type is None:
         return None
     try:
-        record: Record = converters[tag](values)
+        return convert_row(columns[tag], values, record_type)
     except ValueError as error:
         raise ValueError(f"{tag}: {error}") from None
-    return record
 
 
 def _bad_trace(path: Path, line: int, problem: str) -> SvcTraceError:

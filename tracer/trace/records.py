@@ -10,8 +10,9 @@ abstract socket. A runner is a process with open spans: a pytest process whose h
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Final, Literal, get_args
+
+from msgspec import Struct, field
 
 from tracer.trace.endpoint import Endpoint
 from tracer.trace.ids import (
@@ -30,11 +31,10 @@ from tracer.trace.ids import (
 PhaseName = Literal["setup", "call", "teardown"]
 SpanKind = Literal["session", "collection", "test", "fixture"] | PhaseName
 PHASES: Final = get_args(PhaseName)
-_NONE: Final[Mapping[str, Any]] = {}  # one for all: hardly any flow of many has errors or heads
+_NONE: Final[Mapping[str, Any]] = {}  # one for all: few flows have errors or heads
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(Struct, frozen=True):
     """One `svc-trace -- CMD`. It is the first record of a trace."""
 
     command: tuple[str, ...]  # the words after `--`
@@ -45,8 +45,7 @@ class Run:
     directory: str  # the command's working directory
 
 
-@dataclass(frozen=True, slots=True)
-class Process:
+class Process(Struct, frozen=True):
     """A process of the traced tree. Its id is never reused; its pid may be."""
 
     id: ProcessId  # 1 for the command itself
@@ -63,8 +62,7 @@ class Process:
     earlier_until_ns: tuple[int, ...] = ()  # the time of each of these execs
 
 
-@dataclass(frozen=True, slots=True)
-class Thread:
+class Thread(Struct, frozen=True):
     """A thread that used a socket. A tid that is reused within a process is another record."""
 
     process: ProcessId  # the process to which it belongs
@@ -74,8 +72,7 @@ class Thread:
     lineage_ns: int = 0  # when its lineage began, as for `process`
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(Struct, frozen=True):
     """An interval on a runner's thread: a session, a collection, a test, a phase of a test, or a fixture's set-up or
     finalizer.
     """
@@ -91,8 +88,7 @@ class Span:
     crashed: bool = False  # its process died with the span open
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class StaticFacts:
+class StaticFacts(Struct, frozen=True, order=True):
     """What pytest knows about a test before it runs. Static rules use it. Many tests share one record.
 
     Its number is its position among the records of this type in the trace, counted from 1.
@@ -105,8 +101,7 @@ class StaticFacts:
     autouse: tuple[str, ...] = ()  # those of the fixtures that are active although the test does not request them
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(Struct, frozen=True):
     """One execution of a test; a rerun is another attempt with the same node id."""
 
     span: SpanId  # the test's span
@@ -116,8 +111,7 @@ class Attempt:
     instances: tuple[InstanceId, ...]  # the instances wider than function scope that it requested, directly or not
 
 
-@dataclass(frozen=True, slots=True)
-class Instance:
+class Instance(Struct, frozen=True):
     """A fixture instance: one set-up of one fixture, and its finalizer."""
 
     id: InstanceId  # unique among instances
@@ -130,8 +124,7 @@ class Instance:
     requires: tuple[InstanceId, ...] = ()  # the instances wider than function scope that it requested
 
 
-@dataclass(frozen=True, slots=True)
-class Listen:
+class Listen(Struct, frozen=True):
     """From this time on, a socket of the traced tree can be reached at an endpoint, so the endpoint is self-hosted. If
     `begins` is false, it can no longer be reached.
 
@@ -145,8 +138,7 @@ class Listen:
     begins: bool = True  # false: one socket less can be reached there
 
 
-@dataclass(frozen=True, slots=True)
-class Flow:
+class Flow(Struct, frozen=True):
     """What one thread did on one socket with one endpoint within one span, summed: attempts to connect, and sends.
 
     A trace may contain several flows with the same process, tid, socket, endpoint and spans: add them up.
@@ -175,8 +167,7 @@ class Flow:
     local: bool = False  # whether the endpoint is at an address of the traced machine; false: no, or unknown
 
 
-@dataclass(frozen=True, slots=True)
-class Listener:
+class Listener(Struct, frozen=True):
     """A process that listened at an endpoint of the traced machine when the run ended, in the traced tree or not."""
 
     endpoint: Endpoint  # the address it is bound to; a wildcard address stands for all addresses of the machine
@@ -184,8 +175,7 @@ class Listener:
     command: str  # the process's name
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class RunWarning:
+class RunWarning(Struct, frozen=True, order=True):
     """A problem of a run that the reader of its report must know."""
 
     slug: str  # identifies the kind of warning, see docs/messages.md
@@ -193,8 +183,7 @@ class RunWarning:
     hint: str = ""  # what to do
 
 
-@dataclass(frozen=True, slots=True)
-class End:
+class End(Struct, frozen=True):
     """The last record of a trace. A trace without it was cut off."""
 
     end_ns: int  # when recording ended
@@ -207,8 +196,7 @@ class End:
 Record = Run | Process | Thread | Span | StaticFacts | Attempt | Instance | Listen | Flow | Listener | RunWarning | End
 
 
-@dataclass(frozen=True, slots=True)
-class Trace:
+class Trace(Struct, frozen=True):
     """A whole trace in memory."""
 
     run: Run

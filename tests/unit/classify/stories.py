@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import Generator, Iterator
-from dataclasses import replace
 from struct import pack
 
+from msgspec.structs import replace
 from trace_builder import MAIN, TraceBuilder
 
 from tracer.trace.ids import (

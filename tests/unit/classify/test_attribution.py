@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from struct import pack
 
 import pytest
+from msgspec.structs import replace
 from trace_builder import TraceBuilder
 
 from tracer.classify.classification import classify

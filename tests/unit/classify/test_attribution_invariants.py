@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from plain import plain
 from stories import TCP, UNIX, Story
 
@@ -145,13 +146,13 @@ def test_a_test_inherits_what_the_instances_it_requests_did_and_nothing_else(tra
         takers: list[Taker] = [("instance", one, "") for one in requested]
         takers.append(("module", trace.spans[attempt.span].process, module))
         expected = Counter(
-            replace(one, how="inherited", via=None)
+            dataclasses.replace(one, how="inherited", via=None)
             for taker, evidence in attribution._owned.items()
             if tuple(taker) in takers
             for one in evidence
         )
         inherited = [one for one in attribution.of(attempt) if one.how == "inherited"]
-        assert Counter(replace(one, via=None) for one in inherited) == expected
+        assert Counter(dataclasses.replace(one, via=None) for one in inherited) == expected
 
 
 @given(traces(), chances)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 from plain import plain
 from trace_builder import TraceBuilder
 
@@ -40,7 +40,7 @@ def listen(endpoint: str, start_ns: int = 100, *, begins: bool = True, network: 
 def flow(endpoint: str, first_ns: int = 200, **changes: object) -> Flow:
     """A connection that was made, and used."""
     made = plain(Flow)(PROCESS, TID, SOCKET, Endpoint.parse(endpoint), (), first_ns, first_ns + 10, 1, 9, 1, 1, INSIDE)
-    return replace(made, **changes)  # type: ignore[arg-type]  # fields by name
+    return replace(made, **changes)
 
 
 def attempt(endpoint: str, first_ns: int = 200) -> Flow:

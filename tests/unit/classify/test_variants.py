@@ -38,7 +38,9 @@ def test_a_parameter_may_be_a_glob() -> None:
 
 
 def result(*services: str, outcome: Outcome = "passed") -> TestResult:
-    return TestResult(outcome, 0.0, 1, services, (), (), (), None, ())
+    return TestResult(
+        outcome=outcome, duration_s=0.0, services=services, ambient=(), self_hosted=(), assumed=(), evidence=()
+    )
 
 
 def test_variants_are_told_where_their_services_differ() -> None:

@@ -44,14 +44,14 @@ ids = st.lists(numbers, max_size=5)
 def cases() -> st.SearchStrategy[tuple[Any, Message]]:
     """A message as the hook lays it out, and as the recorder shall see it."""
     opens: st.SearchStrategy[tuple[Any, ...]] = st.one_of(
-        st.tuples(st.sampled_from(["session", "collection"]), texts).map(lambda t: (*t, t[1], None)),
-        st.tuples(texts, numbers).map(lambda t: ("test", list(t), *t)),
-        numbers.map(lambda instance: ("fixture", instance, instance, None)),
+        st.tuples(st.sampled_from(["session", "collection"]), texts).map(lambda t: (t, (*t, None))),
+        st.tuples(texts, numbers).map(lambda t: (("test", *t), ("test", *t))),
+        numbers.map(lambda instance: (("fixture", instance), ("fixture", instance, None))),
     )
     return st.one_of(
         st.tuples(numbers, texts, texts, st.none() | texts).map(lambda t: (["hello", *t], Hello(*t))),
         st.tuples(numbers, numbers, opens).map(
-            lambda t: (["open", *t[:2], *t[2][:2]], plain(Open)(t[0], t[1], t[2][0], *t[2][2:])),
+            lambda t: (["open", *t[:2], *t[2][0]], plain(Open)(*t[:2], *t[2][1])),
         ),
         st.tuples(numbers, numbers).map(lambda t: (["close", *t], plain(Close)(*t))),
         st.tuples(numbers, st.sampled_from(PHASES)).map(lambda t: (["phase", *t], Phase(*t))),
@@ -93,7 +93,7 @@ def test_what_the_hook_encodes_is_decoded(told: list[tuple[Any, Message]], seq: 
 @example('t.py::test[\n"\\\x00\U0001f600\ud800]', 1, 2, 3)
 @example("t.py::test[" + "\U0001f600" * 10_000 + "]", 1, 2, 3)
 def test_any_node_id_passes(nodeid: str, span: int, facts: int, ns: int) -> None:
-    lines = encoded(0, f'["open",{span},{ns},"test",[{channel.quote(nodeid)},{facts}]]')
+    lines = encoded(0, f'["open",{span},{ns},"test",{channel.quote(nodeid)},{facts}]')
     assert all(len(line) <= LINE_LIMIT and line.endswith(b"\n") for line in lines)
     packets, decoder = decoded(b"".join(lines))
     assert [packet.messages for packet in packets] == [(plain(Open)(span, ns, "test", nodeid, facts),)]
@@ -168,7 +168,10 @@ def test_no_bytes_make_it_raise(parts: list[bytes]) -> None:
         '["close",1.0,2]',
         '["hello",1,"3","9",7]',
         '["open",1,2,"test","t.py::a"]',
-        '["open",1,2,"test",["t.py::a",null]]',
+        '["open",1,2,"test",["t.py::a",3]]',
+        '["open",1,2,"test","t.py::a",null]',
+        '["open",1,2,"session","x",3]',
+        '["open",1,2,"fixture","x"]',
         '["open",1,2,"call","x"]',
         '["open",1,2,"session",null]',
         '["phase",1,"collection"]',

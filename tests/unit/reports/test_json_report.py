@@ -112,13 +112,13 @@ def test_the_text_is_indented_and_ends_in_a_newline(sample: Classification) -> N
     ("old", "new", "problem"),
     [
         ("svc-trace/1", "svc-trace/2", "its schema is 'svc-trace/2', not 'svc-trace/1'"),
-        ('"sends": 3', '"sends": "3"', "tests: a.py::b: evidence: in a list: sends: expected an integer, found '3'"),
-        ('"phase": "call"', '"phase": "nap"', "expected one of collection, setup, call, teardown; found 'nap'"),
-        ('"kernel": "6.18.0", ', "", "run: lacks kernel"),
+        ('"sends": 3', '"sends": "3"', "Expected `int`, got `str` - at `$.tests[...].evidence[0].sends`"),
+        ('"phase": "call"', '"phase": "nap"', "Invalid enum value 'nap' - at `$.tests[...].evidence[0].phase`"),
+        ('"kernel": "6.18.0", ', "", "Object missing required field `kernel` - at `$.run`"),
         ('"facts": 0', '"facts": 1', "tests: a.py::b: facts: there are 1, none has number 1"),
         ('"facts": 0', '"facts": -1', "tests: a.py::b: facts: there are 1, none has number -1"),
-        ('"tests": {', '"tests": {"x": 1, ', "tests: x: expected an object, found 1"),
-        ('"schema"', "schema", "line 2 column 2"),
+        ('"tests": {', '"tests": {"x": 1, ', "Expected `object`, got `int` - at `$.tests[...]`"),
+        ('"schema"', "schema", "object keys must be strings (byte 2)"),
     ],
 )
 def test_a_file_that_is_not_a_report_is_an_error(tmp_path: Path, old: str, new: str, problem: str) -> None:

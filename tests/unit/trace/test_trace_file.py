@@ -3,7 +3,6 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import fields, replace
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hints
@@ -11,6 +10,7 @@ from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hi
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from plain import plain
 
 from tracer.errors import ExitStatus, SvcTraceError
@@ -140,7 +140,7 @@ def test_phases_and_narrow_fixtures_are_read_only_where_something_was(tmp_path: 
 
 def test_the_file_is_utf8_lines_without_trailing_defaults(tmp_path: Path) -> None:
     first, *rest = gzip.decompress(written(tmp_path / "t", SPAN, FLOW).read_bytes()).decode().splitlines()
-    assert json.loads(first)["columns"]["end"] == [field.name for field in fields(End)]
+    assert json.loads(first)["columns"]["end"] == list(End.__struct_fields__)
     assert rest == [
         '["span",12,11,3,4711,"test",100,200,"tests/test_a.py::test_b"]',
         '["flow",3,4711,99,"tcp://127.0.0.1:5432",[12],110,120,3,120]',
@@ -173,8 +173,12 @@ def test_records_are_read_by_their_earlier_names(tmp_path: Path) -> None:
 def test_static_facts_are_numbered_by_their_order_as_in_traces_with_a_column_for_the_number(tmp_path: Path) -> None:
     path = lines_of(
         tmp_path / "t",
-        header(run=list(RUN.__slots__), facts=["id", *StaticFacts.__slots__], attempt=list(Attempt.__slots__)),
-        json.dumps(["run", *(getattr(RUN, name) for name in RUN.__slots__)]),
+        header(
+            run=list(RUN.__struct_fields__),
+            facts=["id", *StaticFacts.__struct_fields__],
+            attempt=list(Attempt.__struct_fields__),
+        ),
+        json.dumps(["run", *(getattr(RUN, name) for name in RUN.__struct_fields__)]),
         '["facts",1,"a.py",["db"],[],[]]',
         '["facts",2,"b.py",[],["slow"],[]]',
         '["attempt",1,"b.py::b",2,{},[]]',
@@ -252,9 +256,9 @@ def test_closing_renames_and_may_be_repeated(tmp_path: Path) -> None:
         ("[]", "a record is a list that begins with its tag"),
         ('["weather"]', "the header has no columns for 'weather'"),
         ('["thread", 1, 2, 3, "x", 5]', "thread: 5 values for 4 columns"),
-        ('["thread", 1, 2, 3]', "thread: lacks name"),
-        ('["thread", 1, "2", 3, "x"]', "thread: tid: expected an integer, found '2'"),
-        ('["thread", true, 2, 3, "x"]', "thread: process: expected an integer, found True"),
+        ('["thread", 1, 2, 3]', "thread: Object missing required field `name`"),
+        ('["thread", 1, "2", 3, "x"]', "thread: Expected `int`, got `str` - at `$.tid`"),
+        ('["thread", true, 2, 3, "x"]', "thread: Expected `int`, got `bool` - at `$.process`"),
     ],
 )
 def test_a_bad_line_is_told_with_its_number(tmp_path: Path, row: str, problem: str) -> None:
@@ -274,7 +278,7 @@ def test_a_bad_line_is_told_with_its_number(tmp_path: Path, row: str, problem: s
             '{"schema":"svc-trace-trace/2"}\n',
             "line 1: not a trace that this version reads: its schema is 'svc-trace",
         ),
-        (f'{{"schema":"{SCHEMA}"}}\n', "line 1: expected an object, found None"),
+        (f'{{"schema":"{SCHEMA}"}}\n', "line 1: Expected `object`, got `null`"),
         (header() + "\n", "line 2: it has no run"),
     ],
 )

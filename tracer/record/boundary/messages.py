@@ -9,13 +9,14 @@ FIFO, so nothing here is trusted, and memory is bounded.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Any, Final, Literal, get_args
+from typing import Annotated, Final, Literal, cast, get_args, get_type_hints
 
-from tracer.trace.ids import HookNumber, Pid, PidNamespace, Tid
-from tracer.trace.json_codec import load, row_converter
-from tracer.trace.records import PHASES, Instance, PhaseName, StaticFacts
+from msgspec import Meta, Raw, Struct, defstruct
+from msgspec.structs import astuple
+
+from tracer.trace.ids import NO_INSTANCE, NO_PROCESS, HookNumber, Pid, PidNamespace, Tid
+from tracer.trace.json_codec import load, load_items
+from tracer.trace.records import Instance, PhaseName, StaticFacts
 
 Opened = Literal["session", "collection", "test", "fixture"]
 Outcome = Literal["failed", "skipped", "xfailed", "xpassed"]
@@ -24,107 +25,128 @@ LINE_LIMIT: Final = 4096  # PIPE_BUF: the hook writes no line that is longer
 CHUNKS_LIMIT: Final = 256  # chunks of one packet
 UNFINISHED_LIMIT: Final = 64  # incomplete packets at once; then the oldest is dropped
 PROCESSES_LIMIT: Final = 65536  # processes whose packets are counted at once; then the oldest is dropped
-NUMBER_LIMIT: Final = 1 << 63
 
 KINDS: Final = get_args(Opened)
 OUTCOMES: Final = get_args(Outcome)
 
+_NATURAL: Final = Meta(ge=0, le=(1 << 63) - 1)  # fits into 64 bits, signed
+_Number = Annotated[HookNumber, _NATURAL]
+_Natural = Annotated[int, _NATURAL]
 
-@dataclass(frozen=True, slots=True)
-class Hello:
+
+class _Message(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag_field="tag", tag=str.lower):
+    """A message is a JSON array: its class's name in lower case, then the values of its fields."""
+
+
+class Hello(_Message, frozen=True):
     """The first message of a process, including a forked child."""
 
-    ns: int
+    ns: _Natural
     python: str
     pytest: str
     worker: str | None  # xdist's name for it, such as `gw0`
 
 
-@dataclass(frozen=True, slots=True)
-class Open:
+class Open(_Message, frozen=True):
     """A span opens on the packet's thread. With a test, its setup opens too."""
 
-    span: HookNumber
-    ns: int
+    span: _Number
+    ns: _Natural
     kind: Opened
-    subject: str | HookNumber
+    subject: str | _Number
     """session: rootdir; collection: the module's node id; test: its node id; fixture: the instance's number"""
-    facts: HookNumber | None  # only of a test
+    facts: _Number | None = None  # only of a test
+
+    def __post_init__(self) -> None:
+        """Check that subject and facts are those of the kind."""
+        if isinstance(self.subject, int) != (self.kind == "fixture") or (self.facts is None) == (self.kind == "test"):
+            raise ValueError(f"not a {self.kind}")
 
 
-@dataclass(frozen=True, slots=True)
-class Close:
+class Close(_Message, frozen=True):
     """A span closes. Ignore it if the process did not open the span: a forked child may close its parent's spans."""
 
-    span: HookNumber
-    ns: int
+    span: _Number
+    ns: _Natural
 
 
-@dataclass(frozen=True, slots=True)
-class Phase:
+class Phase(_Message, frozen=True):
     """The next phase of the test that is open on the packet's thread."""
 
-    ns: int
+    ns: _Natural
     phase: PhaseName
 
 
-@dataclass(frozen=True, slots=True)
-class Interrupted:
+class Interrupted(_Message, frozen=True):
     """A test closes in the middle of a phase, because its session ends."""
 
-    test: HookNumber
-    ns: int
+    test: _Number
+    ns: _Natural
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(Struct, frozen=True):
     """Static facts. They come before the first test of the process that refers to them."""
 
-    number: HookNumber
+    number: _Number
     facts: StaticFacts
 
 
-@dataclass(frozen=True, slots=True)
-class FixtureInstance:
+class FixtureInstance(Struct, frozen=True):
     """A fixture instance. It comes before its set-up opens."""
 
-    number: HookNumber
+    number: _Number
     instance: Instance  # id and process are 0: the recorder sets them
 
 
-@dataclass(frozen=True, slots=True)
-class Uses:
+class Uses(_Message, frozen=True):
     """Instances wider than function scope that a test requests. Several messages for one test add up.
 
     An instance may be one that an ancestor of a forked child reported: the child continues with its parent's numbers.
     """
 
-    test: HookNumber
-    instances: tuple[HookNumber, ...]
+    test: _Number
+    instances: tuple[_Number, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Requires:
+class Requires(_Message, frozen=True):
     """Instances wider than function scope that an instance requests."""
 
-    instance: HookNumber
-    instances: tuple[HookNumber, ...]
+    instance: _Number
+    instances: tuple[_Number, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(_Message, frozen=True):
     """A phase did not pass. It may come after the test closed. Of several, a failure counts, otherwise the last one."""
 
-    test: HookNumber
+    test: _Number
     phase: PhaseName
     outcome: Outcome
 
 
-Message = Hello | Open | Phase | Close | Interrupted | Facts | FixtureInstance | Uses | Requires | Report
+Message = Hello | Open | Phase | Close | Interrupted | Uses | Requires | Report | Facts | FixtureInstance
+
+_FactsRow = defstruct(
+    "_FactsRow",
+    [("number", _Number), *get_type_hints(StaticFacts).items()],
+    bases=(_Message,),
+    tag="facts",
+    frozen=True,
+)
+_InstanceRow = defstruct(
+    "_InstanceRow",
+    [("number", _Number), ("name", str), ("scope", str), ("baseid", str), ("node", str), ("param", str | None)],
+    bases=(_Message,),
+    tag="instance",
+    frozen=True,
+)
+_ANY_MESSAGE: Final = Hello | Open | Phase | Close | Interrupted | Uses | Requires | Report | _FactsRow | _InstanceRow
+_SENDER: Final = tuple[_Natural, _Natural, _Natural, _Natural]
+"""pidns, pid, tid, seq."""
+_CHUNK: Final = tuple[_Natural, _Natural, _Natural, _Natural, _Natural, _Natural]
+"""pidns, pid, tid, seq, index, total."""
 
 
-@dataclass(frozen=True, slots=True)
-class Packet:
+class Packet(Struct, frozen=True):
     """The messages that one thread wrote at once."""
 
     pidns: PidNamespace
@@ -179,17 +201,17 @@ class Decoder:
                 raise ValueError("too long")
             if line.startswith(b"+"):
                 return self._chunk(line[1:])
-            *head, messages = load(line)
-            return self._packet(*_sender(head), messages)
-        except (ValueError, TypeError, RecursionError):
+            *words, contents = load_items(line)
+            pidns, pid, tid, seq = load(b"[%s]" % b",".join(words), _SENDER)
+            return self._packet(pidns, pid, tid, seq, load_items(contents))
+        except ValueError:
             self.malformed += 1
             return None
 
     def _chunk(self, line: bytes) -> Packet | None:
         *words, part = line.split(b",", 6)
-        *sender, index, total = map(int, words)
-        pidns, pid, tid, seq = _sender(sender)
-        if not 0 <= index < total <= CHUNKS_LIMIT:
+        pidns, pid, tid, seq, index, total = load(b"[%s]" % b",".join(words), _CHUNK)
+        if not index < total <= CHUNKS_LIMIT:
             raise ValueError("no chunk of a packet")
         self._count(pidns, pid).highest = max(self._count(pidns, pid).highest, seq)
         thread = pidns, pid, tid
@@ -200,20 +222,18 @@ class Decoder:
             return None  # a chunk before it is missing
         chunks.parts.append(part)
         if index + 1 == total:
-            return self._packet(pidns, pid, tid, seq, load(b"[%s]" % b"".join(chunks.parts)))
+            return self._packet(pidns, pid, tid, seq, load_items(b"[%s]" % b"".join(chunks.parts)))
         self._unfinished[thread] = chunks
         if len(self._unfinished) > UNFINISHED_LIMIT:
             self._unfinished.popitem(last=False)
         return None
 
-    def _packet(self, pidns: PidNamespace, pid: Pid, tid: Tid, seq: int, contents: object) -> Packet:
-        if type(contents) is not list:
-            raise TypeError("no messages")
+    def _packet(self, pidns: PidNamespace, pid: Pid, tid: Tid, seq: int, contents: list[Raw]) -> Packet:
         messages: list[Message] = []
         for content in contents:
             try:
                 messages.append(_message(content))
-            except (ValueError, TypeError, KeyError):
+            except ValueError:
                 self.malformed += 1
         if seq == 0 and messages and isinstance(messages[0], Hello):
             self._forget(pidns, pid)  # a new process, whose pid another process had before
@@ -236,8 +256,7 @@ class Decoder:
             self._lost += count.lost
 
 
-@dataclass(slots=True)
-class _Count:
+class _Count(Struct):
     """The packets of one process."""
 
     received: int = 0
@@ -248,8 +267,7 @@ class _Count:
         return max(0, self.highest + 1 - self.received)
 
 
-@dataclass(slots=True)
-class _Chunks:
+class _Chunks(Struct):
     """The chunks of an incomplete packet."""
 
     seq: int
@@ -257,70 +275,17 @@ class _Chunks:
     parts: list[bytes]
 
 
-def _number(value: object) -> int:
-    if type(value) is not int or not 0 <= value < NUMBER_LIMIT:
-        raise TypeError("no number")
-    return value
+def _message(text: Raw) -> Message:
+    """A message of its JSON text.
 
-
-def _sender(head: Iterable[object]) -> tuple[PidNamespace, Pid, Tid, int]:
-    pidns, pid, tid, seq = map(_number, head)
-    return PidNamespace(pidns), Pid(pid), Tid(tid), seq
-
-
-def _own(value: object) -> HookNumber:
-    return HookNumber(_number(value))
-
-
-def _owns(values: object) -> tuple[HookNumber, ...]:
-    if type(values) is not list:
-        raise TypeError("no numbers")
-    return tuple(map(_own, values))
-
-
-def _text(value: object) -> str:
-    if type(value) is not str:
-        raise TypeError("no text")
-    return value
-
-
-def _text_or_none(value: object) -> str | None:
-    return None if value is None else _text(value)
-
-
-def _one_of(value: object, choices: tuple[Any, ...]) -> Any:  # noqa: ANN401 - the choice's own literal type
-    if value not in choices:
-        raise ValueError("no choice")
-    return value
-
-
-def _open(span: object, ns: object, kind: object, subject: object) -> Open:
-    if kind == "test":
-        if type(subject) is not list or len(subject) != 2:
-            raise TypeError("no test")
-        nodeid, facts = subject
-        return Open(_own(span), _number(ns), "test", _text(nodeid), _own(facts))
-    decoded = _own(subject) if kind == "fixture" else _text(subject)
-    return Open(_own(span), _number(ns), _one_of(kind, KINDS), decoded, None)
-
-
-_static_facts: Final = row_converter(StaticFacts, optional=False)
-_instance: Final = row_converter(Instance, optional=False)
-_MESSAGES: Final[dict[str, Callable[..., Message]]] = {
-    "hello": lambda ns, python, pytest, worker: Hello(_number(ns), _text(python), _text(pytest), _text_or_none(worker)),
-    "open": _open,
-    "phase": lambda ns, phase: Phase(_number(ns), _one_of(phase, PHASES)),
-    "close": lambda span, ns: Close(_own(span), _number(ns)),
-    "interrupted": lambda test, ns: Interrupted(_own(test), _number(ns)),
-    "facts": lambda number, *values: Facts(_own(number), _static_facts(values)),
-    "instance": lambda number, *values: FixtureInstance(_own(number), _instance([0, 0, *values, []])),
-    "uses": lambda test, instances: Uses(_own(test), _owns(instances)),
-    "requires": lambda instance, instances: Requires(_own(instance), _owns(instances)),
-    "report": lambda test, phase, outcome: Report(_own(test), _one_of(phase, PHASES), _one_of(outcome, OUTCOMES)),
-}
-
-
-def _message(content: object) -> Message:
-    if type(content) is not list or not content:
-        raise TypeError("no message")
-    return _MESSAGES[_text(content[0])](*content[1:])
+    Raises:
+        ValueError: the hook does not write such a message.
+    """
+    message: Message | Struct = load(text, _ANY_MESSAGE)
+    if isinstance(message, _FactsRow):
+        number, *values = astuple(message)
+        return Facts(number, StaticFacts(*values))
+    if isinstance(message, _InstanceRow):
+        number, *values = astuple(message)
+        return FixtureInstance(number, Instance(NO_INSTANCE, NO_PROCESS, *values))
+    return cast(Message, message)

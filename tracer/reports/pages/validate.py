@@ -66,7 +66,7 @@ class ValidationDocument:
                 "total_tests": classification.summary.total_tests,
                 "complete": classification.run.complete,
                 "services": {check.service: _service_json(check) for check in self.checks},
-                "contracts": [asdict(contract) for contract in classification.contracts],
+                "contracts": classification.contracts,
                 "findings": {
                     "new": [finding._asdict() for finding in baseline.new],
                     "accepted": baseline.accepted,
@@ -212,7 +212,7 @@ def _baseline(baseline: BaselineComparison) -> Iterator[Block]:
 
 def _service_json(check: DetailedCheck) -> dict[str, Any]:
     return asdict(check.validation) | {
-        "blind_spots": {nodeid: [asdict(one) for one in evidence] for nodeid, evidence in check.blind_spots.items()},
+        "blind_spots": check.blind_spots,
         "entries": [_entry_json(entry) for entry in check.entries],
         "proposals": [_entry_json(proposal) for proposal in check.proposals],
         "left": check.left,

@@ -18,7 +18,8 @@ CLOCK_MONOTONIC:
 
     ["hello", ns, python_version, pytest_version, xdist_worker_id|null]     first message of a process, also if forked
     ["open", span, ns, kind, subject]           subject: session: rootdir; collection: the module's node id;
-                                                test: [nodeid, facts]; fixture: instance
+                                                fixture: instance
+    ["open", span, ns, "test", nodeid, facts]
     ["phase", ns, phase]                        the next phase of this thread's test; `open` begins the setup
     ["close", span, ns]                         closes the span and all spans within it
     ["interrupted", test_span, ns]              the session ends in the middle of a phase, which closes the test

@@ -71,7 +71,7 @@ class Tests:
                         facts = channel.facts_id(_facts(item, names))
                         parent = None if item.own_markers else item.parent  # its neighbours do not have its own markers
                         shared = (parent, list(names), channel.facts_ids, facts)
-                    send(f'["open",{span},{clock()},"test",[{quote(nodeid)},{facts}]]')
+                    send(f'["open",{span},{clock()},"test",{quote(nodeid)},{facts}]')
                     attempts[get_ident()] = Attempt(channel.pid, span, active)
                     if channel.forked:
                         self._report_in_child(item.config)
