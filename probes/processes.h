@@ -47,7 +47,7 @@ static __always_inline void on_exit(struct task_struct *task)
 	if (!self || BPF_CORE_READ(task, signal, live.counter))
 		return;
 	if (claim_exit(FIELD(task, group_leader)))
-		emit_task(SVC_EXIT, task, self->process, 0, FIELD(task, exit_code), self->lineage_ns);
+		emit_task(SVC_EXIT, task, self->process, 0, BPF_CORE_READ(task, exit_code), self->lineage_ns);
 }
 
 #endif

@@ -54,7 +54,7 @@ static __always_inline void emit_send(const struct sock *sk, __u64 peer, int sen
 	struct svc_socket_event *record;
 	bool may_be_answered = false;
 
-	if (is_unix && ((!name && !destination) || (FIELD(sk, sk_type) != SOCK_DGRAM && shares_its_name(sk))))
+	if (is_unix && ((!name && !destination) || (BPF_CORE_READ(sk, sk_type) != SOCK_DGRAM && shares_its_name(sk))))
 		return;
 	record = reserve(sizeof(*record));
 	if (!record)

@@ -42,14 +42,14 @@ static __always_inline int emit_task(__u8 kind, struct task_struct *task, __u32 
 	record->event.process = process;
 	record->event.result = result;
 	record->parent = parent;
-	record->start_ns = FIELD(task, start_time);
+	record->start_ns = BPF_CORE_READ(task, start_time);
 	record->lineage_ns = lineage_ns ?: record->start_ns;
-	record->host_pid = FIELD(task, tgid);
+	record->host_pid = BPF_CORE_READ(task, tgid);
 	record->event.pid_generation = pid_generation(BPF_CORE_READ(task, group_leader, thread_pid));
 	read_pid(task, &record->event.tid, &ignored);
-	read_pid(FIELD(task, group_leader), &record->pid, &record->pidns);
+	read_pid(BPF_CORE_READ(task, group_leader), &record->pid, &record->pidns);
 	/* A process has the name of its first thread, even if another thread ends last. */
-	named = kind == SVC_THREAD ? task : FIELD(task, group_leader);
+	named = kind == SVC_THREAD ? task : BPF_CORE_READ(task, group_leader);
 	bpf_probe_read_kernel_str(record->comm, sizeof(record->comm),
 				  (const void *)named + bpf_core_field_offset(struct task_struct, comm));
 	submit(record);

@@ -5,12 +5,11 @@ Everything that is imported before the command begins delays it: that is only th
 
 from __future__ import annotations
 
+import gc
 import sys
 from contextlib import suppress
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -23,8 +22,7 @@ if TYPE_CHECKING:
     from tracer.classify.services.config import Config
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(NamedTuple):
     """The parameters of `svc-trace run`."""
 
     command: tuple[str, ...]
@@ -85,6 +83,7 @@ def run(settings: Settings) -> int:
         check_services(settings.list_tests, settings.config)
     from tracer.record.capture.backends import StartingBackend
 
+    gc.disable()  # until the command begins (record/run.py): the imports that delay it leave no garbage
     starting = StartingBackend(settings.backend, settings.say)  # goes on while the rest is imported
 
     from tracer.classify.services.config import load_config
@@ -110,6 +109,8 @@ def run(settings: Settings) -> int:
 
 def _report(trace: Path, config: Config, settings: Settings) -> Classification:
     """Classify a trace, write the report and print the summary."""
+    from datetime import UTC, datetime
+
     from tracer.classify.classification import classify
     from tracer.reports import json_report
     from tracer.reports.output import write_file

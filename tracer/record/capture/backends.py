@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import chain
 from threading import Thread
 from typing import Final
 
@@ -42,7 +43,9 @@ class StartingBackend:
             name: a key of `BACKENDS`, or `auto`.
             say: prints one line: with `auto`, which backend was taken if it is not the first, and why.
         """
-        self._names = [*BACKENDS] if name == "auto" else [name]
+        first, *others = [*BACKENDS] if name == "auto" else [name]
+        backend = BACKENDS[first]()  # imported here: in the thread, the imports of this one would delay it
+        self._backends = chain([backend], (BACKENDS[other]() for other in others))
         self._say = say
         self._loaded: Loaded | None = None
         self._refusals: dict[str, SvcTraceError] = {}
@@ -52,11 +55,11 @@ class StartingBackend:
 
     def _start(self) -> None:
         try:
-            for name in self._names:
+            for backend in self._backends:
                 try:
-                    self._loaded = BACKENDS[name]().start()
+                    self._loaded = backend.start()
                 except SvcTraceError as refusal:
-                    self._refusals[name] = refusal
+                    self._refusals[backend.name] = refusal
                 else:
                     return
         except BaseException as error:

@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from tracer.trace.endpoint import Endpoint
 from tracer.trace.ids import HostPid, NetworkNamespace, Pid, PidNamespace, ProcessId, SocketInode, Tid
-from tracer.trace.records import RunWarning
+
+if TYPE_CHECKING:
+    from tracer.trace.records import RunWarning
 
 COMMAND_PROCESS = ProcessId(1)
 """The serial number of the command's own process in every backend."""
