@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from tracer.record.capture.protocol import Kind, SocketEvent
 from tracer.record.processes import Processes
@@ -23,8 +25,7 @@ _Key = tuple[ProcessId, Tid, SocketInode, Endpoint]
 _Spans = tuple[SpanId, ...]
 
 
-@dataclass(slots=True)
-class _Flow:
+class _Flow(Struct):
     """A flow that may still grow."""
 
     first_ns: int
@@ -35,32 +36,14 @@ class _Flow:
     connects: int = 0
     established: int = 0
     peer: ProcessId = NO_PROCESS
-    prefixes: list[str] = field(default_factory=list)
-    heads: dict[str, int] = field(default_factory=dict)
-    errors: dict[str, int] = field(default_factory=dict)
+    prefixes: tuple[str, ...] = ()
+    heads: dict[str, int] = {}
+    errors: dict[str, int] = {}
     local: bool = False
 
     def record(self, key: _Key, spans: _Spans) -> Flow:
         process, tid, socket, endpoint = key
-        return Flow(
-            process=process,
-            tid=tid,
-            socket=socket,
-            endpoint=endpoint,
-            spans=spans,
-            first_ns=self.first_ns,
-            last_ns=self.last_ns,
-            sends=self.sends,
-            bytes=self.bytes,
-            connects=self.connects,
-            established=self.established,
-            network=self.network,
-            peer=self.peer,
-            prefixes=tuple(self.prefixes),
-            heads=self.heads,
-            errors=self.errors,
-            local=self.local,
-        )
+        return Flow(process=process, tid=tid, socket=socket, endpoint=endpoint, spans=spans, **asdict(self))
 
 
 class Flows:
@@ -127,7 +110,7 @@ class Flows:
             flow.sends += event.sends
             flow.bytes += event.result
         if event.prefix:
-            flow.prefixes.append(event.prefix.hex())
+            flow.prefixes += (event.prefix.hex(),)
         if event.head and not self._timeline.owns_spans(event.process, event.tid):
             head = event.head.hex()
             if head in flow.heads or len(flow.heads) < _HEADS:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TypeVar
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from tracer.record.capture.protocol import Kind, TaskEvent
@@ -17,8 +17,7 @@ from tracer.trace.timeline import Timeline
 P = TypeVar("P", Pid, HostPid)
 
 
-@dataclass(eq=False, slots=True)
-class _Entry:
+class _Entry(Struct, eq=False):
     """A process that is remembered: it is alive, ended recently, or has a descendant that is remembered."""
 
     process: Process

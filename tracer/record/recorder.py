@@ -13,7 +13,6 @@ from tracer.record.capture.protocol import Event, SocketEvent, TaskEvent
 from tracer.record.flows import Flows
 from tracer.record.processes import Processes
 from tracer.record.runners import Runners
-from tracer.trace.endpoint import Endpoint
 from tracer.trace.file import TraceWriter
 from tracer.trace.ids import Pid, PidNamespace, SpanId
 from tracer.trace.records import Process, Record
@@ -31,40 +30,24 @@ class Recorder:
     A turn reads the kernel's events first, and then the boundaries that can be read. A hook writes a boundary before
     its thread continues. So when a turn adds an event to a flow, it knows the spans that were open at the event. It may
     also know later boundaries; they do not matter, because the timeline is queried by time.
+
+    Attributes:
+        runners: the processes whose hooks report.
+        flows: the socket events so far.
     """
 
     def __init__(self, writer: TraceWriter) -> None:
         self._writer = writer
         self._timeline = Timeline()
         self._processes = Processes(self._timeline)
-        self._runners = Runners(self._timeline)
-        self._flows = Flows(self._timeline, self._processes)
+        self.runners = Runners(self._timeline)
+        self.flows = Flows(self._timeline, self._processes)
         self._pidns = PidNamespace(Path("/proc/self/ns/pid").stat().st_ino)
         self._ahead: list[SocketEvent | Process] = []  # events and ended processes, later than the turn's beginning
         self._unread: list[Packet] = []  # packets that are later than the turn's beginning
         self._waiting: list[Packet] = []  # packets of processes that the kernel's events do not contain yet
         self._dropped = 0  # packets that waited too long
         self._turns = deque([0] * _REMEMBERED, maxlen=_REMEMBERED)  # when the last turns began
-
-    @property
-    def pytest_reported(self) -> bool:
-        """Whether the hook reported from any process."""
-        return self._runners.reported
-
-    @property
-    def reached(self) -> set[Endpoint]:
-        """Endpoints of this machine that the tree used or tried to use."""
-        return self._flows.reached
-
-    @property
-    def unfinished_sessions(self) -> int:
-        """How many runners ended without closing their session."""
-        return self._runners.unfinished
-
-    @property
-    def cut_off_sessions(self) -> int:
-        """How many of them were still running when the command had ended."""
-        return self._runners.cut_off
 
     @property
     def unknown_packets(self) -> int:
@@ -83,8 +66,8 @@ class Recorder:
         """
         began_ns = time.monotonic_ns()
         self._turns.append(began_ns)
-        closed_before = self._runners.closed
-        self._runners.closed = set[SpanId]()
+        closed_before = self.runners.closed
+        self.runners.closed = set[SpanId]()
         happened, self._ahead = self._ahead, []
         for event in drain():
             if not isinstance(event, TaskEvent):
@@ -96,11 +79,11 @@ class Recorder:
         self._apply_packets([*self._unread, *read()], began_ns)
         self._apply(happened)
         # A late event may still add to a flow in the turn in which its span closed, but not in the next turn.
-        self._write(self._flows.take(closed_before))
+        self._write(self.flows.take(closed_before))
         self._timeline.forget_before(self._turns[0])
         for process in self._processes.forget_before(self._turns[0]):
             self._timeline.forget_process(process)
-            self._runners.forget_process(process)
+            self.runners.forget_process(process)
 
     def _apply_packets(self, packets: Iterable[Packet], until_ns: int) -> None:
         """Apply the packets up to the first that is later, and keep the rest. They are in the order of time."""
@@ -115,7 +98,7 @@ class Recorder:
             process = self._processes.by_pid(packet.pidns, packet.pid, packet_ns)
             # A time in the future is that of another clock, in a time namespace (time_namespaces(7)).
             if process and (packet_ns or 0) <= now_ns:
-                self._write(self._runners.apply(process, packet))
+                self._write(self.runners.apply(process, packet))
             else:
                 self._waiting.append(packet)
         self._dropped += max(0, len(self._waiting) - _WAITING)
@@ -126,11 +109,11 @@ class Recorder:
         events = []
         for event in happened:
             if isinstance(event, Process):
-                self._write(self._runners.exit(event))
+                self._write(self.runners.exit(event))
             else:
                 events.append(event)
         for event in events:
-            if listen := self._flows.add(event):
+            if listen := self.flows.add(event):
                 self._writer.write(listen)
 
     def _write(self, records: Iterable[Record]) -> None:
@@ -141,6 +124,6 @@ class Recorder:
         """Close everything that is open at `ns`, the end of the run."""
         self._apply_packets(self._unread, time.monotonic_ns())
         self._apply(self._ahead)
-        self._write(self._runners.finish(ns))
-        self._write(self._flows.take_all())
+        self._write(self.runners.finish(ns))
+        self._write(self.flows.take_all())
         self._write(self._processes.take_all())

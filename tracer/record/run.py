@@ -8,9 +8,10 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct
 
 from tracer.errors import ExitStatus, SvcTraceError
 from tracer.record.boundary.fifo import Fifo
@@ -31,8 +32,7 @@ _SI_KERNEL: Final = 0x80
 """si_code of a signal from the terminal, which sends it to its whole foreground process group (sigaction(2))."""
 
 
-@dataclass(frozen=True, slots=True)
-class RunOptions:
+class RunOptions(Struct, frozen=True):
     """What to run, and how to record it."""
 
     command: tuple[str, ...]
@@ -40,8 +40,7 @@ class RunOptions:
     trace: Path | None = None  # keep the trace file here
 
 
-@dataclass(frozen=True, slots=True)
-class Recorded:
+class Recorded(Struct, frozen=True):
     """A run that has ended."""
 
     trace: Path  # in the run's directory, unless it is to be kept
@@ -124,13 +123,13 @@ def _record(session: Session, child: Child, fifo: Fifo, writer: TraceWriter) -> 
     session.catch_up()
     recorder.turn(session.drain, read)
     recorder.finish(end_ns)
-    lost_boundaries = decoder.lost + decoder.malformed + recorder.unknown_packets + recorder.cut_off_sessions
+    lost_boundaries = decoder.lost + decoder.malformed + recorder.unknown_packets + recorder.runners.cut_off
     lost_boundaries += fifo.silenced
     for warning in _warnings(session, lost_boundaries, recorder):
         writer.write(warning)
-    for listener in listeners(recorder.reached):
+    for listener in listeners(recorder.flows.reached):
         writer.write(listener)
-    writer.write(End(end_ns, status, session.lost(), lost_boundaries, recorder.pytest_reported))
+    writer.write(End(end_ns, status, session.lost(), lost_boundaries, recorder.runners.reported))
     return status
 
 
@@ -158,13 +157,13 @@ def _warnings(session: Session, lost_boundaries: int, recorder: Recorder) -> Ite
             f"{lost_boundaries:,} of the hook's records were lost: some evidence may be misplaced",
             "Look for a test that closes or exhausts all file descriptors, or writes to them.",
         )
-    if recorder.unfinished_sessions:
+    if recorder.runners.unfinished:
         yield RunWarning(
             "unfinished-session",
-            f"{recorder.unfinished_sessions:,} pytest processes never closed their session",
+            f"{recorder.runners.unfinished:,} pytest processes never closed their session",
             "Look for crashes, and for processes that still run after the command's end: tests may be missing.",
         )
-    if not recorder.pytest_reported:
+    if not recorder.runners.reported:
         yield RunWarning(
             "no-hook",
             "no pytest reported, so the tests are unknown",

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 
-from msgspec.structs import replace
+from msgspec import Struct
+from msgspec.structs import astuple, replace
 
 from tracer.record.boundary.messages import (
     Close,
@@ -26,8 +26,7 @@ from tracer.trace.records import Attempt, Instance, PhaseName, Process, Record, 
 from tracer.trace.timeline import Timeline
 
 
-@dataclass(slots=True)
-class _Test:
+class _Test(Struct):
     """An attempt that may still change."""
 
     span: SpanId
@@ -35,22 +34,21 @@ class _Test:
     nodeid: str
     facts: FactsNumber
     phase: PhaseName = "setup"  # the latest
-    outcomes: dict[str, str] = field(default_factory=dict)
-    instances: dict[InstanceId, None] = field(default_factory=dict)
+    outcomes: dict[str, str] = {}
+    instances: dict[InstanceId, None] = {}
 
     def record(self) -> Attempt:
         return Attempt(self.span, self.nodeid, self.facts, self.outcomes, instances=tuple(self.instances))
 
 
-@dataclass(slots=True)
-class _Runner:
+class _Runner(Struct):
     """A process whose hook reports, and the trace's ids for the numbers that the hook gave."""
 
     process: ProcessId
-    spans: dict[HookNumber, SpanId] = field(default_factory=dict)  # open ones
-    facts: dict[HookNumber, FactsNumber] = field(default_factory=dict)
-    instances: dict[HookNumber, InstanceId] = field(default_factory=dict)
-    tests: dict[HookNumber, _Test] = field(default_factory=dict)  # by span, until its thread opens another test
+    spans: dict[HookNumber, SpanId] = {}  # open ones
+    facts: dict[HookNumber, FactsNumber] = {}
+    instances: dict[HookNumber, InstanceId] = {}
+    tests: dict[HookNumber, _Test] = {}  # by span, until its thread opens another test
 
 
 class Runners:
@@ -110,9 +108,9 @@ class Runners:
                 runner.facts[message.number] = self._facts[facts]
             case FixtureInstance():
                 self._last_instance = InstanceId(self._last_instance + 1)
-                instance = replace(message.instance, id=self._last_instance, process=runner.process)
-                runner.instances[message.number] = instance.id
-                self._instances[instance.id] = instance
+                number, *values = astuple(message)
+                runner.instances[number] = self._last_instance
+                self._instances[self._last_instance] = Instance(self._last_instance, runner.process, *values)
             case Requires():
                 requiring = self._instances.get(runner.instances.get(message.instance, NO_INSTANCE))
                 if requiring is not None:

@@ -106,8 +106,8 @@ class Reported:
                     lines.append(f"-{names[test]} interrupted")
                 case Close(span):
                     lines.append(f"-{names.get(span, '?')}")  # its `open` may be lost
-                case FixtureInstance(number, instance):
-                    names[number] = instance.name
+                case FixtureInstance(number, name):
+                    names[number] = name
                 case Report(_, phase, outcome):
                     lines.append(f"{phase} {outcome}")
                 case Uses(test, instances):

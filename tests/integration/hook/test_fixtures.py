@@ -28,7 +28,7 @@ def test_an_instance_has_its_scope_place_and_parameter(environment: Environment,
         def test_b(module_wide): pass
         """,
     )
-    instances = [message.instance for message in reported.messages() if isinstance(message, FixtureInstance)]
+    instances = [message for message in reported.messages() if isinstance(message, FixtureInstance)]
     session_node = instances[0].node
     assert session_node in ("", ".")  # depends on the version of pytest
     assert [(instance.name, instance.scope, instance.node, instance.param) for instance in instances] == [

@@ -30,7 +30,7 @@ from tracer.record.boundary.messages import (
     Uses,
 )
 from tracer.record.boundary.svc_trace_hook import attempts, channel, fixtures
-from tracer.trace.records import PHASES, Instance, StaticFacts
+from tracer.trace.records import PHASES, StaticFacts
 
 SENDER: Final = "4026531836,17,18"
 HELLO: Final = '["hello",1,"3.13.0","9.2.0",null]'
@@ -57,10 +57,13 @@ def cases() -> st.SearchStrategy[tuple[Any, Message]]:
         st.tuples(numbers, st.sampled_from(PHASES)).map(lambda t: (["phase", *t], Phase(*t))),
         st.tuples(numbers, numbers).map(lambda t: (["interrupted", *t], plain(Interrupted)(*t))),
         st.tuples(numbers, texts, lists, lists, lists, lists).map(
-            lambda t: (["facts", *t], plain(Facts)(t[0], StaticFacts(t[1], *map(tuple, t[2:])))),
+            lambda t: (
+                ["facts", t[0], dict(zip(channel.FACTS, t[1:], strict=True))],
+                plain(Facts)(t[0], StaticFacts(t[1], *map(tuple, t[2:]))),
+            ),
         ),
         st.tuples(numbers, texts, texts, texts, texts, st.none() | texts).map(
-            lambda t: (["instance", *t], plain(FixtureInstance)(t[0], plain(Instance)(0, 0, *t[1:]))),
+            lambda t: (["instance", *t], plain(FixtureInstance)(*t)),
         ),
         st.tuples(numbers, ids).map(lambda t: (["uses", *t], plain(Uses)(t[0], tuple(t[1])))),
         st.tuples(numbers, ids).map(lambda t: (["requires", *t], plain(Requires)(t[0], tuple(t[1])))),
@@ -182,7 +185,9 @@ def test_no_bytes_make_it_raise(parts: list[bytes]) -> None:
         '["report",1,"call","passed"]',
         '["report",1,"collect","failed"]',
         '["report",1,"call","failed",0.1]',
-        '["facts",1,"p",["f",1],[],[]]',
+        '["facts",1,{"path":"p","fixtures":["f",1],"markers":[],"bases":[],"autouse":[]}]',
+        '["facts",1,{"path":"p"}]',
+        '["facts",1,"p",["f"],[],[],[]]',
         '["uses",1,2]',
         '["unheard",1]',
         '[["close"],1,2]',

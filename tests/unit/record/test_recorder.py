@@ -40,7 +40,7 @@ from tracer.record.capture.protocol import Event, Kind, SocketEvent, TaskEvent
 from tracer.record.recorder import Recorder
 from tracer.trace.endpoint import Endpoint
 from tracer.trace.file import TraceWriter, read_trace
-from tracer.trace.records import End, Instance, PhaseName, Run, StaticFacts
+from tracer.trace.records import End, PhaseName, Run, StaticFacts
 
 PIDNS: Final = 4026531836
 TURN_NS: Final = 20_000_000
@@ -183,9 +183,9 @@ class History:
     def fixture(self, process: int, tid: int, live: list[int]) -> Iterator[None]:
         scope = self.chance.choice(["function", "module", "session"])
         number = self.number()
-        made = plain(Instance)(0, 0, f"fixture_{self.number()}", scope, "", "test_a.py", None)
+        made = plain(FixtureInstance)(number, f"fixture_{self.number()}", scope, "", "test_a.py", None)
         span = self.open("fixture", number)
-        self.say(process, tid, plain(FixtureInstance)(number, made), span)
+        self.say(process, tid, made, span)
         yield
         self.say(process, tid, self.close(span), plain(Requires)(number, tuple(live)))
         if scope != "function":
@@ -321,7 +321,7 @@ def test_memory_is_for_those_who_live(tmp_path: Path) -> None:
         recorder = Recorder(writer)
         take_turns(recorder, history, [*range(history.events[0].ns, history.ns, TURN_NS)], delayed(history))
     timeline = recorder._timeline
-    for remembered in (timeline._parents, timeline._runners, timeline._changed, recorder._runners._runners):
+    for remembered in (timeline._parents, timeline._runners, timeline._changed, recorder.runners._runners):
         assert 0 < len(remembered) < 10
 
 

@@ -68,7 +68,7 @@ def facts(number: int, path: str = "tests/test_a.py") -> Facts:
 
 
 def instance(number: int, name: str = "db", scope: str = "session") -> FixtureInstance:
-    return FixtureInstance(HookNumber(number), Instance(0, 0, name, scope, "", "tests", None))
+    return FixtureInstance(HookNumber(number), name, scope, "", "tests", None)
 
 
 def test_greeting_is_hearing(suite: Suite) -> None:

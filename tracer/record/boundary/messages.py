@@ -9,14 +9,13 @@ FIFO, so nothing here is trusted, and memory is bounded.
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import Annotated, Final, Literal, cast, get_args, get_type_hints
+from typing import Annotated, Final, Literal, get_args
 
-from msgspec import Meta, Raw, Struct, defstruct
-from msgspec.structs import astuple
+from msgspec import Meta, Raw, Struct
 
-from tracer.trace.ids import NO_INSTANCE, NO_PROCESS, HookNumber, Pid, PidNamespace, Tid
+from tracer.trace.ids import HookNumber, Pid, PidNamespace, Tid
 from tracer.trace.json_codec import load, load_items
-from tracer.trace.records import Instance, PhaseName, StaticFacts
+from tracer.trace.records import PhaseName, StaticFacts
 
 Opened = Literal["session", "collection", "test", "fixture"]
 Outcome = Literal["failed", "skipped", "xfailed", "xpassed"]
@@ -84,18 +83,22 @@ class Interrupted(_Message, frozen=True):
     ns: _Natural
 
 
-class Facts(Struct, frozen=True):
+class Facts(_Message, frozen=True):
     """Static facts. They come before the first test of the process that refers to them."""
 
     number: _Number
     facts: StaticFacts
 
 
-class FixtureInstance(Struct, frozen=True):
-    """A fixture instance. It comes before its set-up opens."""
+class FixtureInstance(_Message, frozen=True, tag="instance"):
+    """A fixture instance. It comes before its set-up opens. The fields are those of `Instance`."""
 
     number: _Number
-    instance: Instance  # id and process are 0: the recorder sets them
+    name: str
+    scope: str
+    baseid: str
+    node: str
+    param: str | None
 
 
 class Uses(_Message, frozen=True):
@@ -125,21 +128,6 @@ class Report(_Message, frozen=True):
 
 Message = Hello | Open | Phase | Close | Interrupted | Uses | Requires | Report | Facts | FixtureInstance
 
-_FactsRow = defstruct(
-    "_FactsRow",
-    [("number", _Number), *get_type_hints(StaticFacts).items()],
-    bases=(_Message,),
-    tag="facts",
-    frozen=True,
-)
-_InstanceRow = defstruct(
-    "_InstanceRow",
-    [("number", _Number), ("name", str), ("scope", str), ("baseid", str), ("node", str), ("param", str | None)],
-    bases=(_Message,),
-    tag="instance",
-    frozen=True,
-)
-_ANY_MESSAGE: Final = Hello | Open | Phase | Close | Interrupted | Uses | Requires | Report | _FactsRow | _InstanceRow
 _SENDER: Final = tuple[_Natural, _Natural, _Natural, _Natural]
 """pidns, pid, tid, seq."""
 _CHUNK: Final = tuple[_Natural, _Natural, _Natural, _Natural, _Natural, _Natural]
@@ -232,7 +220,7 @@ class Decoder:
         messages: list[Message] = []
         for content in contents:
             try:
-                messages.append(_message(content))
+                messages.append(load(content, Message))
             except ValueError:
                 self.malformed += 1
         if seq == 0 and messages and isinstance(messages[0], Hello):
@@ -273,19 +261,3 @@ class _Chunks(Struct):
     seq: int
     total: int
     parts: list[bytes]
-
-
-def _message(text: Raw) -> Message:
-    """A message of its JSON text.
-
-    Raises:
-        ValueError: the hook does not write such a message.
-    """
-    message: Message | Struct = load(text, _ANY_MESSAGE)
-    if isinstance(message, _FactsRow):
-        number, *values = astuple(message)
-        return Facts(number, StaticFacts(*values))
-    if isinstance(message, _InstanceRow):
-        number, *values = astuple(message)
-        return FixtureInstance(number, Instance(NO_INSTANCE, NO_PROCESS, *values))
-    return cast(Message, message)

@@ -33,6 +33,7 @@ HIGH = 2048  # no suite closes a descriptor of this number or higher and then op
 OWN_SIGNAL = signal.SIGRTMAX - 1  # F_SETSIG puts it on our descriptor, and hardly any other program on one of its own
 SECOND_NS = 10**9
 CLOSE = '["close",%d,%d]'
+FACTS = ("path", "fixtures", "markers", "bases", "autouse")
 
 Result = TypeVar("Result")
 
@@ -124,7 +125,7 @@ class Channel:
         number = self.facts_ids.get(content)
         if number is None:
             number = self.facts_ids[content] = next(self.ids)
-            self.queue(dumps(["facts", number, *content]))
+            self.queue(dumps(["facts", number, dict(zip(FACTS, content))]))  # noqa: B905 -- strict: from Python 3.10
         return number
 
     def queue(self, message: str) -> None:

@@ -26,7 +26,7 @@ OPTIONS: Final = (
     *("--decode-fds=path", "--decode-pids=pidns", "--abbrev=execve,execveat"),
     *("--absolute-timestamps=format:unix,precision:ns", "--syscall-times=ns"),
 )
-"""strace(1). With `path`, strace prints a socket's inode number; with `socket`, it would print its addresses."""
+"""strace(1), 5.15 for decode-pids. With `path`, strace prints a socket's inode number; with `socket`, its addresses."""
 CAPACITY: Final = 1 << 20  # bytes of the pipe; if it is full, the tree waits
 READ_LIMIT: Final = 8 << 20  # bytes read by one `drain`
 PATIENCE_S: Final = 10.0
@@ -238,7 +238,7 @@ def _refusal(output: str) -> SvcTraceError:
     line = lines[0] if lines else "it gave no reason"
     if "option" in line or "invalid" in line:
         return cannot_trace(
-            f"this strace is too old: {line}", "Install strace 6.0 or later, or use another backend.", "strace-too-old"
+            f"this strace is too old: {line}", "Install strace 5.15 or later, or use another backend.", "strace-too-old"
         )
     if any(word in output for word in ("PTRACE_", "ptrace", "Operation not permitted")):
         return cannot_trace(f"tracing is forbidden here: {line}", _permission_hint(), "ptrace-forbidden")
