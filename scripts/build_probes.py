@@ -1,7 +1,7 @@
 """The build step: compile the CO-RE probes into `build/`, and include them and their sources in the wheel.
 
 With the object, a run needs neither a compiler nor headers. bcc compiles the sources, on kernels without BTF. Checkouts
-and editable installs use `build/` and `probes/` themselves (tracer/record/capture/bpf/artifacts.py).
+and editable installs use `build/` and `probes/` themselves (tracer/record/capture/bpf/programs.py).
 """
 
 from __future__ import annotations

@@ -16,8 +16,8 @@ from launched import User, new_user
 
 import tracer
 from tracer.errors import ExitStatus
-from tracer.record.capture.bpf.artifacts import OBJECT
 from tracer.record.capture.bpf.bcc_loader import installed
+from tracer.record.capture.bpf.programs import OBJECT
 
 pytestmark = [
     pytest.mark.kernel,

@@ -12,7 +12,7 @@ import pytest
 from kernel.traced import HOLD, Peers, backend, capturing, ended, running, script
 from tracer.errors import SvcTraceError
 from tracer.record.capture.backends import BACKENDS, StartingBackend
-from tracer.record.capture.bpf import artifacts, libbpf
+from tracer.record.capture.bpf import libbpf, programs
 from tracer.record.capture.protocol import Kind
 
 pytestmark = [pytest.mark.kernel, pytest.mark.probes]
@@ -42,7 +42,7 @@ def test_auto_is_the_first_that_can() -> None:
 
 def test_an_object_that_is_none_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     broken = tmp_path / "svc_trace.bpf.o"
-    broken.write_bytes(artifacts.OBJECT.read_bytes()[:1000])
+    broken.write_bytes(programs.OBJECT.read_bytes()[:1000])
     monkeypatch.setattr(libbpf, "OBJECT", broken)
     starting = StartingBackend("libbpf", print)
     with pytest.raises(SvcTraceError) as caught:

@@ -14,7 +14,7 @@ from tracer.errors import SvcTraceError
 from tracer.record.capture.bpf import features, libbpf
 from tracer.record.capture.bpf.libbpf import SENDS, LibbpfBackend, load
 from tracer.record.capture.bpf.library import Library
-from tracer.record.capture.doctor.checks import Check
+from tracer.record.capture.checks import Check
 from tracer.record.capture.protocol import Kind, SocketEvent
 
 pytestmark = [pytest.mark.kernel, pytest.mark.probes]

@@ -72,9 +72,7 @@ def test_only_the_command_line_imports_click(path: Path) -> None:
 def test_only_capture_knows_a_backend(path: Path) -> None:
     module = module_of(path)
     if not module.startswith("tracer.record.capture"):
-        neutral = {
-            f"tracer.record.capture.{name}" for name in ("protocol", "backends", "doctor.checks", "doctor.diagnosis")
-        }
+        neutral = {f"tracer.record.capture.{name}" for name in ("protocol", "backends", "checks", "doctor")}
         capture = {name for name in imports(path) if name.startswith("tracer.record.capture")}
         assert capture <= neutral
         assert not {"ctypes", "bcc"} & set(imports(path))

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Final
 
 import click
+from msgspec.structs import asdict
 
 from tracer import __version__
 from tracer.commands.output import format_option, print_document
 from tracer.errors import ExitStatus
-from tracer.record.capture.doctor.checks import Check
-from tracer.record.capture.doctor.diagnosis import Machine, diagnose
+from tracer.record.capture.checks import Check
+from tracer.record.capture.doctor import Machine, diagnose
 from tracer.reports.blocks import Block, Heading, Headline, Line, Styled, Table, Text
 from tracer.trace.json_codec import dump
 

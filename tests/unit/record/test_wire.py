@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from plain import plain
 
 from tracer.record.capture.bpf import wire
-from tracer.record.capture.bpf.artifacts import OBJECT
+from tracer.record.capture.bpf.programs import OBJECT
 from tracer.record.capture.bpf.wire import FIELDS, decode, decode_endpoint, decode_path, layout
 from tracer.record.capture.protocol import Kind, SocketEvent, TaskEvent
 from tracer.trace.endpoint import Endpoint

@@ -8,6 +8,7 @@ from enum import IntEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from tracer.record.capture.checks import Check
 from tracer.trace.endpoint import Endpoint
 from tracer.trace.ids import HostPid, NetworkNamespace, Pid, PidNamespace, ProcessId, SocketInode, Tid
 
@@ -98,6 +99,9 @@ class Backend(Protocol):
     name: str
     blind_to: frozenset[str]
     """What it cannot observe, in the truth suite's names for capabilities."""
+
+    def checks(self) -> Iterable[Check]:
+        """What it needs of this machine, for `svc-trace doctor`. Asking changes nothing."""
 
     def start(self) -> Loaded:
         """Load and attach what it needs; changes nothing if it fails.

@@ -11,7 +11,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -21,11 +21,12 @@ from typing import Final
 import tracer
 from tracer.errors import SvcTraceError, cannot_trace
 from tracer.record.capture.bpf import bcc_loader, session
-from tracer.record.capture.bpf.artifacts import SOURCES, no_probes
 from tracer.record.capture.bpf.libbpf import forbidden, not_root
+from tracer.record.capture.bpf.programs import SOURCES, no_probes
 from tracer.record.capture.bpf.ringbuf import possible_cpus
 from tracer.record.capture.bpf.session import BpfLoaded, Maps
 from tracer.record.capture.bpf.wire import CONTROL
+from tracer.record.capture.checks import Check
 from tracer.record.capture.protocol import Backend
 
 _SETUP: Final = Struct("@QII")  # svc_setup (probes/svc_trace.bcc.c): registers, root, root_pidns
@@ -36,7 +37,7 @@ _BOOTSTRAP: Final = (
 )
 """Imports the loader from this installation, and nothing more of it: it may contain PyPI's bcc."""
 _LOADER: Final = (sys.executable, "-I", "-S", "-B", "-c", _BOOTSTRAP, str(Path(tracer.__file__).parents[1]))
-INSTALL_BCC: Final = (
+_INSTALL: Final = (
     "Install it: apt-get install python3-bpfcc (Debian, Ubuntu) or dnf install python3-bcc (Fedora); "
     "PyPI's package named bcc is another program."
 )
@@ -47,6 +48,13 @@ class BccBackend(Backend):
 
     name = "bcc"
     blind_to: frozenset[str] = frozenset()
+
+    def checks(self) -> Iterator[Check]:
+        """The compiler, and the kernel's types."""
+        packages = bcc_loader.installed()
+        yield Check("bcc", packages is not None, f"in {packages}" if packages else "not installed", _INSTALL)
+        types = str(bcc_loader.BTF) if bcc_loader.BTF.exists() else bcc_loader.kernel_headers()
+        yield Check("kernel types", types is not None, types or "neither BTF nor headers", _install_headers())
 
     def start(self) -> BpfLoaded:
         """Compile, load and attach, in a process of its own; takes about a second.
@@ -118,10 +126,10 @@ def _failure(slug: str, detail: str, output: Sequence[str]) -> SvcTraceError:
     reason = (errors or [line for line in output if line.strip()] or ["no reason is given"])[0]
     match slug:
         case "no-bcc":
-            return cannot_trace(f"bcc is not installed, or cannot be used: {detail}", INSTALL_BCC, "no-bcc")
+            return cannot_trace(f"bcc is not installed, or cannot be used: {detail}", _INSTALL, "no-bcc")
         case "no-kernel-headers":
             message = f"this kernel ({kernel}) does not describe its types, and its headers are not installed"
-            return cannot_trace(message, install_headers(), "no-kernel-headers")
+            return cannot_trace(message, _install_headers(), "no-kernel-headers")
         case "kernel-too-old":
             return cannot_trace(
                 f"this kernel ({kernel}) has no {detail}", "Run it on Linux 6.3 or later.", "kernel-too-old"
@@ -134,7 +142,7 @@ def _failure(slug: str, detail: str, output: Sequence[str]) -> SvcTraceError:
     return cannot_trace(f"the kernel refused the probes ({detail}): {reason}", show_all, "load-failed")
 
 
-def install_headers() -> str:
+def _install_headers() -> str:
     """The hint that names the running kernel's package of headers."""
     kernel = os.uname().release
     return (

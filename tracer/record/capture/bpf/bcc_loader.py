@@ -26,15 +26,15 @@ from types import ModuleType
 from typing import Final, Protocol
 
 from tracer.errors import SvcTraceError
-from tracer.record.capture.bpf.artifacts import SOURCES
-from tracer.record.capture.bpf.attachments import (
+from tracer.record.capture.bpf.library import EMPTY_PROGRAM, Library, declare
+from tracer.record.capture.bpf.programs import (
     FREEING_TRACEPOINTS,
     SEND_FUNCTIONS,
     SEND_TRACEPOINT,
+    SOURCES,
     TOLERATED_MISSES,
     TRACEPOINTS,
 )
-from tracer.record.capture.bpf.library import EMPTY_PROGRAM, Library, declare
 
 MAPS: Final = ("events", "lost", "tallies", "controls", "setups")
 """The maps whose descriptors are handed over first, in this order."""

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from tracer.record.capture.bpf.attachments import SEND_TRACEPOINT
 from tracer.record.capture.bpf.library import FENTRY, RAW_TRACEPOINT, Library
-from tracer.record.capture.doctor.checks import Check
+from tracer.record.capture.bpf.programs import SEND_TRACEPOINT
+from tracer.record.capture.checks import Check
 
 _SEND_FUNCTION: Final = "inet_sendmsg"
 
@@ -19,9 +19,7 @@ ALLOW_BPF: Final = "Run it as root outside of a container, or in one with --priv
 
 _BTF: Final = Path("/sys/kernel/btf/vmlinux")
 _EVENT_SOURCES: Final = Path("/sys/bus/event_source/devices")
-_KPROBE_PROGRAM: Final = (
-    2  # BPF_PROG_TYPE_KPROBE: may call the same functions as a BTF program, and libbpf can probe it
-)
+_KPROBE_PROGRAM: Final = 2  # BPF_PROG_TYPE_KPROBE may call the same functions as a BTF program, and can be probed
 _TASK_STORAGE: Final = 156  # BPF_FUNC_task_storage_get: enum bpf_func_id (include/uapi/linux/bpf.h)
 
 

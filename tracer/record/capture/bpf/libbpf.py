@@ -6,6 +6,7 @@ import ctypes
 import errno
 import os
 import sys
+from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from ctypes import byref, c_int
 from functools import partial
@@ -14,12 +15,20 @@ from typing import Final
 
 from tracer.errors import SvcTraceError, cannot_trace
 from tracer.record.capture.bpf import features, session
-from tracer.record.capture.bpf.artifacts import OBJECT, no_probes
-from tracer.record.capture.bpf.attachments import SEND_FUNCTIONS, SEND_TRACEPOINT, TOLERATED_MISSES, may_be_missing
 from tracer.record.capture.bpf.library import Library
+from tracer.record.capture.bpf.programs import (
+    OBJECT,
+    REINSTALL,
+    SEND_FUNCTIONS,
+    SEND_TRACEPOINT,
+    TOLERATED_MISSES,
+    may_be_missing,
+    no_probes,
+)
 from tracer.record.capture.bpf.ringbuf import possible_cpus
 from tracer.record.capture.bpf.session import BpfLoaded, Maps
 from tracer.record.capture.bpf.wire import TASK
+from tracer.record.capture.checks import Check
 from tracer.record.capture.protocol import COMMAND_PROCESS, Backend
 
 SENDS: Final = ("tracepoint", "fexit", "kprobe")
@@ -39,6 +48,19 @@ class LibbpfBackend(Backend):
     def __init__(self, sends: str | None = None) -> None:
         """`sends`: one of SENDS; None takes the first that this kernel has."""
         self._sends = sends or os.environ.get(_SENDS_VARIABLE)
+
+    def checks(self) -> Iterator[Check]:
+        """The compiled probes, the library that loads them, and what they need of the kernel."""
+        yield Check("probes", OBJECT.exists(), str(OBJECT), REINSTALL)
+        try:
+            library = Library()
+        except SvcTraceError as error:
+            yield Check("libbpf", False, error.message, error.hint)
+            return
+        yield Check("libbpf", True, "libbpf.so.1")
+        yield features.btf()
+        yield features.task_storage(library)
+        yield from features.send_checks(library)
 
     def start(self) -> BpfLoaded:
         """Load and attach; takes some tens of milliseconds.

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from tracer.errors import SvcTraceError, cannot_trace
+from tracer.record.capture.checks import Check
 from tracer.record.capture.protocol import Backend, Event, Loaded, Session, Wrapper
 from tracer.record.capture.strace.clock import Clock
 from tracer.record.capture.strace.lines import Lines
@@ -32,6 +33,7 @@ READ_LIMIT: Final = 8 << 20  # bytes read by one `drain`
 PATIENCE_S: Final = 10.0
 """How long strace may write nothing about what has happened: on a busy machine it is the last to run."""
 _POLL_MS: Final = 20
+_INSTALL: Final = "Install it: apt-get install strace, or dnf install strace."
 
 
 class StraceBackend(Backend):
@@ -39,6 +41,11 @@ class StraceBackend(Backend):
 
     name = "strace"
     blind_to: frozenset[str] = frozenset({"io_uring"})
+
+    def checks(self) -> Iterator[Check]:
+        """The program. Whether it may trace is a question about the machine."""
+        path = shutil.which("strace")
+        yield Check("strace", path is not None, path or "not in PATH", _INSTALL)
 
     def start(self) -> StraceLoaded:
         """Trace a small program for a trial, as the invoking user.
@@ -48,9 +55,7 @@ class StraceBackend(Backend):
         """
         program = shutil.which("strace")
         if program is None:
-            raise cannot_trace(
-                "strace is not installed", "Install it: apt-get install strace, or dnf install strace.", "no-strace"
-            )
+            raise cannot_trace("strace is not installed", _INSTALL, "no-strace")
         trial = subprocess.run(
             [*_arguments(program, Observer(), Path(os.devnull)), "true"],
             stdin=subprocess.DEVNULL,

@@ -12,14 +12,15 @@ import pytest
 
 import tracer
 from tracer.record.capture.bpf import bcc_loader
-from tracer.record.capture.bpf.artifacts import OBJECT, SOURCES
-from tracer.record.capture.bpf.attachments import (
+from tracer.record.capture.bpf.library import Library
+from tracer.record.capture.bpf.programs import (
     FREEING_TRACEPOINTS,
+    OBJECT,
     SEND_FUNCTIONS,
+    SOURCES,
     TOLERATED_MISSES,
     TRACEPOINTS,
 )
-from tracer.record.capture.bpf.library import Library
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Checks of this machine that concern more than one backend."""
+"""Answers to questions about this machine, and the questions that concern more than one backend."""
 
 from __future__ import annotations
 
@@ -8,11 +8,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from tracer.record.capture.doctor.checks import Check
+from msgspec import Struct
 
 _LOCKDOWN: Final = Path("/sys/kernel/security/lockdown")
 _PTRACE_SCOPE: Final = Path("/proc/sys/kernel/yama/ptrace_scope")
 _CAP_SYS_PTRACE: Final = 19  # linux/capability.h
+
+
+class Check(Struct, frozen=True):
+    """The answer to one question about this machine."""
+
+    name: str  # stable: the question's subject, a word or two
+    answer: bool | None  # None: unknown, only a trial can show it
+    detail: str  # what this machine has
+    remedy: str | None = None  # what to do if the answer is no
 
 
 def machine_checks() -> Iterator[Check]:

@@ -1,18 +1,15 @@
-"""What this machine can do: the checks of each backend, and a trial, which decides."""
+"""What `svc-trace doctor` asks: the checks of this machine and of each backend, and a trial, which decides."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from tracer.errors import SvcTraceError
 from tracer.record.capture.backends import BACKENDS
-from tracer.record.capture.doctor.checks import Check
-from tracer.record.capture.doctor.machine import machine_checks
-from tracer.record.capture.doctor.requirements import REQUIREMENTS
+from tracer.record.capture.checks import Check, machine_checks
 
 
-@dataclass(frozen=True, slots=True)
-class Diagnosis:
+class Diagnosis(Struct, frozen=True):
     """One backend on this machine."""
 
     name: str
@@ -22,8 +19,7 @@ class Diagnosis:
     checks: tuple[Check, ...]  # what it needs
 
 
-@dataclass(frozen=True, slots=True)
-class Machine:
+class Machine(Struct, frozen=True):
     """This machine."""
 
     checks: tuple[Check, ...]  # what concerns more than one backend
@@ -41,9 +37,10 @@ def diagnose() -> Machine:
 
 
 def _diagnose(name: str) -> Diagnosis:
-    checks = tuple(REQUIREMENTS[name]())
+    backend = BACKENDS[name]()
+    checks = tuple(backend.checks())
     try:
-        BACKENDS[name]().start().close()
+        backend.start().close()
     except SvcTraceError as error:
         return Diagnosis(name, False, error.message, error.hint, checks)
     return Diagnosis(name, True, None, None, checks)

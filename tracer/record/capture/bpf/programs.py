@@ -1,12 +1,33 @@
-"""What the probes are attached to, for both loaders. Imports only the standard library: bcc's loader has no other.
+"""The BPF programs: where their sources and the compiled object are, and what they are attached to.
 
-Program names are those of probes/svc_trace.bpf.c; in probes/svc_trace.bcc.c each has the prefix `svc_`.
+Imports only the standard library: bcc's loader has no other. Names of programs are those of probes/svc_trace.bpf.c; in
+probes/svc_trace.bcc.c each has the prefix `svc_`.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Final
+
+from tracer.errors import SvcTraceError, cannot_trace
+
+_OBJECT = "svc_trace.bpf.o"
+REINSTALL = "Reinstall svc-trace: pip builds the probes with clang (apt-get install clang llvm libbpf-dev)."
+
+
+def _locate() -> tuple[Path, Path]:
+    """The compiled object, and the directory of sources.
+
+    A checkout, which an editable install uses, has them in its own `build/` and `probes/`; a wheel has copies beside
+    this module (scripts/build_probes.py).
+    """
+    package, checkout = Path(__file__).parent, Path(__file__).parents[4]
+    if (checkout / "probes" / "svc_trace.bpf.c").exists():
+        return checkout / "build" / _OBJECT, checkout / "probes"
+    return package / _OBJECT, package / "probes"
+
+
+OBJECT, SOURCES = _locate()
 
 SEND_TRACEPOINT: Final = "sock_send_length"
 """The end of every send. Linux 6.3, commit 6e6eda44b939."""
@@ -50,3 +71,8 @@ work. An entry that `process_free` or `socket_free` failed to delete is recognis
 def may_be_missing(function: str) -> bool:
     """Whether a kernel can lack this one of SEND_FUNCTIONS: Linux 6.5 has no sendpage, and IPv6 is optional."""
     return function.endswith("_sendpage") or (function == "inet6_sendmsg" and not _IPV6.exists())
+
+
+def no_probes(missing: Path) -> SvcTraceError:
+    """The error of an installation without one of them."""
+    return cannot_trace(f"the probes are missing: {missing}", REINSTALL, "no-probes")

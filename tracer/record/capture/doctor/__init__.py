@@ -1,1 +1,0 @@
-"""What `svc-trace doctor` asks a machine, and the answers."""
