@@ -130,7 +130,7 @@ def test_auto_needs_no_root(user: User) -> None:
     done = user.run(user.python, "-m", "tracer", "--", "true")
     assert done.returncode == 0, done.stderr
     lines = done.stderr.decode().splitlines()
-    assert lines[0] == "svc-trace: traced by strace; libbpf and bcc: loading the probes needs root"
+    assert lines[0] == "svc-trace: traced by strace. libbpf and bcc: loading the probes needs root"
     assert backend_of(user.home) == "strace"
 
 

@@ -192,10 +192,10 @@ def test_another_configuration_gives_other_services(trace: Path, tmp_path: Path)
         (["--"], "Missing argument 'CMD...'"),
         (["--backend", "magic", "--", "true"], "'magic' is not one of 'auto', 'libbpf', 'bcc'"),
         (["report"], "Missing argument 'TRACE'"),
-        (["report", "{trace}", "--format=json", "--tests"], "--tests is for --format terminal"),
-        (["report", "{trace}", "--format=sentry", "--directories=1"], "for --format terminal and markdown"),
-        (["report", "{trace}", "--service=postgres"], "--service selects what --tests lists."),
-        (["--service", "postgres", "true"], "--service selects what --tests lists."),
+        (["report", "{trace}", "--format=json", "--tests"], "--tests works only with --format terminal"),
+        (["report", "{trace}", "--format=sentry", "--directories=1"], "only with --format terminal or markdown"),
+        (["report", "{trace}", "--service=postgres"], "--service needs --tests."),
+        (["--service", "postgres", "true"], "--service needs --tests."),
         (["report", "{trace}", "--tests", "--service=postgers"], "no service 'postgers'. Did you mean 'postgres'?"),
         (["--tests", "--service", "kfka", "--", "true"], "There is no service 'kfka'. Did you mean 'kafka'?"),
         (["validat", "{trace}"], "There is no command 'validat'. Did you mean 'validate'?"),
@@ -214,7 +214,7 @@ def test_a_configuration_for_what_is_classified_is_wrong_usage(trace: Path, tmp_
     assert svc_trace("report", trace, "-o", output).returncode == 0
     result = svc_trace("report", output, "--config", "x.toml")
     assert result.returncode == ExitStatus.USAGE
-    assert "--config is for a trace" in result.stderr
+    assert "--config needs a trace" in result.stderr
 
 
 @pytest.mark.parametrize(

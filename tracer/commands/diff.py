@@ -17,10 +17,10 @@ from tracer.reports.pages.diff import DiffDocument
 @format_option(DiffDocument)
 @click.option("--exit-code", is_flag=True, help="End with status 86 if a test is new, gone or has other services.")
 def command(old: str, new: str, form: str, exit_code: bool) -> int:
-    """Show which tests are new or gone, and which use other services, in NEW than in OLD.
+    """Show the tests that are new or gone in NEW, and those that use other services than in OLD.
 
-    Each is a report, or a quoted pattern for several that are merged first. Counts, times, phases and ambient services
-    are not compared.
+    OLD and NEW are reports, or quoted patterns of reports that are merged first. Counts, times, phases and ambient
+    services are not compared.
     """
     difference = compare(read_reports([old]), read_reports([new]))
     print_document(DiffDocument(difference), form)

@@ -31,9 +31,7 @@ class DoctorDocument:
     def page(self) -> Iterator[Block]:
         """The backend that `auto` takes, and the checks; with remedies where a backend does not work."""
         system, machine = os.uname(), self.machine
-        chosen = (
-            f"It takes {machine.auto}, unless --backend names another." if machine.auto else "It cannot trace here."
-        )
+        chosen = f"The default backend here is {machine.auto}." if machine.auto else "No backend works here."
         yield Headline(f"version {__version__} on Linux {system.release}, {system.machine}", (chosen,))
         yield Heading("this machine")
         yield _table(machine.checks, remedies=True)

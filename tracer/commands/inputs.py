@@ -20,7 +20,7 @@ def merge_reports(patterns: Iterable[str], rules: Rules | None = None) -> Classi
     """Merge the reports that match these paths and patterns, after checking them by `rules` if given.
 
     Raises:
-        SvcTraceError: a pattern matches nothing, a file is not a report, or the reports were made by different rules.
+        SvcTraceError: a pattern matches nothing, a file is not a report, or the reports were made with different rules.
     """
     return merge(_parts(_paths(patterns), rules))
 
@@ -72,7 +72,7 @@ def _parts(paths: list[Path], given_rules: Rules | None) -> Iterator[Classificat
             part = recheck(part, given_rules)
         elif rules is not None and part.rules != rules:
             raise SvcTraceError(
-                f"{path} was made by other rules than {paths[0]}",
+                f"{paths[0]} and {path} were made with different rules",
                 hint="Apply one configuration to all: `svc-trace merge --config PATH`.",
                 slug="different-rules",
                 exit_code=ExitStatus.BAD_INPUT,

@@ -15,11 +15,12 @@ from tracer.commands.services import check_services
 from tracer.errors import ExitStatus, SvcTraceError
 from tracer.reports import json_report
 from tracer.reports.output import write_file
+from tracer.reports.text import counted
 
 
 @click.command("merge")
 @click.argument("reports", metavar="REPORT...", nargs=-1, required=True)
-@output_option("-o", "--output", required=True, help="Where to write the merged report; packed if it ends in .gz.")
+@output_option("-o", "--output", required=True, help="Where to write the merged report; compressed if it ends in .gz.")
 @click.option(
     "--config",
     type=click.Path(path_type=Path),
@@ -41,8 +42,8 @@ def command(
 ) -> int:
     """Merge REPORTs by union: those of several shards, or of several runs of the same tests.
 
-    A REPORT is a path or a quoted pattern (`'reports/**/svc-trace.json'`), plain or gzip, itself merged or not; order
-    and repetition do not matter.
+    A REPORT is a path or a quoted pattern (`'reports/**/svc-trace.json'`), plain or gzip. It may be a merged report.
+    The order of the reports does not matter, and a report that is given twice counts once.
     """
     merged = merge_reports(reports, None if config is None else load_config(config, Path.cwd()).rules)
     check_services(summary.list_tests or (), config, merged)
@@ -56,7 +57,7 @@ def _check_runs(merged: Classification, expect: int | None, strict: bool) -> Non
     """Fail if runs are missing or not complete; the merged report has been written."""
     if expect is not None and len(merged.runs) < expect:
         raise SvcTraceError(
-            f"the report is of {len(merged.runs)} runs, not {expect}",
+            f"the report has {counted(len(merged.runs), 'run')}, not {expect}",
             hint="Look for the jobs whose reports are missing. The merged report lacks what their tests use.",
             slug="missing-runs",
             exit_code=ExitStatus.INCOMPLETE,

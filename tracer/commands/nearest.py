@@ -23,10 +23,11 @@ def check_names(kind: str, names: Iterable[str], known: Iterable[str]) -> None:
     """Do nothing if all names are known.
 
     Raises:
-        click.UsageError: one is not known; names the nearest.
+        click.UsageError: one is not known; names the nearest, or all if none is near.
     """
     known = list(dict.fromkeys(known))
     for name in names:
         if name not in known:
-            suggestion = f"Did you mean {near!r}? " if (near := nearest(name, known)) else ""
-            raise click.UsageError(f"There is no {kind} {name!r}. {suggestion}Known are: {first(known, 10)}.")
+            near = nearest(name, known)
+            suggestion = f"Did you mean {near!r}?" if near else f"The {kind}s are: {first(known, 10)}."
+            raise click.UsageError(f"There is no {kind} {name!r}. {suggestion}")

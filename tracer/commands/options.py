@@ -58,7 +58,7 @@ def listed_services(tests: bool, services: tuple[str, ...]) -> tuple[str, ...] |
         click.UsageError: `--service` without `--tests`.
     """
     if services and not tests:
-        raise click.UsageError("--service selects what --tests lists. Give --tests, too.")
+        raise click.UsageError("--service needs --tests.")
     return services if tests else None
 
 
@@ -69,7 +69,7 @@ def fail_on_options(function: Any) -> Any:  # noqa: ANN401
         metavar="KINDS",
         default="",
         callback=_kinds,
-        help=f"End with a status of its own if there are findings of these kinds: {', '.join(FAIL_ON)}.",
+        help=f"Fail with a separate exit status if there are findings of these kinds: {', '.join(FAIL_ON)}.",
     )
     baseline = click.option(
         "--baseline",

@@ -26,7 +26,7 @@ def format_option(document: type) -> Callable[[Any], Any]:
         type=click.Choice([form.name for form in formats]),
         default=formats[0].name,
         show_default=True,
-        help=f"What is printed: {'; '.join(f'{form.name}, {form.help}' for form in formats)}.",
+        help=f"The output's format: {'; '.join(f'{form.name}: {form.help}' for form in formats)}.",
     )
 
 
@@ -37,7 +37,7 @@ def summary_options(function: Any) -> Any:  # noqa: ANN401 -- as click's own dec
         "--directories",
         type=click.IntRange(min=1),
         metavar="DEPTH",
-        help=f"Show what the tests of each directory use, down to so many levels. Default: none; {depths}.",
+        help=f"Show the services of each directory's tests, down to DEPTH levels. Default: not shown; {depths}.",
     )
 
     @wraps(function)
@@ -62,8 +62,10 @@ class SummaryOutput:
     def __post_init__(self) -> None:
         for option, value in (("tests", self.list_tests), ("directories", self.directories)):
             if value is not None and option not in FORMATS[self.form].options:
-                able = " and ".join(form.name for form in FORMATS.values() if option in form.options)
-                raise click.UsageError(f"--{option} is for --format {able}; the JSON report has all of them.")
+                able = " or ".join(form.name for form in FORMATS.values() if option in form.options)
+                raise click.UsageError(
+                    f"--{option} works only with --format {able}. The JSON report always has this part."
+                )
 
     def print(self, classification: Classification, report: Path | None) -> None:
         """Print the summary; `report` is the JSON report's path, if one was written."""

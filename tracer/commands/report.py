@@ -19,7 +19,7 @@ from tracer.trace.file import is_trace
 
 @click.command("report")
 @click.argument("source", metavar="TRACE", type=click.Path(path_type=Path))
-@output_option("-o", "--output", help="Write the JSON report here too.")
+@output_option("-o", "--output", help="Where to write the JSON report; compressed if it ends in .gz. Default: nowhere.")
 @config_option
 @summary_options
 @fail_on_options
@@ -31,13 +31,15 @@ def command(
     fail_on: tuple[str, ...],
     accepted: frozenset[Finding] | None,
 ) -> int:
-    """Report on TRACE again, also with another configuration.
+    """Make the reports of TRACE again, possibly with another configuration.
 
-    TRACE is a file that `svc-trace --trace` wrote, the PATH.partial of a run that was cut off, or a JSON report; plain
-    or gzip.
+    TRACE is a file that `svc-trace --trace` wrote, the PATH.partial of a run that was cut off, or a JSON report. It may
+    be compressed with gzip.
     """
     if config is not None and not is_trace(source):
-        raise click.UsageError("--config is for a trace; a JSON report has been classified already.")
+        raise click.UsageError(
+            "--config needs a trace. For the rules of a JSON report, use `svc-trace validate --config`."
+        )
     classification = read_source(source, config)
     check_services(summary.list_tests or (), config, classification)
     if output is not None:

@@ -27,7 +27,9 @@ _STDIN: Final = Path("-")
 @click.argument("reports", metavar="REPORT...", nargs=-1, required=True)
 @click.option("--tier", "tiers", multiple=True, metavar="NAME", help="Select the tests of this tier; may be repeated.")
 @click.option(
-    "--within", metavar="SERVICE,...", help="Select the tests that need only these services; '' for no service."
+    "--within",
+    metavar="SERVICE,...",
+    help="Select the tests that need no other services than these; '' for no service.",
 )
 @click.option("--invert", is_flag=True, help="Select what the other options do not select.")
 @click.option(
@@ -36,7 +38,7 @@ _STDIN: Final = Path("-")
     type=click.Choice(["test", "class", "file"]),
     default="test",
     show_default=True,
-    help="Select by whole units; a unit needs all services that its tests need.",
+    help="Select whole units. A unit needs all services that its tests need.",
 )
 @click.option(
     "--collected",
@@ -46,7 +48,7 @@ _STDIN: Final = Path("-")
 )
 @click.option("--no-ambient", is_flag=True, help="Ignore services that were only ambient in a test.")
 @click.option("--strict", is_flag=True, help="Fail with status 80 if the report is not complete.")
-@click.option("-0", "nul", is_flag=True, help="Write a NUL after each instead of a newline, for xargs -0.")
+@click.option("-0", "nul", is_flag=True, help="End each name with NUL instead of a newline, for xargs -0.")
 def command(
     reports: tuple[str, ...],
     tiers: tuple[str, ...],
@@ -60,8 +62,8 @@ def command(
 ) -> int:
     """Print the tests of REPORTs that need only certain services, one per line, as arguments for pytest.
 
-    Tests that are not in the reports may need any service: they are in no --within, and only in the tier that takes
-    the rest.
+    A test that is not in the reports may need any service. So --within never selects it, and --tier selects it only
+    with the tier of all other tests.
     """
     if bool(tiers) == (within is not None):
         raise click.UsageError("Give either --tier or --within.")
@@ -82,7 +84,7 @@ def command(
     _print_counts(len(selected), len(units), unit, needs)
     if not selected:
         raise SvcTraceError(
-            "nothing is selected",
+            "no test is selected",
             hint="Do not start pytest: without arguments it would run every test.",
             slug="nothing-selected",
             exit_code=ExitStatus.NOTHING_SELECTED,

@@ -27,7 +27,7 @@ from tracer.reports.pages.validate import ValidationDocument
 @output_option(
     "--write-baseline",
     metavar="FILE",
-    help="Accept the findings, those of the kinds in --fail-on or all: write them to FILE.",
+    help="Accept the findings: write them to FILE. Only those of the kinds in --fail-on, if it is given.",
 )
 def command(
     reports: tuple[str, ...],
@@ -39,8 +39,8 @@ def command(
 ) -> int:
     """Compare rules and contracts with what was observed.
 
-    REPORT is a JSON report, plain or gzip, or a glob; several are merged. The rules are those of the
-    configuration here; without a configuration, those that the report was made with.
+    REPORT is a JSON report, plain or gzip, or a quoted pattern; several are merged. The rules are those of the
+    configuration (see --config). If there is no configuration, they are those in the report.
     """
     classification, rules_file = _checked(reports, config)
     findings = find(classification)

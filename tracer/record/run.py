@@ -91,7 +91,7 @@ def _check_readable() -> None:
     for file in (__file__, os.__file__):
         if not os.access(file, os.R_OK):
             raise SvcTraceError(
-                f"svc-trace is installed where user {os.getuid()} cannot read it: {file}",
+                f"user {os.getuid()} cannot read a file of svc-trace's installation: {file}",
                 hint="Install it in a virtual environment of that user, or for all users below /usr/local or /opt.",
                 slug="unreadable-installation",
                 exit_code=ExitStatus.CANNOT_TRACE,
@@ -160,7 +160,7 @@ def _warnings(session: Session, lost_boundaries: int, recorder: Recorder) -> Ite
     if recorder.runners.unfinished:
         yield RunWarning(
             "unfinished-session",
-            f"{recorder.runners.unfinished:,} pytest processes never closed their session",
+            f"{recorder.runners.unfinished:,} pytest processes did not end their session",
             "Look for crashes, and for processes that still run after the command's end: tests may be missing.",
         )
     if not recorder.runners.reported:

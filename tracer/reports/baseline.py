@@ -50,7 +50,7 @@ def read_baseline(path: Path) -> frozenset[Finding]:
         except ValueError as error:
             raise SvcTraceError(
                 f"{path}, line {number}: {error}",
-                hint=f"Write a kind ({', '.join(_KINDS)}), a service and a node id, or write the file again.",
+                hint=f"Write a kind ({', '.join(_KINDS)}), a service and a node id, or make the file again.",
                 slug="bad-baseline",
                 exit_code=ExitStatus.BAD_INPUT,
             ) from error
@@ -60,9 +60,9 @@ def read_baseline(path: Path) -> frozenset[Finding]:
 def _finding(line: str) -> Finding:
     match = _LINE.fullmatch(line)
     if match is None:
-        raise ValueError("not a finding")
+        raise ValueError("the line is not a finding")
     if match["kind"] not in _KINDS:
-        raise ValueError(f"there is no kind {match['kind']!r}")
+        raise ValueError(f"the kind {match['kind']!r} does not exist")
     return Finding(cast(Kind, match["kind"]), _read(match["subject"]), _read(match["nodeid"] or ""))
 
 
@@ -71,7 +71,7 @@ def _read(text: str) -> str:
         return text
     value = json.loads(text)
     if not isinstance(value, str):
-        raise ValueError(f"{text:.40} is not a text")
+        raise ValueError(f"{text:.40} is not a JSON string")
     return value
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 
@@ -104,3 +104,18 @@ class ReportPath:
 
 
 Block = Headline | Heading | Line | Notice | Table | Tables | Records | Names | Code | ReportPath
+
+
+def group(title: Text, names: Iterable[Name], limit: int | None = None) -> Iterator[Block]:
+    """Names under a heading of level 2."""
+    yield Heading(title, 2)
+    yield Names(tuple(names), limit)
+
+
+def groups(titled: Iterable[tuple[str, Name]], limit: int | None = None) -> Iterator[Block]:
+    """Pairs of a title and a name: a group for each title, which counts its names; the largest group first."""
+    by_title: dict[str, list[Name]] = {}
+    for title, name in titled:
+        by_title.setdefault(title, []).append(name)
+    for title, names in sorted(by_title.items(), key=lambda group: -len(group[1])):
+        yield from group(f"{title} ({len(names):,})", names, limit)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Final
 
-from tracer.classify.model import Evidence
+from tracer.classify.model import Evidence, Via
 from tracer.reports.text import counted
 
 _VERBS: Final = {"sent": "sent to", "connected": "connected to", "attempted": "tried to reach"}
 
 
 def activity(evidence: Evidence) -> str:
-    """What happened, without numbers, so that many tests share it: `in its call, its thread sent to tcp://…`."""
-    sender = "its thread" if evidence.thread == "test" else f"another thread or process ({evidence.command})"
+    """What happened, without numbers, so that many tests share it: `in the call, the test's thread sent to …`."""
+    sender = "the test's thread" if evidence.thread == "test" else f"another thread or process ({evidence.command})"
     listener = f" [{evidence.listener}]" if evidence.listener else ""
     errno = f" ({evidence.errno})" if evidence.errno else ""
     return f"{_place(evidence)}, {sender} {_VERBS[evidence.strength]} {evidence.endpoint}{listener}{errno}"
@@ -27,14 +27,18 @@ def amounts(evidence: Evidence) -> str:
 def _place(evidence: Evidence) -> str:
     """The place in the test, or in the fixture or module that it inherits from: `in the setup of fixture db`."""
     if evidence.phase == "collection":
-        place = "when its module was imported"
+        place = "when the module was imported"
     elif evidence.phase is None:
         place = "outside of all tests"
     elif evidence.fixture is not None:
         place = f"in the {evidence.phase} of fixture {evidence.fixture}"
     else:
-        place = f"in its {evidence.phase}"
+        place = f"in the {evidence.phase}"
     if (via := evidence.via) and via.kind == "fixture":
-        own = via.name == evidence.fixture
-        place += f" (shared from {via.baseid or 'the rootdir'})" if own else f" (through {via.name})"
+        place += f" ({defined_in(via)})" if via.name == evidence.fixture else f" (for fixture {via.name})"
     return place
+
+
+def defined_in(via: Via) -> str:
+    """The place that defines a fixture: `defined in tests/test_pool.py`."""
+    return f"defined in {via.baseid or 'a plugin or the top conftest.py'}"

@@ -74,7 +74,7 @@ def read_classification(path: Path) -> Classification:
             _check_numbers(classification)
         except (ValueError, EOFError) as error:
             raise SvcTraceError(
-                f"{path} is not a report that this version reads: {error}",
+                f"cannot read {path} as a report: {error}",
                 hint="Name a report that svc-trace wrote, or make it again from its trace with `svc-trace report`.",
                 slug="bad-report",
                 exit_code=ExitStatus.BAD_INPUT,

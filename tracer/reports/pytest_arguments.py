@@ -28,8 +28,8 @@ def _argument(name: str, end: bytes) -> bytes:
         encoded = b"\0"
     if b"\0" in encoded or (in_line and argument.splitlines() != [argument]):
         raise SvcTraceError(
-            f"pytest cannot be given {name!a} this way",
-            hint="Select with -0 for `xargs -0 pytest`, or --by class or file.",
+            f"{name!a} cannot be {'a line of a file for' if in_line else 'an argument of'} pytest",
+            hint="Use -0 and `xargs -0 pytest`, or select whole classes or files with --by.",
             slug="not-selectable",
             exit_code=ExitStatus.BAD_INPUT,
         )

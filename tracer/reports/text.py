@@ -23,6 +23,8 @@ def percent(part: int, whole: int) -> str:
 
 def duration(seconds: float) -> str:
     """A time in its two largest units."""
+    if seconds < 0.0995:
+        return f"{1000 * seconds:.0f} ms"
     if seconds < 59.5:
         return f"{seconds:.2f} s" if seconds < 9.995 else f"{seconds:.0f} s"
     minutes, rest = divmod(round(seconds), 60)

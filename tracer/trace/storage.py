@@ -33,7 +33,7 @@ def open_input(path: Path) -> Iterator[BinaryIO]:
     except (OSError, zlib.error) as error:
         raise SvcTraceError(
             f"cannot read {path}: {_reason(error)}",
-            hint="Name a trace that `--trace` kept or a report that `-o` wrote.",
+            hint="Name a file that `svc-trace --trace` or `svc-trace -o` wrote.",
             slug="cannot-read",
             exit_code=ExitStatus.BAD_INPUT,
         ) from error
@@ -48,7 +48,7 @@ def cannot_write(path: Path, error: OSError) -> SvcTraceError:
     """The error for a file that cannot be created, written or renamed into place."""
     return SvcTraceError(
         f"cannot write {path}: {_reason(error)}",
-        hint="Choose another path, or make room and the directory writable for the user who runs the command.",
+        hint="Choose another path, or check the free space and whether the command's user may write to the directory.",
         slug="cannot-write",
         exit_code=ExitStatus.CANNOT_WRITE,
     )

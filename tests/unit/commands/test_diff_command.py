@@ -23,14 +23,14 @@ Tier         Old  New  +/-
 no_services    1    0   -1
 the_rest       1    2   +1
 
-kafka: used now by 2 tests
-  postgres_only -> the_rest (1)
+kafka: now used by 2 tests
+  tier postgres_only -> the_rest (1)
     tests/a.py::x
-  still the_rest (1)
+  tier the_rest, as before (1)
     tests/a.py::y
 
 redis: no longer used by 1 test
-  still the_rest (1)
+  tier the_rest, as before (1)
     tests/a.py::y
 
 New: 1 test
@@ -59,19 +59,19 @@ svc-trace: **2 tests with other services, 1 new test, 1 test gone**
 | no_services | 1 | 0 | -1 |
 | the_rest | 1 | 2 | +1 |
 
-### kafka: used now by 2 tests
+### kafka: now used by 2 tests
 
-postgres_only -\\> the_rest (1)
+tier postgres_only -\\> the_rest (1)
 
 * `tests/a.py::x`
 
-still the_rest (1)
+tier the_rest, as before (1)
 
 * `tests/a.py::y`
 
 ### redis: no longer used by 1 test
 
-still the_rest (1)
+tier the_rest, as before (1)
 
 * `tests/a.py::y`
 

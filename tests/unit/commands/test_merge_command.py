@@ -70,7 +70,7 @@ def test_missing_shards_are_an_error(shards: list[str], tmp_path: Path, expect: 
     assert (tmp_path / "all.json").exists()
     assert isinstance(error, SvcTraceError) == fails
     if isinstance(error, SvcTraceError):
-        assert error.message == "the report is of 2 runs, not 3"
+        assert error.message == "the report has 2 runs, not 3"
         assert (error.slug, error.exit_code) == ("missing-runs", ExitStatus.INCOMPLETE)
 
 
@@ -85,7 +85,7 @@ def test_strict_asks_for_complete_runs(shards: list[str], tmp_path: Path) -> Non
 def test_reports_of_different_rules_are_refused(shards: list[str], tmp_path: Path) -> None:
     other = stored(tmp_path / "other.json", {"tests/a.py::x": using("redis")}, Rules())
     error = failure("merge", shards[0], other, "-o", tmp_path / "all.json")
-    assert error.message == f"{other} was made by other rules than {shards[0]}"
+    assert error.message == f"{shards[0]} and {other} were made with different rules"
     assert (error.slug, error.exit_code) == ("different-rules", ExitStatus.BAD_INPUT)
     assert not (tmp_path / "all.json").exists()
 

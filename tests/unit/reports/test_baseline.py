@@ -61,8 +61,8 @@ def test_comments_and_empty_lines_are_skipped(file: Path) -> None:
     ("line", "problem"),
     [
         (b"blind-spots", "not a finding"),
-        (b"blindspots kafka t.py::a", "there is no kind 'blindspots'"),
-        (b"loss incomplete", "there is no kind 'loss'"),
+        (b"blindspots kafka t.py::a", "the kind 'blindspots' does not exist"),
+        (b"loss incomplete", "the kind 'loss' does not exist"),
         (b'blind-spots "kafka t.py::a', "Unterminated string"),
         (b"blind-spots kafka \xff", "can't decode"),
     ],

@@ -22,13 +22,15 @@ def suite(evidence_of: dict[str, list[Evidence]]) -> Classification:
 def test_the_parts_that_use_a_service_are_listed_most_first() -> None:
     flushed = {f"t/a.py::{n}": [FLUSH] for n in range(49)}
     assert users(suite({**flushed, "t/a.py::own": [evidence("redis")]})) == {
-        "redis": "98% only fixture flush (teardown); 2.0% the test itself"
+        "redis": "49 (98%) only through fixture flush (teardown); 1 (2.0%) in the test itself"
     }
 
 
 def test_rare_parts_are_counted_together() -> None:
     rare = {f"t/a.py::{n}": [evidence("redis", phase="setup", fixture=f"f{n}")] for n in range(5)}
-    assert users(suite(rare))["redis"].endswith("; 20% only fixture f2 (setup); 40% only other parts")
+    assert users(suite(rare))["redis"].endswith(
+        "; 1 (20%) only through fixture f2 (setup); 2 (40%) only through other fixtures"
+    )
 
 
 def test_a_service_that_all_tests_use_themselves_is_left_out() -> None:
@@ -39,7 +41,7 @@ def test_a_service_that_one_directory_uses_is_shown_with_it() -> None:
     snuba = {f"tests/snuba/api/t.py::{n}": [evidence("snuba")] * (n < 10) for n in range(20)}
     others: dict[str, list[Evidence]] = {f"tests/t.py::{n}": [] for n in range(20)}
     assert users(suite(snuba | others)) == {
-        "snuba": "100% the test itself; 100% are in tests/snuba/api, where 50% of the tests use it"
+        "snuba": "10 (100%) in the test itself; all are in tests/snuba/api, which has 20 tests"
     }
 
 

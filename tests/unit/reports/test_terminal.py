@@ -175,15 +175,15 @@ def test_a_services_tests_are_listed_by_how_they_use_it(small: Classification) -
     assert (
         listing
         == f"""
-postgres: 4 tests, and 1 only with ambient or self-hosted evidence
+postgres: 4 tests, and 1 test with only ambient or self-hosted evidence
   direct in call (2)
     a.py::two
     a.py::{"long" * 50}
-  inherited from fixture:db@ in setup; direct in setup, call (1)
+  inherited from fixture db (defined in a plugin or the top conftest.py) in setup; direct in setup, call (1)
     a.py::one
-  direct (attempted: ECONNREFUSED) in call (1)
+  direct in call (attempted: ECONNREFUSED) (1)
     a.py::refused
-  ambient by another thread in call (1)
+  ambient in call (another thread or process) (1)
     a.py::leak
 """
     )
@@ -246,7 +246,8 @@ def test_percent(part: int, whole: int, shown: str) -> None:
 @pytest.mark.parametrize(
     ("seconds", "shown"),
     [
-        (0.0, "0.00 s"),
+        (0.0, "0 ms"),
+        (0.0994, "99 ms"),
         (9.99, "9.99 s"),
         (9.996, "10 s"),
         (59.6, "1 min 0 s"),

@@ -41,12 +41,16 @@ svc-trace: 8 tests compared with the rules of svc-trace.toml
 Rule      Precision  Recall  Confirmed  Blind  Over  Neither  Ambient  Undecided
 kafka           50%     33%          1      2     1        2        1          1
 postgres         0%      0%          0      1     3        3        0          1
+Confirmed: claimed and used; Blind: used, but not claimed (blind spots); Over:
+claimed, but not used (over-assumptions); Neither: not claimed and not used;
+Ambient: only ambient evidence; Undecided: not used, but the test did not run to
+its end.
 
 kafka: 2 blind spots
-  in its call, its thread sent to tcp://127.0.0.1:5432
+  in the call, the test's thread sent to tcp://127.0.0.1:5432 (2)
     tests/test_orders.py::TestCheckout::test_stores
     tests/test_orders.py::TestCheckout::test_stores_two
-  A rule that would have caught 2 of 2, with 1 false positive:
+  Proposed rule (catches 2 of 2 blind spots, 1 false positive):
     [assumptions.kafka]
     fixtures = ["broker", "stream"]
     markers = ["requires_kafka"]
@@ -107,9 +111,9 @@ def section(title: str, output: str) -> list[str]:
 
 def test_over_assumptions_are_listed_by_entry() -> None:
     assert section("kafka: 1 over-assumption", printed(validation(suite()))) == [
-        "  marker requires_kafka claims 3 tests, 1 of them correctly",
+        "  marker requires_kafka: 1 of the 3 tests that it claims use kafka; these do not",
         "    tests/test_events.py::test_encoding",
-        "  fixture broker claims 3 tests, 1 of them correctly",
+        "  fixture broker: 1 of the 3 tests that it claims use kafka; these do not",
         "    tests/test_events.py::test_encoding",
     ]
 
@@ -124,7 +128,7 @@ def test_the_other_findings_have_a_section_each() -> None:
         "marker:unit=none          3           2",
         "fixture:broker=kafka      3           1",
     ]
-    assert "  fixture:broker=kafka: 1 test with no service" in output
+    assert "  fixture:broker=kafka: uses no service (1)" in output
 
 
 def test_accepted_findings_are_only_counted() -> None:
@@ -132,10 +136,10 @@ def test_accepted_findings_are_only_counted() -> None:
     gone = Finding("blind-spots", "kafka", "tests/test_gone.py::test_it")
     output = printed(validation(one, *find(one), gone))
     assert "blind spots\n" not in output
-    assert "over-assumption" not in output
+    assert "1 over-assumption" not in output
     assert "2     1 " in output, "the table has all"
     assert section("Baseline: 11 accepted, 0 new, 1 gone", output) == [
-        "  No longer found. Remove from the baseline:",
+        "  No longer found. Remove these lines from the baseline:",
         "    blind-spots kafka tests/test_gone.py::test_it",
     ]
     (first, *others) = sorted(find(one))
@@ -149,15 +153,15 @@ def test_an_incomplete_run_says_so() -> None:
 
 
 def test_without_rules_it_says_where_they_go() -> None:
-    assert "Write [assumptions.SERVICE]" in printed(validation(classification({}, (), Rules()), rules_file=None))
+    assert "Add [assumptions.SERVICE]" in printed(validation(classification({}, (), Rules()), rules_file=None))
 
 
 def test_blind_spots_without_a_proposal_are_listed() -> None:
     tests = {f"t.py::{n}": result(["kafka"] if n == 0 else [], facts=0, evidence=[SAVED] * (n == 0)) for n in range(3)}
     output = printed(validation(classification(tests, FACTS[2:], RULES)))
     left = (
-        "1 blind spot without a proposal, because each entry would have more false positives than it catches. "
-        "Mark it with requires_kafka"
+        "No proposal for 1 blind spot: each entry would have more false positives than it catches. "
+        "Give the test the marker requires_kafka"
     )
     assert f"  {left}:\n    t.py::0\n" in output
 

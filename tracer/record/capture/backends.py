@@ -77,19 +77,19 @@ class StartingBackend:
         if self._loaded is None:
             raise self._cannot()
         if self._refusals:
-            self._say(f"traced by {self._loaded.name}; {self._reasons()}")
+            self._say(f"traced by {self._loaded.name}. {self._reasons()}")
         return self._loaded
 
     def _cannot(self) -> SvcTraceError:
         first, *others = self._refusals.values()
         if not others:
             return first
-        hint = f"{first.hint.removesuffix('.')}; `svc-trace doctor` lists what the other backends need."
-        return cannot_trace(f"no backend can trace here; {self._reasons()}", hint, "no-backend")
+        hint = f"{first.hint} `svc-trace doctor` lists what the other backends need."
+        return cannot_trace(f"no backend can trace here. {self._reasons()}", hint, "no-backend")
 
     def _reasons(self) -> str:
         """The backends that cannot run, by reason."""
         names: dict[str, list[str]] = {}
         for name, refusal in self._refusals.items():
             names.setdefault(refusal.message, []).append(name)
-        return "; ".join(f"{' and '.join(refused)}: {message}" for message, refused in names.items())
+        return ". ".join(f"{' and '.join(refused)}: {message}" for message, refused in names.items())

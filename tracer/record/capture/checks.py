@@ -36,7 +36,7 @@ def machine_checks() -> Iterator[Check]:
 def root() -> Check:
     """Whether this user may load BPF programs."""
     uid = os.geteuid()
-    return Check("root", uid == 0, "you are" if uid == 0 else f"you are user {uid}", "Run it with sudo.")
+    return Check("root", uid == 0, "you are root" if uid == 0 else f"you are user {uid}", "Run it with sudo.")
 
 
 def lockdown() -> Check:

@@ -8,16 +8,13 @@ from dataclasses import asdict, dataclass
 from typing import Final
 
 from tracer.classify.diff import Difference
-from tracer.reports.blocks import Block, Heading, Headline, Names, Notice, Styled, Table
+from tracer.reports.blocks import Block, Heading, Headline, Notice, Styled, Table, groups
 from tracer.reports.text import counted
 from tracer.trace.json_codec import dump
 
 SCHEMA: Final = "svc-trace-diff/1"
 _LISTED: Final = 20
-"""How many tests of each kind the page lists. JSON has all."""
-
-_Groups = dict[str, list[str]]
-"""A text about tests → their node ids."""
+"""How many tests of a group the page lists. JSON has all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +34,10 @@ class DiffDocument:
             if changed:
                 yield Heading(f"By {title.lower()}")
                 yield Table((title, "Old", "New", "+/-"), tuple(rows))
-        for title, groups in _lists(difference).items():
-            yield Heading(f"{title} {counted(sum(map(len, groups.values())), 'test')}")
-            for subtitle, nodeids in groups.items():
-                yield Heading(f"{subtitle} ({len(nodeids):,})", 2)
-                yield Names(tuple(nodeids), _LISTED)
+        for title, tests in _lists(difference).items():
+            if tests:
+                yield Heading(f"{title} {counted(len(tests), 'test')}")
+                yield from groups(tests, _LISTED)
 
     def json(self) -> Iterator[bytes]:
         """The difference, field by field."""
@@ -66,25 +62,19 @@ def _notices(difference: Difference) -> Iterator[str]:
     if not difference.new.complete:
         yield "the new report is not complete: services that seem gone may still be used"
     if not difference.same_rules:
-        yield "the reports were made by different rules: tiers may differ for that reason alone"
+        yield "the reports were made with different rules: a tier may differ only for this reason"
 
 
-def _lists(difference: Difference) -> dict[str, _Groups]:
-    """Title, without the number of tests → subtitle → node ids."""
-    gained: dict[str, _Groups] = defaultdict(lambda: defaultdict(list))
-    lost: dict[str, _Groups] = defaultdict(lambda: defaultdict(list))
-    for nodeid, change in difference.changed.items():
-        moved = change.old_tier != change.new_tier
-        tiers = f"{change.old_tier} -> {change.new_tier}" if moved else f"still {change.new_tier}"
-        for services, changes in ((change.gained, gained), (change.lost, lost)):
-            for service in services:
-                changes[service][tiers].append(nodeid)
-    lists = {f"{service}: used now by": groups for service, groups in sorted(gained.items())}
-    lists |= {f"{service}: no longer used by": groups for service, groups in sorted(lost.items())}
+def _lists(difference: Difference) -> dict[str, list[tuple[str, str]]]:
+    """Title, without the number of tests → the tests: a text about each, and its node id."""
+    lists: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    for title in ("now used by", "no longer used by"):
+        changes = {test: one.gained if title == "now used by" else one.lost for test, one in difference.changed.items()}
+        for service, nodeid in sorted((service, test) for test, services in changes.items() for service in services):
+            change = difference.changed[nodeid]
+            moved = f"tier {change.old_tier} -> {change.new_tier}"
+            same = f"tier {change.new_tier}, as before"
+            lists[f"{service}: {title}"].append((same if change.old_tier == change.new_tier else moved, nodeid))
     for title, tests in (("New:", difference.added), ("Gone:", difference.removed)):
-        by_services: _Groups = defaultdict(list)
-        for nodeid, used in tests.items():
-            by_services[", ".join(used) or "no services"].append(nodeid)
-        if tests:
-            lists[title] = by_services
+        lists[title] = [(", ".join(services) or "no services", nodeid) for nodeid, services in tests.items()]
     return lists

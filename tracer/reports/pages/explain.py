@@ -28,7 +28,7 @@ def page(classification: Classification, nodeid: str) -> Iterator[Block]:
     yield Heading(nodeid)
     yield Line(f"It {_OUTCOMES.get(test.outcome, test.outcome)}{attempts}, and took {duration(test.duration_s)}.")
     tier = tier_of(test.services, classification.rules.tiers)
-    yield Line(f"It uses {joined(test.services) or 'no service'}, which puts it in the tier {tier}.")
+    yield Line(f"It uses {joined(test.services) or 'no service'}. Its tier is {tier}.")
     yield from _rules(classification, test)
     for service in dict.fromkeys((*test.services, *test.ambient, *test.self_hosted)):
         of_service = [one for one in test.evidence if one.service == service]
@@ -50,11 +50,11 @@ def _rules(classification: Classification, test: TestResult) -> Iterator[Line]:
     for service, rule in classification.rules.assumptions.items():
         used = service in test.services
         if service in test.assumed:
-            by = f" by {joined(map(str, claims(rule, facts)))}" if facts is not None else ""
-            result = "and it does" if used else "and it does not"
-            yield Line(Styled(f"It is assumed to use {service}{by}, {result}.", "" if used else "warning"))
+            by = f" ({joined(map(str, claims(rule, facts)))})" if facts is not None else ""
+            result = "It does." if used else "It does not."
+            yield Line(Styled(f"The rules claim that it uses {service}{by}. {result}", "" if used else "warning"))
         elif used:
-            yield Line(Styled(f"No rule assumes that it uses {service}: a blind spot.", "bad"))
+            yield Line(Styled(f"No rule claims that it uses {service}: a blind spot.", "bad"))
     if facts is not None:
         names = {"fixtures": facts.fixtures, "markers": facts.markers, "classes": facts.bases}
         known = "; ".join(f"{kind} {', '.join(of_kind)}" for kind, of_kind in names.items() if of_kind)
@@ -63,7 +63,7 @@ def _rules(classification: Classification, test: TestResult) -> Iterator[Line]:
 
 def _sentences(evidence: Iterable[Evidence]) -> Iterator[str]:
     for one in evidence:
-        since = "after the run began" if one.how == "inherited" else "after it began"
-        first = f"; first {one.first_s:.3f} s {since}" if one.first_s is not None else ""
-        ambiguous = "; several tests ran at once, and another one may have sent it" if one.ambiguous else ""
+        start = "run" if one.how == "inherited" else "test"
+        first = f"; first {one.first_s:.3f} s after the {start} began" if one.first_s is not None else ""
+        ambiguous = "; perhaps sent by another test that ran at the same time" if one.ambiguous else ""
         yield f"{activity(one)}: {amounts(one)}{first}{ambiguous}"

@@ -6,21 +6,24 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
 
 from tracer.classify.model import Classification, Evidence
-from tracer.reports.blocks import Block, Heading, Names
+from tracer.reports.blocks import Block, Heading, groups
+from tracer.reports.evidence_text import defined_in
 from tracer.reports.text import counted
 
 
 def page(classification: Classification, services: Collection[str]) -> Iterator[Block]:
-    """The tests of some services, or of each that occurs."""
+    """The tests of some services, or of each that occurs; in the order in which they ended."""
     for service in services or seen_services(classification):
-        groups = _groups(classification, service)
+        of_service = {
+            nodeid: [evidence for evidence in test.evidence if evidence.service == service]
+            for nodeid, test in classification.tests.items()
+        }
+        ways = [(_ways(evidence), nodeid) for nodeid, evidence in of_service.items() if evidence]
         using = classification.summary.services.get(service, 0)
-        others = sum(map(len, groups.values())) - using
-        more = f", and {others:,} only with ambient or self-hosted evidence" if others else ""
+        others = len(ways) - using
+        more = f", and {counted(others, 'test')} with only ambient or self-hosted evidence" if others else ""
         yield Heading(f"{service}: {counted(using, 'test')}{more}")
-        for way, nodeids in groups.items():
-            yield Heading(f"{way} ({len(nodeids):,})", 2)
-            yield Names(tuple(nodeids))
+        yield from groups(ways)
 
 
 def seen_services(classification: Classification) -> list[str]:
@@ -30,33 +33,33 @@ def seen_services(classification: Classification) -> list[str]:
     return ranked + sorted(seen.difference(ranked))
 
 
-def _groups(classification: Classification, service: str) -> dict[str, list[str]]:
-    """A way to use the service → node ids in the order in which the tests ended; the way of most tests first."""
-    groups: dict[str, list[str]] = defaultdict(list)
-    for nodeid, test in classification.tests.items():
-        if of_service := [evidence for evidence in test.evidence if evidence.service == service]:
-            groups[_ways(of_service)].append(nodeid)
-    return dict(sorted(groups.items(), key=lambda group: -len(group[1])))
-
-
 def _ways(evidence: Iterable[Evidence]) -> str:
-    """How a test uses a service, such as `direct in setup, call; inherited from module:tests/a.py in collection`."""
-    phases: dict[str, list[str]] = defaultdict(list)
+    """How a test uses a service, such as `direct in setup, call; inherited from the import of tests/a.py`."""
+    phases: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)
     for one in evidence:
-        of_way = phases[_way(one)]
-        if one.phase is not None and one.phase not in of_way:
-            of_way.append(one.phase)
-    return "; ".join(f"{way} in {', '.join(of_way)}" if of_way else way for way, of_way in phases.items())
+        of_way = phases[_source(one), _remarks(one)]
+        if one.phase is not None and one.phase != "collection":
+            of_way[one.phase] = None
+    return "; ".join(
+        f"{source} in {', '.join(of_way)}{remarks}" if of_way else source + remarks
+        for (source, remarks), of_way in phases.items()
+    )
 
 
-def _way(evidence: Evidence) -> str:
-    way = evidence.how if evidence.via is None else f"{evidence.how} from {evidence.via}"
-    if evidence.thread == "other":
-        way += " by another thread"
-    if evidence.self_hosted:
-        way += " (self-hosted)"
-    if evidence.ambiguous:
-        way += " (ambiguous)"
-    if evidence.strength == "attempted":
-        way += f" (attempted: {evidence.errno})" if evidence.errno else " (attempted)"
-    return way
+def _source(evidence: Evidence) -> str:
+    via = evidence.via
+    if via is None:
+        return evidence.how
+    source = f"fixture {via.name} ({defined_in(via)})" if via.kind == "fixture" else f"the import of {via.name}"
+    return f"{evidence.how} from {source}"
+
+
+def _remarks(evidence: Evidence) -> str:
+    remarks = {
+        "another thread or process": evidence.thread == "other",
+        "self-hosted": evidence.self_hosted,
+        "ambiguous": evidence.ambiguous,
+        ": ".join(filter(None, ("attempted", evidence.errno))): evidence.strength == "attempted",
+    }
+    applying = [remark for remark, applies in remarks.items() if applies]
+    return f" ({'; '.join(applying)})" if applying else ""

@@ -37,7 +37,6 @@ _OUTCOMES: Final[Mapping[Outcome, str]] = {  # in the order in which they are li
 }
 _PARTS_LISTED: Final = 3
 """How many parts of the tests are listed as users of a service."""
-_ITSELF: Final = "the test itself"
 _NEARLY_ALL: Final = 0.9
 
 
@@ -63,7 +62,7 @@ class SummaryDocument:
                 yield _directories(one, self.depth)
         if used_by := users(one):
             rows = tuple((Styled(service, "strong"), parts) for service, parts in used_by.items())
-            yield blocks.Table(("Service", "Which part of its tests uses it"), rows, "ll")
+            yield blocks.Table(("Service", "Where its tests use it"), rows, "ll")
         if noted := notes(one):
             yield blocks.Table((), tuple((Styled(label, "strong"), note) for label, note in noted.items()), "ll")
         if one.validation:
@@ -133,26 +132,24 @@ def _directories(classification: Classification, depth: int) -> blocks.Records:
 
 
 def users(classification: Classification) -> dict[str, str]:
-    """Service → the parts of its tests that use it, and where they are: `98% only fixture flush (teardown); …`.
+    """Service → where its tests use it, and their directory: `98 (98%) only through fixture flush (teardown); …`.
 
     A service that every test uses itself, in all directories, is left out.
     """
-    texts = {
-        service: "; ".join((*_parts(why), *_home(classification, service)))
-        for service, why in classification.why.items()
-        if not is_unknown(service)
-    }
-    return {service: text for service, text in texts.items() if text != f"100% {_ITSELF}"}
+    texts: dict[str, str] = {}
+    for service, why in classification.why.items():
+        home = tuple(_home(classification, service))
+        if not is_unknown(service) and (why.only_through or home):
+            texts[service] = "; ".join((*_parts(why), *home))
+    return texts
 
 
 def _parts(why: Why) -> Iterator[str]:
-    parts = {f"only {through}": tests for through, tests in why.only_through.items()}
-    parts[_ITSELF] = why.tests - sum(parts.values())
-    ranked = sorted(parts.items(), key=lambda part: -part[1])
-    first = [(part, tests) for part, tests in ranked if tests][:_PARTS_LISTED]
-    yield from (f"{percent(tests, why.tests)} {part}" for part, tests in first)
-    if others := why.tests - sum(tests for _, tests in first):
-        yield f"{percent(others, why.tests)} only other parts"
+    parts = Counter({f"only through {source}": tests for source, tests in why.only_through.items()})
+    parts["in the test itself"] = why.tests - parts.total()
+    first = +Counter(dict(parts.most_common(_PARTS_LISTED)))
+    first["only through other fixtures"] = why.tests - first.total()
+    yield from (f"{tests:,} ({percent(tests, why.tests)}) {part}" for part, tests in (+first).items())
 
 
 def _home(classification: Classification, service: str) -> Iterator[str]:
@@ -167,7 +164,8 @@ def _home(classification: Classification, service: str) -> Iterator[str]:
     if homes:
         path = max(homes, key=lambda path: path.count("/"))
         using, tests = homes[path].services[service], homes[path].tests
-        yield f"{percent(using, whole)} are in {path}, where {percent(using, tests)} of the tests use it"
+        share = "all" if using == whole else f"{using:,} of the {whole:,}"
+        yield f"{share} are in {path}, which has {counted(tests, 'test')}"
 
 
 def notes(classification: Classification) -> dict[str, str]:

@@ -11,7 +11,7 @@ from tracer.classify.detailed_checks import DetailedCheck, EntryCheck
 from tracer.classify.findings import BaselineComparison, Finding
 from tracer.classify.model import Classification, is_unknown, unknown_endpoint
 from tracer.classify.proposals import Proposal
-from tracer.reports.blocks import Block, Code, Heading, Headline, Line, Names, Styled, Table
+from tracer.reports.blocks import Block, Code, Heading, Headline, Line, Names, Styled, Table, group, groups
 from tracer.reports.evidence_text import activity
 from tracer.reports.pages.summary import described_unknown
 from tracer.reports.rule_toml import false_positives, rule_lines
@@ -21,6 +21,8 @@ from tracer.trace.json_codec import dump
 SCHEMA: Final = "svc-trace-validation/1"
 _LISTED: Final = 10
 """How many tests of a group the page lists; the JSON has all."""
+_RARE: Final = ("Ambient", "Undecided")
+"""The columns that are shown only if a rule has such tests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +40,9 @@ class ValidationDocument:
         classification, new = self.classification, set(self.baseline.new)
         yield _headline(classification, self.rules_file)
         if classification.rules.assumptions:
-            yield _confusion_table(classification)
+            yield from _confusion_table(classification)
         else:
-            yield Line("There are no rules. Write [assumptions.SERVICE] into the configuration.")
+            yield Line("There are no rules. Add [assumptions.SERVICE] to the configuration.")
         for check in self.checks:
             yield from _blind_spots(check, self.rules_file)
         for check in self.checks:
@@ -84,25 +86,26 @@ def _headline(classification: Classification, rules_file: str | None) -> Headlin
     return Headline(f"{tests} compared with the rules of {rules_file or 'the report'}", details)
 
 
-def _confusion_table(classification: Classification) -> Table:
+def _confusion_table(classification: Classification) -> Iterator[Block]:
+    """The numbers of each rule, and what the columns mean: full words would be too wide for a terminal."""
     checks = classification.validation.values()
     numbers = {
-        "Confirmed": [check.confirmed for check in checks],
-        "Blind": [len(check.blind_spots) for check in checks],
-        "Over": [len(check.over_assumed) for check in checks],
-        "Neither": [check.neither for check in checks],
-        "Ambient": [len(check.ambient_only) for check in checks],
-        "Undecided": [check.undecided for check in checks],
+        ("Confirmed", "claimed and used"): [check.confirmed for check in checks],
+        ("Blind", "used, but not claimed (blind spots)"): [len(check.blind_spots) for check in checks],
+        ("Over", "claimed, but not used (over-assumptions)"): [len(check.over_assumed) for check in checks],
+        ("Neither", "not claimed and not used"): [check.neither for check in checks],
+        ("Ambient", "only ambient evidence"): [len(check.ambient_only) for check in checks],
+        ("Undecided", "not used, but the test did not run to its end"): [check.undecided for check in checks],
     }
+    shown = {title: column for title, column in numbers.items() if any(column) or title[0] not in _RARE}
     columns = {
         "Rule": list(classification.validation),
         "Precision": [_share(check.confirmed, len(check.over_assumed)) for check in checks],
         "Recall": [_share(check.confirmed, len(check.blind_spots)) for check in checks],
     }
-    for title, column in numbers.items():
-        if any(column) or title not in ("Ambient", "Undecided"):
-            columns[title] = [f"{number:,}" for number in column]
-    return Table(tuple(columns), tuple(zip(*columns.values(), strict=True)))
+    columns |= {title: [f"{number:,}" for number in column] for (title, _), column in shown.items()}
+    yield Table(tuple(columns), tuple(zip(*columns.values(), strict=True)))
+    yield Line(Styled("; ".join(f"{title}: {meaning}" for title, meaning in shown) + ".", "dim"))
 
 
 def _share(part: int, others: int) -> str:
@@ -114,28 +117,21 @@ def _blind_spots(check: DetailedCheck, rules_file: str | None) -> Iterator[Block
     if not blind:
         return
     yield Heading(Styled(f"{check.service}: {counted(len(blind), 'blind spot')}", "bad"))
-    groups: dict[str, list[str]] = {}
-    for nodeid, evidence in blind.items():
-        groups.setdefault("; ".join(dict.fromkeys(map(activity, evidence))), []).append(nodeid)
-    for activities, nodeids in sorted(groups.items(), key=lambda group: -len(group[1])):
-        yield from _group(activities, nodeids)
+    yield from groups(
+        (("; ".join(dict.fromkeys(map(activity, evidence))), nodeid) for nodeid, evidence in blind.items()), _LISTED
+    )
     if check.proposals:
         caught = sum(len(proposal.caught) for proposal in check.proposals)
         wrong = sum(len(proposal.over_assumed) for proposal in check.proposals)
-        which = f"{caught:,} of {len(blind):,}" if len(blind) > 1 else "it"
-        yield Heading(f"A rule that would have caught {which}, with {false_positives(wrong)}:", 2)
+        total = counted(len(blind), "blind spot")
+        yield Heading(f"Proposed rule (catches {caught:,} of {total}, {false_positives(wrong)}):", 2)
         yield Code(tuple(_proposed_rule(check, rules_file)))
     if check.left:
-        these = "it" if len(check.left) == 1 else "them"
-        markers = ", ".join(sorted(check.rule.markers)) or "a marker of their own"
-        reason = "because each entry would have more false positives than it catches"
-        left = counted(len(check.left), "blind spot")
-        yield from _group(f"{left} without a proposal, {reason}. Mark {these} with {markers}:", check.left)
-
-
-def _group(title: str, names: Iterable[str]) -> Iterator[Block]:
-    yield Heading(title, 2)
-    yield Names(tuple(names), _LISTED)
+        tests = counted(len(check.left), "blind spot")
+        reason = "each entry would have more false positives than it catches"
+        marker = f"the marker {' or '.join(sorted(check.rule.markers))}" if check.rule.markers else "a new marker"
+        addition = "" if check.rule.markers else ", and add it to the rule"
+        yield from group(f"No proposal for {tests}: {reason}. Give the test {marker}{addition}:", check.left, _LISTED)
 
 
 def _proposed_rule(check: DetailedCheck, rules_file: str | None) -> Iterator[str]:
@@ -154,10 +150,9 @@ def _over_assumptions(check: DetailedCheck, new: Collection[Finding]) -> Iterato
     yield Heading(Styled(f"{check.service}: {counted(len(tests), 'over-assumption')}", "warning"))
     for entry in sorted(check.entries, key=lambda entry: -len(entry.over_assumed)):
         if nodeids := wrong[entry.entry]:
-            correct = f"{entry.confirmed:,}" if entry.confirmed else "none"
-            yield from _group(
-                f"{entry.entry} claims {counted(entry.claimed, 'test')}, {correct} of them correctly", nodeids
-            )
+            claimed = f"{entry.confirmed:,} of the {counted(entry.claimed, 'test')} that it claims"
+            title = f"{entry.entry}: {claimed} use {check.service}; these do not"
+            yield from group(title, nodeids, _LISTED)
 
 
 def _contracts(classification: Classification, new: Collection[Finding]) -> Iterator[Block]:
@@ -167,13 +162,9 @@ def _contracts(classification: Classification, new: Collection[Finding]) -> Iter
     rows = tuple((one.name, f"{one.tests:,}", f"{len(one.violations):,}") for one in classification.contracts)
     yield Table(("Contract", "Tests", "Violations"), rows)
     for contract in classification.contracts:
-        by_services: dict[str, list[str]] = {}
-        for nodeid in contract.violations:
-            if Finding("contracts", contract.name, nodeid) in new:
-                services = ", ".join(classification.tests[nodeid].services) or "no service"
-                by_services.setdefault(services, []).append(nodeid)
-        for services, nodeids in by_services.items():
-            yield from _group(f"{contract.name}: {counted(len(nodeids), 'test')} with {services}", nodeids)
+        broken = [nodeid for nodeid in contract.violations if Finding("contracts", contract.name, nodeid) in new]
+        used = {nodeid: ", ".join(classification.tests[nodeid].services) or "no service" for nodeid in broken}
+        yield from groups(((f"{contract.name}: uses {services}", nodeid) for nodeid, services in used.items()), _LISTED)
 
 
 def _unknown_endpoints(classification: Classification, new: Collection[Finding]) -> Iterator[Block]:
@@ -207,7 +198,7 @@ def _baseline(baseline: BaselineComparison) -> Iterator[Block]:
     yield Heading(f"Baseline: {baseline.accepted:,} accepted, {len(baseline.new):,} new, {gone:,} gone")
     if gone:
         lines = [" ".join(filter(None, finding)) for finding in baseline.gone]
-        yield from _group("No longer found. Remove from the baseline:", lines)
+        yield from group("No longer found. Remove these lines from the baseline:", lines, _LISTED)
 
 
 def _service_json(check: DetailedCheck) -> dict[str, Any]:
@@ -221,4 +212,5 @@ def _service_json(check: DetailedCheck) -> dict[str, Any]:
 
 
 def _entry_json(check: EntryCheck | Proposal) -> dict[str, Any]:
-    return {**check.entry._asdict(), **{name: value for name, value in asdict(check).items() if name != "entry"}}
+    values = asdict(check)
+    return {**values.pop("entry")._asdict(), **values}

@@ -217,7 +217,7 @@ def _attach_to_functions(bpf: _Bpf) -> list[int]:
         with _failing_as("load-failed", f"{function} can be probed at its beginning, but not at its end"):
             bpf.attach_kretprobe(event=function, fn_name=_SEND_ENDS)
     if not bpf.kprobe_fds:
-        raise Failed("kernel-too-old", f"tracepoint {SEND_TRACEPOINT}, and no kprobes in its place")
+        raise Failed("kernel-too-old", f"tracepoint {SEND_TRACEPOINT} and no kprobes, which could replace it")
     return [link for programs in bpf.kprobe_fds.values() for link in programs.values()]
 
 
