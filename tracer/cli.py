@@ -29,11 +29,17 @@ class RunByDefault(click.Group):
     """A group that loads a command's module when it needs the command, and whose default command is `run`."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Let `svc-trace [options] -- CMD` mean `svc-trace run [options] -- CMD`, and `svc-trace` ask for help."""
+        """Let `svc-trace [options] -- CMD` mean `svc-trace run [options] -- CMD`, and `svc-trace` ask for help.
+
+        Raises:
+            click.UsageError: the first word is neither an option nor a program, but almost the name of a command.
+        """
         if not args:
             args = ["--help"]
         elif args[0] not in COMMANDS and args[0] not in _OWN_OPTIONS:
-            _check_first_word(args[0], ctx)
+            if not args[0].startswith("-") and os.sep not in args[0] and (near := _nearest_command(args[0])):
+                trace = f"To trace a program of this name, write: svc-trace -- {args[0]}"
+                raise click.UsageError(f"There is no command {args[0]!r}. Did you mean {near!r}? {trace}", ctx)
             args = ["run", *args]
         return super().parse_args(ctx, args)
 
@@ -49,26 +55,15 @@ class RunByDefault(click.Group):
         return command
 
 
-def _check_first_word(word: str, ctx: click.Context) -> None:
-    """Accept an option or the program to be traced.
-
-    Raises:
-        click.UsageError: it is not a program but almost the name of a command.
-    """
-    if word.startswith("-") or os.sep in word:
-        return
+def _nearest_command(word: str) -> str | None:
+    """The command that is almost this word; None if the word is a program, or no command is near."""
     from shutil import which
 
     if which(word):
-        return
+        return None
     from tracer.commands.nearest import nearest
 
-    if near := nearest(word, COMMANDS):
-        raise click.UsageError(
-            f"There is no command {word!r}. Did you mean {near!r}? "
-            f"To trace a program of this name, write: svc-trace -- {word}",
-            ctx,
-        )
+    return nearest(word, COMMANDS)
 
 
 @click.command(

@@ -17,7 +17,6 @@ from tracer import __version__
 from tracer.cli import COMMANDS, cli
 from tracer.commands import main
 from tracer.commands import run as run_command
-from tracer.commands.run import Settings
 from tracer.errors import ExitStatus
 from tracer.record.capture.backends import BACKENDS
 from tracer.trace.endpoint import Endpoint
@@ -85,11 +84,10 @@ def svc_trace(*arguments: str | Path, directory: Path | None = None) -> subproce
 def test_what_is_no_command_is_a_command_line_to_run(
     line: str, expected: dict[str, object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    handed_over: list[Settings] = []
-    monkeypatch.setattr("tracer.commands.run.run", handed_over.append)
+    values: dict[str, object] = {}
+    monkeypatch.setattr("tracer.commands.run.command.callback", values.update)
     assert main(line.split()) == 0
-    (settings,) = handed_over
-    assert {name: getattr(settings, name) for name in expected} == expected
+    assert {name: values[name] for name in expected} == expected
 
 
 @pytest.mark.parametrize("word", ["validatx", "./validat", "directory/repor"])
@@ -99,7 +97,7 @@ def test_a_program_may_be_named_almost_like_a_command(
     (tmp_path / "validatx").touch(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     commands: list[tuple[str, ...]] = []
-    monkeypatch.setattr("tracer.commands.run.run", lambda settings: commands.append(settings.command))
+    monkeypatch.setattr("tracer.commands.run.command.callback", lambda **values: commands.append(values["command"]))
     assert main([word]) == main(["--", "validat"]) == main(["-q", "validat"]) == 0
     assert commands == [(word,), ("validat",), ("validat",)]
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
 from tracer.classify.diff import compare
 from tracer.commands.inputs import read_reports
-from tracer.commands.output import format_option, print_document
+from tracer.commands.output import format_option
 from tracer.errors import ExitStatus
+from tracer.reports.formats import Format
 from tracer.reports.pages.diff import DiffDocument
 
 
@@ -16,12 +19,12 @@ from tracer.reports.pages.diff import DiffDocument
 @click.argument("new", metavar="NEW")
 @format_option(DiffDocument)
 @click.option("--exit-code", is_flag=True, help="End with status 86 if a test is new, gone or has other services.")
-def command(old: str, new: str, form: str, exit_code: bool) -> int:
+def command(old: str, new: str, form: Format, exit_code: bool) -> int:
     """Show the tests that are new or gone in NEW, and those that use other services than in OLD.
 
     OLD and NEW are reports, or quoted patterns of reports that are merged first. Counts, times, phases and ambient
     services are not compared.
     """
     difference = compare(read_reports([old]), read_reports([new]))
-    print_document(DiffDocument(difference), form)
+    form.print(DiffDocument(difference), sys.stdout)
     return ExitStatus.DIFFERENT if exit_code and difference else 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -11,11 +12,12 @@ import click
 from msgspec.structs import asdict
 
 from tracer import __version__
-from tracer.commands.output import format_option, print_document
+from tracer.commands.output import format_option
 from tracer.errors import ExitStatus
 from tracer.record.capture.checks import Check
 from tracer.record.capture.doctor import Machine, diagnose
 from tracer.reports.blocks import Block, Heading, Headline, Line, Styled, Table, Text
+from tracer.reports.formats import Format
 from tracer.trace.json_codec import dump
 
 SCHEMA: Final = "svc-trace-doctor/1"
@@ -63,13 +65,13 @@ class DoctorDocument:
 
 @click.command("doctor")
 @format_option(DoctorDocument)
-def command(form: str) -> int:
+def command(form: Format) -> int:
     """Check what this machine can do, backend by backend.
 
     Each backend is started for a trial. Ends with status 69 if none works.
     """
     machine = diagnose()
-    print_document(DoctorDocument(machine), form)
+    form.print(DoctorDocument(machine), sys.stdout)
     return 0 if machine.auto else ExitStatus.CANNOT_TRACE
 
 

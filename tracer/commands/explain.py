@@ -10,7 +10,7 @@ from typing import Final
 import click
 
 from tracer.commands.inputs import read_source
-from tracer.commands.options import config_option
+from tracer.commands.options import INPUT, config_option
 from tracer.errors import ExitStatus, SvcTraceError
 from tracer.reports.formats.terminal import ReportConsole, print_page
 from tracer.reports.pages.explain import page
@@ -20,7 +20,7 @@ _NEAREST: Final = 5
 
 
 @click.command("explain")
-@click.argument("source", metavar="REPORT", type=click.Path(path_type=Path))
+@click.argument("source", metavar="REPORT", type=INPUT)
 @click.argument("nodeid", metavar="NODEID")
 @config_option
 def command(source: Path, nodeid: str, config: Path | None) -> int:

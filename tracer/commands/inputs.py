@@ -16,23 +16,17 @@ from tracer.reports.json_report import read_classification
 from tracer.trace.file import is_trace, read_trace
 
 
-def merge_reports(patterns: Iterable[str], rules: Rules | None = None) -> Classification:
-    """Merge the reports that match these paths and patterns, after checking them by `rules` if given.
+def read_reports(patterns: Iterable[str], rules: Rules | None = None, *, merged: bool = False) -> Classification:
+    """The reports that match these paths and patterns, merged; a single one as it is, unless `merged`.
+
+    With `rules`, each is checked by these first.
 
     Raises:
         SvcTraceError: a pattern matches nothing, a file is not a report, or the reports were made with different rules.
     """
-    return merge(_parts(_paths(patterns), rules))
-
-
-def read_reports(patterns: Iterable[str]) -> Classification:
-    """One report as it is, or several merged.
-
-    Raises:
-        SvcTraceError: as `merge_reports`.
-    """
     paths = _paths(patterns)
-    return read_classification(paths[0]) if len(paths) == 1 else merge(_parts(paths, None))
+    parts = _parts(paths, rules)
+    return merge(parts) if merged or len(paths) > 1 else next(parts)
 
 
 def read_source(source: Path, config: Path | None) -> Classification:

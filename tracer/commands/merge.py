@@ -6,24 +6,22 @@ from pathlib import Path
 
 import click
 
-from tracer.classify.model import Classification
 from tracer.classify.services.config import load_config
-from tracer.commands.inputs import merge_reports
-from tracer.commands.options import output_option
-from tracer.commands.output import SummaryOutput, summary_options
-from tracer.commands.services import check_services
+from tracer.commands.inputs import read_reports
+from tracer.commands.options import INPUT, OUTPUT
+from tracer.commands.output import Publish, summary_options
 from tracer.errors import ExitStatus, SvcTraceError
-from tracer.reports import json_report
-from tracer.reports.output import write_file
 from tracer.reports.text import counted
 
 
 @click.command("merge")
 @click.argument("reports", metavar="REPORT...", nargs=-1, required=True)
-@output_option("-o", "--output", required=True, help="Where to write the merged report; compressed if it ends in .gz.")
+@click.option(
+    "-o", "--output", type=OUTPUT, required=True, help="Where to write the merged report; compressed if it ends in .gz."
+)
 @click.option(
     "--config",
-    type=click.Path(path_type=Path),
+    type=INPUT,
     metavar="PATH",
     help="Apply the assumptions, tiers and contracts of this configuration. Default: those of the reports.",
 )
@@ -38,23 +36,15 @@ def command(
     config: Path | None,
     expect: int | None,
     strict: bool,
-    summary: SummaryOutput,
+    publish: Publish,
 ) -> int:
     """Merge REPORTs by union: those of several shards, or of several runs of the same tests.
 
     A REPORT is a path or a quoted pattern (`'reports/**/svc-trace.json'`), plain or gzip. It may be a merged report.
     The order of the reports does not matter, and a report that is given twice counts once.
     """
-    merged = merge_reports(reports, None if config is None else load_config(config, Path.cwd()).rules)
-    check_services(summary.list_tests or (), config, merged)
-    write_file(output, json_report.render(merged))
-    summary.print(merged, output)
-    _check_runs(merged, expect, strict)
-    return 0
-
-
-def _check_runs(merged: Classification, expect: int | None, strict: bool) -> None:
-    """Fail if runs are missing or not complete; the merged report has been written."""
+    merged = read_reports(reports, None if config is None else load_config(config, Path.cwd()).rules, merged=True)
+    publish(merged, config, output)
     if expect is not None and len(merged.runs) < expect:
         raise SvcTraceError(
             f"the report has {counted(len(merged.runs), 'run')}, not {expect}",
@@ -69,3 +59,4 @@ def _check_runs(merged: Classification, expect: int | None, strict: bool) -> Non
             slug="incomplete",
             exit_code=ExitStatus.INCOMPLETE,
         )
+    return 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,46 +23,39 @@ FAIL_ON: Final[Mapping[str, ExitStatus]] = {
 """Kind of finding → exit status. If several kinds occur, the first in this list sets the exit status."""
 
 
-def output_option(*names: str, help: str, **others: Any) -> Callable[[Any], Any]:  # noqa: ANN401 -- as click's own
-    """An option that names a file to be written."""
-    return click.option(*names, type=click.Path(path_type=Path, dir_okay=False), help=help, **others)
+INPUT: Final = click.Path(path_type=Path)
+OUTPUT: Final = click.Path(path_type=Path, dir_okay=False)
+
+config_option: Final = click.option(
+    "--config",
+    type=INPUT,
+    metavar="PATH",
+    help="The configuration. Default: svc-trace.toml or pyproject.toml, here or in a parent directory.",
+)
 
 
-def config_option(function: Any) -> Any:  # noqa: ANN401
-    """`--config PATH`."""
-    return click.option(
-        "--config",
-        type=click.Path(path_type=Path),
-        metavar="PATH",
-        help="The configuration. Default: svc-trace.toml or pyproject.toml, here or in a parent directory.",
-    )(function)
-
-
-def tests_options(function: Any) -> Any:  # noqa: ANN401
-    """`--tests` and `--service NAME`, combined in `listed`: services, empty for all; None without `--tests`."""
-    tests = click.option("--tests", is_flag=True, help="List the tests of each service before the summary.")
+def tests_options(function: Any) -> Any:  # noqa: ANN401 -- as click's own decorators
+    """`--tests` and `--service NAME`, combined in `list_tests`: services, empty for all; None without `--tests`."""
     service = click.option(
         "--service",
-        "services",
+        "list_tests",
         multiple=True,
         metavar="NAME",
+        callback=_listed_services,
         help="With --tests: list the tests of this service only; may be repeated.",
     )
+    tests = click.option("--tests", is_flag=True, is_eager=True, help="List each service's tests before the summary.")
     return tests(service(function))
 
 
-def listed_services(tests: bool, services: tuple[str, ...]) -> tuple[str, ...] | None:
-    """The services whose tests are listed, empty: each service; None: no tests are listed.
-
-    Raises:
-        click.UsageError: `--service` without `--tests`.
-    """
+def _listed_services(context: click.Context, _: click.Parameter, services: tuple[str, ...]) -> tuple[str, ...] | None:
+    tests = context.params.pop("tests")  # known by now, because it is eager
     if services and not tests:
-        raise click.UsageError("--service needs --tests.")
+        raise click.UsageError("--service needs --tests.", context)
     return services if tests else None
 
 
-def fail_on_options(function: Any) -> Any:  # noqa: ANN401
+def fail_on_options(function: Any) -> Any:  # noqa: ANN401 -- as of `tests_options`
     """`--fail-on KINDS`, a tuple of keys of `FAIL_ON`, and `--baseline FILE`, given as `accepted` findings or None."""
     fail_on = click.option(
         "--fail-on",
@@ -74,7 +67,7 @@ def fail_on_options(function: Any) -> Any:  # noqa: ANN401
     baseline = click.option(
         "--baseline",
         "accepted",
-        type=click.Path(path_type=Path),
+        type=INPUT,
         metavar="FILE",
         callback=_read_baseline,
         help="Accepted findings, as `svc-trace validate --write-baseline` writes them.",

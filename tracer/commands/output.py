@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -12,13 +11,19 @@ from typing import Any
 import click
 
 from tracer.classify.model import Classification
-from tracer.commands.options import listed_services, tests_options
-from tracer.reports.formats import FORMATS, Document, formats_for
+from tracer.commands.options import tests_options
+from tracer.commands.services import check_services
+from tracer.reports import json_report
+from tracer.reports.formats import FORMATS, Format, formats_for
+from tracer.reports.output import write_file
 from tracer.reports.pages.summary import SummaryDocument
+
+Publish = Callable[[Classification, Path | None, Path | None], None]
+"""Takes a classification, the configuration's path, and the JSON report's path."""
 
 
 def format_option(document: type) -> Callable[[Any], Any]:
-    """`--format FORM`, given as `form`: one of the formats that can print this type of document."""
+    """`--format NAME`, given as `form`: one of the formats that can print this type of document."""
     formats = formats_for(document)
     return click.option(
         "--format",
@@ -26,14 +31,18 @@ def format_option(document: type) -> Callable[[Any], Any]:
         type=click.Choice([form.name for form in formats]),
         default=formats[0].name,
         show_default=True,
+        callback=lambda _, __, name: FORMATS[name],
         help=f"The output's format: {'; '.join(f'{form.name}: {form.help}' for form in formats)}.",
     )
 
 
 def summary_options(function: Any) -> Any:  # noqa: ANN401 -- as click's own decorators
-    """`--format`, `--directories`, `--tests` and `--service`, given as `summary`."""
+    """`--format`, `--directories`, `--tests` and `--service`, given as `publish`.
+
+    This function writes a classification's JSON report, if it has a path, and prints the summary.
+    """
     depths = ", ".join(f"{form.name}: {form.depth}" for form in FORMATS.values() if form.depth is not None)
-    directories = click.option(
+    directories_option = click.option(
         "--directories",
         type=click.IntRange(min=1),
         metavar="DEPTH",
@@ -41,38 +50,18 @@ def summary_options(function: Any) -> Any:  # noqa: ANN401 -- as click's own dec
     )
 
     @wraps(function)
-    def command(form: str, directories: int | None, tests: bool, services: tuple[str, ...], **others: Any) -> Any:  # noqa: ANN401
-        return function(summary=SummaryOutput(form, directories, listed_services(tests, services)), **others)
+    def command(form: Format, directories: int | None, list_tests: tuple[str, ...] | None, **others: Any) -> Any:  # noqa: ANN401
+        for option, value in (("tests", list_tests), ("directories", directories)):
+            if value is not None and option not in form.options:
+                able = " or ".join(one.name for one in FORMATS.values() if option in one.options)
+                raise click.UsageError(f"--{option} works only with --format {able}. The JSON report has this always.")
 
-    return format_option(SummaryDocument)(directories(tests_options(command)))
+        def publish(classification: Classification, config: Path | None, output: Path | None) -> None:
+            check_services(list_tests or (), config, classification)
+            if output is not None:
+                write_file(output, json_report.render(classification))
+            form.print(SummaryDocument(classification, list_tests, directories or form.depth, output), sys.stdout)
 
+        return function(publish=publish, **others)
 
-@dataclass(frozen=True, slots=True)
-class SummaryOutput:
-    """The values of `summary_options`.
-
-    Raises:
-        click.UsageError: the format cannot obey one of the options.
-    """
-
-    form: str
-    directories: int | None
-    list_tests: tuple[str, ...] | None  # of these services, empty: of each; None: no tests are listed
-
-    def __post_init__(self) -> None:
-        for option, value in (("tests", self.list_tests), ("directories", self.directories)):
-            if value is not None and option not in FORMATS[self.form].options:
-                able = " or ".join(form.name for form in FORMATS.values() if option in form.options)
-                raise click.UsageError(
-                    f"--{option} works only with --format {able}. The JSON report always has this part."
-                )
-
-    def print(self, classification: Classification, report: Path | None) -> None:
-        """Print the summary; `report` is the JSON report's path, if one was written."""
-        depth = self.directories or FORMATS[self.form].depth
-        print_document(SummaryDocument(classification, self.list_tests, depth, report), self.form)
-
-
-def print_document(document: Document, form: str) -> None:
-    """Print a document to stdout."""
-    FORMATS[form].print(document, sys.stdout)
+    return format_option(SummaryDocument)(directories_option(tests_options(command)))

@@ -9,17 +9,19 @@ import click
 from tracer.classify.findings import Finding
 from tracer.commands.fail_on import check_findings
 from tracer.commands.inputs import read_source
-from tracer.commands.options import config_option, fail_on_options, output_option
-from tracer.commands.output import SummaryOutput, summary_options
-from tracer.commands.services import check_services
-from tracer.reports import json_report
-from tracer.reports.output import write_file
+from tracer.commands.options import INPUT, OUTPUT, config_option, fail_on_options
+from tracer.commands.output import Publish, summary_options
 from tracer.trace.file import is_trace
 
 
 @click.command("report")
-@click.argument("source", metavar="TRACE", type=click.Path(path_type=Path))
-@output_option("-o", "--output", help="Where to write the JSON report; compressed if it ends in .gz. Default: nowhere.")
+@click.argument("source", metavar="TRACE", type=INPUT)
+@click.option(
+    "-o",
+    "--output",
+    type=OUTPUT,
+    help="Where to write the JSON report; compressed if it ends in .gz. Default: nowhere.",
+)
 @config_option
 @summary_options
 @fail_on_options
@@ -27,7 +29,7 @@ def command(
     source: Path,
     output: Path | None,
     config: Path | None,
-    summary: SummaryOutput,
+    publish: Publish,
     fail_on: tuple[str, ...],
     accepted: frozenset[Finding] | None,
 ) -> int:
@@ -41,9 +43,6 @@ def command(
             "--config needs a trace. For the rules of a JSON report, use `svc-trace validate --config`."
         )
     classification = read_source(source, config)
-    check_services(summary.list_tests or (), config, classification)
-    if output is not None:
-        write_file(output, json_report.render(classification))
-    summary.print(classification, output)
+    publish(classification, config, output)
     check_findings(classification, fail_on, accepted)
     return 0

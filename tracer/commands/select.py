@@ -21,6 +21,7 @@ from tracer.reports.text import counted
 from tracer.trace.storage import open_input
 
 _STDIN: Final = Path("-")
+_UNITS: Final[Mapping[Unit, str]] = {"test": "tests", "class": "classes and functions", "file": "files"}
 
 
 @click.command("select")
@@ -81,7 +82,9 @@ def command(
 
     selected = [name for name, services in units.items() if fits(services)]
     sys.stdout.buffer.writelines(pytest_arguments(selected, b"\0" if nul else b"\n"))
-    _print_counts(len(selected), len(units), unit, needs)
+    unknown = sum(ANYTHING in services for services in needs.values())
+    note = f"; nothing is known about {counted(unknown, 'test')}, which may need any service" if unknown else ""
+    click.echo(f"svc-trace: selected {len(selected):,} of {len(units):,} {_UNITS[unit]}{note}", err=True)
     if not selected:
         raise SvcTraceError(
             "no test is selected",
@@ -127,11 +130,3 @@ def _collected(path: Path) -> list[str]:
             exit_code=ExitStatus.BAD_INPUT,
         )
     return nodeids
-
-
-def _print_counts(selected: int, units: int, unit: Unit, needs: Mapping[str, Needs]) -> None:
-    """Print to stderr how many were selected, and how many tests are unknown."""
-    names = {"test": "tests", "class": "classes and functions", "file": "files"}[unit]
-    unknown = sum(ANYTHING in services for services in needs.values())
-    note = f"; nothing is known about {counted(unknown, 'test')}, which may need any service" if unknown else ""
-    click.echo(f"svc-trace: selected {selected:,} of {units:,} {names}{note}", err=True)

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
 
 from tracer.classify.detailed_checks import check_in_detail
 from tracer.classify.findings import Finding, compare_with_baseline, find
-from tracer.classify.model import Classification
 from tracer.classify.services.config import load_config
 from tracer.commands.fail_on import check_findings
-from tracer.commands.inputs import merge_reports, read_reports
-from tracer.commands.options import FAIL_ON, config_option, fail_on_options, output_option
-from tracer.commands.output import format_option, print_document
+from tracer.commands.inputs import read_reports
+from tracer.commands.options import FAIL_ON, OUTPUT, config_option, fail_on_options
+from tracer.commands.output import format_option
 from tracer.reports import baseline as baseline_file
+from tracer.reports.formats import Format
 from tracer.reports.output import write_file
 from tracer.reports.pages.validate import ValidationDocument
 
@@ -24,15 +25,15 @@ from tracer.reports.pages.validate import ValidationDocument
 @config_option
 @format_option(ValidationDocument)
 @fail_on_options
-@output_option(
+@click.option(
     "--write-baseline",
-    metavar="FILE",
+    type=OUTPUT,
     help="Accept the findings: write them to FILE. Only those of the kinds in --fail-on, if it is given.",
 )
 def command(
     reports: tuple[str, ...],
     config: Path | None,
-    form: str,
+    form: Format,
     fail_on: tuple[str, ...],
     accepted: frozenset[Finding] | None,
     write_baseline: Path | None,
@@ -42,7 +43,12 @@ def command(
     REPORT is a JSON report, plain or gzip, or a quoted pattern; several are merged. The rules are those of the
     configuration (see --config). If there is no configuration, they are those in the report.
     """
-    classification, rules_file = _checked(reports, config)
+    configuration = load_config(config, Path.cwd())
+    if configuration.source is None:
+        classification, rules_file = read_reports(reports), None
+    else:
+        classification, file = read_reports(reports, configuration.rules), Path(configuration.source)
+        rules_file = str(file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file)
     findings = find(classification)
     document = ValidationDocument(
         classification,
@@ -51,20 +57,10 @@ def command(
         rules_file,
         accepted is not None,
     )
-    print_document(document, form)
+    form.print(document, sys.stdout)
     if write_baseline is not None:
         kinds = fail_on or tuple(FAIL_ON)
         write_file(write_baseline, baseline_file.render([finding for finding in findings if finding.kind in kinds]))
         accepted = findings
     check_findings(classification, fail_on, accepted)
     return 0
-
-
-def _checked(reports: tuple[str, ...], config: Path | None) -> tuple[Classification, str | None]:
-    """The merged reports, checked by the configuration's rules or else by their own; and the configuration's file."""
-    chosen = load_config(config, Path.cwd())
-    if chosen.source is None:
-        return read_reports(reports), None
-    file = Path(chosen.source)
-    shown = file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file
-    return merge_reports(reports, chosen.rules), str(shown)

@@ -22,6 +22,7 @@ _HEAD: Final = b"""\
 # Written by `svc-trace validate --write-baseline`, which replaces the file; the order of lines does not matter.
 """
 _KINDS: Final = [kind for kind in get_args(Kind) if kind != "loss"]
+_WORD: Final = re.compile(r'[^\s"#]\S*')
 _LINE: Final = re.compile(r'(?P<kind>\S+)\s+(?P<subject>"(?:[^"\\]|\\.)*"|\S+)(?:\s+(?P<nodeid>.*))?')
 
 
@@ -29,8 +30,9 @@ def render(findings: Collection[Finding]) -> Iterator[bytes]:
     """The file that accepts these findings, in UTF-8. A loss cannot be accepted."""
     yield _HEAD
     for kind, subject, nodeid in sorted(finding for finding in findings if finding.kind != "loss"):
-        words = (kind, _word(subject), _rest(nodeid))
-        yield " ".join(word for word in words if word).encode() + b"\n"
+        subject = subject if _WORD.fullmatch(subject) and subject.isprintable() else json.dumps(subject)
+        plain = nodeid.isprintable() and nodeid == nodeid.strip() and not nodeid.startswith('"')
+        yield f"{kind} {subject} {nodeid if plain else json.dumps(nodeid)}".rstrip(" ").encode() + b"\n"
 
 
 def read_baseline(path: Path) -> frozenset[Finding]:
@@ -67,18 +69,4 @@ def _finding(line: str) -> Finding:
 
 
 def _read(text: str) -> str:
-    if not text.startswith('"'):
-        return text
-    value = json.loads(text)
-    if not isinstance(value, str):
-        raise ValueError(f"{text:.40} is not a JSON string")
-    return value
-
-
-def _word(text: str) -> str:
-    return text if re.fullmatch(r'[^\s"#][^\s]*', text) and text.isprintable() else json.dumps(text)
-
-
-def _rest(text: str) -> str:
-    plain = text.isprintable() and text == text.strip() and not text.startswith('"')
-    return text if plain else json.dumps(text)
+    return str(json.loads(text)) if text.startswith('"') else text

@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import fields, is_dataclass
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
-from msgspec import Struct
+from msgspec import Struct, to_builtins
 
-from tracer.classify.model import (
-    SCHEMA,
-    Classification,
-    Evidence,
-    TestResult,
-)
+from tracer.classify.model import SCHEMA, Classification, Evidence, TestResult
+from tracer.classify.services.config import Rules
 from tracer.errors import ExitStatus, SvcTraceError
 from tracer.trace.json_codec import dump, load
 from tracer.trace.storage import open_input
@@ -44,7 +38,7 @@ def render(classification: Classification) -> Iterator[bytes]:
     }
     if classification.runs:
         head["runs"] = classification.runs
-    head["rules"] = _sorted_sets(classification.rules)
+    head["rules"] = _rules(classification.rules)
     names = ("summary", "validation", "contracts", "why", *(["variants"] if classification.variants.compared else []))
     tail = {name: getattr(classification, name) for name in names}
     yield dump(head, indent=True).removesuffix(b"\n}\n")
@@ -64,21 +58,24 @@ def read_classification(path: Path) -> Classification:
     Raises:
         SvcTraceError: not a report that this version reads; names the place.
     """
-    with open_input(path) as file, _without_collector():
-        try:
+    gc.disable()  # it would search the many small records for cycles, a good part of reading
+    try:
+        with open_input(path) as file:
             text = file.read()
-            schema = load(text, _Document).schema
-            if schema != SCHEMA:
-                raise ValueError(f"its schema is {schema!r:.40}, not {SCHEMA!r}")
-            classification: Classification = load(text, Classification)
-            _check_numbers(classification)
-        except (ValueError, EOFError) as error:
-            raise SvcTraceError(
-                f"cannot read {path} as a report: {error}",
-                hint="Name a report that svc-trace wrote, or make it again from its trace with `svc-trace report`.",
-                slug="bad-report",
-                exit_code=ExitStatus.BAD_INPUT,
-            ) from error
+        schema = load(text, _Document).schema
+        if schema != SCHEMA:
+            raise ValueError(f"its schema is {schema!r:.40}, not {SCHEMA!r}")
+        classification: Classification = load(text, Classification)
+        _check_numbers(classification)
+    except (ValueError, EOFError) as error:
+        raise SvcTraceError(
+            f"cannot read {path} as a report: {error}",
+            hint="Name a report that svc-trace wrote, or make it again from its trace with `svc-trace report`.",
+            slug="bad-report",
+            exit_code=ExitStatus.BAD_INPUT,
+        ) from error
+    finally:
+        gc.enable()
     return classification
 
 
@@ -92,18 +89,6 @@ def _check_numbers(classification: Classification) -> None:
             raise ValueError(f"tests: {nodeid}: runs: not those of the report, which has {len(runs)}")
 
 
-@contextmanager
-def _without_collector() -> Iterator[None]:
-    """Switch the garbage collector off: it would search the many small records for cycles, a good part of reading."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
-
-
 def _listed(parts: Iterable[bytes]) -> Iterator[bytes]:
     """The members of an object or an array, each on a line."""
     separator = b"\n    "
@@ -114,9 +99,10 @@ def _listed(parts: Iterable[bytes]) -> Iterator[bytes]:
 
 def _test(nodeid: str, test: TestResult) -> bytes:
     value = _object(test)
+    del value["evidence"]
     if not test.runs:
         del value["runs"]
-    evidence = b"".join(_listed(b"  " + _evidence(one) for one in value.pop("evidence")))
+    evidence = b"".join(_listed(b"  " + _evidence(one) for one in test.evidence))
     return b'%b: %b,"evidence":[%b]}' % (_line(nodeid), _line(value).removesuffix(b"}"), evidence)
 
 
@@ -126,11 +112,7 @@ def _evidence(evidence: Evidence) -> bytes:
 
 
 def _text(evidence: Evidence) -> bytes:
-    value = _object(evidence)
-    for name in _OPTIONAL:
-        if not value[name]:
-            del value[name]
-    return _line(value)
+    return _line({name: value for name, value in _object(evidence).items() if value or name not in _OPTIONAL})
 
 
 _shared: Final = lru_cache(maxsize=4096)(_text)
@@ -145,12 +127,7 @@ def _object(record: Evidence | TestResult) -> dict[str, Any]:
     return {name: getattr(record, name) for name in record.__slots__}
 
 
-def _sorted_sets(value: object) -> object:
-    """A value with sorted lists in place of sets."""
-    if is_dataclass(value):
-        return {field.name: _sorted_sets(getattr(value, field.name)) for field in fields(value)}
-    if isinstance(value, Mapping):
-        return {name: _sorted_sets(one) for name, one in value.items()}
-    if isinstance(value, tuple):
-        return [_sorted_sets(one) for one in value]
-    return sorted(value) if isinstance(value, frozenset) else value
+def _rules(rules: Rules) -> dict[str, Any]:
+    """The rules, with sorted lists in place of sets."""
+    value: dict[str, Any] = to_builtins(rules, order="deterministic")  # which sorts mappings, too
+    return value | {"assumptions": {service: value["assumptions"][service] for service in rules.assumptions}}

@@ -16,21 +16,20 @@ def pytest_arguments(names: Iterable[str], end: bytes) -> list[bytes]:
     Raises:
         SvcTraceError: a name would be read as two, or cannot be an argument of a process.
     """
-    return [_argument(name, end) + end for name in names]
-
-
-def _argument(name: str, end: bytes) -> bytes:
-    argument = f"./{name}" if name.startswith(("-", "@")) else name  # neither an option nor a file of arguments
     in_line = end == b"\n"
-    try:
-        encoded = argument.encode("utf-8", "strict" if in_line else "surrogateescape")  # as file names (PEP 383)
-    except UnicodeEncodeError:
-        encoded = b"\0"
-    if b"\0" in encoded or (in_line and argument.splitlines() != [argument]):
-        raise SvcTraceError(
-            f"{name!a} cannot be {'a line of a file for' if in_line else 'an argument of'} pytest",
-            hint="Use -0 and `xargs -0 pytest`, or select whole classes or files with --by.",
-            slug="not-selectable",
-            exit_code=ExitStatus.BAD_INPUT,
-        )
-    return encoded
+    arguments: list[bytes] = []
+    for name in names:
+        argument = f"./{name}" if name.startswith(("-", "@")) else name  # neither an option nor a file of arguments
+        try:
+            encoded = argument.encode("utf-8", "strict" if in_line else "surrogateescape")  # as file names (PEP 383)
+        except UnicodeEncodeError:
+            encoded = b"\0"
+        if b"\0" in encoded or (in_line and argument.splitlines() != [argument]):
+            raise SvcTraceError(
+                f"{name!a} cannot be {'a line of a file for' if in_line else 'an argument of'} pytest",
+                hint="Use -0 and `xargs -0 pytest`, or select whole classes or files with --by.",
+                slug="not-selectable",
+                exit_code=ExitStatus.BAD_INPUT,
+            )
+        arguments.append(encoded + end)
+    return arguments

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
-from tracer.classify.assumptions import EntryKind
+from tracer.classify.assumptions import EntryKind, entries
 from tracer.classify.proposals import Proposal
 from tracer.classify.services.config import AssumptionRule
 from tracer.reports.text import counted
@@ -16,33 +16,25 @@ _KEYS: Final[dict[EntryKind, str]] = {"fixture": "fixtures", "marker": "markers"
 _BARE_KEY: Final = re.compile(r"[A-Za-z0-9_-]+")  # TOML 1.0, "Keys"
 
 
-def rule_lines(service: str, rule: AssumptionRule, proposals: Iterable[Proposal], *, pyproject: bool) -> Iterator[str]:
+def rule_lines(service: str, rule: AssumptionRule, proposals: Sequence[Proposal], *, pyproject: bool) -> Iterator[str]:
     """The whole table of a service's rule with the proposed entries, line by line.
 
     The whole table, because TOML allows it only once in a document. A comment after each new entry says its effect.
     """
-    proposed: dict[str, list[Proposal]] = {}
-    for proposal in proposals:
-        proposed.setdefault(_KEYS[proposal.entry.kind], []).append(proposal)
     prefix = "tool.svc-trace." if pyproject else ""
     yield f"[{prefix}assumptions.{service if _BARE_KEY.fullmatch(service) else _quoted(service)}]"
-    present = {
-        "fixtures": sorted(rule.fixtures),
-        "markers": sorted(rule.markers),
-        "classes": rule.classes,
-        "paths": rule.paths,
-    }
-    for key, values in present.items():
-        new = proposed.get(key, [])
+    for kind, key in _KEYS.items():
+        values = [_quoted(entry.value) for entry in entries(rule) if entry.kind == kind]
+        new = [proposal for proposal in proposals if proposal.entry.kind == kind]
         if new:
             yield f"{key} = ["
-            yield from (f"  {_quoted(value)}," for value in values)
+            yield from (f"  {value}," for value in values)
             for proposal in new:
                 caught, wrong = counted(len(proposal.caught), "blind spot"), false_positives(len(proposal.over_assumed))
                 yield f"  {_quoted(proposal.entry.value)},  # catches {caught}, {wrong}"
             yield "]"
         elif values:
-            yield f"{key} = [{', '.join(map(_quoted, values))}]"
+            yield f"{key} = [{', '.join(values)}]"
     if rule.in_class:
         yield "in_class = true"
 

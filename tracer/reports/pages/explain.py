@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Iterator
 from typing import Final
 
 from tracer.classify.assumptions import claims
 from tracer.classify.model import Classification, Evidence, TestResult
 from tracer.classify.tiers import tier_of
-from tracer.reports.blocks import Block, Heading, Line, Names, Styled
+from tracer.reports.blocks import Block, Heading, Line, Name, Names, Styled
 from tracer.reports.evidence_text import activity, amounts
 from tracer.reports.text import counted, duration, joined
 
@@ -30,18 +31,13 @@ def page(classification: Classification, nodeid: str) -> Iterator[Block]:
     tier = tier_of(test.services, classification.rules.tiers)
     yield Line(f"It uses {joined(test.services) or 'no service'}. Its tier is {tier}.")
     yield from _rules(classification, test)
-    for service in dict.fromkeys((*test.services, *test.ambient, *test.self_hosted)):
-        of_service = [one for one in test.evidence if one.service == service]
-        for title, evidence in {
-            service: [one for one in of_service if one.is_need],
-            f"{service}, ambient: used while the test ran, but not by the test": [
-                one for one in of_service if one.how == "ambient" and not one.self_hosted
-            ],
-            f"{service}, provided by the run itself": [one for one in of_service if one.self_hosted],
-        }.items():
-            if evidence:
-                yield Heading(title)
-                yield Names(tuple(_sentences(evidence)))
+    services = tuple(dict.fromkeys((*test.services, *test.ambient, *test.self_hosted)))
+    sections: dict[str, list[Name]] = defaultdict(list)
+    for one in sorted(test.evidence, key=lambda one: (services.index(one.service), one.self_hosted, not one.is_need)):
+        sections[_title(one)].append(_sentence(one))
+    for title, sentences in sections.items():
+        yield Heading(title)
+        yield Names(tuple(sentences))
 
 
 def _rules(classification: Classification, test: TestResult) -> Iterator[Line]:
@@ -61,9 +57,16 @@ def _rules(classification: Classification, test: TestResult) -> Iterator[Line]:
         yield Line(f"Rules can select it by: file {facts.path}" + (f"; {known}." if known else "."))
 
 
-def _sentences(evidence: Iterable[Evidence]) -> Iterator[str]:
-    for one in evidence:
-        start = "run" if one.how == "inherited" else "test"
-        first = f"; first {one.first_s:.3f} s after the {start} began" if one.first_s is not None else ""
-        ambiguous = "; perhaps sent by another test that ran at the same time" if one.ambiguous else ""
-        yield f"{activity(one)}: {amounts(one)}{first}{ambiguous}"
+def _title(evidence: Evidence) -> str:
+    if evidence.self_hosted:
+        return f"{evidence.service}, provided by the run itself"
+    return (
+        evidence.service if evidence.is_need else f"{evidence.service}, ambient: used while the test ran, but not by it"
+    )
+
+
+def _sentence(evidence: Evidence) -> str:
+    start = "run" if evidence.how == "inherited" else "test"
+    first = f"; first {evidence.first_s:.3f} s after the {start} began" if evidence.first_s is not None else ""
+    ambiguous = "; perhaps sent by another test that ran at the same time" if evidence.ambiguous else ""
+    return f"{activity(evidence)}: {amounts(evidence)}{first}{ambiguous}"
