@@ -7,10 +7,10 @@ tests/snuba only 114 used Snuba.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from msgspec.structs import replace
 from suites import evidence
 
 from tracer.classify.classification import assemble

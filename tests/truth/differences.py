@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields
+
+from msgspec.structs import asdict
 
 from tracer.classify.model import Classification, Evidence, TestResult
 from truth.glob import matches
@@ -80,7 +81,7 @@ def _evidence(where: str, expected: Sequence[ExpectedEvidence], evidence: Sequen
 
 
 def _facts(evidence: Evidence) -> dict[str, object]:
-    facts = {field.name: getattr(evidence, field.name) for field in fields(evidence)}
+    facts = asdict(evidence)
     via = None if evidence.via is None else str(evidence.via)
     return facts | {"via": via, "endpoint": str(evidence.endpoint), "transport": evidence.endpoint.protocol}
 

@@ -7,14 +7,14 @@ keys.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from environments import MINORS, OLDEST
 
 from tracer.classify.model import Evidence
-from tracer.classify.services.document import Value, did_you_mean, read_document
+from tracer.classify.services.document import Text, Value, did_you_mean, read_document
 from truth.glob import matches
 
 SERVERS: Final = ("kafka", "postgres", "redis", "search")
@@ -31,7 +31,7 @@ _KEYS: Final = (
 _TEST_KEYS: Final = ("outcome", "attempts", "count", "assumed", "services", "evidence")
 _NUMBER_KEYS: Final = ("times", "optional", "any_number")
 """Keys of an expected evidence that are no facts: how many such entries the report has."""
-_EVIDENCE_KEYS: Final = (*(field.name for field in fields(Evidence)), "transport", *_NUMBER_KEYS)
+_EVIDENCE_KEYS: Final = (*Evidence.__struct_fields__, "transport", *_NUMBER_KEYS)
 _DEFAULTS: Final[Mapping[str, object]] = {
     "how": "direct",
     "via": None,
@@ -103,25 +103,23 @@ def load(directory: Path) -> Scenario:
     table = read_document(path, str(path)).table(_KEYS)
     return Scenario(
         directory=directory,
-        says=table["says"].text(),
+        says=table["says"].read(Text),
         suite=_suite(table["suite"], directory),
         needs=tuple(_needs(table["needs"])),
         python=_minor(table["python"]),
-        requires=table["requires"].texts(),
-        oldest=table["oldest"].flag(),
-        arguments=table["arguments"].texts(),
-        command=table["command"].texts() or ("{pytest}",),
-        exit_statuses=_numbers(table["exit_status"]) or (0,),
-        complete=table["complete"].data is None or table["complete"].flag(),
-        warnings=tuple(sorted(table["warnings"].texts())),
-        only_traced=table["only_traced"].text() if table["only_traced"].data is not None else None,
+        requires=_texts(table["requires"]),
+        oldest=table["oldest"].read(bool, default=False),
+        arguments=_texts(table["arguments"]),
+        command=_texts(table["command"]) or ("{pytest}",),
+        exit_statuses=_numbers(table["exit_status"]),
+        complete=table["complete"].read(bool, default=True),
+        warnings=tuple(sorted(_texts(table["warnings"]))),
+        only_traced=table["only_traced"].read(Text | None),
         run_evidence=_expected_evidence(table["run_evidence"], {**_DEFAULTS, "phase": None}),
-        tiers=None
-        if table["tiers"].data is None
-        else {name: _number(tests) for name, tests in table["tiers"].members()},
-        variants=tuple(sorted(table["variants"].texts())),
-        violations={name: tuple(sorted(nodeids.texts())) for name, nodeids in table["violations"].members()},
-        tests={name: _test(value) for name, value in table["tests"].members()},
+        tiers=table["tiers"].read(dict[str, int] | None),
+        variants=tuple(sorted(_texts(table["variants"]))),
+        violations={name: tuple(sorted(_texts(nodeids))) for name, nodeids in table["violations"].members().items()},
+        tests={name: _test(value) for name, value in table["tests"].members().items()},
     )
 
 
@@ -133,24 +131,24 @@ def on_oldest(scenario: Scenario) -> Scenario:
 def _suite(value: Value, directory: Path) -> Path:
     if value.data is None:
         return directory
-    suite = directory.parent.parent / value.text()
+    suite: Path = directory.parent.parent / value.read(Text)
     if not (suite / "scenario.toml").exists():
-        raise value.error(f"there is no scenario {value.text()!r}", 'Write it as "group/name".')
+        raise value.error(f"there is no scenario {value.read(Text)!r}", 'Write it as "group/name".')
     return suite
 
 
 def _needs(value: Value) -> Iterator[str]:
     known = (*SERVERS, *ALONE, *CAPABILITIES)
     for item in value.items():
-        if item.text() not in known:
-            raise item.error(f"{item.text()!r} is unknown", did_you_mean(item.text(), known))
-        yield item.text()
+        if item.read(Text) not in known:
+            raise item.error(f"{item.read(Text)!r} is unknown", did_you_mean(item.read(Text), known))
+        yield item.read(Text)
 
 
 def _minor(value: Value) -> int | None:
     if value.data is None:
         return None
-    major, _, minor = value.text().partition(".")
+    major, _, minor = value.read(Text).partition(".")
     if major != "3" or not minor.isdecimal():
         raise value.error("is no version of Python", 'Write it as "3.N".')
     return int(minor)
@@ -159,11 +157,11 @@ def _minor(value: Value) -> int | None:
 def _test(value: Value) -> Test:
     table = value.table(_TEST_KEYS)
     return Test(
-        outcome=table["outcome"].text() if table["outcome"].data is not None else "passed",
-        attempts=1 if table["attempts"].data is None else _number(table["attempts"]),
-        count=None if table["count"].data is None else _number(table["count"]),
-        assumed=tuple(sorted(table["assumed"].texts())),
-        services=None if table["services"].data is None else tuple(sorted(table["services"].texts())),
+        outcome=table["outcome"].read(Text, default="passed"),
+        attempts=table["attempts"].read(int, default=1),
+        count=table["count"].read(int | None),
+        assumed=tuple(sorted(_texts(table["assumed"]))),
+        services=None if table["services"].data is None else tuple(sorted(_texts(table["services"]))),
         evidence=_expected_evidence(table["evidence"], _DEFAULTS),
     )
 
@@ -174,21 +172,21 @@ def _expected_evidence(value: Value, defaults: Mapping[str, object]) -> tuple[Ex
 
 def _expected_entry(value: Value, defaults: Mapping[str, object]) -> ExpectedEvidence:
     table = value.table(_EVIDENCE_KEYS)
-    table["service"].text()
-    times = 1 if table["times"].data is None else _number(table["times"])
+    table["service"].read(Text)
+    times = table["times"].read(int, default=1)
     if times < 1:
         raise table["times"].error("is less than 1", "Write the number of such entries in the report.")
     return ExpectedEvidence(
         facts={**defaults, **dict(_facts(table))},
         times=times,
-        optional=table["optional"].flag(),
-        any_number=table["any_number"].flag(),
+        optional=table["optional"].read(bool, default=False),
+        any_number=table["any_number"].read(bool, default=False),
     )
 
 
 def _facts(table: Value) -> Iterator[tuple[str, object]]:
     """Field → value. TOML has no null: an empty string stands for it."""
-    for name, fact in table.members():
+    for name, fact in table.members().items():
         if type(fact.data) not in (str, int, bool):
             raise fact.error("is no fact of an evidence", "Write a string, an integer or a boolean.")
         if name not in _NUMBER_KEYS:
@@ -197,12 +195,9 @@ def _facts(table: Value) -> Iterator[tuple[str, object]]:
 
 def _numbers(value: Value) -> tuple[int, ...]:
     if isinstance(value.data, list):
-        return tuple(_number(item) for item in value.items())
-    return () if value.data is None else (_number(value),)
+        return tuple(item.read(int) for item in value.items())
+    return (value.read(int, default=0),)
 
 
-def _number(value: Value) -> int:
-    if type(value.data) is not int:
-        raise value.error("is no integer", "Write an integer.")
-    number: int = value.data
-    return number
+def _texts(value: Value) -> tuple[str, ...]:
+    return tuple(item.read(Text) for item in value.items())

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import permutations
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from suites import evidence
 
 from tracer.classify.model import Classification, Evidence, RunInfo, Summary, TestResult
@@ -167,7 +167,7 @@ def test_an_unexpected_test_is_a_difference(tmp_path: Path) -> None:
         ("argument = []", "argument: unknown key"),
         ('suite = "fixtures/gone"', "suite: there is no scenario 'fixtures/gone'"),
         ('needs = ["redid"]', "needs[0]: 'redid' is unknown"),
-        ('exit_status = [0, "1"]', "exit_status[1]: is no integer"),
+        ('exit_status = [0, "1"]', "exit_status[1]: is a string, not an integer"),
         ("run_evidence = [{ sends = 1 }]", "run_evidence[0].service: is missing"),
         ('[tests."a.py::b"]\nevidenc = []', 'tests."a.py::b".evidenc: unknown key'),
         ('[tests.a]\nevidence = [{ service = "alpha", send = 1 }]', "tests.a.evidence[0].send: unknown key"),

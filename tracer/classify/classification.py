@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from tracer.classify.assumptions import assumed_services
 from tracer.classify.attribution import attribute
@@ -114,8 +116,7 @@ def summarise(tests: Mapping[str, TestResult], rules: Rules) -> Summary:
     )
 
 
-@dataclass(slots=True)
-class _Test:
+class _Test(Struct):
     """The attempts of one test."""
 
     outcome: Outcome = "passed"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from tracer.classify.assumptions import Entry, claims, entries
 from tracer.classify.findings import Finding
@@ -12,8 +13,7 @@ from tracer.classify.proposals import Proposal, propose
 from tracer.classify.services.config import AssumptionRule
 
 
-@dataclass(frozen=True, slots=True)
-class EntryCheck:
+class EntryCheck(Struct, frozen=True):
     """One entry of a rule, compared with the services that tests used."""
 
     entry: Entry
@@ -22,8 +22,7 @@ class EntryCheck:
     over_assumed: tuple[str, ...]  # node ids, sorted; other entries may claim them too
 
 
-@dataclass(frozen=True, slots=True)
-class DetailedCheck:
+class DetailedCheck(Struct, frozen=True):
     """The check of one service's rule."""
 
     service: str

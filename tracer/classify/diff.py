@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from tracer.classify.checks import CUT_SHORT
 from tracer.classify.model import ALL_UNKNOWN, Classification, Outcome, TestResult, is_unknown
 from tracer.classify.tiers import tier_of
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Struct, frozen=True):
     """A test of both classifications, whose services differ."""
 
     gained: tuple[str, ...]  # sorted
@@ -27,16 +27,14 @@ class Change:
     new_outcome: Outcome
 
 
-@dataclass(frozen=True, slots=True)
-class Totals:
+class Totals(Struct, frozen=True):
     """A number of tests in the old and in the new classification."""
 
     old: int
     new: int
 
 
-@dataclass(frozen=True, slots=True)
-class Side:
+class Side(Struct, frozen=True):
     """One of the two classifications."""
 
     started_at: str
@@ -44,8 +42,7 @@ class Side:
     complete: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(Struct, frozen=True):
     """The differences; tests by node id, sorted."""
 
     old: Side

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
 from typing import Literal, NamedTuple
+
+from msgspec import Struct
 
 from tracer.classify.model import Classification, RunInfo, is_unknown, unknown_endpoint
 
@@ -19,8 +20,7 @@ class Finding(NamedTuple):
     nodeid: str  # empty for a loss and an unknown endpoint
 
 
-@dataclass(frozen=True, slots=True)
-class BaselineComparison:
+class BaselineComparison(Struct, frozen=True):
     """Findings, compared with a baseline of accepted ones."""
 
     new: tuple[Finding, ...]  # sorted

@@ -7,9 +7,10 @@ the repetition of parts do not matter: merging is commutative, associative and i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import fields, replace
 from math import fsum
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Generic, TypeVar
+
+from msgspec.structs import replace
 
 from tracer.classify.classification import assemble
 from tracer.classify.model import Classification, Evidence, RunInfo, RunResult, TestResult
@@ -19,8 +20,6 @@ from tracer.trace.records import StaticFacts
 V = TypeVar("V")
 _Key = tuple[Any, ...]
 """The order of values of one type; equal only for equal values."""
-
-_EVIDENCE: Final = tuple(field.name for field in fields(Evidence))
 
 
 def merge(parts: Iterable[Classification]) -> Classification:
@@ -158,7 +157,7 @@ def _united_evidence(one: tuple[Evidence, ...], other: tuple[Evidence, ...]) -> 
 
 
 def _evidence_key(evidence: Evidence) -> _Key:
-    values = (getattr(evidence, name) for name in _EVIDENCE)
+    values = (getattr(evidence, name) for name in Evidence.__struct_fields__)
     return (*_comparable(evidence.first_s), *(part for value in values for part in _comparable(value)))
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Final, Literal
+
+from msgspec import Struct
 
 from tracer.classify.services.config import Rules
 from tracer.trace.endpoint import Endpoint
@@ -77,8 +78,7 @@ class Via(str):
         return cls("fixture", name, baseid)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
+class Evidence(Struct, frozen=True, kw_only=True):
     """Evidence that a test uses a service: flows to one endpoint with the same phase, fixture and thread."""
 
     service: str  # a configured name, or `unknown:<endpoint>`
@@ -106,8 +106,7 @@ class Evidence:
         return self.how != "ambient" and not self.self_hosted
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class RunResult:
+class RunResult(Struct, frozen=True, order=True):
     """A test's result in one of several runs."""
 
     run: int  # position in the classification's `runs`
@@ -116,8 +115,7 @@ class RunResult:
     attempts: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TestResult:
+class TestResult(Struct, frozen=True, kw_only=True):
     """A test: all its attempts together, in all merged runs."""
 
     __test__ = False  # not for pytest to collect
@@ -136,8 +134,7 @@ class TestResult:
     ] = ()  # the runs that had the test, first to last; empty if the classification is of one run
 
 
-@dataclass(frozen=True, slots=True)
-class RunInfo:
+class RunInfo(Struct, frozen=True):
     """The run of a classification; of a merged classification, all runs as if they were one."""
 
     command: tuple[str, ...]  # empty if merged runs had different ones
@@ -152,8 +149,7 @@ class RunInfo:
     pytest_reported: bool = True  # whether the hook reported from any process; of merged runs: in each of them
 
 
-@dataclass(frozen=True, slots=True)
-class Directory:
+class Directory(Struct, frozen=True):
     """A directory of the suite, with all directories below it."""
 
     tests: int
@@ -161,18 +157,16 @@ class Directory:
     tiers: Mapping[str, int]  # tier → tests, in the configuration's order; only those with tests
 
 
-@dataclass(frozen=True, slots=True)
-class Summary:
+class Summary(Struct, frozen=True):
     """Numbers of tests."""
 
     total_tests: int
     services: Mapping[str, int]  # service → tests, most first
     tiers: Mapping[str, int]  # tier → tests, in the configuration's order
-    directories: Mapping[str, Directory] = field(default_factory=dict)  # by path from pytest's rootdir; "." is itself
+    directories: Mapping[str, Directory] = {}  # by path from pytest's rootdir; "." is itself
 
 
-@dataclass(frozen=True, slots=True)
-class AssumptionCheck:
+class AssumptionCheck(Struct, frozen=True):
     """One service's static rule, compared with its use. Each test counts in one of the first six fields."""
 
     confirmed: int  # assumed and observed
@@ -185,8 +179,7 @@ class AssumptionCheck:
     recall: float | None  # confirmed / (confirmed + blind_spots); None: nothing was observed
 
 
-@dataclass(frozen=True, slots=True)
-class ContractCheck:
+class ContractCheck(Struct, frozen=True):
     """A contract, compared with the services that its tests used."""
 
     selector: Literal["marker", "path", "fixture"]
@@ -202,8 +195,7 @@ class ContractCheck:
         return f"{self.selector}:{self.value}={services}"
 
 
-@dataclass(frozen=True, slots=True)
-class Why:
+class Why(Struct, frozen=True):
     """Why tests need a service. Ambient and self-hosted evidence does not count."""
 
     tests: int  # number of tests that use it
@@ -212,28 +204,26 @@ class Why:
     only_through: Mapping[str, int]  # fixtures and phases that are the only reason → tests, most first
 
 
-@dataclass(frozen=True, slots=True)
-class Variants:
+class Variants(Struct, frozen=True):
     """The comparison of each test's variants."""
 
     compared: int  # number of tests with several variants that ran
     differing: Mapping[str, Mapping[str, tuple[str, ...]]]  # common part of the node ids → node id → services
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Classification:
+class Classification(Struct, frozen=True, kw_only=True):
     """Everything in a report."""
 
     generated_at: str
     run: RunInfo
-    rules: Rules = field(default_factory=Rules)  # by which it was made
+    rules: Rules = Rules()  # by which it was made
     facts: tuple[StaticFacts, ...] = ()  # of the tests; each once, sorted
     tests: Mapping[str, TestResult]  # node id → result, in the order in which the tests ended
     run_evidence: tuple[Evidence, ...]  # outside every test, fixture and module
     summary: Summary
     validation: Mapping[str, AssumptionCheck]  # only services with assumptions
     contracts: tuple[ContractCheck, ...] = ()  # in the order of the rules
-    why: Mapping[str, Why] = field(default_factory=dict)  # service → why tests need it
+    why: Mapping[str, Why] = {}  # service → why tests need it
     variants: Variants = Variants(0, {})  # empty unless the configuration has `[variants]`
     runs: tuple[RunInfo, ...] = ()  # the merged runs, first to last; empty: it is of one run
     schema: str = SCHEMA

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import glob
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 from typing import Final
+
+from msgspec import Struct
 
 from tracer.classify.assumptions import Entry
 from tracer.classify.checks import CUT_SHORT
@@ -48,8 +49,7 @@ _PYTESTS_OWN: Final = frozenset(
 """pytest's own markers and fixtures (`pytest --markers`, `pytest --fixtures`). They do not indicate a service."""
 
 
-@dataclass(frozen=True, slots=True)
-class Proposal:
+class Proposal(Struct, frozen=True):
     """An entry for a service's rule."""
 
     entry: Entry

@@ -26,7 +26,7 @@ def check_services(names: Collection[str], config: Path | None, report: Classifi
         known = [*seen_services(report), *_of_rules(report.rules)]
     if not set(names) <= set(known):
         configured = load_config(config, Path.cwd())
-        known += [rule.name for rule in configured.services if not rule.ignore]
+        known += [name for name, rule in configured.services.items() if not rule.ignore]
         known += _of_rules(configured.rules)
     check_names("service", names, known)
 

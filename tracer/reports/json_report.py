@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from msgspec import Struct, to_builtins
+from msgspec.structs import asdict
 
 from tracer.classify.model import SCHEMA, Classification, Evidence, TestResult
 from tracer.classify.services.config import Rules
@@ -98,7 +99,7 @@ def _listed(parts: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _test(nodeid: str, test: TestResult) -> bytes:
-    value = _object(test)
+    value = asdict(test)
     del value["evidence"]
     if not test.runs:
         del value["runs"]
@@ -112,7 +113,7 @@ def _evidence(evidence: Evidence) -> bytes:
 
 
 def _text(evidence: Evidence) -> bytes:
-    return _line({name: value for name, value in _object(evidence).items() if value or name not in _OPTIONAL})
+    return _line({name: value for name, value in asdict(evidence).items() if value or name not in _OPTIONAL})
 
 
 _shared: Final = lru_cache(maxsize=4096)(_text)
@@ -120,11 +121,6 @@ _shared: Final = lru_cache(maxsize=4096)(_text)
 
 def _line(value: object) -> bytes:
     return dump(value).removesuffix(b"\n")
-
-
-def _object(record: Evidence | TestResult) -> dict[str, Any]:
-    """A record's fields by name. `dataclasses.asdict` would copy everything below, too."""
-    return {name: getattr(record, name) for name in record.__slots__}
 
 
 def _rules(rules: Rules) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -146,13 +145,13 @@ def test_a_test_inherits_what_the_instances_it_requests_did_and_nothing_else(tra
         takers: list[Taker] = [("instance", one, "") for one in requested]
         takers.append(("module", trace.spans[attempt.span].process, module))
         expected = Counter(
-            dataclasses.replace(one, how="inherited", via=None)
+            replace(one, how="inherited", via=None)
             for taker, evidence in attribution._owned.items()
             if tuple(taker) in takers
             for one in evidence
         )
         inherited = [one for one in attribution.of(attempt) if one.how == "inherited"]
-        assert Counter(dataclasses.replace(one, via=None) for one in inherited) == expected
+        assert Counter(replace(one, via=None) for one in inherited) == expected
 
 
 @given(traces(), chances)
@@ -176,7 +175,7 @@ def test_the_beginning_of_time_does_not_matter(trace: Trace, shift_ns: int) -> N
     def shift(record: T) -> T:
         names = ("start_ns", "end_ns", "first_ns", "last_ns")
         moved = {name: ns + shift_ns for name in names if (ns := getattr(record, name, None)) is not None}
-        return replace(record, **moved)  # type: ignore[type-var]  # all of them are dataclasses
+        return replace(record, **moved)  # type: ignore[type-var]  # all of them are Structs
 
     moved = replace(
         trace,

@@ -1,10 +1,9 @@
 from __future__ import annotations
 
-from dataclasses import replace
-
 import suites
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tracer.classify.diff import Change, Side, Totals, compare
 from tracer.classify.model import Classification, Outcome, TestResult

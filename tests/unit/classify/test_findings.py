@@ -1,9 +1,9 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import get_args
 
 import pytest
+from msgspec.structs import replace
 from suites import RUN, classification, facts, result
 
 from tracer.classify.findings import Finding, Kind, compare_with_baseline, find

@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import pytest
 import suites
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from suites import RUN
 
 from tracer.classify.classification import assemble

@@ -1,11 +1,10 @@
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 import suites
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tracer.classify.model import Classification, Outcome, RunResult, TestResult
 from tracer.classify.selection import ANYTHING, Unit, by_unit, needs_of_tests

@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tracer.classify.services.config import (
-    KEYS,
     AssumptionRule,
     Contract,
+    Host,
+    Rules,
     ServiceRule,
     Tier,
     VariantRule,
@@ -25,6 +26,14 @@ from tracer.trace.endpoint import Endpoint
 
 ROOT = Path(__file__).parents[3]
 PRESETS = sorted(path.stem for path in ROOT.glob("tracer/classify/services/presets/*.toml"))
+KEYS = {  # table → its keys
+    "": ("extends", "services", *Rules.__struct_fields__),
+    "services": ServiceRule.__struct_fields__,
+    "assumptions": AssumptionRule.__struct_fields__,
+    "tiers": Tier.__struct_fields__,
+    "contracts": ("marker", "path", "fixture", "services"),
+    "variants": VariantRule.__struct_fields__,
+}
 DOCUMENT = (ROOT / "docs" / "configuration.md").read_text()
 
 
@@ -85,23 +94,24 @@ def test_every_key_is_read(project: Path) -> None:
     )
     config = load_config(path, project)
     assert config.source == str(path)
-    assert config.services[:2] == (
-        ServiceRule(
+    assert list(config.services.items())[:2] == [
+        (
             "postgres",
-            ports=(range(5433, 5434), range(15432, 15441), range(1, 3)),
-            hosts=(
-                ip_network("127.0.0.0/8"),
-                ip_network("::1"),
-                ip_network("10.0.0.0/8"),
-                ip_network("192.0.2.1"),
-                "*.rds.amazonaws.com",
+            ServiceRule(
+                ports=(range(5433, 5434), range(15432, 15441), range(1, 3)),
+                hosts=(
+                    Host([ip_network("127.0.0.0/8"), ip_network("::1")]),
+                    Host([ip_network("10.0.0.0/8")]),
+                    Host([ip_network("192.0.2.1")]),
+                    Host(["*.rds.amazonaws.com"]),
+                ),
+                unix=("*/.s.PGSQL.*",),
+                protocol="postgres",
             ),
-            unix=("*/.s.PGSQL.*",),
-            protocol="postgres",
         ),
-        ServiceRule("noise", unix=("@noise",), ignore=True),
-    )
-    assert config.assumptions == {
+        ("noise", ServiceRule(unix=("@noise",), ignore=True)),
+    ]
+    assert config.rules.assumptions == {
         "postgres": AssumptionRule(
             fixtures=frozenset({"db"}),
             markers=frozenset({"django_db"}),
@@ -111,34 +121,50 @@ def test_every_key_is_read(project: Path) -> None:
         )
     }
     both = Tier("both", within=frozenset({"postgres", "redis"}), any=frozenset({"redis"}))
-    assert config.tiers == (both, Tier("rest"))
-    assert config.contracts == (
+    assert config.rules.tiers == (both, Tier("rest"))
+    assert config.rules.contracts == (
         Contract("marker", "unit", "none"),
         Contract("path", "tests/integration/**", ("postgres", "noise")),
         Contract("fixture", "kafka", "some"),
         Contract("marker", "not integration", "none"),
     )
-    assert config.variants == VariantRule(parameters=("REGION", "asyncio*"), class_suffixes=("InRegion",))
+    assert config.rules.variants == VariantRule(parameters=("REGION", "asyncio*"), class_suffixes=("InRegion",))
 
 
 def test_without_a_file_the_default_preset_stands_alone(project: Path) -> None:
     config = load_config(None, project)
     assert config.source is None
-    assert {"postgres", "kafka", "redis", "redis-cluster", "snuba", "symbolicator", "objectstore", "bigtable"} <= {
-        rule.name for rule in config.services
-    }
-    assert [tier.name for tier in config.tiers] == ["no_services", "postgres_only", "snuba_tier", "other_services"]
-    assert not config.assumptions
-    assert not config.contracts
+    assert {
+        "postgres",
+        "kafka",
+        "redis",
+        "redis-cluster",
+        "snuba",
+        "symbolicator",
+        "objectstore",
+        "bigtable",
+    } <= config.services.keys()
+    assert [tier.name for tier in config.rules.tiers] == [
+        "no_services",
+        "postgres_only",
+        "snuba_tier",
+        "other_services",
+    ]
+    assert not config.rules.assumptions
+    assert not config.rules.contracts
 
 
 def test_a_later_layer_replaces_by_name_and_matches_first(project: Path) -> None:
     before = load_config(None, project)
     write(project / "svc-trace.toml", "[services.mine]\nports = [1]\n[services.redis]\nports = [2]\n")
     after = load_config(None, project)
-    assert after.services[:2] == (ServiceRule("mine", ports=(range(1, 2),)), ServiceRule("redis", ports=(range(2, 3),)))
-    assert after.services[2:] == tuple(rule for rule in before.services if rule.name != "redis")
-    assert after.tiers == before.tiers
+    services = list(after.services.items())
+    assert services[:2] == [
+        ("mine", ServiceRule(ports=(range(1, 2),))),
+        ("redis", ServiceRule(ports=(range(2, 3),))),
+    ]
+    assert services[2:] == [(name, rule) for name, rule in before.services.items() if name != "redis"]
+    assert after.rules.tiers == before.rules.tiers
 
 
 class TestPresets:
@@ -147,7 +173,7 @@ class TestPresets:
     @pytest.mark.parametrize("name", PRESETS)
     def test_each_is_a_configuration_and_has_a_section(self, project: Path, name: str) -> None:
         write(project / "svc-trace.toml", f'extends = ["{name}"]\n')
-        assert load_config(None, project).tiers
+        assert load_config(None, project).rules.tiers
         assert f"### The preset `{name}`\n" in DOCUMENT
         assert re.search(rf"^\| `{name}` \|", DOCUMENT, re.MULTILINE)
 
@@ -155,9 +181,13 @@ class TestPresets:
     def test_whatever_it_assumes_or_demands_can_be_observed(self, project: Path, name: str) -> None:
         write(project / "svc-trace.toml", f'extends = ["{name}"]\n')
         config = load_config(None, project)
-        observable = {rule.name for rule in config.services if rule.ports or rule.hosts or rule.unix or rule.protocol}
-        demanded = {service for one in config.contracts for service in one.services if isinstance(one.services, tuple)}
-        assert config.assumptions.keys() | demanded <= observable
+        observable = {
+            name for name, rule in config.services.items() if rule.ports or rule.hosts or rule.unix or rule.protocol
+        }
+        demanded = {
+            service for one in config.rules.contracts for service in one.services if isinstance(one.services, tuple)
+        }
+        assert config.rules.assumptions.keys() | demanded <= observable
 
     @pytest.mark.parametrize(
         ("name", "port", "service"),
@@ -190,9 +220,9 @@ class TestPresets:
     def test_they_stack(self, project: Path) -> None:
         write(project / "svc-trace.toml", 'extends = ["sentry", "netra"]\n')
         config = load_config(None, project)
-        assert config.assumptions.keys() >= {"snuba", "backend"}
-        assert [tier.name for tier in config.tiers] == ["unit", "integration", "development", "full_stack"]
-        assert config.variants.parameters == ("CONTROL", "MONOLITH", "REGION")
+        assert config.rules.assumptions.keys() >= {"snuba", "backend"}
+        assert [tier.name for tier in config.rules.tiers] == ["unit", "integration", "development", "full_stack"]
+        assert config.rules.variants.parameters == ("CONTROL", "MONOLITH", "REGION")
 
 
 class TestSearch:
@@ -235,7 +265,7 @@ class TestSearch:
 
 def test_the_table_of_a_pyproject(project: Path) -> None:
     path = write(project / "pyproject.toml", "[project]\nunknown = 1\n[tool.svc-trace.services.mine]\nports = [1]\n")
-    assert load_config(path, project).services[0].name == "mine"
+    assert next(iter(load_config(path, project).services)) == "mine"
 
 
 BAD = [
@@ -257,7 +287,7 @@ BAD = [
     ('[services.postgres]\nhosts = ["10.0.0.0/33"]', "services.postgres.hosts[0]", "is not a network"),
     ('[services.postgres]\nhosts = ["10.0.0.256"]', "services.postgres.hosts[0]", "is not a host"),
     ('[services.postgres]\nhosts = ["localhost:5432"]', "services.postgres.hosts[0]", "is not a host"),
-    ('[services.postgres]\nhosts = [""]', "services.postgres.hosts[0]", "is empty"),
+    ('[services.postgres]\nhosts = [""]', "services.postgres.hosts[0]", "'' is not a host"),
     ("[services.postgres]\nunix = [1]", "services.postgres.unix[0]", "an integer, not a string"),
     ("[services.postgres]\nunix = [2026-11-20]", "services.postgres.unix[0]", "a date, not a string"),
     ('[services.postgres]\nprotocol = "postgress"', "services.postgres.protocol", "Write `postgres`, or another of: "),
@@ -270,12 +300,20 @@ BAD = [
     ("[assumptions.postgres]\nfixture = ['db']", "assumptions.postgres.fixture", "Write `fixtures`, or another of: "),
     ("[assumptions.postgres]\nfixtures = 'db'", "assumptions.postgres.fixtures", "a string, not a list"),
     ("[assumptions.postgres]\nin_class = 'yes'", "assumptions.postgres.in_class", "a string, not a boolean"),
-    ("[assumptions.postgres]\npaths = ['/a']", "assumptions.postgres.paths[0]", "matches no test"),
-    ("[assumptions.postgres]\npaths = ['a/']", "assumptions.postgres.paths[0]", "matches no test"),
+    (
+        "[assumptions.postgres]\npaths = ['/a']",
+        "assumptions.postgres.paths[0]",
+        "'/a' is not valid\nWrite it ",
+    ),
+    (
+        "[assumptions.postgres]\npaths = ['a/']",
+        "assumptions.postgres.paths[0]",
+        "'a/' is not valid\nWrite it ",
+    ),
     ("[tiers]\nname = 'x'", "tiers", "a table, not a list"),
     ("[[tiers]]\nwithin = []", "tiers[0].name", "is missing"),
     ("[[tiers]]\nname = 'x'\nwithin = ['postgras']", "tiers[0].within[0]", "Write `postgres`, or another of: "),
-    ("[[tiers]]\nname = 'x'\nany = []", "tiers[0].any", "Name at least one"),
+    ("[[tiers]]\nname = 'x'\nany = []", "tiers[0].any", "is empty\nFill it, or leave it out."),
     ("[[tiers]]\nname = 'x'\n[[tiers]]\nname = 'x'", "tiers[1].name", "a second tier 'x'"),
     ("[[tiers]]\nname = 'x'\nall = []", "tiers[0].all", "one of: name, within, any."),
     ("[[contracts]]\nservices = 'none'", "contracts[0]", "one of marker, path, fixture"),
@@ -284,8 +322,12 @@ BAD = [
     ("[[contracts]]\nmarker = 'a'\nservices = 'all'", "contracts[0].services", '"none", "some"'),
     ("[[contracts]]\nmarker = 'a'\nservices = []", "contracts[0].services", '"none", "some"'),
     ("[[contracts]]\nmarker = 'a'\nservices = ['x']", "contracts[0].services[0]", "there is no service 'x'"),
-    ("[[contracts]]\npath = 'a/'\nservices = 'some'", "contracts[0].path", "matches no test"),
-    ("[[contracts]]\nmarker = 'a or b'\nservices = 'some'", "contracts[0].marker", "is not a marker"),
+    ("[[contracts]]\npath = 'a/'\nservices = 'some'", "contracts[0].path", "'a/' is not valid\nWrite it "),
+    (
+        "[[contracts]]\nmarker = 'a or b'\nservices = 'some'",
+        "contracts[0].marker",
+        "'a or b' is not valid\nName one ",
+    ),
     ("[variants]\nparameter = ['x']", "variants.parameter", "Write `parameters`, or another of: "),
     ("extends = 'default'", "extends", "a string, not a list"),
     ("extends = ['default', 'sentri']", "extends[1]", "Write `sentry`, or another of: "),
@@ -391,7 +433,7 @@ class TestDocument:
     def test_every_protocol_and_service_has_a_row(self, project: Path) -> None:
         rows = set(re.findall(r"^\| `([^`]+)` \|", DOCUMENT, re.MULTILINE))
         assert set(MATCHERS) <= rows
-        assert {rule.name for rule in load_config(None, project).services} <= rows
+        assert load_config(None, project).services.keys() <= rows
 
     def test_every_example_is_a_configuration(self, project: Path) -> None:
         examples = re.findall(r"^```toml\n(.*?)^```", DOCUMENT, re.DOTALL | re.MULTILINE)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
+from msgspec.structs import replace
 from suites import evidence
 
 from tracer.classify.model import AssumptionCheck, Classification, RunInfo, Summary, TestResult, Via

@@ -3,12 +3,12 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import large_suite
 import pytest
 from large_suite import SEEN
+from msgspec.structs import replace
 
 from tracer.classify.model import Classification, Variants
 from tracer.classify.services.config import Rules

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import large_suite
 import pytest
+from msgspec.structs import replace
 
 from tracer.classify.model import Classification, Summary, Variants
 from tracer.reports.formats.markdown import code, render, table, text

@@ -1,8 +1,7 @@
 from __future__ import annotations
 
-from dataclasses import replace
-
 import large_suite
+from msgspec.structs import replace
 
 from tracer.classify.model import TestResult
 from tracer.reports.formats.sentry import render

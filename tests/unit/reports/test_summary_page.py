@@ -1,7 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import replace
-
+from msgspec.structs import replace
 from suites import classification, evidence, facts, result
 
 from tracer.classify.model import Classification, Evidence

@@ -2,13 +2,13 @@ from __future__ import annotations
 
 import io
 import re
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import large_suite
 import pytest
 from large_suite import SEEN
+from msgspec.structs import replace
 from rich.console import Console
 
 from tracer.classify.model import Classification, Summary, Variants, Via

@@ -3,10 +3,10 @@ from __future__ import annotations
 import io
 import json
 import tomllib
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from rich.console import Console
 from suites import RUN, classification, evidence, facts, result
 
@@ -213,5 +213,5 @@ def test_a_proposed_rule_can_be_pasted(tmp_path: Path, pyproject: bool) -> None:
     text = "\n".join(rule_lines("my.kafka", rule, [proposal], pyproject=pyproject))
     file = tmp_path / ("pyproject.toml" if pyproject else "svc-trace.toml")
     file.write_text(f'[{"tool.svc-trace." if pyproject else ""}services."my.kafka"]\n\n{text}\n')
-    pasted = load_config(file, tmp_path).assumptions["my.kafka"]
+    pasted = load_config(file, tmp_path).rules.assumptions["my.kafka"]
     assert pasted == replace(rule, paths=(*rule.paths, proposal.entry.value))

@@ -7,110 +7,101 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
 from importlib.resources import files
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Final, Literal
+from typing import Annotated, Any, Final, Literal
 
-from tracer.classify.services.document import Value, did_you_mean, read_document
+from msgspec import Meta, Struct
+
+from tracer.classify.services.document import Text, Value, did_you_mean, read_document
 from tracer.classify.services.protocols import MATCHERS
 
 Network = IPv4Network | IPv6Network
+Selector = Literal["marker", "path", "fixture"]
+Needed = Literal["none", "some"] | Annotated[tuple[Text, ...], Meta(min_length=1)]
+"""No service, at least one, or each of these."""
 
-KEYS: Final[Mapping[str, tuple[str, ...]]] = {  # table → its keys
-    "": ("extends", "services", "assumptions", "tiers", "contracts", "variants"),
-    "services": ("ports", "hosts", "unix", "protocol", "ignore"),
-    "assumptions": ("fixtures", "markers", "classes", "paths", "in_class"),
-    "tiers": ("name", "within", "any"),
-    "contracts": ("marker", "path", "fixture", "services"),
-    "variants": ("parameters", "class_suffixes"),
-}
 LOCALHOST: Final = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))  # RFC 6761, 6.3
 
-_PRESET_KEYS: Final = tuple(key for key in KEYS[""] if key != "extends")
 _PRESETS: Final = files("tracer.classify.services") / "presets"
 _SERVICE_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _PORT_RANGE: Final = re.compile(r"([0-9]{1,6})\s*-\s*([0-9]{1,6})")
-_MARKER: Final = re.compile(r"(not )?[^\s]+")
 _HOST_NAME: Final = re.compile(r"(?![0-9.]+$)[A-Za-z0-9_.*?\[\]!-]+")  # a name or a glob, but not a malformed address
 
 
-@dataclass(frozen=True, slots=True)
-class ServiceRule:
+class Host(tuple[Network | str, ...]):
+    """The networks of a host (an address is a network), or a name or glob in lower case."""
+
+
+class ServiceRule(Struct, frozen=True):
     """The endpoints of one service: `[services.NAME]`."""
 
-    name: str
     ports: tuple[range, ...] = ()
-    hosts: tuple[Network | str, ...] = ()  # networks (an address is a network), names and globs; lower case
-    unix: tuple[str, ...] = ()  # globs over the whole path
-    protocol: str | None = None  # one of `protocols.MATCHERS`
+    hosts: tuple[Host, ...] = ()
+    unix: tuple[Text, ...] = ()  # globs over the whole path
+    protocol: Text | None = None  # one of `protocols.MATCHERS`
     ignore: bool = False  # infrastructure that no report shows
 
 
-@dataclass(frozen=True, slots=True)
-class AssumptionRule:
+class AssumptionRule(Struct, frozen=True):
     """The static rule of a service: `[assumptions.SERVICE]`. One matching entry claims that a test needs it."""
 
-    fixtures: frozenset[str] = frozenset()
-    markers: frozenset[str] = frozenset()
-    classes: tuple[str, ...] = ()
-    paths: tuple[str, ...] = ()  # globs, `**` for any number of directories
+    fixtures: frozenset[Text] = frozenset()
+    markers: frozenset[Text] = frozenset()
+    classes: tuple[Text, ...] = ()
+    paths: tuple[Text, ...] = ()  # globs, `**` for any number of directories
     in_class: bool = False  # every test that is a method
 
 
-@dataclass(frozen=True, slots=True)
-class Tier:
+class Tier(Struct, frozen=True):
     """A group of tests by the services they use: `[[tiers]]`. Without a condition it fits every test."""
 
-    name: str
-    within: frozenset[str] | None = None  # uses no other service than these
-    any: frozenset[str] | None = None  # uses at least one of these
+    name: Text
+    within: frozenset[Text] | None = None  # uses no other service than these
+    any: Annotated[frozenset[Text], Meta(min_length=1)] | None = None  # uses at least one of these
 
 
-@dataclass(frozen=True, slots=True)
-class Contract:
+class Contract(Struct, frozen=True):
     """What the tests of a marker, path or fixture have to use: `[[contracts]]`."""
 
-    selector: Literal["marker", "path", "fixture"]
+    selector: Selector
     value: str  # of a marker also `not NAME`: the tests without it
-    services: Literal["none", "some"] | tuple[str, ...]
+    services: Needed
 
 
-@dataclass(frozen=True, slots=True)
-class VariantRule:
+class VariantRule(Struct, frozen=True):
     """The parts of node ids in which the variants of a test differ: `[variants]`."""
 
-    parameters: tuple[str, ...] = ()  # globs over a parameter as the node id shows it
-    class_suffixes: tuple[str, ...] = ()  # ends of class names
+    parameters: tuple[Text, ...] = ()  # globs over a parameter as the node id shows it
+    class_suffixes: tuple[Text, ...] = ()  # ends of class names
 
 
-@dataclass(frozen=True, slots=True)
-class Rules:
+class Rules(Struct, frozen=True):
     """The rules that need only a test's services and static facts, so that a report is enough to check them."""
 
-    assumptions: Mapping[str, AssumptionRule] = field(default_factory=dict)  # service → rule
+    assumptions: Mapping[str, AssumptionRule] = {}  # service → rule
     tiers: tuple[Tier, ...] = ()
     contracts: tuple[Contract, ...] = ()
     variants: VariantRule = VariantRule()
 
 
-@dataclass(frozen=True, slots=True)
-class Config:
+class Config(Struct, frozen=True):
     """All layers merged."""
 
     source: str | None  # the file; None: built-in presets only
-    services: tuple[ServiceRule, ...]  # in matching order: those of later layers first
-    assumptions: Mapping[str, AssumptionRule]  # service → rule
-    tiers: tuple[Tier, ...]
-    contracts: tuple[Contract, ...]
-    variants: VariantRule = VariantRule()
+    services: Mapping[str, ServiceRule]  # by name, in matching order: those of later layers first
+    rules: Rules
 
-    @property
-    def rules(self) -> Rules:
-        """The part that a report contains."""
-        return Rules(self.assumptions, self.tiers, self.contracts, self.variants)
+
+_Marker = Annotated[str, Meta(pattern=r"^(not )?\S+\Z")]
+_Path = Annotated[str, Meta(pattern=r"^(?!\.{0,2}/)(?s:.*)[^/]\Z")]
+_SELECTORS: Final[Mapping[Selector, tuple[Any, str]]] = {  # selector → the type of its value, a hint
+    "marker": (_Marker, 'Name one marker, or give "not NAME" for the tests without it.'),
+    "path": (_Path, 'Write it relative to pytest\'s rootdir, and a directory as "tests/slow/**".'),
+    "fixture": (Text, ""),
+}
 
 
 def load_config(path: Path | None, directory: Path) -> Config:
@@ -125,22 +116,23 @@ def load_config(path: Path | None, directory: Path) -> Config:
         SvcTraceError: `config-unreadable`, `config-syntax` or `config-invalid`.
     """
     table = _search(directory) if path is None else _table(path)
+    layers = [_preset("default")]
     if table is None:
-        return _merge([_preset("default")], None)
+        return _merge(layers, None)
     if table.data is None:
         raise table.error("no such table", "Add it, or name another file.")
-    extended = [_extended(item) for item in table.table(KEYS[""])["extends"].items()]
-    return _merge([_preset("default"), *extended, table], table.file)
+    presets = sorted(entry.name.removesuffix(".toml") for entry in _PRESETS.iterdir())
+    layers += [_preset(_known("preset", item, presets)) for item in table["extends"].items()]
+    return _merge([*layers, table], table.file)
 
 
 def _search(directory: Path) -> Value | None:
     start = directory.absolute()
     for parent in (start, *start.parents):
         for name in ("svc-trace.toml", "pyproject.toml"):
-            if os.access(parent / name, os.F_OK):  # exists() would raise in a directory without search permission
-                table = _table(parent / name)
-                if table.data is not None:
-                    return table
+            # exists() would raise in a directory without search permission
+            if os.access(parent / name, os.F_OK) and (table := _table(parent / name)).data is not None:
+                return table
         if os.access(parent / ".git", os.F_OK):
             break
     return None
@@ -151,171 +143,107 @@ def _table(path: Path) -> Value:
     return document["tool"]["svc-trace"] if path.name == "pyproject.toml" else document
 
 
-def _extended(value: Value) -> Value:
-    name = value.text()
-    names = tuple(sorted(entry.name.removesuffix(".toml") for entry in _PRESETS.iterdir()))
-    if name not in names:
-        raise value.error(f"there is no preset {name!r}", did_you_mean(name, names))
-    return _preset(name)
-
-
 def _preset(name: str) -> Value:
-    return read_document(_PRESETS / f"{name}.toml", f"preset {name}").table(_PRESET_KEYS)
+    return read_document(_PRESETS / f"{name}.toml", f"preset {name}")
 
 
 def _merge(layers: list[Value], source: str | None) -> Config:
     services: dict[str, ServiceRule] = {}
     for layer in reversed(layers):
-        for name, table in layer["services"].members():
+        for name, table in layer.table(("extends", "services", *Rules.__struct_fields__))["services"].members().items():
             services.setdefault(name, _service(name, table))
-    known = tuple(sorted(services))
+    known = sorted(services)
     assumptions: dict[str, AssumptionRule] = {}
     tiers: tuple[Tier, ...] = ()
-    contracts: tuple[Contract, ...] = ()
+    contracts: list[Contract] = []
     variants = VariantRule()
     for layer in layers:
-        for name, table in layer["assumptions"].members():
+        for name, table in layer["assumptions"].members().items():
             if name not in services:
                 raise table.error("there is no such service", did_you_mean(name, known))
-            assumptions[name] = _assumption(table)
+            assumptions[name] = table.read(AssumptionRule)
+            for item in table["paths"].items():
+                item.read(*_SELECTORS["path"])
         tiers = _tiers(layer["tiers"], known) or tiers
-        contracts += tuple(_contract(item.table(KEYS["contracts"]), known) for item in layer["contracts"].items())
-        if layer["variants"].data is not None:
-            variants = _variants(layer["variants"].table(KEYS["variants"]))
-    return Config(source, tuple(services.values()), assumptions, tiers, contracts, variants)
+        contracts += [_contract(table, known) for table in layer["contracts"].items()]
+        variants = layer["variants"].read(VariantRule, default=variants)
+    return Config(source, services, Rules(assumptions, tiers, tuple(contracts), variants))
 
 
-def _service(name: str, value: Value) -> ServiceRule:
+def _service(name: str, table: Value) -> ServiceRule:
     if not _SERVICE_NAME.fullmatch(name):
-        raise value.error("is not a name for a service", "Use letters, digits, `.`, `_` and `-`.")
-    table = value.table(KEYS["services"])
-    protocol = table["protocol"].text() if table["protocol"].data is not None else None
-    if protocol is not None and protocol not in MATCHERS:
-        raise table["protocol"].error(f"unknown protocol {protocol!r}", did_you_mean(protocol, tuple(sorted(MATCHERS))))
-    rule = ServiceRule(
-        name,
-        ports=tuple(_ports(item) for item in table["ports"].items()),
-        hosts=tuple(host for item in table["hosts"].items() for host in _hosts(item)),
-        unix=table["unix"].texts(),
-        protocol=protocol,
-        ignore=table["ignore"].flag(),
-    )
-    if rule.ignore and not (rule.ports or rule.hosts or rule.unix or rule.protocol):
-        raise value.error("ignores nothing", "Add ports, hosts, unix or protocol.")
+        raise table.error("is not a name for a service", "Use letters, digits, `.`, `_` and `-`.")
+    rule: ServiceRule = table.read(ServiceRule, parse=lambda kind, data: (_ports if kind is range else _host)(data))
+    if rule.protocol is not None:
+        _known("protocol", table["protocol"], MATCHERS)
+    if rule == ServiceRule(ignore=True):
+        raise table.error("ignores nothing", "Add ports, hosts, unix or protocol.")
     return rule
 
 
-def _ports(value: Value) -> range:
+def _ports(data: object) -> range:
     hint = 'Give a port from 1 to 65535, or a range such as "15432-15440".'
-    if type(value.data) is int:
-        first = last = value.data
-    elif isinstance(value.data, str) and (match := _PORT_RANGE.fullmatch(value.data)):
+    if type(data) is int:
+        first = last = data
+    elif isinstance(data, str) and (match := _PORT_RANGE.fullmatch(data)):
         first, last = int(match[1]), int(match[2])
     else:
-        raise value.error("is neither a port nor a range of ports", hint)
+        raise ValueError("is neither a port nor a range of ports", hint)
     if not 1 <= first <= 65535 or not 1 <= last <= 65535:
-        raise value.error(f"{value.data!r} is outside 1-65535", hint)
+        raise ValueError(f"{data!r} is outside 1-65535", hint)
     if first > last:
-        raise value.error(f"the range {value.data!r} is reversed", f'Write "{last}-{first}".')
+        raise ValueError(f"the range {data!r} is reversed", f'Write "{last}-{first}".')
     return range(first, last + 1)
 
 
-def _hosts(value: Value) -> tuple[Network | str, ...]:
-    text = value.text().lower()
+def _host(data: object) -> Host:
+    text = data.lower() if isinstance(data, str) else ""
     if text == "localhost":
-        return LOCALHOST
+        return Host(LOCALHOST)
     try:
-        return (_unmapped(ip_network(text)),)
+        return Host([_unmapped(ip_network(text))])
     except ValueError as error:
         if "/" in text:
-            raise value.error(f"is not a network: {error}", 'Write it as in "10.0.0.0/8".') from None
+            raise ValueError(f"is not a network: {error}", 'Write it as in "10.0.0.0/8".') from None
     if _HOST_NAME.fullmatch(text):
-        return (text,)
-    raise value.error(
-        f"{text!r} is not a host", 'Give an address, a network ("10.0.0.0/8"), a name or a glob ("10.0.*").'
+        return Host([text])
+    raise ValueError(
+        f"{data!r} is not a host", 'Give an address, a network ("10.0.0.0/8"), a name or a glob ("10.0.*").'
     )
 
 
 def _unmapped(network: Network) -> Network:
     """A network of IPv4-mapped IPv6 addresses as IPv4, because endpoints are written so (RFC 4291, 2.5.5.2)."""
-    if isinstance(network, IPv6Network) and network.prefixlen >= 96:
-        mapped = network.network_address.ipv4_mapped
-        if mapped is not None:
-            return IPv4Network((mapped, network.prefixlen - 96))
-    return network
+    mapped = network.network_address.ipv4_mapped if isinstance(network, IPv6Network) else None
+    return IPv4Network((mapped, network.prefixlen - 96)) if mapped and network.prefixlen >= 96 else network
 
 
-def _assumption(value: Value) -> AssumptionRule:
-    table = value.table(KEYS["assumptions"])
-    return AssumptionRule(
-        fixtures=frozenset(table["fixtures"].texts()),
-        markers=frozenset(table["markers"].texts()),
-        classes=table["classes"].texts(),
-        paths=tuple(_path(item) for item in table["paths"].items()),
-        in_class=table["in_class"].flag(),
-    )
-
-
-def _path(value: Value) -> str:
-    text = value.text()
-    if text.startswith(("/", "./", "../")) or text.endswith("/"):
-        raise value.error(
-            f"{text!r} matches no test", 'Write it relative to pytest\'s rootdir, and a directory as "tests/slow/**".'
-        )
-    return text
-
-
-def _tiers(value: Value, known: tuple[str, ...]) -> tuple[Tier, ...]:
+def _tiers(value: Value, services: Collection[str]) -> tuple[Tier, ...]:
     tiers: dict[str, Tier] = {}
-    for item in value.items():
-        table = item.table(KEYS["tiers"])
-        name = table["name"].text()
+    for table in value.items():
+        name = table["name"].read(Text)
         if name in tiers:
             raise table["name"].error(f"a second tier {name!r}", "Merge the two, or rename one.")
-        within, any_ = (
-            None if table[key].data is None else frozenset(_known_services(table[key], known))
-            for key in ("within", "any")
-        )
-        if any_ is not None and not any_:
-            raise table["any"].error("is empty, so no test fits", "Name at least one service, or leave `any` out.")
-        tiers[name] = Tier(name, within, any_)
+        tiers[name] = table.read(Tier)
+        for item in (*table["within"].items(), *table["any"].items()):
+            _known("service", item, services)
     return tuple(tiers.values())
 
 
-def _contract(table: Value, known: tuple[str, ...]) -> Contract:
-    given = [selector for selector in _SELECTORS if table[selector].data is not None]
-    if len(given) != 1:
+def _contract(table: Value, services: Collection[str]) -> Contract:
+    keys = table.table((*_SELECTORS, "services")).members()
+    selectors = [selector for selector in _SELECTORS if selector in keys]
+    if len(selectors) != 1:
         raise table.error("selects no tests, or selects them twice", "Give exactly one of marker, path, fixture.")
-    value = _SELECTORS[given[0]](table[given[0]])
-    services = table["services"]
-    if services.data in ("none", "some"):
-        return Contract(given[0], value, services.data)
-    names = _known_services(services, known) if isinstance(services.data, list) else ()
-    if not names:
-        raise services.error("names no services", 'Give "none", "some", or a list of services.')
-    return Contract(given[0], value, names)
+    value = table[selectors[0]].read(*_SELECTORS[selectors[0]])
+    needed = table["services"].read(Needed, 'Give "none", "some", or a list of services.')
+    for item in table["services"].items() if isinstance(needed, tuple) else ():
+        _known("service", item, services)
+    return Contract(selectors[0], value, needed)
 
 
-def _marker(value: Value) -> str:
-    text = value.text()
-    if not _MARKER.fullmatch(text):
-        raise value.error(f"{text!r} is not a marker", 'Name one, or give "not NAME" for the tests without it.')
-    return text
-
-
-_SELECTORS: Final[Mapping[Literal["marker", "path", "fixture"], Callable[[Value], str]]] = {
-    "marker": _marker,
-    "path": _path,
-    "fixture": Value.text,
-}
-
-
-def _variants(table: Value) -> VariantRule:
-    return VariantRule(table["parameters"].texts(), table["class_suffixes"].texts())
-
-
-def _known_services(value: Value, known: tuple[str, ...]) -> tuple[str, ...]:
-    for item in value.items():
-        if item.text() not in known:
-            raise item.error(f"there is no service {item.text()!r}", did_you_mean(item.text(), known))
-    return value.texts()
+def _known(noun: str, value: Value, names: Collection[str]) -> str:
+    name: str = value.read(Text)
+    if name not in names:
+        raise value.error(f"there is no {noun} {name!r}", did_you_mean(name, names))
+    return name

@@ -5,27 +5,24 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
 from difflib import get_close_matches
 from importlib.resources.abc import Traversable
-from typing import Any, Final
+from typing import Annotated, Any, Final
+
+from msgspec import Meta, Struct, ValidationError, convert
 
 from tracer.errors import ExitStatus, SvcTraceError
 
+Text = Annotated[str, Meta(min_length=1)]
+
 _BARE_KEY: Final = re.compile(r"[A-Za-z0-9_-]+")  # TOML 1.0, "Keys"
-_KINDS: Final = {
-    bool: "a boolean",
-    int: "an integer",
-    float: "a float",
-    str: "a string",
-    list: "a list",
-    dict: "a table",
-}
+_PLACE: Final = re.compile(r" - at `\$(\S+)`\Z")  # at the end of msgspec's messages: the place within the value
+_WRONG_TYPE: Final = re.compile(r"Expected `(\w+)[^`]*`, got `(\w+)`")
+_TYPES: Final = {"array": "a list", "bool": "a boolean", "int": "an integer", "object": "a table", "str": "a string"}
 
 
-@dataclass(frozen=True, slots=True)
-class Value:
+class Value(Struct, frozen=True):
     """A value and its place. TOML has no null: `data` is None if the key is missing.
 
     Every reading method raises a SvcTraceError (`config-invalid`) that names the place, if the value has another type.
@@ -37,54 +34,58 @@ class Value:
 
     def error(self, problem: str, hint: str) -> SvcTraceError:
         """The error for this value: what is wrong, and how to correct it."""
-        place = f"{self.file}: {self.key}" if self.key else self.file
-        return SvcTraceError(f"{place}: {problem}", hint=hint, slug="config-invalid", exit_code=ExitStatus.BAD_CONFIG)
+        return _bad_config(f"{self.file}: {self.key}: {problem}", hint, slug="config-invalid")
 
     def __getitem__(self, name: str) -> Value:
         quoted = name if _BARE_KEY.fullmatch(name) else json.dumps(name)
-        return Value(self._read(dict, {}).get(name), self.file, f"{self.key}.{quoted}" if self.key else quoted)
+        return Value(self.read(dict, default={}).get(name), self.file, f"{self.key}.{quoted}".removeprefix("."))
 
-    def table(self, known: tuple[str, ...]) -> Value:
-        """This value, checked to be a table without unknown keys."""
-        for name in self._read(dict, {}):
-            if name not in known:
-                raise self[name].error("unknown key", did_you_mean(name, known))
-        return self
-
-    def members(self) -> Iterator[tuple[str, Value]]:
-        """A table's keys and values; none if the table is missing."""
-        return ((name, self[name]) for name in self._read(dict, {}))
+    def members(self) -> dict[str, Value]:
+        """A table's values by key; empty if the table is missing."""
+        return {name: self[name] for name in self.read(dict, default={})}
 
     def items(self) -> list[Value]:
-        """A list's items; none if the list is missing."""
-        return [Value(item, self.file, f"{self.key}[{index}]") for index, item in enumerate(self._read(list, []))]
+        """A list's items; empty if the list is missing."""
+        items = self.read(list, default=[])
+        return [Value(item, self.file, f"{self.key}[{index}]") for index, item in enumerate(items)]
 
-    def text(self) -> str:
-        """A string of at least one character."""
-        text: str = self._read(str, "")
-        if not text:
-            raise self.error("is missing" if self.data is None else "is empty", "Give it as a string.")
-        return text
+    def table(self, known: Collection[str]) -> Value:
+        """This value, checked to be a table without unknown keys."""
+        for name, value in self.members().items():
+            if name not in known:
+                raise value.error("unknown key", did_you_mean(name, known))
+        return self
 
-    def texts(self) -> tuple[str, ...]:
-        """A list of strings; empty if it is missing."""
-        return tuple(item.text() for item in self.items())
+    def read(self, kind: Any, hint: str = "", default: Any = None, parse: Callable[..., Any] | None = None) -> Any:  # noqa: ANN401 -- a type, and its values
+        """This value, checked and converted to a type. A Struct is a table whose known keys are the fields.
 
-    def flag(self) -> bool:
-        """A boolean; False if it is missing."""
-        flag: bool = self._read(bool, False)
-        return flag
+        Args:
+            kind: the type.
+            hint: how to correct a value that is not of this type.
+            default: the result if the value is missing; None: it must not be missing.
+            parse: makes values of the types that msgspec does not know. It raises a ValueError of problem and hint.
+        """
+        if self.data is None and default is not None:
+            return default
+        if hasattr(kind, "__struct_fields__"):
+            self.table(kind.__struct_fields__)
+        try:
+            return convert(self.data, kind, dec_hook=parse)
+        except ValidationError as error:
+            message, place = str(error), _PLACE.search(str(error))
+            problem = f"{self.data!r} is not valid"
+            if error.__cause__:
+                problem, hint = error.__cause__.args
+            elif types := _WRONG_TYPE.match(message):
+                expected, actual = (_TYPES.get(name, f"a {name}") for name in types.groups())
+                problem = "is missing" if actual == "a null" else f"is {actual}, not {expected}"
+                hint = hint or f"Give it as {expected}."
+            elif message.startswith("Expected") and " of length " in message:
+                problem, hint = "is empty", hint or "Fill it, or leave it out."
+            raise Value(None, self.file, self.key + (place[1] if place else "")).error(problem, hint) from None
 
-    def _read(self, kind: type, absent: object) -> Any:  # noqa: ANN401 - whatever `kind` is
-        if self.data is None:
-            return absent
-        if type(self.data) is not kind:
-            found = _KINDS.get(type(self.data), f"a {type(self.data).__name__}")
-            raise self.error(f"is {found}, not {_KINDS[kind]}", f"Give it as {_KINDS[kind]}.")
-        return self.data
 
-
-def did_you_mean(name: str, known: tuple[str, ...]) -> str:
+def did_you_mean(name: str, known: Collection[str]) -> str:
     """A hint: the known name that is most similar to a wrong one, and all known names."""
     nearest = get_close_matches(name, known, n=1)
     return f"Write {f'`{nearest[0]}`, or another' if nearest else 'one'} of: {', '.join(known)}."
@@ -97,26 +98,20 @@ def read_document(path: Traversable, name: str) -> Value:
         SvcTraceError: it cannot be read (`config-unreadable`), or is no TOML in UTF-8 (`config-syntax`).
     """
     try:
-        raw = path.read_bytes()
+        return Value(tomllib.loads(path.read_bytes().decode()), name)
     except OSError as error:
-        raise SvcTraceError(
-            f"{name}: cannot be read: {error.strerror}",
-            hint="Name a configuration that exists and that you may read.",
-            slug="config-unreadable",
-            exit_code=ExitStatus.BAD_CONFIG,
-        ) from None
-    try:
-        return Value(tomllib.loads(raw.decode()), name)
+        hint = "Name a configuration that exists and that you may read."
+        raise _bad_config(f"{name}: cannot be read: {error.strerror}", hint, slug="config-unreadable") from None
     except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
+        line = error.object.count(b"\n", 0, error.start) + 1
         problem = f"not UTF-8 (at line {line})"
     except RecursionError:
         problem = "nested too deeply"
     except ValueError as error:  # TOMLDecodeError, and integers that are too long for int()
         problem = str(error)
-    raise SvcTraceError(
-        f"{name}: {problem}",
-        hint="Correct the TOML. Its grammar is at https://toml.io/en/v1.0.0.",
-        slug="config-syntax",
-        exit_code=ExitStatus.BAD_CONFIG,
-    )
+    hint = "Correct the TOML. Its grammar is at https://toml.io/en/v1.0.0."
+    raise _bad_config(f"{name}: {problem}", hint, slug="config-syntax")
+
+
+def _bad_config(message: str, hint: str, slug: str) -> SvcTraceError:
+    return SvcTraceError(message, hint=hint, slug=slug, exit_code=ExitStatus.BAD_CONFIG)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from ipaddress import IPv4Address, IPv6Address, ip_address
+
+from msgspec import Struct
 
 from tracer.classify.model import unknown_service
 from tracer.classify.services.config import Config, ServiceRule
@@ -13,8 +14,7 @@ from tracer.classify.services.protocols import recognise
 from tracer.trace.endpoint import Endpoint
 
 
-@dataclass(frozen=True, slots=True)
-class Identification:
+class Identification(Struct, frozen=True):
     """The service of an endpoint, and its protocol."""
 
     name: str  # a configured service, or `unknown:<endpoint>`
@@ -28,7 +28,7 @@ class Identifier:
 
     def __init__(self, config: Config) -> None:
         self._rules = config.services
-        self._by_endpoint: dict[Endpoint, tuple[ServiceRule | None, tuple[ServiceRule, ...]]] = {}
+        self._by_endpoint: dict[Endpoint, tuple[str | None, tuple[str, ...]]] = {}
 
     def service_of(self, endpoint: Endpoint, prefixes: Iterable[bytes] = ()) -> Identification:
         """The service of an endpoint.
@@ -43,26 +43,26 @@ class Identifier:
         protocol = recognise(prefixes)
         if endpoint not in self._by_endpoint:
             self._by_endpoint[endpoint] = self._candidates(endpoint)
-        rule, by_protocol = self._by_endpoint[endpoint]
-        if rule is None and protocol is not None:
-            rule = next((candidate for candidate in by_protocol if candidate.protocol == protocol), None)
-        if rule is None:
+        name, by_protocol = self._by_endpoint[endpoint]
+        if name is None and protocol is not None:
+            name = next((candidate for candidate in by_protocol if self._rules[candidate].protocol == protocol), None)
+        if name is None:
             return Identification(unknown_service(endpoint), protocol, ignored=False)
-        return Identification(rule.name, protocol, rule.ignore, declared=rule.protocol)
+        return Identification(name, protocol, self._rules[name].ignore, declared=self._rules[name].protocol)
 
-    def _candidates(self, endpoint: Endpoint) -> tuple[ServiceRule | None, tuple[ServiceRule, ...]]:
-        """The rule that matches this endpoint, and the rules that match if the bytes have their protocol."""
+    def _candidates(self, endpoint: Endpoint) -> tuple[str | None, tuple[str, ...]]:
+        """The service whose rule matches this endpoint, and those that match if the bytes have their protocol."""
         try:
             address = ip_address(endpoint.host)
         except ValueError:  # a name, or a unix socket
             address = None
         explicit, by_protocol = None, []
-        for rule in self._rules:
+        for name, rule in self._rules.items():
             at_hosts = _at_hosts(rule, endpoint, address)
             if explicit is None and _names(rule, endpoint, at_hosts):
-                explicit = rule
+                explicit = name
             if at_hosts and rule.protocol is not None:
-                by_protocol.append(rule)
+                by_protocol.append(name)
         return explicit, tuple(by_protocol)
 
 
@@ -80,6 +80,7 @@ def _at_hosts(rule: ServiceRule, endpoint: Endpoint, address: IPv4Address | IPv6
     if not rule.hosts:
         return True
     return any(
-        fnmatchcase(endpoint.host.lower(), host) if isinstance(host, str) else address is not None and address in host
+        fnmatchcase(endpoint.host.lower(), part) if isinstance(part, str) else address is not None and address in part
         for host in rule.hosts
+        for part in host
     )

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Final
+
+from msgspec.structs import asdict
 
 from tracer.classify.diff import Difference
 from tracer.reports.blocks import Block, Heading, Headline, Notice, Styled, Table, groups

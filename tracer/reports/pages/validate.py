@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any, Final
+
+from msgspec.structs import asdict
 
 from tracer.classify.detailed_checks import DetailedCheck, EntryCheck
 from tracer.classify.findings import BaselineComparison, Finding
