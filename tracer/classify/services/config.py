@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Collection, Mapping
-from importlib.resources import files
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -25,7 +24,7 @@ Needed = Literal["none", "some"] | Annotated[tuple[Text, ...], Meta(min_length=1
 
 LOCALHOST: Final = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))  # RFC 6761, 6.3
 
-_PRESETS: Final = files("tracer.classify.services") / "presets"
+_PRESETS: Final = Path(__file__).parent / "presets"
 _SERVICE_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _PORT_RANGE: Final = re.compile(r"([0-9]{1,6})\s*-\s*([0-9]{1,6})")
 _HOST_NAME: Final = re.compile(r"(?![0-9.]+$)[A-Za-z0-9_.*?\[\]!-]+")  # a name or a glob, but not a malformed address
@@ -121,7 +120,7 @@ def load_config(path: Path | None, directory: Path) -> Config:
         return _merge(layers, None)
     if table.data is None:
         raise table.error("no such table", "Add it, or name another file.")
-    presets = sorted(entry.name.removesuffix(".toml") for entry in _PRESETS.iterdir())
+    presets = sorted(path.stem for path in _PRESETS.glob("*.toml"))
     layers += [_preset(_known("preset", item, presets)) for item in table["extends"].items()]
     return _merge([*layers, table], table.file)
 

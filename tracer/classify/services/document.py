@@ -7,7 +7,7 @@ import re
 import tomllib
 from collections.abc import Callable, Collection
 from difflib import get_close_matches
-from importlib.resources.abc import Traversable
+from pathlib import Path
 from typing import Annotated, Any, Final
 
 from msgspec import Meta, Struct, ValidationError, convert
@@ -91,7 +91,7 @@ def did_you_mean(name: str, known: Collection[str]) -> str:
     return f"Write {f'`{nearest[0]}`, or another' if nearest else 'one'} of: {', '.join(known)}."
 
 
-def read_document(path: Traversable, name: str) -> Value:
+def read_document(path: Path, name: str) -> Value:
     """Read a TOML document; errors call it `name`.
 
     Raises:
