@@ -21,7 +21,7 @@ from typing import Final
 import tracer
 from tracer.errors import SvcTraceError, cannot_trace
 from tracer.record.capture.bpf import bcc_loader, session
-from tracer.record.capture.bpf.libbpf import forbidden, not_root
+from tracer.record.capture.bpf.libbpf import not_root
 from tracer.record.capture.bpf.programs import SOURCES, no_probes
 from tracer.record.capture.bpf.ringbuf import possible_cpus
 from tracer.record.capture.bpf.session import BpfLoaded, Maps
@@ -37,10 +37,6 @@ _BOOTSTRAP: Final = (
 )
 """Imports the loader from this installation, and nothing more of it: it may contain PyPI's bcc."""
 _LOADER: Final = (sys.executable, "-I", "-S", "-B", "-c", _BOOTSTRAP, str(Path(tracer.__file__).parents[1]))
-_INSTALL: Final = (
-    "Install it: apt-get install python3-bpfcc (Debian, Ubuntu) or dnf install python3-bcc (Fedora); "
-    "PyPI's package named bcc is another program."
-)
 
 
 class BccBackend(Backend):
@@ -52,9 +48,11 @@ class BccBackend(Backend):
     def checks(self) -> Iterator[Check]:
         """The compiler, and the kernel's types."""
         packages = bcc_loader.installed()
-        yield Check("bcc", packages is not None, f"in {packages}" if packages else "not installed", _INSTALL)
+        yield Check(
+            "bcc", packages is not None, f"in {packages}" if packages else "not installed", bcc_loader.INSTALL_BCC
+        )
         types = str(bcc_loader.BTF) if bcc_loader.BTF.exists() else bcc_loader.kernel_headers()
-        yield Check("kernel types", types is not None, types or "neither BTF nor headers", _install_headers())
+        yield Check("kernel types", types is not None, types or "neither BTF nor headers", bcc_loader.INSTALL_HEADERS)
 
     def start(self) -> BpfLoaded:
         """Compile, load and attach, in a process of its own; takes about a second.
@@ -102,50 +100,27 @@ def _load() -> bcc_loader.Descriptors:
                 env=_ENVIRONMENT,
                 check=False,
             )
-        message, descriptors, *_ = socket.recv_fds(ours, 1 << 16, 64, socket.MSG_CMSG_CLOEXEC)
+        answer, descriptors, *_ = socket.recv_fds(ours, 1 << 16, 64, socket.MSG_CMSG_CLOEXEC)
     output = loader.stdout.decode(errors="replace").splitlines()
-    if not message:
-        raise _failure("compile-failed", f"the compiler ended with status {loader.returncode}", output)
-    answer = json.loads(message)
-    if answer["failure"]:
-        slug, detail = answer["failure"]
-        raise _failure(slug, detail, output)
-    maps, programs = len(bcc_loader.MAPS), answer["programs"]
+    if not answer:
+        message = f"bcc could not compile the probes (the compiler ended with status {loader.returncode})"
+        raise _failure(message, bcc_loader.SHOW_ALL, "compile-failed", output)
+    answered = json.loads(answer)
+    if answered["failure"]:
+        message, hint, slug = answered["failure"]
+        raise _failure(message, hint, slug, output)
+    maps, programs = len(bcc_loader.MAPS), answered["programs"]
     return bcc_loader.Descriptors(
         descriptors[:maps], descriptors[maps : maps + programs], descriptors[maps + programs :]
     )
 
 
-def _failure(slug: str, detail: str, output: Sequence[str]) -> SvcTraceError:
-    """The error for the loader's failure, with the most informative line of its output."""
-    kernel = os.uname().release
-    show_all = f"Run this to see all messages: sudo {sys.executable} -m {bcc_loader.__name__}."
-    errors = [
-        line for line in output if any(word in line for word in ("error:", "invalid", "unbounded", "not allowed"))
-    ]
-    reason = (errors or [line for line in output if line.strip()] or ["no reason is given"])[0]
-    match slug:
-        case "no-bcc":
-            return cannot_trace(f"bcc is not installed, or cannot be used: {detail}", _INSTALL, "no-bcc")
-        case "no-kernel-headers":
-            message = f"this kernel ({kernel}) does not describe its types, and its headers are not installed"
-            return cannot_trace(message, _install_headers(), "no-kernel-headers")
-        case "kernel-too-old":
-            return cannot_trace(
-                f"this kernel ({kernel}) has no {detail}", "Run it on Linux 6.3 or later.", "kernel-too-old"
-            )
-        case "bpf-forbidden":
-            return forbidden(detail)
-        case "compile-failed":
-            message = f"bcc could not compile the probes: {reason} {detail}".rstrip()
-            return cannot_trace(message, show_all, "compile-failed")
-    return cannot_trace(f"the kernel refused the probes ({detail}): {reason}", show_all, "load-failed")
-
-
-def _install_headers() -> str:
-    """The hint that names the running kernel's package of headers."""
-    kernel = os.uname().release
-    return (
-        f"Install them: apt-get install linux-headers-{kernel} (Debian, Ubuntu) "
-        f"or dnf install kernel-devel-{kernel} (Fedora)."
-    )
+def _failure(message: str, hint: str, slug: str, output: Sequence[str]) -> SvcTraceError:
+    """The loader's error; if compiler or verifier wrote why, with the most informative line of the loader's output."""
+    if slug in ("compile-failed", "load-failed"):
+        errors = [
+            line for line in output if any(word in line for word in ("error:", "invalid", "unbounded", "not allowed"))
+        ]
+        reason = (errors or [line for line in output if line.strip()] or ["no reason is given"])[0]
+        message = f"{message}: {reason}"
+    return cannot_trace(message, hint, slug)

@@ -20,12 +20,11 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from ctypes import c_char_p, c_int, c_uint
-from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Final, Protocol
+from typing import Final, NamedTuple
 
-from tracer.errors import SvcTraceError
+from tracer.errors import SvcTraceError, cannot_trace
 from tracer.record.capture.bpf.library import EMPTY_PROGRAM, Library, declare
 from tracer.record.capture.bpf.programs import (
     FREEING_TRACEPOINTS,
@@ -34,6 +33,7 @@ from tracer.record.capture.bpf.programs import (
     SOURCES,
     TOLERATED_MISSES,
     TRACEPOINTS,
+    forbidden,
 )
 
 MAPS: Final = ("events", "lost", "tallies", "controls", "setups")
@@ -51,45 +51,27 @@ TYPES: Final = (
 _PREFIX: Final = "svc_"  # of the programs' names
 _LEARN_REGISTERS: Final = "svc_learn_registers"
 _SEND_ENDS: Final = "svc_send_ends"
+_ARCHITECTURES: Final = {"x86_64": "x86", "aarch64": "arm64"}  # of uname(2) → of the probes
 
 
-@dataclass(frozen=True, slots=True)
-class Failed(Exception):
-    """The probes cannot be loaded here."""
+SHOW_ALL: Final = f"Run this to see all messages: sudo {sys.executable} -m {__spec__.name}."
+INSTALL_BCC: Final = (
+    "Install it: apt-get install python3-bpfcc (Debian, Ubuntu) or dnf install python3-bcc (Fedora); "
+    "PyPI's package named bcc is another program."
+)
+_RELEASE: Final = os.uname().release
+INSTALL_HEADERS: Final = (
+    f"Install them: apt-get install linux-headers-{_RELEASE} (Debian, Ubuntu) "
+    f"or dnf install kernel-devel-{_RELEASE} (Fedora)."
+)
 
-    slug: str
-    detail: str
 
-
-@dataclass(frozen=True, slots=True)
-class Descriptors:
+class Descriptors(NamedTuple):
     """File descriptors of what the kernel was given."""
 
     maps: list[int]  # in the order of MAPS
     programs: list[int]  # those whose missed calls are lost events
     links: list[int]  # they keep the programs attached
-
-
-class _Function(Protocol):
-    """A loaded program."""
-
-    fd: int
-
-
-class _Bpf(Protocol):
-    """The members of bcc's class BPF that are used: the compiled text, and what of it is attached."""
-
-    RAW_TRACEPOINT: int
-    KPROBE: int
-    module: int
-    funcs: dict[bytes, _Function]
-    kprobe_fds: dict[bytes, dict[bytes, int]]
-    """Where → program → descriptor."""
-
-    def cleanup(self) -> None: ...
-    def load_func(self, func_name: str, prog_type: int) -> _Function: ...
-    def attach_kprobe(self, event: str, *, fn_name: str) -> object: ...
-    def attach_kretprobe(self, event: str, *, fn_name: str) -> object: ...
 
 
 def types_from_btf() -> str | None:
@@ -102,9 +84,8 @@ def types_from_btf() -> str | None:
 
 def kernel_headers() -> str | None:
     """Where bcc finds the running kernel's headers: a directory, or the archive of CONFIG_IKHEADERS; None: nowhere."""
-    release = os.uname().release
     places = [
-        *(Path("/lib/modules", release, name, "include/linux/kconfig.h") for name in ("source", "build")),
+        *(Path("/lib/modules", _RELEASE, name, "include/linux/kconfig.h") for name in ("source", "build")),
         Path("/sys/kernel/kheaders.tar.xz"),
     ]
     return next((str(place) for place in places if place.exists()), None)
@@ -120,114 +101,122 @@ def installed() -> Path | None:
 
 
 def _import_bcc() -> ModuleType:
-    packages = installed()
-    if packages is None:
-        raise Failed("no-bcc", "no python3*/*-packages/bcc in /usr/lib")
-    sys.path.append(str(packages))
-    try:
-        return importlib.import_module("bcc")
-    except (ImportError, OSError, AttributeError) as error:  # made for another Python, or without libbcc.so.0
-        raise Failed("no-bcc", str(error)) from None
+    packages, reason = installed(), "no python3*/*-packages/bcc in /usr/lib"
+    if packages is not None:
+        sys.path.append(str(packages))
+        try:
+            return importlib.import_module("bcc")
+        except (ImportError, OSError, AttributeError) as error:  # made for another Python, or without libbcc.so.0
+            reason = str(error)
+    raise cannot_trace(f"bcc is not installed, or cannot be used: {reason}", INSTALL_BCC, "no-bcc")
 
 
-def load(cpus: int, ring_bytes: int) -> Descriptors:
-    """Compile, load and attach.
+class _Probes:
+    """The compiled probes.
 
     Raises:
-        Failed: with slug no-bcc, no-kernel-headers, kernel-too-old, bpf-forbidden, compile-failed or load-failed.
+        SvcTraceError: no-bcc, no-kernel-headers, bpf-forbidden or compile-failed; the methods: load-failed or
+            kernel-too-old.
     """
-    bcc = _import_bcc()
-    has_send_tracepoint = _has_tracepoint(bcc, SEND_TRACEPOINT)
-    bpf = _compile(bcc, cpus, ring_bytes, [] if has_send_tracepoint else ["-DSVC_SEND_FUNCTIONS"])
-    atexit.unregister(bpf.cleanup)  # it would detach the probes, which outlive this process
-    learning = _attach_to_tracepoint(bcc, bpf, _LEARN_REGISTERS, "sys_exit")
-    os.getppid()  # any system call
-    os.close(learning)
-    links = [
-        _attach_to_tracepoint(bcc, bpf, _PREFIX + program, tracepoint)
-        for program, tracepoint in (TRACEPOINTS | FREEING_TRACEPOINTS).items()
-        if has_send_tracepoint or tracepoint != SEND_TRACEPOINT
-    ]
-    if not has_send_tracepoint:
-        links += _attach_to_functions(bpf)
-    tolerated = {_LEARN_REGISTERS, *(_PREFIX + program for program in TOLERATED_MISSES)}
-    return Descriptors(
-        maps=[bcc.lib.bpf_table_fd(bpf.module, name.encode()) for name in MAPS],
-        programs=[function.fd for name, function in bpf.funcs.items() if name.decode() not in tolerated],
-        links=links,
-    )
 
-
-def _compile(bcc: ModuleType, cpus: int, ring_bytes: int, flags: list[str]) -> _Bpf:
-    """Compile with the kernel's types: from its BTF, or else from its headers."""
-    types = types_from_btf()
-    if types is not None:
-        os.environ["BCC_KERNEL_SOURCE"] = str(SOURCES / "bcc_kernel")
-    elif kernel_headers() is None:
-        raise Failed("no-kernel-headers", os.uname().release)
-    else:
-        flags.append("-DSVC_KERNEL_HEADERS")
-    numbered = 1 << max(cpus - 1, 1).bit_length()
-    flags += ["-w", "-g0", f"-I{SOURCES}", f"-DSVC_CPUS={numbered}", f"-DSVC_RING_BYTES={ring_bytes}"]
-    text = (types or "") + (SOURCES / "svc_trace.bcc.c").read_text()
-    with _failing_as("compile-failed", ""):
-        bpf: _Bpf = bcc.BPF(text=text, cflags=[*flags, *_architecture()])
-    return bpf
-
-
-def _has_tracepoint(bcc: ModuleType, name: str) -> bool:
-    """Whether the kernel has a raw tracepoint of that name; attaches an empty program for a moment."""
-    load = declare(
-        *(bcc.lib.bcc_prog_load, c_int, c_int, c_char_p, c_char_p, c_int, c_char_p, c_uint),
-        *(c_int, c_char_p, c_uint),
-    )
-    size = len(EMPTY_PROGRAM)
-    program = load(bcc.BPF.RAW_TRACEPOINT, b"svc_nothing", EMPTY_PROGRAM, size, b"GPL", 0, 0, None, 0)
-    if program < 0:
-        raise Failed("bpf-forbidden", _error_name())
-    link: int = bcc.lib.bpf_attach_raw_tracepoint(program, name.encode())
-    os.close(program)
-    if link >= 0:
-        os.close(link)
-    return link >= 0
-
-
-def _attach_to_tracepoint(bcc: ModuleType, bpf: _Bpf, program: str, tracepoint: str) -> int:
-    """Without bcc's method of that name, which attaches only one program to a tracepoint."""
-    with _failing_as("load-failed", program):
-        loaded = bpf.load_func(program, bpf.RAW_TRACEPOINT)
-    link: int = bcc.lib.bpf_attach_raw_tracepoint(loaded.fd, tracepoint.encode())
-    if link < 0:
-        raise Failed("load-failed", f"{tracepoint}: {_error_name()}")
-    return link
-
-
-def _attach_to_functions(bpf: _Bpf) -> list[int]:
-    for program in (*(_PREFIX + begins for begins in SEND_FUNCTIONS.values()), _SEND_ENDS):
-        with _failing_as("load-failed", program):
-            bpf.load_func(program, bpf.KPROBE)
-    for function, begins in SEND_FUNCTIONS.items():
+    def __init__(self, cpus: int, ring_bytes: int) -> None:
+        self._bcc = _import_bcc()
+        self._has_send_tracepoint = self._has_tracepoint(SEND_TRACEPOINT)
+        numbered = 1 << max(cpus - 1, 1).bit_length()
+        flags = ["-w", "-g0", f"-I{SOURCES}", f"-DSVC_CPUS={numbered}", f"-DSVC_RING_BYTES={ring_bytes}"]
+        if os.uname().machine in _ARCHITECTURES:
+            flags.append(f"-D__TARGET_ARCH_{_ARCHITECTURES[os.uname().machine]}")
+        if not self._has_send_tracepoint:
+            flags.append("-DSVC_SEND_FUNCTIONS")
+        types = types_from_btf()
+        if types is not None:
+            os.environ["BCC_KERNEL_SOURCE"] = str(SOURCES / "bcc_kernel")
+        elif kernel_headers() is not None:
+            flags.append("-DSVC_KERNEL_HEADERS")
+        else:
+            message = f"this kernel ({_RELEASE}) does not describe its types, and its headers are not installed"
+            raise cannot_trace(message, INSTALL_HEADERS, "no-kernel-headers")
+        text = (types or "") + (SOURCES / "svc_trace.bcc.c").read_text()
         try:
-            with _failing_as("load-failed", function):
-                bpf.attach_kprobe(event=function, fn_name=_PREFIX + begins)
-        except Failed as failed:
-            if failed.detail.endswith(("ENOENT", "EINVAL")):  # the kernel lacks this function
-                continue
-            raise
-        with _failing_as("load-failed", f"{function} can be probed at its beginning, but not at its end"):
-            bpf.attach_kretprobe(event=function, fn_name=_SEND_ENDS)
-    if not bpf.kprobe_fds:
-        raise Failed("kernel-too-old", f"tracepoint {SEND_TRACEPOINT} and no kprobes, which could replace it")
-    return [link for programs in bpf.kprobe_fds.values() for link in programs.values()]
+            self._bpf = self._bcc.BPF(text=text, cflags=flags)
+        except Exception:  # bcc raises no other
+            raise cannot_trace("bcc could not compile the probes", SHOW_ALL, "compile-failed") from None
+        atexit.unregister(self._bpf.cleanup)  # it would detach the probes, which outlive this process
+
+    def attach(self) -> Descriptors:
+        """Load and attach all programs."""
+        learning = self._attach_to_tracepoint(_LEARN_REGISTERS, "sys_exit")
+        os.getppid()  # any system call
+        os.close(learning)
+        links = [
+            self._attach_to_tracepoint(_PREFIX + program, tracepoint)
+            for program, tracepoint in (TRACEPOINTS | FREEING_TRACEPOINTS).items()
+            if self._has_send_tracepoint or tracepoint != SEND_TRACEPOINT
+        ]
+        if not self._has_send_tracepoint:
+            links += self._attach_to_functions()
+        tolerated = {_LEARN_REGISTERS, *(_PREFIX + program for program in TOLERATED_MISSES)}
+        return Descriptors(
+            maps=[self._bcc.lib.bpf_table_fd(self._bpf.module, name.encode()) for name in MAPS],
+            programs=[function.fd for name, function in self._bpf.funcs.items() if name.decode() not in tolerated],
+            links=links,
+        )
+
+    def _has_tracepoint(self, name: str) -> bool:
+        """Whether the kernel has a raw tracepoint of that name; attaches an empty program for a moment."""
+        load = declare(
+            *(self._bcc.lib.bcc_prog_load, c_int, c_int, c_char_p, c_char_p, c_int, c_char_p, c_uint),
+            *(c_int, c_char_p, c_uint),
+        )
+        size = len(EMPTY_PROGRAM)
+        program = load(self._bcc.BPF.RAW_TRACEPOINT, b"svc_nothing", EMPTY_PROGRAM, size, b"GPL", 0, 0, None, 0)
+        if program < 0:
+            raise forbidden(_error_name())
+        link: int = self._bcc.lib.bpf_attach_raw_tracepoint(program, name.encode())
+        os.close(program)
+        if link >= 0:
+            os.close(link)
+        return link >= 0
+
+    def _attach_to_tracepoint(self, program: str, tracepoint: str) -> int:
+        """Without bcc's method of that name, which attaches only one program to a tracepoint."""
+        with _refusal_of(program):
+            loaded = self._bpf.load_func(program, self._bpf.RAW_TRACEPOINT)
+        link: int = self._bcc.lib.bpf_attach_raw_tracepoint(loaded.fd, tracepoint.encode())
+        if link < 0:
+            raise _refused(tracepoint)
+        return link
+
+    def _attach_to_functions(self) -> list[int]:
+        for program in (*(_PREFIX + begins for begins in SEND_FUNCTIONS.values()), _SEND_ENDS):
+            with _refusal_of(program):
+                self._bpf.load_func(program, self._bpf.KPROBE)
+        for function, begins in SEND_FUNCTIONS.items():
+            try:
+                self._bpf.attach_kprobe(event=function, fn_name=_PREFIX + begins)
+            except Exception:
+                if ctypes.get_errno() in (errno.ENOENT, errno.EINVAL):  # the kernel lacks this function
+                    continue
+                raise _refused(function) from None
+            with _refusal_of(f"{function} can be probed at its beginning, but not at its end"):
+                self._bpf.attach_kretprobe(event=function, fn_name=_SEND_ENDS)
+        if not self._bpf.kprobe_fds:  # function → program → descriptor
+            message = f"this kernel ({_RELEASE}) has no tracepoint {SEND_TRACEPOINT} and no kprobes, which could replace it"
+            raise cannot_trace(message, "Run it on Linux 6.3 or later.", "kernel-too-old")
+        return [link for programs in self._bpf.kprobe_fds.values() for link in programs.values()]
 
 
 @contextmanager
-def _failing_as(slug: str, what: str) -> Iterator[None]:
-    """Turn bcc's exceptions into `Failed`, with the kernel's error."""
+def _refusal_of(what: str) -> Iterator[None]:
+    """Turn bcc's exceptions into load-failed."""
     try:
         yield
-    except Exception:  # bcc raises no other
-        raise Failed(slug, f"{what}: {_error_name()}" if what else "") from None
+    except Exception:
+        raise _refused(what) from None
+
+
+def _refused(what: str) -> SvcTraceError:
+    return cannot_trace(f"the kernel refused the probes ({what}: {_error_name()})", SHOW_ALL, "load-failed")
 
 
 def _error_name() -> str:
@@ -235,22 +224,16 @@ def _error_name() -> str:
     return errno.errorcode.get(code, str(code))
 
 
-def _architecture() -> list[str]:
-    names = {"x86_64": "x86", "aarch64": "arm64"}
-    machine = os.uname().machine
-    return [f"-D__TARGET_ARCH_{names[machine]}"] if machine in names else []
-
-
 def main() -> None:
-    """Arguments: CPUS RING_BYTES SOCKET. Send the descriptors to the socket, with the failure or null."""
+    """Arguments: CPUS RING_BYTES SOCKET. Send the descriptors to the socket, with the error's fields or null."""
     cpus, ring_bytes, *channel = map(int, sys.argv[1:] or (os.cpu_count() or 1, 1 << 20))
     loaded, failure = Descriptors([], [], []), None
     try:
-        loaded = load(cpus, ring_bytes)
-    except Failed as failed:
-        failure = failed.slug, failed.detail
+        loaded = _Probes(cpus, ring_bytes).attach()
+    except SvcTraceError as error:
+        failure = error.message, error.hint, error.slug
     if not channel:
-        sys.exit(": ".join(failure or ("the probes were compiled, loaded and attached", "they end with this process")))
+        sys.exit(failure[0] if failure else "the probes were compiled, loaded and attached: they end with this process")
     answer = {"failure": failure, "programs": len(loaded.programs)}
     with socket.socket(fileno=channel[0]) as sending:
         descriptors = [*loaded.maps, *loaded.programs, *loaded.links]

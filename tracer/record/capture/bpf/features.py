@@ -9,13 +9,10 @@ from pathlib import Path
 from typing import Final
 
 from tracer.record.capture.bpf.library import FENTRY, RAW_TRACEPOINT, Library
-from tracer.record.capture.bpf.programs import SEND_TRACEPOINT
+from tracer.record.capture.bpf.programs import ALLOW_BPF, SEND_TRACEPOINT
 from tracer.record.capture.checks import Check
 
 _SEND_FUNCTION: Final = "inet_sendmsg"
-
-ALLOW_BPF: Final = "Run it as root outside of a container, or in one with --privileged."
-"""The remedy if `forbidden`."""
 
 _BTF: Final = Path("/sys/kernel/btf/vmlinux")
 _EVENT_SOURCES: Final = Path("/sys/bus/event_source/devices")

@@ -22,6 +22,7 @@ from tracer.record.capture.bpf.programs import (
     SEND_FUNCTIONS,
     SEND_TRACEPOINT,
     TOLERATED_MISSES,
+    forbidden,
     may_be_missing,
     no_probes,
 )
@@ -203,11 +204,6 @@ def _set_root(library: Library, tasks: int, pid: int) -> None:
             raise OSError(code, f"cannot trace process {pid}: {os.strerror(code)}")
     finally:
         os.close(pidfd)
-
-
-def forbidden(code: str) -> SvcTraceError:
-    """The error of a kernel that loads no BPF program at all; `code` is the kernel's, as EPERM."""
-    return cannot_trace(f"the kernel forbids BPF here ({code})", features.ALLOW_BPF, "bpf-forbidden")
 
 
 def not_root() -> SvcTraceError:

@@ -12,6 +12,7 @@ from typing import Final
 from tracer.errors import SvcTraceError, cannot_trace
 
 _OBJECT = "svc_trace.bpf.o"
+ALLOW_BPF = "Run it as root outside of a container, or in one with --privileged."
 REINSTALL = "Reinstall svc-trace: pip builds the probes with clang (apt-get install clang llvm libbpf-dev)."
 
 
@@ -76,3 +77,8 @@ def may_be_missing(function: str) -> bool:
 def no_probes(missing: Path) -> SvcTraceError:
     """The error of an installation without one of them."""
     return cannot_trace(f"the probes are missing: {missing}", REINSTALL, "no-probes")
+
+
+def forbidden(code: str) -> SvcTraceError:
+    """The error of a kernel that loads no BPF program at all; `code` is the kernel's, as EPERM."""
+    return cannot_trace(f"the kernel forbids BPF here ({code})", ALLOW_BPF, "bpf-forbidden")
