@@ -27,7 +27,7 @@ def listeners(reached: Collection[Endpoint]) -> Iterator[Listener]:
         reached: endpoints to look for. A listener at the same port of another address, such as the wildcard, is
             returned too.
     """
-    wanted = {_without_host(endpoint) for endpoint in reached}
+    wanted = {endpoint.at("") for endpoint in reached}
     if not wanted:
         return
     import psutil  # only needed after the run, and slow to import
@@ -40,13 +40,9 @@ def listeners(reached: Collection[Endpoint]) -> Iterator[Listener]:
             if connection.pid and (endpoint := _listening_at(connection))
         }
         for pid, endpoint in sorted(listening):
-            if _without_host(endpoint) in wanted:
+            if endpoint.at("") in wanted:
                 with suppress(psutil.Error):  # it has ended
                     yield Listener(endpoint, network, psutil.Process(pid).name())
-
-
-def _without_host(endpoint: Endpoint) -> Endpoint:
-    return endpoint.at("")
 
 
 def _listening_at(connection: sconn) -> Endpoint | None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracer.record.capture.bpf.ringbuf import RingBuffer, map_counters
+from tracer.record.capture.bpf.ringbuf import RingBuffer
 from tracer.record.capture.bpf.wire import layout
 from tracer.record.capture.protocol import Event, Kind
 
@@ -138,16 +138,3 @@ def test_records_go_round_the_ring_many_times() -> None:
             producer.finish(at, SOCKET_EVENT.size, discarded=False)
             assert numbers(list(buffer.drain())) == [number]
         assert producer.position > 20 * PAGE
-
-
-def test_counters_are_mapped() -> None:
-    fd = os.memfd_create("counters")
-    try:
-        os.ftruncate(fd, PAGE)
-        mapping, counters = map_counters(fd, 3)
-        os.pwrite(fd, struct.pack("=4Q", 2, 3, 5, 7), 0)
-        assert list(counters) == [2, 3, 5]
-        counters.release()
-        mapping.close()
-    finally:
-        os.close(fd)

@@ -8,9 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, Self
 
-CAPACITY: Final = (
-    1 << 20
-)  # bytes; the default of /proc/sys/fs/pipe-max-size, the limit for users without privileges (pipe(7))
+CAPACITY: Final = 1 << 20  # bytes: users without privileges have no more by default (pipe(7), pipe-max-size)
 OFF: Final = ".off"  # suffix of the file that a hook creates next to the FIFO when it stops reporting
 READ_LIMIT: Final = 4 << 20  # bytes returned by one `read`: a flood must not keep the recorder from its events
 

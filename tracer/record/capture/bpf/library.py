@@ -8,8 +8,9 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable, Iterable, Iterator
 from collections.abc import Set as AbstractSet
-from ctypes import POINTER, byref, c_bool, c_char_p, c_int, c_size_t, c_uint32, c_uint64, c_void_p
+from ctypes import POINTER, c_bool, c_char_p, c_int, c_size_t, c_uint32, c_uint64, c_void_p
 from functools import cache
+from struct import Struct
 from typing import Final
 
 from tracer.errors import cannot_trace
@@ -27,20 +28,12 @@ _DUMP_CALLBACK = ctypes.CFUNCTYPE(None, c_void_p, c_char_p, c_void_p)  # btf_dum
 _LOG_INFO = 1  # LIBBPF_INFO; the next level reports every relocation
 
 
-class _LoadOptions(ctypes.Structure):
-    """The beginning of `struct bpf_prog_load_opts` (bpf/bpf.h)."""
+_LOAD_OPTIONS: Final = Struct("@Nii5Ii")
+"""The beginning of struct bpf_prog_load_opts (bpf/bpf.h).
 
-    _fields_ = (
-        ("sz", c_size_t),
-        ("attempts", c_int),
-        ("expected_attach_type", c_int),
-        ("prog_btf_fd", c_uint32),
-        ("prog_flags", c_uint32),
-        ("prog_ifindex", c_uint32),
-        ("kern_version", c_uint32),
-        ("attach_btf_id", c_uint32),
-        ("attach_prog_fd", c_uint32),
-    )
+Its size, attempts, expected_attach_type, prog_btf_fd, prog_flags, prog_ifindex, kern_version, attach_btf_id,
+attach_prog_fd.
+"""
 
 
 class Library:
@@ -89,7 +82,7 @@ class Library:
         self._dump_type = declare(library.btf_dump__dump_type, c_int, c_void_p, c_uint32)
         self._free_dump = declare(library.btf_dump__free, None, c_void_p)
         self._load_program = declare(
-            library.bpf_prog_load, c_int, c_int, c_char_p, c_char_p, c_char_p, c_size_t, POINTER(_LoadOptions)
+            library.bpf_prog_load, c_int, c_int, c_char_p, c_char_p, c_char_p, c_size_t, c_char_p
         )
         self._set_print = declare(library.libbpf_set_print, c_void_p, c_void_p)
         self._set_print(None)  # each of the thousands of lines at debug level would be a call into Python
@@ -131,10 +124,9 @@ class Library:
 
     def load_empty(self, attach_type: int, kernel_type: int) -> int:
         """Load a tracing program that does nothing; returns its descriptor or -errno."""
-        size = ctypes.sizeof(_LoadOptions)
-        options = _LoadOptions(sz=size, expected_attach_type=attach_type, attach_btf_id=kernel_type)
+        options = _LOAD_OPTIONS.pack(_LOAD_OPTIONS.size, 0, attach_type, 0, 0, 0, 0, kernel_type, 0)
         instructions = len(EMPTY_PROGRAM) // 8
-        return int(self._load_program(_TRACING, b"nothing", b"GPL", EMPTY_PROGRAM, instructions, byref(options)))
+        return int(self._load_program(_TRACING, b"nothing", b"GPL", EMPTY_PROGRAM, instructions, options))
 
     def messages(self, load: Callable[[], object]) -> str:
         """The line about the failure that libbpf prints during `load`."""

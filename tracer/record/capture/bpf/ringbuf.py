@@ -61,13 +61,6 @@ class RingBuffer:
         self._producer_pages.close()
 
 
-def map_counters(fd: int, count: int) -> tuple[mmap.mmap, memoryview]:
-    """Map an mmapable array of `count` 64-bit counters; the view's items are the counters."""
-    pages = -(-count * 8 // _PAGE) * _PAGE
-    mapping = mmap.mmap(fd, pages, mmap.MAP_SHARED, mmap.PROT_READ)
-    return mapping, memoryview(mapping).cast("Q")[:count]
-
-
 def possible_cpus() -> int:
     """How many CPUs the kernel may ever have: one more than the highest number in /sys/devices/system/cpu/possible."""
     ranges = Path("/sys/devices/system/cpu/possible").read_text()

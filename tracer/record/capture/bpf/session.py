@@ -5,12 +5,13 @@ from __future__ import annotations
 import mmap
 import re
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
+from struct import Struct
 from typing import Final, NamedTuple
 
-from tracer.record.capture.bpf.ringbuf import RingBuffer, map_counters, possible_cpus
+from tracer.record.capture.bpf.ringbuf import RingBuffer, possible_cpus
 from tracer.record.capture.bpf.tallies import Tallies
 from tracer.record.capture.bpf.wire import CONTROL
 from tracer.record.capture.protocol import Event, Loaded, Session, SocketEvent
@@ -58,14 +59,11 @@ class BpfSession(Session):
         """Map the maps; `fifo` is the inode number of the FIFO for boundaries."""
         self._programs = programs
         with ExitStack() as mapped:
-            self._ring = RingBuffer(maps.events, RING_BYTES)
-            mapped.callback(self._ring.close)
-            self._tallies = Tallies(maps.tallies)
-            mapped.callback(self._tallies.close)
+            self._ring = mapped.enter_context(closing(RingBuffer(maps.events, RING_BYTES)))
+            self._tallies = mapped.enter_context(closing(Tallies(maps.tallies)))
             self._control = mapped.enter_context(mmap.mmap(maps.control, mmap.PAGESIZE))
-            counters, self._counters = map_counters(maps.lost, possible_cpus())
-            mapped.callback(counters.close)
-            mapped.callback(self._counters.release)
+            self._counters = Struct(f"@{possible_cpus()}Q")
+            self._lost = mapped.enter_context(mmap.mmap(maps.lost, self._counters.size, prot=mmap.PROT_READ))
             self._mapped = mapped.pop_all()
         _, *rest = CONTROL.unpack_from(self._control)
         CONTROL.pack_into(self._control, 0, fifo, *rest)
@@ -84,7 +82,8 @@ class BpfSession(Session):
 
         A missed call may have concerned a process outside of the tree.
         """
-        return self._tallies.overwritten + sum(self._counters) + sum(map(misses, self._programs))
+        lost: int = sum(self._counters.unpack(self._lost))
+        return lost + self._tallies.overwritten + sum(map(misses, self._programs))
 
     def close(self) -> None:
         """Unmap."""

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import mmap
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from tracer.record.capture.bpf.wire import TALLY
 from tracer.record.capture.protocol import SocketEvent
@@ -16,8 +17,7 @@ SIZE = 65536
 """SVC_TALLIES: how many the kernel keeps; a further one overwrites the oldest."""
 
 
-@dataclass(slots=True)
-class _Tally:
+class _Tally(Struct):
     first: SocketEvent  # the send with which it began
     sends: int = 0  # already returned by `drain`, without the first
     bytes: int = 0
@@ -29,8 +29,7 @@ class Tallies:
 
     def __init__(self, fd: int) -> None:
         """Map the tallies behind the map `fd`."""
-        size = -(-SIZE * TALLY.size // mmap.PAGESIZE) * mmap.PAGESIZE
-        self._pages = mmap.mmap(fd, size, mmap.MAP_SHARED, mmap.PROT_READ)
+        self._pages = mmap.mmap(fd, SIZE * TALLY.size, prot=mmap.PROT_READ)
         self._open: dict[int, _Tally] = {}
         self.overwritten = 0  # tallies whose last sends may be missing, because another tally took their place
 
