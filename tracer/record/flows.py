@@ -96,9 +96,7 @@ class Flows:
         return spans
 
     def _flow(self, event: SocketEvent, spans: _Spans, began_ns: int) -> _Flow:
-        flows = self._open.get(spans)
-        if flows is None:
-            flows = self._open[spans] = {}
+        flows = self._open.setdefault(spans, {})
         key = (event.process, event.tid, event.socket, event.endpoint)
         flow = flows.get(key)
         if flow is None:

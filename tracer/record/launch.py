@@ -12,9 +12,10 @@ import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct
 
 from tracer.errors import ExitStatus, SvcTraceError
 from tracer.record.capture.protocol import Wrapper
@@ -28,8 +29,7 @@ _STARTER: Final = Path(__file__).with_name("starter.py")
 _RESET_BY_SUDO: Final = frozenset({"PATH", "HOME", "MAIL", "LOGNAME", "USER", "SHELL"})
 
 
-@dataclass(frozen=True, slots=True)
-class Invoker:
+class Invoker(Struct, frozen=True):
     """The user who started the run, and that user's environment.
 
     The command runs as this user; so does the tracer, as soon as it does not need root any more.
@@ -203,10 +203,6 @@ class Child:
         self._ended = True
         code = os.waitstatus_to_exitcode(status)
         return code if code >= 0 else 128 - code
-
-    def forward(self, number: int) -> None:
-        """Send the child a signal."""
-        os.kill(self.pid, number)
 
 
 def _execute_wrapped(

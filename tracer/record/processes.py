@@ -10,7 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from tracer.record.capture.protocol import Kind, TaskEvent
-from tracer.trace.ids import NO_PROCESS, HostPid, Pid, PidNamespace, ProcessId
+from tracer.trace.ids import NO_PROCESS, UNKNOWN_GENERATION, HostPid, Pid, PidGeneration, PidNamespace, ProcessId
 from tracer.trace.records import Process, Thread
 from tracer.trace.timeline import Timeline
 
@@ -23,7 +23,7 @@ class _Entry(Struct, eq=False):
     process: Process
     pidns: PidNamespace
     host_pid: HostPid
-    generation: int  # of the host_pid; 0: unknown
+    generation: PidGeneration  # of the host_pid
     parent: _Entry | None
     references: int = 1  # one until the process itself is forgotten, and one for each remembered child
     used_socket: bool = False  # since its last exec
@@ -101,7 +101,7 @@ class Processes:
         ]
         return entries[-1].process.id if len({entry.pidns for entry in entries}) == 1 else NO_PROCESS
 
-    def by_host_pid(self, pid: HostPid, ns: int | None = None, generation: int = 0) -> ProcessId:
+    def by_host_pid(self, pid: HostPid, ns: int, generation: PidGeneration) -> ProcessId:
         """The last process that had this pid in the initial pid namespace, up to `ns`; 0: none of the tree.
 
         It may have ended: the listener of a socket is the process that called listen(2), even if only a child of it
@@ -110,8 +110,8 @@ class Processes:
         entries = [
             entry
             for entry in self._by_host_pid.get(pid, ())
-            if (ns is None or entry.process.start_ns <= ns)
-            and (0 in (generation, entry.generation) or generation == entry.generation)
+            if entry.process.start_ns <= ns
+            and (UNKNOWN_GENERATION in (generation, entry.generation) or generation == entry.generation)
         ]
         return entries[-1].process.id if entries else NO_PROCESS
 

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from tracer.errors import ExitStatus, SvcTraceError
 from tracer.record.boundary.fifo import Fifo
-from tracer.record.boundary.messages import Decoder, Packet
+from tracer.record.boundary.messages import Decoder
 from tracer.record.capture.backends import StartingBackend
 from tracer.record.capture.protocol import Session
 from tracer.record.launch import FORWARDED, Child, Invoker
@@ -108,20 +108,16 @@ def _check_writable(output: Path) -> None:
 def _record(session: Session, child: Child, fifo: Fifo, writer: TraceWriter) -> int:
     recorder = Recorder(writer)
     decoder = Decoder()
-
-    def read() -> list[Packet]:
-        return decoder.feed(fifo.read())
-
     status = None
     while status is None:
         received = child.wait(_TURN_S)
         status = child.poll()
-        recorder.turn(session.drain, read)
+        recorder.turn(session.drain, lambda: decoder.feed(fifo.read()))
         if received and status is None and _is_for_the_command(received, recorder):
-            child.forward(received.si_signo)
+            os.kill(child.pid, received.si_signo)
     end_ns = time.monotonic_ns()
     session.catch_up()
-    recorder.turn(session.drain, read)
+    recorder.turn(session.drain, lambda: decoder.feed(fifo.read()))
     recorder.finish(end_ns)
     lost_boundaries = decoder.lost + decoder.malformed + recorder.unknown_packets + recorder.runners.cut_off
     lost_boundaries += fifo.silenced

@@ -168,16 +168,8 @@ class Runners:
 
     def _begin(self, runner: _Runner, tid: Tid, kind: SpanKind, ns: int, subject: str | InstanceId | None) -> SpanId:
         self._last_span = span = SpanId(self._last_span + 1)
-        self._open[span] = Span(
-            id=span,
-            parent=self._timeline.enclosing(runner.process, tid, ns),
-            process=runner.process,
-            tid=tid,
-            kind=kind,
-            start_ns=ns,
-            end_ns=ns,
-            subject=subject,
-        )
+        parent = self._timeline.enclosing(runner.process, tid, ns)
+        self._open[span] = Span(span, parent, runner.process, tid, kind, start_ns=ns, end_ns=ns, subject=subject)
         self._timeline.open(runner.process, tid, span, ns)
         return span
 

@@ -10,6 +10,8 @@ Pid = NewType("Pid", int)
 """A process's pid in its own pid namespace. The kernel reuses it."""
 HostPid = NewType("HostPid", int)
 """A process's pid in the initial pid namespace, or in the outermost one that the backend sees. The kernel reuses it."""
+PidGeneration = NewType("PidGeneration", int)
+"""Differs between processes that had the same host pid; 0: unknown."""
 Tid = NewType("Tid", int)
 """A thread's id in its process's own pid namespace. The kernel reuses it."""
 PidNamespace = NewType("PidNamespace", int)
@@ -31,4 +33,5 @@ NO_PROCESS: Final = ProcessId(0)
 NO_SPAN: Final = SpanId(0)
 NO_INSTANCE: Final = InstanceId(0)
 NO_FACTS: Final = FactsNumber(0)
+UNKNOWN_GENERATION: Final = PidGeneration(0)
 UNKNOWN_NETWORK: Final = NetworkNamespace(0)

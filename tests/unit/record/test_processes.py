@@ -10,7 +10,7 @@ from plain import plain
 from tracer.record.capture.protocol import Kind, TaskEvent
 from tracer.record.processes import Processes
 from tracer.trace import records
-from tracer.trace.ids import HostPid, Pid, PidNamespace, ProcessId
+from tracer.trace.ids import HostPid, Pid, PidGeneration, PidNamespace, ProcessId
 from tracer.trace.timeline import Timeline
 
 PIDNS, INNER = 1000, 1001
@@ -23,8 +23,8 @@ class PlainProcesses(Processes):
     def by_pid(self, pidns: int, pid: int, ns: int | None = None) -> ProcessId:
         return super().by_pid(PidNamespace(pidns), Pid(pid), ns)
 
-    def by_host_pid(self, pid: int, ns: int | None = None, generation: int = 0) -> ProcessId:
-        return super().by_host_pid(HostPid(pid), ns, generation)
+    def by_host_pid(self, pid: int, ns: int = 1 << 62, generation: int = 0) -> ProcessId:
+        return super().by_host_pid(HostPid(pid), ns, PidGeneration(generation))
 
 
 @pytest.fixture

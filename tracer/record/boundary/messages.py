@@ -25,7 +25,6 @@ CHUNKS_LIMIT: Final = 256  # chunks of one packet
 UNFINISHED_LIMIT: Final = 64  # incomplete packets at once; then the oldest is dropped
 PROCESSES_LIMIT: Final = 65536  # processes whose packets are counted at once; then the oldest is dropped
 
-KINDS: Final = get_args(Opened)
 OUTCOMES: Final = get_args(Outcome)
 
 _NATURAL: Final = Meta(ge=0, le=(1 << 63) - 1)  # fits into 64 bits, signed

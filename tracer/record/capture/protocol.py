@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from tracer.record.capture.checks import Check
+from msgspec import Struct
+
 from tracer.trace.endpoint import Endpoint
-from tracer.trace.ids import HostPid, NetworkNamespace, Pid, PidNamespace, ProcessId, SocketInode, Tid
+from tracer.trace.ids import (
+    UNKNOWN_GENERATION,
+    HostPid,
+    NetworkNamespace,
+    Pid,
+    PidGeneration,
+    PidNamespace,
+    ProcessId,
+    SocketInode,
+    Tid,
+)
 
 if TYPE_CHECKING:
+    from tracer.record.capture.checks import Check
     from tracer.trace.records import RunWarning
 
 COMMAND_PROCESS = ProcessId(1)
@@ -51,7 +62,7 @@ class TaskEvent(NamedTuple):
     command: str  # the kernel's comm
     status: int  # EXIT: wait status; else 0
     lineage_ns: int = 0  # when its lineage began: see the trace's Process; 0: unknown
-    pid_generation: int = 0  # differs between processes that had the same host_pid; 0 where unknown
+    pid_generation: PidGeneration = UNKNOWN_GENERATION
 
 
 class SocketEvent(NamedTuple):
@@ -69,7 +80,7 @@ class SocketEvent(NamedTuple):
     prefix: bytes = b""  # SEND: the first ≤ 32 bytes, for the first sends of a socket
     since_ns: int = 0  # CONNECT_RESULT: when the attempt began; 0: there was no CONNECT event of it
     peer_pid: HostPid = HostPid(0)  # unix: the listener's pid in the initial pid namespace; 0 where unknown
-    peer_generation: int = 0  # the pid_generation of that process; 0 where unknown
+    peer_generation: PidGeneration = UNKNOWN_GENERATION  # the pid_generation of that process
     local: bool = False  # the peer is at an address of this machine; False where unknown
     sends: int = 1  # SEND: how many sends of one thread on one socket within one epoch this stands for
     last_ns: int = 0  # SEND: when the last of several happened; 0: there is one
@@ -78,8 +89,7 @@ class SocketEvent(NamedTuple):
 Event = TaskEvent | SocketEvent
 
 
-@dataclass(frozen=True, slots=True)
-class Wrapper:
+class Wrapper(Struct, frozen=True):
     """A program that executes the command, such as strace, which can only observe what it starts."""
 
     arguments: tuple[str, ...]  # its own command line; the command's follows

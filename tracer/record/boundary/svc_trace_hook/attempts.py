@@ -40,11 +40,12 @@ class Tests:
         # The key is the thread: several can run tests at once. Node ids repeat, and suites change those of reports.
         self.attempts: dict[int, Attempt] = {}
         self.fixtures = Fixtures(channel, self.report_uses)
-        self.close_test = self._make_close_test()
+        self.open_test, self.open_phase, self.close_test = self._make_functions()
         self.boundaries = self._make_boundaries()
 
-    def _make_open_test(self) -> Callable[[Any], None]:
-        channel, attempts = self.channel, self.attempts
+    def _make_functions(self) -> tuple[Callable[[Any], None], Callable[[str], None], Callable[[], None]]:
+        """The functions that open a test, open its next phase, and close it."""
+        channel, attempts, report_uses = self.channel, self.attempts, self.report_uses
         send, clock, get_ident, ids = channel.send, channel.clock, channel.get_ident, channel.ids
         # Tests come class by class, and most have the same facts as the test before. Of the test before: its parent,
         # its fixtures' names, the facts that its process had reported, its own facts. Replaced as a whole, because
@@ -78,12 +79,6 @@ class Tests:
                 except Exception:  # as in `Channel.safely`, without its call
                     channel.turn_off()
 
-        return open_test
-
-    def _make_open_phase(self) -> Callable[[str], None]:
-        channel, attempts, report_uses = self.channel, self.attempts, self.report_uses
-        send, clock, get_ident = channel.send, channel.clock, channel.get_ident
-
         def open_phase(phase: str) -> None:
             attempt = attempts.get(get_ident())
             if attempt is not None and attempt.pid == channel.pid and channel.on:
@@ -93,12 +88,6 @@ class Tests:
                     send(f'["phase",{clock()},"{phase}"]')
                 except Exception:
                     channel.turn_off()
-
-        return open_phase
-
-    def _make_close_test(self) -> Callable[[], None]:
-        channel, attempts, report_uses = self.channel, self.attempts, self.report_uses
-        send, clock, get_ident = channel.send, channel.clock, channel.get_ident
 
         def close_test() -> None:
             attempt = attempts.get(get_ident())
@@ -111,11 +100,11 @@ class Tests:
                 except Exception:
                     channel.turn_off()
 
-        return close_test
+        return open_test, open_phase, close_test
 
     def _make_boundaries(self) -> object:
         """The plugin that opens each test and its phases, closes it, and takes its reports."""
-        open_test, open_phase, close_test = self._make_open_test(), self._make_open_phase(), self.close_test
+        open_test, open_phase, close_test = self.open_test, self.open_phase, self.close_test
         channel, attempts, get_ident = self.channel, self.attempts, self.channel.get_ident
         safely, report_failed_instance, take_report = self.safely, self._report_failed_instance, self.take_report
 

@@ -9,7 +9,6 @@ import ctypes
 from collections.abc import Callable, Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from ctypes import POINTER, c_bool, c_char_p, c_int, c_size_t, c_uint32, c_uint64, c_void_p
-from functools import cache
 from struct import Struct
 from typing import Final
 
@@ -153,13 +152,8 @@ def declare(function: ctypes._NamedFuncPointer, result: object, *arguments: obje
     return function
 
 
-@cache
-def _vsnprintf() -> ctypes._NamedFuncPointer:
-    return declare(ctypes.CDLL(None).vsnprintf, c_int, c_char_p, c_size_t, c_char_p, c_void_p)
-
-
 def _formatted(form: bytes, arguments: int) -> str:
     """The text of a format and a va_list."""
     buffer = ctypes.create_string_buffer(4096)
-    _vsnprintf()(buffer, len(buffer), form, arguments)
+    ctypes.CDLL(None).vsnprintf(buffer, c_size_t(len(buffer)), form, c_void_p(arguments))
     return buffer.value.decode(errors="replace")

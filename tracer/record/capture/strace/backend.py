@@ -211,14 +211,10 @@ class StraceSession(Session):
         if self._started and not self._ended:
             os.set_blocking(self._fd, True)
             os.posix_spawnp(
-                "cat",
-                ["cat"],
+                "sh",
+                ["sh", "-c", "exec cat >/dev/null 2>&1"],
                 os.environ,
-                file_actions=[
-                    (os.POSIX_SPAWN_DUP2, self._fd, 0),
-                    (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
-                    (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0),
-                ],
+                file_actions=[(os.POSIX_SPAWN_DUP2, self._fd, 0)],
                 setsid=True,
             )
         os.close(self._fd)

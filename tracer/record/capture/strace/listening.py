@@ -12,10 +12,10 @@ from tracer.record.capture.strace import arguments
 from tracer.record.capture.strace.arguments import Address
 from tracer.record.capture.strace.kernel_tables import Entry
 from tracer.record.capture.strace.lines import Call
-from tracer.record.capture.strace.sockets import Socket, Sockets
+from tracer.record.capture.strace.sockets import UNKNOWN, PidUse, Socket, Sockets
 from tracer.record.capture.strace.tasks import Task
 from tracer.trace.endpoint import Endpoint
-from tracer.trace.ids import HostPid
+from tracer.trace.ids import PidGeneration
 
 _CLOSED_LIMIT: Final = 256
 """Sockets that were closed before their own addresses were known, and wait for an answer that shows them."""
@@ -46,7 +46,7 @@ class Listening:
 
     def listen(self, task: Task, sock: Socket, call: Call) -> None:
         """A stream socket can be connected to from now on."""
-        sock.listening_process = (task.process.host_pid, task.process.serial)
+        sock.listening_process = (task.process.host_pid, PidGeneration(task.process.serial))
         if sock.type.protocol == "tcp" and not sock.listens:
             sock.listens = True
             self._begin(task, sock, call.end_ns)
@@ -105,8 +105,8 @@ class Listening:
                 self._set_own_address(other, peer)
                 break
 
-    def unix_server(self, task: Task, sock: Socket, address: Address) -> tuple[Address, tuple[HostPid, int]]:
-        """The name that the server of a unix socket has bound, and its process: its pid and generation, or (0, 0).
+    def unix_server(self, task: Task, sock: Socket, address: Address) -> tuple[Address, PidUse]:
+        """The name that the server of a unix socket has bound, and its process, or UNKNOWN.
 
         The client's path may be relative to other directories, or a symbolic link.
         """
@@ -119,7 +119,7 @@ class Listening:
             return server.own, server.listening_process
         names = self._sockets.tables(task, sock.network).unix_names()
         name = path if path in names else address.path
-        return Address(socket.AF_UNIX, path=name), (HostPid(0), 0)
+        return Address(socket.AF_UNIX, path=name), UNKNOWN
 
     def complete(self, now_ns: int, entry_of: Callable[[Socket, Task], Entry | None]) -> None:
         """Take own addresses and ends of listening from the kernel's tables."""

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Final
 
 from tracer.record.capture.protocol import Event, Kind, SocketEvent
 from tracer.record.capture.strace import arguments
@@ -18,12 +19,16 @@ from tracer.record.capture.strace.kernel_tables import Entry, KernelTables
 from tracer.record.capture.strace.lines import Begun, Call
 from tracer.record.capture.strace.tasks import Task, inode_of
 from tracer.trace.endpoint import Endpoint
-from tracer.trace.ids import HostPid, NetworkNamespace, SocketInode
+from tracer.trace.ids import UNKNOWN_GENERATION, HostPid, NetworkNamespace, PidGeneration, SocketInode
+
+PidUse = tuple[HostPid, PidGeneration]
+"""A process, by its pid as strace sees it."""
+UNKNOWN: Final[PidUse] = (HostPid(0), UNKNOWN_GENERATION)
 
 
 @dataclass(eq=False, slots=True)
 class Socket:
-    """One socket. A process is given by its pid as strace sees it and its generation; (0, 0): unknown."""
+    """One socket."""
 
     inode: SocketInode
     type: SocketType
@@ -31,12 +36,12 @@ class Socket:
     own: Address | None = None
     peer: Address | None = None
     local: bool = False  # the peer is at an address of this machine
-    peer_process: tuple[HostPid, int] = (HostPid(0), 0)  # unix: the process that listens at the peer's address
+    peer_process: PidUse = UNKNOWN  # unix: the process that listens at the peer's address
     accepted: bool = False  # the peer connected, so the tree is its server
     untracked: bool = False  # descriptors that no call showed may exist, because it was inherited or passed on
     attempt: SocketEvent | None = None  # the CONNECT of an attempt to connect that has not ended
     listens: bool = False  # tcp: a LISTEN without its LISTEN_END
-    listening_process: tuple[HostPid, int] = (HostPid(0), 0)
+    listening_process: PidUse = UNKNOWN
     receives: bool = False  # datagrams: its LISTEN was emitted, or waits for the address
     on_any_host: bool = False  # the kernel bound it while it had no peer, so it receives at all addresses
     prefixes: int = 0  # how many SEND events had one

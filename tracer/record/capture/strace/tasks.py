@@ -12,7 +12,7 @@ from tracer.record.capture.protocol import COMMAND_PROCESS, Kind, TaskEvent
 from tracer.record.capture.strace import arguments
 from tracer.record.capture.strace.descriptors import Table
 from tracer.record.capture.strace.lines import Call
-from tracer.trace.ids import NO_PROCESS, HostPid, NetworkNamespace, Pid, PidNamespace, ProcessId, Tid
+from tracer.trace.ids import NO_PROCESS, HostPid, NetworkNamespace, Pid, PidGeneration, PidNamespace, ProcessId, Tid
 
 PROC: Final = Path("/proc")
 _COMMAND_LEN: Final = 15  # TASK_COMM_LEN without its NUL
@@ -105,7 +105,7 @@ class Task:
             command=self.command,
             status=status,
             lineage_ns=self.lineage_ns or self.start_ns,
-            pid_generation=process.serial,
+            pid_generation=PidGeneration(process.serial),
         )
 
     def rename(self, command: str) -> None:
