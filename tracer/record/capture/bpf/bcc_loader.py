@@ -201,7 +201,7 @@ class _Probes:
             with _refusal_of(f"{function} can be probed at its beginning, but not at its end"):
                 self._bpf.attach_kretprobe(event=function, fn_name=_SEND_ENDS)
         if not self._bpf.kprobe_fds:  # function → program → descriptor
-            message = f"this kernel ({_RELEASE}) has no tracepoint {SEND_TRACEPOINT} and no kprobes, which could replace it"
+            message = f"this kernel ({_RELEASE}) has no tracepoint {SEND_TRACEPOINT} and no kprobes to replace it"
             raise cannot_trace(message, "Run it on Linux 6.3 or later.", "kernel-too-old")
         return [link for programs in self._bpf.kprobe_fds.values() for link in programs.values()]
 
