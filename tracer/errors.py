@@ -37,7 +37,7 @@ class SvcTraceError(Exception):
         exit_code: the exit status svc-trace ends with.
     """
 
-    def __init__(self, message: str, *, hint: str, slug: str, exit_code: ExitStatus) -> None:
+    def __init__(self, message: str, *, hint: str, slug: str, exit_code: ExitStatus = ExitStatus.BAD_INPUT) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint

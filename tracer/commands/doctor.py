@@ -38,10 +38,8 @@ class DoctorDocument:
         yield Heading("this machine")
         yield _table(machine.checks, remedies=True)
         for backend in machine.backends:
-            works = (
-                (Styled("works", "good"),) if backend.works else (Styled("does not work", "bad"), f": {backend.reason}")
-            )
-            yield Heading((f"{backend.name} ", *works))
+            works = Styled("works", "good") if backend.works else Styled("does not work", "bad")
+            yield Heading((f"{backend.name} ", works, f": {backend.reason}" if backend.reason else ""))
             yield _table(backend.checks, remedies=not backend.works)
             if not backend.works and not any(check.answer is False for check in backend.checks):
                 yield Line(backend.remedy or "")

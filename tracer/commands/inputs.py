@@ -11,7 +11,7 @@ from tracer.classify.classification import classify, recheck
 from tracer.classify.merge import merge
 from tracer.classify.model import Classification
 from tracer.classify.services.config import Rules, load_config
-from tracer.errors import ExitStatus, SvcTraceError
+from tracer.errors import SvcTraceError
 from tracer.reports.json_report import read_classification
 from tracer.trace.file import is_trace, read_trace
 
@@ -51,7 +51,6 @@ def _paths(patterns: Iterable[str]) -> list[Path]:
                 f"no file matches {pattern}",
                 hint="Name reports that svc-trace wrote. Check that the jobs that write them ran and uploaded them.",
                 slug="no-reports",
-                exit_code=ExitStatus.BAD_INPUT,
             )
         paths.update(dict.fromkeys(map(Path, matches)))
     return list(paths)
@@ -69,7 +68,6 @@ def _parts(paths: list[Path], given_rules: Rules | None) -> Iterator[Classificat
                 f"{paths[0]} and {path} were made with different rules",
                 hint="Apply one configuration to all: `svc-trace merge --config PATH`.",
                 slug="different-rules",
-                exit_code=ExitStatus.BAD_INPUT,
             )
         rules = part.rules
         yield part

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from itertools import dropwhile, takewhile
 from pathlib import Path
 from typing import Final
 
@@ -116,17 +117,12 @@ def _collected(path: Path) -> list[str]:
     else:
         with open_input(path) as file:
             output = file.read()
-    nodeids: list[str] = []
-    for line in output.decode("utf-8", "surrogateescape").split("\n"):
-        if "::" in line:
-            nodeids.append(line)
-        elif nodeids and not line:
-            break
+    lines = dropwhile(lambda line: "::" not in line, output.decode("utf-8", "surrogateescape").split("\n"))
+    nodeids = [line for line in takewhile(bool, lines) if "::" in line]
     if not nodeids:
         raise SvcTraceError(
             f"{'stdin' if path == _STDIN else path} names no tests",
             hint="Make it with `pytest --collect-only` and exactly one -q, including those in pytest's configuration.",
             slug="no-collection",
-            exit_code=ExitStatus.BAD_INPUT,
         )
     return nodeids

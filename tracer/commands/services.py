@@ -20,10 +20,7 @@ def check_services(names: Collection[str], config: Path | None, report: Classifi
         click.UsageError: one does not; names the nearest.
         SvcTraceError: the configuration cannot be used.
     """
-    if report is None:
-        known = [name for name in names if is_unknown(name)]
-    else:
-        known = [*seen_services(report), *_of_rules(report.rules)]
+    known = [*seen_services(report), *_of_rules(report.rules)] if report else list(filter(is_unknown, names))
     if not set(names) <= set(known):
         configured = load_config(config, Path.cwd())
         known += [name for name, rule in configured.services.items() if not rule.ignore]

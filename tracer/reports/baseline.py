@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final, cast, get_args
 
 from tracer.classify.findings import Finding, Kind
-from tracer.errors import ExitStatus, SvcTraceError
+from tracer.errors import SvcTraceError
 from tracer.trace.storage import open_input
 
 _HEAD: Final = b"""\
@@ -47,25 +47,20 @@ def read_baseline(path: Path) -> frozenset[Finding]:
     for number, line in enumerate(text.split(b"\n"), 1):
         try:
             stripped = line.decode().strip()
-            if stripped and not stripped.startswith("#"):
-                findings.add(_finding(stripped))
+            if not stripped or stripped.startswith("#"):
+                continue
+            if (match := _LINE.fullmatch(stripped)) is None:
+                raise ValueError("the line is not a finding")
+            if match["kind"] not in _KINDS:
+                raise ValueError(f"the kind {match['kind']!r} does not exist")
+            findings.add(Finding(cast(Kind, match["kind"]), _read(match["subject"]), _read(match["nodeid"] or "")))
         except ValueError as error:
             raise SvcTraceError(
                 f"{path}, line {number}: {error}",
                 hint=f"Write a kind ({', '.join(_KINDS)}), a service and a node id, or make the file again.",
                 slug="bad-baseline",
-                exit_code=ExitStatus.BAD_INPUT,
             ) from error
     return frozenset(findings)
-
-
-def _finding(line: str) -> Finding:
-    match = _LINE.fullmatch(line)
-    if match is None:
-        raise ValueError("the line is not a finding")
-    if match["kind"] not in _KINDS:
-        raise ValueError(f"the kind {match['kind']!r} does not exist")
-    return Finding(cast(Kind, match["kind"]), _read(match["subject"]), _read(match["nodeid"] or ""))
 
 
 def _read(text: str) -> str:

@@ -13,7 +13,7 @@ from msgspec.structs import asdict
 
 from tracer.classify.model import SCHEMA, Classification, Evidence, TestResult
 from tracer.classify.services.config import Rules
-from tracer.errors import ExitStatus, SvcTraceError
+from tracer.errors import SvcTraceError
 from tracer.trace.json_codec import dump, load
 from tracer.trace.storage import open_input
 
@@ -32,16 +32,10 @@ def render(classification: Classification) -> Iterator[bytes]:
 
     It is indented down to the tests; each test and each evidence is a line.
     """
-    head: dict[str, object] = {
-        "schema": classification.schema,
-        "generated_at": classification.generated_at,
-        "run": classification.run,
-    }
-    if classification.runs:
-        head["runs"] = classification.runs
-    head["rules"] = _rules(classification.rules)
-    names = ("summary", "validation", "contracts", "why", *(["variants"] if classification.variants.compared else []))
-    tail = {name: getattr(classification, name) for name in names}
+    first = ("schema", "generated_at", "run", *(["runs"] if classification.runs else []))
+    head = {name: getattr(classification, name) for name in first} | {"rules": _rules(classification.rules)}
+    last = ("summary", "validation", "contracts", "why", *(["variants"] if classification.variants.compared else []))
+    tail = {name: getattr(classification, name) for name in last}
     yield dump(head, indent=True).removesuffix(b"\n}\n")
     yield b',\n  "facts": ['
     yield from _listed(_line(facts) for facts in classification.facts)
@@ -73,7 +67,6 @@ def read_classification(path: Path) -> Classification:
             f"cannot read {path} as a report: {error}",
             hint="Name a report that svc-trace wrote, or make it again from its trace with `svc-trace report`.",
             slug="bad-report",
-            exit_code=ExitStatus.BAD_INPUT,
         ) from error
     finally:
         gc.enable()
@@ -107,16 +100,9 @@ def _test(nodeid: str, test: TestResult) -> bytes:
     return b'%b: %b,"evidence":[%b]}' % (_line(nodeid), _line(value).removesuffix(b"}"), evidence)
 
 
+@lru_cache(maxsize=4096)  # many tests share inherited evidence
 def _evidence(evidence: Evidence) -> bytes:
-    """One line. Inherited evidence, which many tests share, is rendered once."""
-    return _shared(evidence) if evidence.via else _text(evidence)
-
-
-def _text(evidence: Evidence) -> bytes:
     return _line({name: value for name, value in asdict(evidence).items() if value or name not in _OPTIONAL})
-
-
-_shared: Final = lru_cache(maxsize=4096)(_text)
 
 
 def _line(value: object) -> bytes:

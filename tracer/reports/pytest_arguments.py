@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tracer.errors import ExitStatus, SvcTraceError
+from tracer.errors import SvcTraceError
 
 
 def pytest_arguments(names: Iterable[str], end: bytes) -> list[bytes]:
@@ -29,7 +29,6 @@ def pytest_arguments(names: Iterable[str], end: bytes) -> list[bytes]:
                 f"{name!a} cannot be {'a line of a file for' if in_line else 'an argument of'} pytest",
                 hint="Use -0 and `xargs -0 pytest`, or select whole classes or files with --by.",
                 slug="not-selectable",
-                exit_code=ExitStatus.BAD_INPUT,
             )
         arguments.append(encoded + end)
     return arguments

@@ -28,7 +28,7 @@ def test_the_parts_that_use_a_service_are_listed_most_first() -> None:
 def test_rare_parts_are_counted_together() -> None:
     rare = {f"t/a.py::{n}": [evidence("redis", phase="setup", fixture=f"f{n}")] for n in range(5)}
     assert users(suite(rare))["redis"].endswith(
-        "; 1 (20%) only through fixture f2 (setup); 2 (40%) only through other fixtures"
+        "; 1 (20%) only through fixture f2 (setup); 2 (40%) only through other fixtures or hooks"
     )
 
 

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final, TextIO
+from typing import Final
 
-from tracer.reports.formats.format import Document, Format
+from tracer.reports.formats.format import Format
 
-
-def print_document(document: Document, file: TextIO) -> None:
-    """Write the document's JSON."""
-    file.buffer.writelines(document.json())
-
-
-FORMAT: Final = Format("json", "everything, for programs", print_document)
+FORMAT: Final = Format(
+    "json", "everything, for programs", lambda document, file: file.buffer.writelines(document.json())
+)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Final, TextIO
 
 from tracer.reports import blocks
@@ -46,8 +47,7 @@ def render(page: Iterable[blocks.Block]) -> Iterator[str]:
             case blocks.Table():
                 yield from _table(block)
             case blocks.Tables(tables):
-                for one in tables:
-                    yield from _table(one)
+                yield from chain.from_iterable(map(_table, tables))
             case blocks.Records(header, records):
                 rows = ((code(path), f"{tests:,}", *map(text, texts)) for path, tests, *texts in records)
                 yield from table(header, rows, "lr" + "l" * (len(header) - 2))

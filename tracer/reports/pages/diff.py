@@ -29,7 +29,12 @@ class DiffDocument:
         """A sentence, the totals that changed, and the tests."""
         difference = self.difference
         yield Headline(Styled(_headline(difference), "strong"))
-        yield from map(Notice, _notices(difference))
+        if not difference.old.complete:
+            yield Notice("the old report is not complete: services that seem new may have been used before")
+        if not difference.new.complete:
+            yield Notice("the new report is not complete: services that seem gone may still be used")
+        if not difference.same_rules:
+            yield Notice("the reports were made with different rules: a tier may differ only for this reason")
         for title, totals in (("Service", difference.services), ("Tier", difference.tiers)):
             changed = {name: one for name, one in totals.items() if one.old != one.new}
             rows = ((name, f"{one.old:,}", f"{one.new:,}", f"{one.new - one.old:+,}") for name, one in changed.items())
@@ -58,25 +63,15 @@ def _headline(difference: Difference) -> str:
     return ", ".join(filter(None, counts))
 
 
-def _notices(difference: Difference) -> Iterator[str]:
-    if not difference.old.complete:
-        yield "the old report is not complete: services that seem new may have been used before"
-    if not difference.new.complete:
-        yield "the new report is not complete: services that seem gone may still be used"
-    if not difference.same_rules:
-        yield "the reports were made with different rules: a tier may differ only for this reason"
-
-
 def _lists(difference: Difference) -> dict[str, list[tuple[str, str]]]:
     """Title, without the number of tests → the tests: a text about each, and its node id."""
     lists: dict[str, list[tuple[str, str]]] = defaultdict(list)
     for title in ("now used by", "no longer used by"):
         changes = {test: one.gained if title == "now used by" else one.lost for test, one in difference.changed.items()}
         for service, nodeid in sorted((service, test) for test, services in changes.items() for service in services):
-            change = difference.changed[nodeid]
-            moved = f"tier {change.old_tier} -> {change.new_tier}"
-            same = f"tier {change.new_tier}, as before"
-            lists[f"{service}: {title}"].append((same if change.old_tier == change.new_tier else moved, nodeid))
+            old_tier, tier = difference.changed[nodeid].old_tier, difference.changed[nodeid].new_tier
+            tiers = f"tier {tier}, as before" if tier == old_tier else f"tier {old_tier} -> {tier}"
+            lists[f"{service}: {title}"].append((tiers, nodeid))
     for title, tests in (("New:", difference.added), ("Gone:", difference.removed)):
         lists[title] = [(", ".join(services) or "no services", nodeid) for nodeid, services in tests.items()]
     return lists

@@ -148,7 +148,7 @@ def _parts(why: Why) -> Iterator[str]:
     parts = Counter({f"only through {source}": tests for source, tests in why.only_through.items()})
     parts["in the test itself"] = why.tests - parts.total()
     first = +Counter(dict(parts.most_common(_PARTS_LISTED)))
-    first["only through other fixtures"] = why.tests - first.total()
+    first["only through other fixtures or hooks"] = why.tests - first.total()
     yield from (f"{tests:,} ({percent(tests, why.tests)}) {part}" for part, tests in (+first).items())
 
 
@@ -219,7 +219,6 @@ def _variants(variants: Variants) -> Iterator[blocks.Block]:
         f"Variants: {counted(variants.compared, 'test')} compared, {len(differing):,} use different services"
     )
     for name, used_by in islice(differing.items(), LISTED):
-        yield blocks.Heading(name, 2)
-        yield blocks.Names(tuple((nodeid, ", ".join(used) or "none") for nodeid, used in used_by.items()))
+        yield from blocks.group(name, ((nodeid, ", ".join(used) or "none") for nodeid, used in used_by.items()))
     if len(differing) > LISTED:
         yield blocks.Line(f"and {counted(len(differing) - LISTED, 'more test')}")

@@ -23,8 +23,6 @@ from tracer.trace.json_codec import dump
 SCHEMA: Final = "svc-trace-validation/1"
 _LISTED: Final = 10
 """How many tests of a group the page lists; the JSON has all."""
-_RARE: Final = ("Ambient", "Undecided")
-"""The columns that are shown only if a rule has such tests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +97,8 @@ def _confusion_table(classification: Classification) -> Iterator[Block]:
         ("Ambient", "only ambient evidence"): [len(check.ambient_only) for check in checks],
         ("Undecided", "not used, but the test did not run to its end"): [check.undecided for check in checks],
     }
-    shown = {title: column for title, column in numbers.items() if any(column) or title[0] not in _RARE}
+    rare = ("Ambient", "Undecided")  # these columns are shown only if a rule has such tests
+    shown = {title: column for title, column in numbers.items() if any(column) or title[0] not in rare}
     columns = {
         "Rule": list(classification.validation),
         "Precision": [_share(check.confirmed, len(check.over_assumed)) for check in checks],
@@ -131,9 +130,9 @@ def _blind_spots(check: DetailedCheck, rules_file: str | None) -> Iterator[Block
     if check.left:
         tests = counted(len(check.left), "blind spot")
         reason = "each entry would have more false positives than it catches"
-        marker = f"the marker {' or '.join(sorted(check.rule.markers))}" if check.rule.markers else "a new marker"
-        addition = "" if check.rule.markers else ", and add it to the rule"
-        yield from group(f"No proposal for {tests}: {reason}. Give the test {marker}{addition}:", check.left, _LISTED)
+        markers = " or ".join(sorted(check.rule.markers))
+        marker = f"the marker {markers}" if markers else "a new marker, and add it to the rule"
+        yield from group(f"No proposal for {tests}: {reason}. Give the test {marker}:", check.left, _LISTED)
 
 
 def _proposed_rule(check: DetailedCheck, rules_file: str | None) -> Iterator[str]:
@@ -142,10 +141,10 @@ def _proposed_rule(check: DetailedCheck, rules_file: str | None) -> Iterator[str
 
 
 def _over_assumptions(check: DetailedCheck, new: Collection[Finding]) -> Iterator[Block]:
-    def wrong_claims(entry: EntryCheck) -> tuple[str, ...]:
-        return tuple(nodeid for nodeid in entry.over_assumed if Finding("over-assumed", check.service, nodeid) in new)
-
-    wrong = {entry.entry: wrong_claims(entry) for entry in check.entries}
+    wrong = {
+        one.entry: [nodeid for nodeid in one.over_assumed if Finding("over-assumed", check.service, nodeid) in new]
+        for one in check.entries
+    }
     tests = {nodeid for nodeids in wrong.values() for nodeid in nodeids}
     if not tests:
         return
