@@ -41,25 +41,17 @@ static long (*read_user)(void *to, __u32 size, const void *from) = (void *)BPF_F
 #define BPF_CORE_READ_INTO(to, p, field) bpf_probe_read_kernel(to, sizeof(*(to)), ADDRESS(p, field))
 #define bpf_core_type_size(type) sizeof(type)
 
-static __always_inline const void *stack_of(const struct task_struct *task)
-{
-	return FIELD(task, stack);
-}
+/* A function that reads a field, for the main text. */
+#define READER(name, type, field)                                                                                      \
+	static __always_inline typeof(((struct type *)0)->field) name(const struct type *from)                         \
+	{                                                                                                              \
+		return FIELD(from, field);                                                                             \
+	}
 
-static __always_inline __u64 birth_of(const struct task_struct *task)
-{
-	return FIELD(task, start_time);
-}
-
-static __always_inline int pid_of(const struct task_struct *task)
-{
-	return FIELD(task, pid);
-}
-
-static __always_inline struct sock *sock_of(const struct socket *socket)
-{
-	return FIELD(socket, sk);
-}
+READER(stack_of, task_struct, stack)
+READER(birth_of, task_struct, start_time)
+READER(pid_of, task_struct, pid)
+READER(sock_of, socket, sk)
 
 static __always_inline bool is_tcp(const struct sock *sk)
 {

@@ -269,9 +269,9 @@ int svc_process_exec(struct bpf_raw_tracepoint_args *ctx)
 	__u64 key = (__u64)task;
 	struct svc_life *life = tasks.lookup(&key);
 
+	/* A thread that executes gets the pid and the start of the first thread. */
 	if (life && pid_of(task) != (int)ctx->args[1])
-		life->start_ns =
-			birth_of(task); /* a thread that executes gets the pid and the start of the first thread */
+		life->start_ns = birth_of(task);
 	if (!find_task(task))
 		add_root(task);
 	on_exec(task);

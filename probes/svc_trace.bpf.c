@@ -82,8 +82,12 @@ static __always_inline bool never(const struct sock *sk)
 	return false;
 }
 
+/* The arguments of the functions, between the socket and the result. */
+#define SENDMSG void *message, __u64 size
+#define SENDPAGE void *page, int offset, __u64 size, int flags
+
 /* `elsewhere(sk)`: whether another one of the functions emits the event. */
-#define BEGINS(function, elsewhere)                                                                                    \
+#define SEND_FUNCTION(function, elsewhere, ...)                                                                        \
 	SEC("?kprobe/" #function) int BPF_KPROBE(function##_begins, struct socket *socket)                             \
 	{                                                                                                              \
 		struct sock *sk = BPF_CORE_READ(socket, sk);                                                           \
@@ -91,32 +95,20 @@ static __always_inline bool never(const struct sock *sk)
 		if (!elsewhere(sk))                                                                                    \
 			on_send_begins(sk);                                                                            \
 		return 0;                                                                                              \
-	}
-
-#define SENDMSG(function, elsewhere)                                                                                   \
-	BEGINS(function, elsewhere)                                                                                    \
+	}                                                                                                              \
 	SEC("?fexit/" #function)                                                                                       \
-	int BPF_PROG(function##_ends, struct socket *socket, void *message, __u64 size, int result)                    \
+	int BPF_PROG(function##_ends, struct socket *socket, __VA_ARGS__, int result)                                  \
 	{                                                                                                              \
 		return elsewhere(socket->sk) ? 0 : sent(socket, result);                                               \
 	}
 
-#define SENDPAGE(function, elsewhere)                                                                                  \
-	BEGINS(function, elsewhere)                                                                                    \
-	SEC("?fexit/" #function)                                                                                       \
-	int BPF_PROG(function##_ends, struct socket *socket, void *page, int offset, __u64 size, int flags,            \
-		     int result)                                                                                       \
-	{                                                                                                              \
-		return elsewhere(socket->sk) ? 0 : sent(socket, result);                                               \
-	}
-
-SENDMSG(inet_sendmsg, never)
-SENDMSG(inet6_sendmsg, never)
-SENDMSG(unix_stream_sendmsg, never)
-SENDMSG(unix_seqpacket_sendmsg, never)
-SENDMSG(unix_dgram_sendmsg, is_within_seqpacket)
-SENDPAGE(inet_sendpage, leads_to_sendmsg)
-SENDPAGE(unix_stream_sendpage, never)
+SEND_FUNCTION(inet_sendmsg, never, SENDMSG)
+SEND_FUNCTION(inet6_sendmsg, never, SENDMSG)
+SEND_FUNCTION(unix_stream_sendmsg, never, SENDMSG)
+SEND_FUNCTION(unix_seqpacket_sendmsg, never, SENDMSG)
+SEND_FUNCTION(unix_dgram_sendmsg, is_within_seqpacket, SENDMSG)
+SEND_FUNCTION(inet_sendpage, leads_to_sendmsg, SENDPAGE)
+SEND_FUNCTION(unix_stream_sendpage, never, SENDPAGE)
 
 /* The kernel frees the storages of a socket: the end of its life. */
 SEC("?kprobe/bpf_sk_storage_free")

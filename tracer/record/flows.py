@@ -116,10 +116,9 @@ class Flows:
 
     def take(self, closed: set[SpanId]) -> Iterable[Flow]:
         """Remove and return the flows of closed spans, and those of spans that have too many."""
-        for spans in [spans for spans in self._open if not closed.isdisjoint(spans)]:
-            yield from self._take(spans)
-        for spans in [spans for spans, flows in self._open.items() if len(flows) > _OPEN_FLOWS]:
-            yield from self._take(spans)
+        for spans, flows in list(self._open.items()):
+            if not closed.isdisjoint(spans) or len(flows) > _OPEN_FLOWS:
+                yield from self._take(spans)
 
     def take_all(self) -> Iterable[Flow]:
         """Remove and return every flow."""

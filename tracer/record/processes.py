@@ -28,16 +28,6 @@ class _Entry(Struct, eq=False):
     references: int = 1  # one until the process itself is forgotten, and one for each remembered child
     used_socket: bool = False  # since its last exec
 
-    def exec(self, ns: int) -> None:
-        """Keep the name of the program that ends with an exec at `ns`; it used a socket."""
-        process = self.process
-        self.process = replace(
-            process,
-            earlier=(*process.earlier, process.command),
-            earlier_until_ns=(*process.earlier_until_ns, ns),
-        )
-        self.used_socket = False
-
     def lived_at(self, ns: int) -> bool:
         """Whether the process existed at a moment."""
         return self.process.start_ns <= ns and (self.process.end_ns is None or ns <= self.process.end_ns)
@@ -65,9 +55,12 @@ class Processes:
             return Thread(event.process, event.tid, event.start_ns, event.command, event.lineage_ns)
         # The first event of the command is an EXEC.
         entry = self._entries.get(event.process) or self._add(event)
+        process = entry.process
         if event.kind == Kind.EXEC and entry.used_socket:
-            entry.exec(event.ns)
-        entry.process = replace(entry.process, command=event.command)
+            earlier, until_ns = (*process.earlier, process.command), (*process.earlier_until_ns, event.ns)
+            process = replace(process, earlier=earlier, earlier_until_ns=until_ns)
+            entry.used_socket = False
+        entry.process = replace(process, command=event.command)
         if event.kind != Kind.EXIT:
             return None
         entry.process = replace(entry.process, end_ns=event.ns, status=event.status)

@@ -109,7 +109,7 @@ class Recorder:
         events = []
         for event in happened:
             if isinstance(event, Process):
-                self._write(self.runners.exit(event))
+                self._write(self.runners.exit(event.id, event.end_ns or event.start_ns))
             else:
                 events.append(event)
         for event in events:

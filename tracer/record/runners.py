@@ -22,7 +22,7 @@ from tracer.record.boundary.messages import (
     Uses,
 )
 from tracer.trace.ids import NO_FACTS, NO_INSTANCE, NO_SPAN, FactsNumber, HookNumber, InstanceId, ProcessId, SpanId, Tid
-from tracer.trace.records import Attempt, Instance, PhaseName, Process, Record, Span, SpanKind, StaticFacts
+from tracer.trace.records import Attempt, Instance, PhaseName, Record, Span, SpanKind, StaticFacts
 from tracer.trace.timeline import Timeline
 
 
@@ -197,10 +197,6 @@ class Runners:
                 yield self._instances.pop(span.subject)
             yield replace(span, end_ns=ns, crashed=crashed)
 
-    def exit(self, process: Process) -> Iterator[Record]:
-        """Close the open spans of a process that has ended."""
-        yield from self._end(process.id, process.end_ns or process.start_ns)
-
     def forget_process(self, process: ProcessId) -> None:
         """Forget a process that has ended: no message of it or of its descendants will come."""
         self._runners.pop(process, None)
@@ -209,10 +205,11 @@ class Runners:
         """Cut off the runners that are alive at the end of the run."""
         unfinished_before = self.unfinished
         for process in self._runners:
-            yield from self._end(process, ns)
+            yield from self.exit(process, ns)
         self.cut_off = self.unfinished - unfinished_before
 
-    def _end(self, process: ProcessId, ns: int) -> Iterator[Record]:
+    def exit(self, process: ProcessId, ns: int) -> Iterator[Record]:
+        """Close the open spans of a process that has ended, or is cut off."""
         runner = self._runners.get(process)
         if runner is None:
             return

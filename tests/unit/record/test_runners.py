@@ -43,8 +43,8 @@ class Suite:
         self.records += told
         return told
 
-    def exit(self, process: ProcessId, ns: int, status: int = 9) -> list[Record]:
-        told = list(self.runners.exit(plain(records.Process)(process, 0, 1, 1, "pytest", ns, status)))
+    def exit(self, process: ProcessId, ns: int) -> list[Record]:
+        told = list(self.runners.exit(process, ns))
         self.records += told
         return told
 
@@ -327,11 +327,10 @@ def test_whatever_is_said_each_opening_becomes_one_span_and_phases_follow_one_an
     assert len(written) == len(suite.of(records.Instance))
 
 
-@pytest.mark.parametrize("status", [9, 139, 7 << 8, 0, 1 << 8], ids=["9", "139", "exit 7", "0", "exit 1"])
-def test_a_session_left_open_is_unfinished_however_its_process_ended(status: int) -> None:
+def test_a_session_that_its_process_left_open_is_unfinished() -> None:
     suite = Suite()
     suite.say(Open(1, 10, "session", "/root", None))
-    suite.exit(RUNNER, 20, status)
+    suite.exit(RUNNER, 20)
     suite.finish(30)
     assert (suite.runners.unfinished, suite.runners.cut_off) == (1, 0)
 

@@ -88,14 +88,11 @@ def ptrace_scope() -> Check:
     except (OSError, ValueError) as error:
         return Check("ptrace scope", None, f"{_PTRACE_SCOPE}: {error}")
     meaning = {0: "0, own processes", 1: "1, descendants", 2: "2, for administrators", 3: "3, no tracing"}
-    allowed = scope < 2 or (scope == 2 and _has_capability(_CAP_SYS_PTRACE))
+    effective = re.search(r"^CapEff:\s*([0-9a-f]+)", Path("/proc/self/status").read_text(), re.MULTILINE)
+    capable = bool(effective and int(effective[1], 16) >> _CAP_SYS_PTRACE & 1)
+    allowed = scope < 2 or (scope == 2 and capable)
     remedy = "Set it to 1: sysctl kernel.yama.ptrace_scope=1." if scope == 2 else "Reboot: it cannot be lowered from 3."
     return Check("ptrace scope", allowed, meaning.get(scope, str(scope)), remedy)
-
-
-def _has_capability(number: int) -> bool:
-    effective = re.search(r"^CapEff:\s*([0-9a-f]+)", Path("/proc/self/status").read_text(), re.MULTILINE)
-    return bool(effective and int(effective[1], 16) >> number & 1)
 
 
 def cgroup() -> Check:

@@ -84,7 +84,7 @@ class Session:
 
     def _close(self) -> None:
         self.tests.close_interrupted()
-        self.channel.send(CLOSE % (self.span, self.channel.clock()))
+        self._close_span(self.span)
 
     @outermost
     def pytest_make_collect_report(self, collector: pytest.Collector) -> Wrapper:
@@ -93,7 +93,7 @@ class Session:
             return (yield)
         finally:
             if span is not None:
-                self.safely(self._close_collection, span)
+                self.safely(self._close_span, span)
 
     def _open_collection(self, collector: pytest.Collector) -> int | None:
         if isinstance(collector, pytest.Package) or collector.getparent(pytest.File) is None:  # type: ignore[type-abstract]
@@ -103,7 +103,7 @@ class Session:
         self.channel.send('["open",%d,%d,"collection",%s]' % (span, self.channel.clock(), module))
         return span
 
-    def _close_collection(self, span: int) -> None:
+    def _close_span(self, span: int) -> None:
         self.channel.send(CLOSE % (span, self.channel.clock()))
 
     @outermost

@@ -174,19 +174,14 @@ class Channel:
     def _make_sender(self) -> str:
         """Called for the first packet of a thread, which may be the first of its process."""
         if not self.pid:
-            self._queue_hello()
+            self.pid = self._getpid()
+            with contextlib.suppress(OSError):  # no /proc
+                self._namespace = self._stat("/proc/self/ns/pid").st_ino
+            hello = dumps(["hello", self.clock(), python_version(), pytest.__version__, self.worker])
+            self._queue.appendleft(hello)
         sender: str = "%d,%d,%d" % (self._namespace, self.pid, self._get_native_id())
         self._thread.sender = sender
         return sender
-
-    def _queue_hello(self) -> None:
-        self.pid = self._getpid()
-        try:
-            self._namespace = self._stat("/proc/self/ns/pid").st_ino
-        except OSError:  # no /proc
-            self._namespace = 0
-        hello = dumps(["hello", self.clock(), python_version(), pytest.__version__, self.worker])
-        self._queue.appendleft(hello)
 
     def _write_safely(self, line: bytes) -> None:
         """Write even if a test closed our descriptor or gave its number to another file, or if the pipe is full."""
@@ -194,8 +189,14 @@ class Channel:
             is_ours = self._fcntl(self._fd, fcntl.F_GETSIG) == OWN_SIGNAL
         except OSError:
             is_ours = False
-        if is_ours or self._reopen():
-            self._write_or_wait(line)
+        if not is_ours and not self._reopen():
+            return
+        while True:
+            try:
+                self._write(self._fd, line)
+                return
+            except BlockingIOError:
+                self._wait()
 
     def _reopen(self) -> bool:
         """Open the FIFO, with a high number: suites count and reuse the low ones.
@@ -239,14 +240,6 @@ class Channel:
                 self._setrlimit(resource.RLIMIT_NOFILE, limits)
         self._close(low)
         return moved
-
-    def _write_or_wait(self, line: bytes) -> None:
-        while True:
-            try:
-                self._write(self._fd, line)
-                return
-            except BlockingIOError:
-                self._wait()
 
     def _wait(self) -> None:
         """Wait until the pipe has space.

@@ -21,8 +21,7 @@ from typing import Final
 import tracer
 from tracer.errors import SvcTraceError, cannot_trace
 from tracer.record.capture.bpf import bcc_loader, session
-from tracer.record.capture.bpf.libbpf import not_root
-from tracer.record.capture.bpf.programs import SOURCES, no_probes
+from tracer.record.capture.bpf.programs import SOURCES, check_can_load
 from tracer.record.capture.bpf.ringbuf import possible_cpus
 from tracer.record.capture.bpf.session import BpfLoaded, Maps
 from tracer.record.capture.bpf.wire import CONTROL
@@ -61,10 +60,7 @@ class BccBackend(Backend):
             SvcTraceError: not-root, no-probes, no-bcc, no-kernel-headers, kernel-too-old, bpf-forbidden,
                 compile-failed or load-failed.
         """
-        if os.geteuid() != 0:
-            raise not_root()
-        if not SOURCES.exists():
-            raise no_probes(SOURCES)
+        check_can_load(SOURCES)
         loaded = _load()
         with ExitStack() as resources:
             for descriptor in (*loaded.maps, *loaded.programs, *loaded.links):

@@ -5,12 +5,10 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from ctypes import byref, c_int
 from functools import partial
-from pathlib import Path
 from typing import Final
 
 from tracer.errors import SvcTraceError, cannot_trace
@@ -22,9 +20,9 @@ from tracer.record.capture.bpf.programs import (
     SEND_FUNCTIONS,
     SEND_TRACEPOINT,
     TOLERATED_MISSES,
+    check_can_load,
     forbidden,
     may_be_missing,
-    no_probes,
 )
 from tracer.record.capture.bpf.ringbuf import possible_cpus
 from tracer.record.capture.bpf.session import BpfLoaded, Maps
@@ -69,10 +67,7 @@ class LibbpfBackend(Backend):
         Raises:
             SvcTraceError: not-root, no-libbpf, no-probes, no-btf, kernel-lacks, bpf-forbidden or load-failed.
         """
-        if os.geteuid() != 0:
-            raise not_root()
-        if not OBJECT.exists():
-            raise no_probes(OBJECT)
+        check_can_load(OBJECT)
         library = Library()
         with ExitStack() as resources:
             loaded, sends = load(library, self._sends)
@@ -204,13 +199,3 @@ def _set_root(library: Library, tasks: int, pid: int) -> None:
             raise OSError(code, f"cannot trace process {pid}: {os.strerror(code)}")
     finally:
         os.close(pidfd)
-
-
-def not_root() -> SvcTraceError:
-    """The error of a run without privileges."""
-    program = Path(sys.argv[0]).absolute()
-    return cannot_trace(
-        "loading the probes needs root",
-        f"Run it with sudo: sudo {program} -- COMMAND (the command itself then runs as you).",
-        "not-root",
-    )

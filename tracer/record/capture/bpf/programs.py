@@ -6,6 +6,8 @@ probes/svc_trace.bcc.c each has the prefix `svc_`.
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 from typing import Final
 
@@ -74,9 +76,18 @@ def may_be_missing(function: str) -> bool:
     return function.endswith("_sendpage") or (function == "inet6_sendmsg" and not _IPV6.exists())
 
 
-def no_probes(missing: Path) -> SvcTraceError:
-    """The error of an installation without one of them."""
-    return cannot_trace(f"the probes are missing: {missing}", REINSTALL, "no-probes")
+def check_can_load(file: Path) -> None:
+    """Check for privileges, and for the OBJECT or the SOURCES that are to be loaded.
+
+    Raises:
+        SvcTraceError: not-root or no-probes.
+    """
+    if os.geteuid() != 0:
+        program = Path(sys.argv[0]).absolute()
+        hint = f"Run it with sudo: sudo {program} -- COMMAND (the command itself then runs as you)."
+        raise cannot_trace("loading the probes needs root", hint, "not-root")
+    if not file.exists():
+        raise cannot_trace(f"the probes are missing: {file}", REINSTALL, "no-probes")
 
 
 def forbidden(code: str) -> SvcTraceError:
