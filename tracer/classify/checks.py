@@ -59,10 +59,7 @@ def _check_assumption(tests: Mapping[str, TestResult], service: str) -> Assumpti
 
 
 def _check_contract(contract: Contract, tests: Mapping[str, TestResult], facts: Sequence[StaticFacts]) -> ContractCheck:
-    @cache
-    def applies(number: int) -> bool:
-        return concerns(contract, facts[number])
-
+    applies = cache(lambda number: concerns(contract, facts[number]))
     concerned = {nodeid: test for nodeid, test in tests.items() if test.facts is not None and applies(test.facts)}
     return ContractCheck(
         selector=contract.selector,

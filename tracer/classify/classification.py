@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from tracer.classify.assumptions import assumed_services
@@ -26,7 +25,7 @@ from tracer.classify.services.config import Config, Rules
 from tracer.classify.services.identify import Identifier
 from tracer.classify.variants import compare_variants
 from tracer.classify.why import explain_needs
-from tracer.trace.records import Attempt, Span, StaticFacts, Trace
+from tracer.trace.records import Attempt, StaticFacts, Trace
 
 _UNFAILED: Final[Mapping[str, Outcome]] = {"skipped": "skipped", "xfailed": "xfailed", "xpassed": "xpassed"}
 
@@ -37,15 +36,31 @@ def classify(trace: Trace, config: Config, *, generated_at: datetime) -> Classif
     facts = tuple(sorted({known for attempt in attribution.attempts if (known := trace.facts_of(attempt))}))
     numbers = {known: number for number, known in enumerate(facts)}
     assumed = [assumed_services(known, config.rules) for known in facts]
-    tests: dict[str, _Test] = {}
+    attempts: dict[str, list[Attempt]] = {}
     for attempt in attribution.attempts:
-        test = tests.setdefault(attempt.nodeid, _Test())
-        test.add(trace.spans[attempt.span], _outcome(trace, attempt), attribution.of(attempt))
-        known = trace.facts_of(attempt)
-        test.facts = numbers[known] if known else None
-        test.assumed = assumed[test.facts] if test.facts is not None else ()
+        attempts.setdefault(attempt.nodeid, []).append(attempt)
+
+    def result(attempts: list[Attempt]) -> TestResult:
+        spans = [trace.spans[attempt.span] for attempt in attempts]
+        # Attempts that use the same fixture inherit the same objects.
+        evidence = tuple({id(one): one for attempt in attempts for one in attribution.of(attempt)}.values())
+        external = [one for one in evidence if not one.self_hosted]
+        services = {one.service for one in external if one.how != "ambient"}
+        known = trace.facts_of(attempts[-1])
+        return TestResult(
+            outcome=_outcome(trace, attempts[-1]),
+            duration_s=round(sum((span.end_ns - span.start_ns) / 1e9 for span in spans), 6),
+            attempts=len(attempts),
+            services=tuple(sorted(services)),
+            ambient=tuple(sorted({one.service for one in external} - services)),
+            self_hosted=tuple(sorted({one.service for one in evidence if one.self_hosted})),
+            assumed=assumed[numbers[known]] if known else (),
+            facts=numbers[known] if known else None,
+            evidence=evidence,
+        )
+
     return assemble(
-        {nodeid: test.result() for nodeid, test in tests.items()},
+        {nodeid: result(of_test) for nodeid, of_test in attempts.items()},
         facts,
         config.rules,
         run=_run_info(trace),
@@ -114,39 +129,6 @@ def summarise(tests: Mapping[str, TestResult], rules: Rules) -> Summary:
         tiers={**{tier.name: 0 for tier in rules.tiers}, **whole.tiers},
         directories=directories,
     )
-
-
-class _Test(Struct):
-    """The attempts of one test."""
-
-    outcome: Outcome = "passed"
-    duration_s: float = 0.0
-    attempts: int = 0
-    facts: int | None = None
-    assumed: tuple[str, ...] = ()
-    evidence: tuple[Evidence, ...] = ()
-
-    def add(self, span: Span, outcome: Outcome, evidence: tuple[Evidence, ...]) -> None:
-        self.outcome = outcome
-        self.duration_s += (span.end_ns - span.start_ns) / 1e9
-        self.attempts += 1
-        known = {id(entry) for entry in self.evidence}  # attempts that use the same fixture inherit the same objects
-        self.evidence += tuple(entry for entry in evidence if id(entry) not in known)
-
-    def result(self) -> TestResult:
-        external = [one for one in self.evidence if not one.self_hosted]
-        services = {one.service for one in external if one.how != "ambient"}
-        return TestResult(
-            outcome=self.outcome,
-            duration_s=round(self.duration_s, 6),
-            attempts=self.attempts,
-            services=tuple(sorted(services)),
-            ambient=tuple(sorted({one.service for one in external} - services)),
-            self_hosted=tuple(sorted({one.service for one in self.evidence if one.self_hosted})),
-            assumed=self.assumed,
-            facts=self.facts,
-            evidence=self.evidence,
-        )
 
 
 def _outcome(trace: Trace, attempt: Attempt) -> Outcome:

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from tracer.classify.classification import assemble
 from tracer.classify.model import Classification, Evidence, RunInfo, RunResult, TestResult
 from tracer.classify.services.config import Rules
+from tracer.trace.json_codec import dump
 from tracer.trace.records import StaticFacts
 
 V = TypeVar("V")
@@ -57,7 +58,7 @@ class _Union:
             renumbered = replace(
                 test,
                 facts=None if test.facts is None else facts[test.facts],
-                runs=tuple(_renumbered(result, runs) for result in runs_of_test),
+                runs=tuple(replace(result, run=runs[result.run]) for result in runs_of_test),
             )
             known = self._tests.get(nodeid)
             self._tests[nodeid] = renumbered if known is None else self._united(known, renumbered)
@@ -92,8 +93,7 @@ class _Union:
     def _recency(self, test: TestResult) -> _Key:
         """Orders results of one test by their last run, then by the other fields that the later result decides."""
         last = max(_run_key(self._runs.values[one.run]) for one in test.runs)
-        facts = None if test.facts is None else self._facts.values[test.facts]
-        return last, test.outcome, test.assumed, _comparable(facts)
+        return last, test.outcome, test.assumed, dump(None if test.facts is None else self._facts.values[test.facts])
 
 
 class _Numbered(Generic[V]):
@@ -120,7 +120,7 @@ class _Numbered(Generic[V]):
 
 def _placed(test: TestResult, runs: Sequence[int], facts: Sequence[int]) -> TestResult:
     """A test with the final numbers of its runs and facts, and with its sums."""
-    results = sorted(_renumbered(result, runs) for result in test.runs)
+    results = sorted(replace(result, run=runs[result.run]) for result in test.runs)
     return replace(
         test,
         duration_s=round(fsum(result.duration_s for result in results), 6),
@@ -128,10 +128,6 @@ def _placed(test: TestResult, runs: Sequence[int], facts: Sequence[int]) -> Test
         facts=None if test.facts is None else facts[test.facts],
         runs=tuple(results),
     )
-
-
-def _renumbered(one: RunResult, runs: Sequence[int]) -> RunResult:
-    return RunResult(runs[one.run], one.outcome, one.duration_s, one.attempts)
 
 
 def _as_one(runs: Sequence[RunInfo]) -> RunInfo:
@@ -157,15 +153,8 @@ def _united_evidence(one: tuple[Evidence, ...], other: tuple[Evidence, ...]) -> 
 
 
 def _evidence_key(evidence: Evidence) -> _Key:
-    values = (getattr(evidence, name) for name in Evidence.__struct_fields__)
-    return (*_comparable(evidence.first_s), *(part for value in values for part in _comparable(value)))
+    return evidence.first_s is not None, evidence.first_s or 0, dump(evidence)
 
 
 def _run_key(run: RunInfo) -> _Key:
-    numbers = (run.duration_s, *_comparable(run.exit_status), run.complete, run.lost_events, run.pytest_reported)
-    return run.started_at, run.command, run.backend, run.kernel, *numbers, run.warnings
-
-
-def _comparable(value: Any) -> tuple[bool, Any]:  # noqa: ANN401 -- a record's fields are of any type
-    """A value that can be sorted, for one that may be None."""
-    return value is not None, value if value is not None else 0
+    return run.started_at, dump(run)

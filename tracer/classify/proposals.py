@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from heapq import heapify, heappop, heappush
 from typing import Final
@@ -16,35 +17,11 @@ from tracer.trace.records import StaticFacts
 
 _KINDS: Final = ("class", "marker", "fixture", "path")
 """The order of preference between entries that match the same tests. A fixture that used the service is before them."""
-_PYTESTS_OWN: Final = frozenset(
-    {
-        "filterwarnings",
-        "parametrize",
-        "skip",
-        "skipif",
-        "usefixtures",
-        "xfail",
-        "cache",
-        "capfd",
-        "capfdbinary",
-        "caplog",
-        "capsys",
-        "capsysbinary",
-        "capteesys",
-        "doctest_namespace",
-        "monkeypatch",
-        "pytestconfig",
-        "record_property",
-        "record_testsuite_property",
-        "record_xml_attribute",
-        "recwarn",
-        "request",
-        "subtests",
-        "tmp_path",
-        "tmp_path_factory",
-        "tmpdir",
-        "tmpdir_factory",
-    }
+_PYTESTS_OWN: Final = re.compile(
+    "filterwarnings|parametrize|skip|skipif|usefixtures|xfail"
+    "|cache|capfd|capfdbinary|caplog|capsys|capsysbinary|capteesys|doctest_namespace|monkeypatch|pytestconfig"
+    "|record_property|record_testsuite_property|record_xml_attribute|recwarn|request|subtests"
+    "|tmp_path|tmp_path_factory|tmpdir|tmpdir_factory"
 )
 """pytest's own markers and fixtures (`pytest --markers`, `pytest --fixtures`). They do not indicate a service."""
 
@@ -84,23 +61,18 @@ class _Search:
         self._through = {
             one.fixture for nodeid in blind_spots for one in tests[nodeid].evidence if one.service == service
         }
-        candidates = {number: _matching_entries(facts[number]) for number in self._blind}
-        self._position: dict[Entry, int] = {}
-        for entries in candidates.values():
-            for position, entry in enumerate(entries):
+        self._position: dict[Entry, int] = {}  # of the candidates: the entries that match a blind spot
+        for number in self._blind:
+            for position, entry in enumerate(_matching_entries(facts[number])):
                 self._position[entry] = min(position, self._position.get(entry, position))
-        self._matching: dict[Entry, set[int]] = {entry: set() for entries in candidates.values() for entry in entries}
-        for number, known in enumerate(facts):
-            for entry in candidates.get(number) or _matching_entries(known):
-                if entry in self._matching:
-                    self._matching[entry].add(number)
+        self._entries = [self._position.keys() & _matching_entries(known) for known in facts]  # candidates, by facts
+        self._matching: dict[Entry, list[int]] = {entry: [] for entry in self._position}
+        for number, matching in enumerate(self._entries):
+            for entry in matching:
+                self._matching[entry].append(number)
         for nodeid, test in tests.items():
             if test.facts is not None and _would_be_wrong(test, service):
                 self._wrong.setdefault(test.facts, []).append(nodeid)
-        self._entries: dict[int, list[Entry]] = {}  # facts → entries that match them
-        for entry, numbers in self._matching.items():
-            for number in numbers:
-                self._entries.setdefault(number, []).append(entry)
         self._caught = {entry: self._count(self._blind, numbers) for entry, numbers in self._matching.items()}
         self._false_positives = {entry: self._count(self._wrong, numbers) for entry, numbers in self._matching.items()}
 
@@ -110,11 +82,7 @@ class _Search:
         proposals = []
         while waiting:
             rank, entry = heappop(waiting)
-            if (
-                rank != self._rank(entry)
-                or not self._caught[entry]
-                or self._false_positives[entry] > self._caught[entry]
-            ):
+            if rank != self._rank(entry) or self._caught[entry] < max(1, self._false_positives[entry]):
                 continue  # its rank has changed, and it waits with the new one; or it catches too little
             caught, wrong = [], []
             changed: set[Entry] = set()
@@ -144,8 +112,8 @@ def _matching_entries(facts: StaticFacts) -> list[Entry]:
     """All entries that match a test's facts, those of a kind from near to far: its file, its directory, the parent."""
     return [
         *(Entry("class", name) for name in facts.bases),
-        *(Entry("marker", name) for name in facts.markers if name not in _PYTESTS_OWN),
-        *(Entry("fixture", name) for name in facts.fixtures if name not in _PYTESTS_OWN),
+        *(Entry("marker", name) for name in facts.markers if not _PYTESTS_OWN.fullmatch(name)),
+        *(Entry("fixture", name) for name in facts.fixtures if not _PYTESTS_OWN.fullmatch(name)),
         *(Entry("path", pattern) for pattern in _patterns(facts.path)),
     ]
 

@@ -18,17 +18,16 @@ import gzip
 import io
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from operator import attrgetter
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Final, Self, TypeVar, cast
+from typing import Any, BinaryIO, Final, Self
 
 from msgspec import NODEFAULT
-from msgspec.structs import FieldInfo, fields
+from msgspec.structs import FieldInfo, astuple, fields
 
 from tracer.errors import ExitStatus, SvcTraceError
 from tracer.trace.ids import InstanceId, SpanId
-from tracer.trace.json_codec import convert, convert_row, dump, load
+from tracer.trace.json_codec import convert, dump, load
 from tracer.trace.records import (
     PHASES,
     Attempt,
@@ -69,34 +68,14 @@ _EARLIER_NAMES: Final = {"owner": "listener", "line_ns": "lineage_ns"}
 _LEVEL: Final = 1
 """Of gzip, the fastest: rows that differ in a few digits shrink to a sixth by it, and to an eighth by the slowest."""
 
-R = TypeVar("R", bound=Record)
-
-
-class _Row:
-    """How records of one type become rows."""
-
-    __slots__ = ("defaults", "names", "tag", "values")
-
-    def __init__(self, tag: str, record_type: type[Record]) -> None:
-        self.tag = tag
-        self.names = record_type.__struct_fields__
-        self.values = attrgetter(*self.names)
-        self.defaults = tuple(default_of(field) for field in fields(record_type))
-
-    def of(self, record: Record) -> tuple[Any, ...]:
-        values: tuple[Any, ...] = self.values(record)
-        length = len(values)
-        while length and values[length - 1] == self.defaults[length - 1]:
-            length -= 1
-        return (self.tag, *values[:length])
-
 
 def default_of(field: FieldInfo) -> object:
     """A field's default; NODEFAULT, which equals no value, if there is none."""
     return field.default if field.default_factory is NODEFAULT else field.default_factory()
 
 
-_ROWS: Final = {record_type: _Row(tag, record_type) for tag, record_type in RECORD_TYPES.items()}
+_TAGS: Final = {record_type: tag for tag, record_type in RECORD_TYPES.items()}
+_DEFAULTS: Final = {record_type: [*map(default_of, fields(record_type))] for record_type in _TAGS}
 
 
 class TraceWriter:
@@ -120,12 +99,16 @@ class TraceWriter:
             raise cannot_write(path, error) from error
         packed = gzip.GzipFile("", "wb", _LEVEL, self._file, mtime=0)
         self._lines = io.BufferedWriter(packed, 1 << 16)
-        columns = {row.tag: row.names for row in _ROWS.values()}
+        columns = {tag: record_type.__struct_fields__ for tag, record_type in RECORD_TYPES.items()}
         self._write({"schema": SCHEMA, "columns": columns})
 
     def write(self, record: Record) -> None:
         """Append one record."""
-        self._write(_ROWS[type(record)].of(record))
+        values, defaults = astuple(record), _DEFAULTS[type(record)]
+        length = len(values)
+        while length and values[length - 1] == defaults[length - 1]:
+            length -= 1
+        self._write((_TAGS[type(record)], *values[:length]))
 
     def close(self) -> None:
         """Write out what is buffered and put the file in its place. A second call does nothing."""
@@ -168,30 +151,25 @@ def read_trace(path: Path) -> Trace:
     Raises:
         SvcTraceError: not a trace; names the file and the line.
     """
-    records: dict[type, list[Record]] = {record_type: [] for record_type in _ROWS}
+    records: dict[type[Record], list[Any]] = {record_type: [] for record_type in RECORD_TYPES.values()}
     for record in read_records(path):
         records[type(record)].append(record)
-
-    def every(record_type: type[R]) -> list[R]:
-        return cast(list[R], records[record_type])
-
-    if not every(Run):
+    if not records[Run]:
         raise _bad_trace(path, 2, "it has no run")
-    instances = {instance.id: instance for instance in every(Instance)}
-    flows = tuple(every(Flow))
+    instances = {instance.id: instance for instance in records[Instance]}
     return Trace(
-        run=every(Run)[-1],
-        processes={process.id: process for process in every(Process)},
-        threads={(thread.process, thread.tid): thread for thread in every(Thread)},
-        spans=_needed_spans({span.id: span for span in every(Span)}, instances, flows),
-        facts=tuple(every(StaticFacts)),
-        attempts=tuple(every(Attempt)),
+        run=records[Run][-1],
+        processes={process.id: process for process in records[Process]},
+        threads={(thread.process, thread.tid): thread for thread in records[Thread]},
+        spans=_needed_spans({span.id: span for span in records[Span]}, instances, records[Flow]),
+        facts=tuple(records[StaticFacts]),
+        attempts=tuple(records[Attempt]),
         instances=instances,
-        listens=tuple(every(Listen)),
-        flows=flows,
-        warnings=tuple(every(RunWarning)),
-        end=every(End)[-1] if every(End) else None,
-        listeners=tuple(every(Listener)),
+        listens=tuple(records[Listen]),
+        flows=tuple(records[Flow]),
+        warnings=tuple(records[RunWarning]),
+        end=records[End][-1] if records[End] else None,
+        listeners=tuple(records[Listener]),
     )
 
 
@@ -292,7 +270,9 @@ def _record(row: object, columns: Mapping[str, list[str]]) -> Record | None:
     if record_type is None:
         return None
     try:
-        return convert_row(columns[tag], values, record_type)
+        if len(values) > len(columns[tag]):
+            raise ValueError(f"{len(values)} values for {len(columns[tag])} columns")
+        return convert(dict(zip(columns[tag], values, strict=False)), record_type)  # type: ignore[no-any-return]
     except ValueError as error:
         raise ValueError(f"{tag}: {error}") from None
 

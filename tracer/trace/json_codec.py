@@ -11,13 +11,10 @@ msgspec encodes and decodes. This module adds two things:
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from functools import cache, lru_cache
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import msgspec
-
-T = TypeVar("T")
 
 
 def dump(value: object, *, indent: bool = False) -> bytes:
@@ -80,18 +77,6 @@ def convert(value: object, kind: Any) -> Any:  # noqa: ANN401 -- as of `load`
         return msgspec.convert(value, kind, dec_hook=_parse)
     except (msgspec.ValidationError, RecursionError) as error:
         raise ValueError(str(error)) from None
-
-
-def convert_row(names: Sequence[str], row: Sequence[object], kind: type[T]) -> T:
-    """A record of a row: values in the order of the names of fields. It may end early, if the rest has defaults.
-
-    Raises:
-        ValueError: as of `convert`, or the row has more values than there are names.
-    """
-    if len(row) > len(names):
-        raise ValueError(f"{len(row)} values for {len(names)} columns")
-    record: T = convert(dict(zip(names, row, strict=False)), kind)
-    return record
 
 
 @cache  # few types; msgspec would examine the type for each text
