@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Final
@@ -28,33 +29,28 @@ def check_contracts(
 
 
 def _check_assumption(tests: Mapping[str, TestResult], service: str) -> AssumptionCheck:
-    confirmed = neither = undecided = 0
-    blind_spots, over_assumed, ambient_only = [], [], []
+    groups: dict[str, list[str]] = defaultdict(list)  # field of the check → node ids
     for nodeid, test in tests.items():
         assumed = service in test.assumed
         if service in test.services:
-            if assumed:
-                confirmed += 1
-            else:
-                blind_spots.append(nodeid)
+            group = "confirmed" if assumed else "blind_spots"
         elif service in test.ambient:
-            ambient_only.append(nodeid)
+            group = "ambient_only"
         elif test.outcome in CUT_SHORT:
-            undecided += 1
-        elif assumed:
-            over_assumed.append(nodeid)
+            group = "undecided"
         else:
-            neither += 1
-    assumptions, observations = confirmed + len(over_assumed), confirmed + len(blind_spots)
+            group = "over_assumed" if assumed else "neither"
+        groups[group].append(nodeid)
+    confirmed, blind, wrong = (len(groups[group]) for group in ("confirmed", "blind_spots", "over_assumed"))
     return AssumptionCheck(
         confirmed=confirmed,
-        blind_spots=tuple(sorted(blind_spots)),
-        over_assumed=tuple(sorted(over_assumed)),
-        neither=neither,
-        ambient_only=tuple(sorted(ambient_only)),
-        undecided=undecided,
-        precision=confirmed / assumptions if assumptions else None,
-        recall=confirmed / observations if observations else None,
+        blind_spots=tuple(sorted(groups["blind_spots"])),
+        over_assumed=tuple(sorted(groups["over_assumed"])),
+        neither=len(groups["neither"]),
+        ambient_only=tuple(sorted(groups["ambient_only"])),
+        undecided=len(groups["undecided"]),
+        precision=confirmed / (confirmed + wrong) if confirmed + wrong else None,
+        recall=confirmed / (confirmed + blind) if confirmed + blind else None,
     )
 
 

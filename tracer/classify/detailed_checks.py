@@ -54,28 +54,23 @@ def _check_one(
         service=service,
         rule=rule,
         validation=validation,
-        blind_spots={nodeid: tuple(_needs(tests[nodeid].evidence, service)) for nodeid in blind},
+        blind_spots={
+            nodeid: tuple(one for one in tests[nodeid].evidence if one.service == service and one.is_need)
+            for nodeid in blind
+        },
         entries=tuple(_entry_checks(classification, service, rule)),
         proposals=proposals,
         left=tuple(nodeid for nodeid in blind if nodeid not in caught),
     )
 
 
-def _needs(evidence: Iterable[Evidence], service: str) -> Iterable[Evidence]:
-    return (one for one in evidence if one.service == service and one.is_need)
-
-
 def _entry_checks(classification: Classification, service: str, rule: AssumptionRule) -> Iterable[EntryCheck]:
-    over_assumed = set(classification.validation[service].over_assumed)
+    tests, over_assumed = classification.tests, set(classification.validation[service].over_assumed)
     claiming = [claims(rule, facts) for facts in classification.facts]
-    claimed = dict.fromkeys(entries(rule), 0)
-    confirmed = claimed.copy()
-    wrong: dict[Entry, list[str]] = {entry: [] for entry in claimed}
-    for nodeid, test in classification.tests.items():
+    claimed: dict[Entry, list[str]] = {entry: [] for entry in entries(rule)}
+    for nodeid, test in tests.items():
         for entry in claiming[test.facts] if test.facts is not None else ():
-            claimed[entry] += 1
-            if service in test.services:
-                confirmed[entry] += 1
-            elif nodeid in over_assumed:
-                wrong[entry].append(nodeid)
-    return (EntryCheck(entry, claimed[entry], confirmed[entry], tuple(sorted(wrong[entry]))) for entry in claimed)
+            claimed[entry].append(nodeid)
+    for entry, nodeids in claimed.items():
+        confirmed = sum(service in tests[nodeid].services for nodeid in nodeids)
+        yield EntryCheck(entry, len(nodeids), confirmed, tuple(sorted(over_assumed.intersection(nodeids))))

@@ -8,7 +8,7 @@ from typing import Final
 
 from tracer.classify.model import Directory, TestResult
 from tracer.classify.services.config import Tier
-from tracer.classify.tiers import tier_of
+from tracer.classify.tiers import UNTIERED, tier_of
 
 ROOT: Final = "."
 """pytest's rootdir."""
@@ -31,35 +31,27 @@ def count_by_directory(
             this many levels, and each test counts in exactly one: the deepest that contains it.
     """
     kinds = Counter((directory_of(nodeid), test.services) for nodeid, test in tests.items())
-    counts: dict[str, _Count] = defaultdict(_Count)
+    by_service: dict[str, Counter[str]] = defaultdict(Counter)  # directory → service → tests
+    by_tier: dict[str, Counter[str]] = defaultdict(Counter)  # directory → tier → tests
     for (directory, services), number in kinds.items():
         tier = tier_of(services, tiers)
         for path in _with_parents(directory) if depth is None else ("/".join(directory.split("/")[:depth]),):
-            counts[path].add(services, tier, number)
-    order = {tier.name: place for place, tier in enumerate(tiers)}
-    return {path: counts[path].directory(order) for path in sorted(counts)}
-
-
-class _Count:
-    """The counts of one directory."""
-
-    def __init__(self) -> None:
-        self._tests = 0
-        self._services: Counter[str] = Counter()
-        self._tiers: Counter[str] = Counter()
-
-    def add(self, services: tuple[str, ...], tier: str, tests: int) -> None:
-        self._tests += tests
-        self._tiers[tier] += tests
-        for service in services:
-            self._services[service] += tests
-
-    def directory(self, order: Mapping[str, int]) -> Directory:
-        return Directory(
-            tests=self._tests,
-            services=dict(sorted(self._services.items(), key=lambda item: (-item[1], item[0]))),
-            tiers=dict(sorted(self._tiers.items(), key=lambda item: order.get(item[0], len(order)))),
+            by_tier[path][tier] += number
+            by_service[path].update(dict.fromkeys(services, number))
+    names = [*(tier.name for tier in tiers), UNTIERED]
+    return {
+        path: Directory(
+            tests=counts.total(),
+            services=most_first(by_service[path]),
+            tiers={name: counts[name] for name in names if name in counts},
         )
+        for path, counts in sorted(by_tier.items())
+    }
+
+
+def most_first(counts: Mapping[str, int]) -> dict[str, int]:
+    """Counts by name, the greatest first; equal ones by name."""
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
 def _with_parents(directory: str) -> Iterator[str]:

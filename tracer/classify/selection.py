@@ -76,8 +76,8 @@ def _class(nodeid: str) -> str:
     return file + separator + names.partition("[")[0].partition("::")[0]
 
 
-def _file(nodeid: str) -> str:
-    return nodeid.partition("::")[0]
-
-
-_NAMES: Final[Mapping[Unit, Callable[[str], str]]] = {"test": str, "class": _class, "file": _file}
+_NAMES: Final[Mapping[Unit, Callable[[str], str]]] = {
+    "test": str,
+    "class": _class,
+    "file": lambda nodeid: nodeid.partition("::")[0],
+}
