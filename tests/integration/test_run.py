@@ -44,6 +44,14 @@ def test_it(number):
     assert {one["sends"] for test in report["tests"].values() for one in test["evidence"]} == {1}
 
 
+def test_the_command_inherits_no_descriptor_of_the_tracer(backend: str, tmp_path: Path) -> None:
+    """A program, link or map of root's would let it read the kernel's memory."""
+    command = (sys.executable, "-c", "import os; print(*sorted(os.listdir('/proc/self/fd')))")
+    tracer = (*TRACER, "-q", "--backend", backend, "-o", str(tmp_path / "report.json"), "--")
+    bare, traced = (subprocess.run([*words, *command], capture_output=True, check=True) for words in ((), tracer))
+    assert traced.stdout == bare.stdout
+
+
 def test_a_report_that_cannot_be_written_is_an_error_before_the_command_starts(tmp_path: Path) -> None:
     command = (*TRACER, "-o", str(tmp_path / "none" / "report.json"), "--", "touch", str(tmp_path / "began"))
     run = subprocess.run(command, capture_output=True, text=True, check=False)

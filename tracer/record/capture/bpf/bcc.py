@@ -96,7 +96,9 @@ def _load() -> bcc_loader.Descriptors:
                 env=_ENVIRONMENT,
                 check=False,
             )
-        answer, descriptors, *_ = socket.recv_fds(ours, 1 << 16, 64, socket.MSG_CMSG_CLOEXEC)
+        # Not socket.recv_fds: it ignores its flags (Python 3.11 to 3.13). The command would inherit root's programs.
+        answer, ancillary, *_ = ours.recvmsg(1 << 16, socket.CMSG_SPACE(64 * 4), socket.MSG_CMSG_CLOEXEC)
+    descriptors = [fd for _, _, data in ancillary for (fd,) in Struct("i").iter_unpack(data)]
     output = loader.stdout.decode(errors="replace").splitlines()
     if not answer:
         message = f"bcc could not compile the probes (the compiler ended with status {loader.returncode})"
