@@ -4,8 +4,8 @@ msgspec encodes and decodes. This module adds two things:
 
 * Text types, such as `Endpoint`: classes whose `str()` is their JSON text, and whose class method `parse` reads it.
 * Lone surrogates. Python has them in file names that are not UTF-8 (PEP 383), and so in node ids. They are written as
-  JSON's escapes for them (`\udc80`, RFC 8259, 8.2), which Python's reader returns unchanged. JSON cannot tell a high
-  surrogate followed by a low one from the one character that the pair encodes: it is read as that character.
+  JSON's escapes for them (`\udc80`, RFC 8259, 8.2), which Python's reader returns unchanged. A high surrogate followed
+  by a low one is read as the character that the pair encodes: JSON does not distinguish the two.
 """
 
 from __future__ import annotations

@@ -41,10 +41,10 @@ class Story(TraceBuilder):
         self.chance = chance
         self.timeline = Timeline()
         self.sockets: list[tuple[str, int]] = []  # endpoint, network namespace; numbered from 1
-        self.told: set[tuple[ProcessId, Tid, int, tuple[SpanId, ...]]] = set()  # process, tid, socket, spans: one flow
+        self.known: set[tuple[ProcessId, Tid, int, tuple[SpanId, ...]]] = set()  # process, tid, socket, spans: one flow
         self.modules = [f"test_{name}.py" for name in "ab"]
 
-    def tell(self, steps: int) -> None:
+    def add_steps(self, steps: int) -> None:
         """A run of one pytest, of a controller with its workers, or one with threads; cut off after so many steps."""
         command = self.process()
         runners: dict[tuple[ProcessId, Tid], Iterator[None]] = {}
@@ -150,17 +150,17 @@ class Story(TraceBuilder):
     def something_happens(self) -> None:
         for _ in range(self.chance.randint(0, 4)):
             what = self.chance.random()
-            somebody = self.chance.choice(list(self.processes))
+            process = self.chance.choice(list(self.processes))
             if what < 0.7:
-                self.somebody_sends(somebody)
+                self.background_sends(process)
             elif what < 0.8:
-                self.thread(somebody, self.chance.choice(TIDS[3:]))
+                self.thread(process, self.chance.choice(TIDS[3:]))
             elif what < 0.9:
-                self.process(somebody, self.chance.choice(["psql", "node"]))
+                self.process(process, self.chance.choice(["psql", "node"]))
             else:
-                self.listen(self.chance.choice(LISTENED), somebody)
+                self.listen(self.chance.choice(LISTENED), process)
 
-    def somebody_sends(self, process: ProcessId) -> None:
+    def background_sends(self, process: ProcessId) -> None:
         chance = self.chance
         tid = chance.choice(TIDS)
         fresh = not self.sockets or chance.random() < 0.5
@@ -169,9 +169,9 @@ class Story(TraceBuilder):
         socket = len(self.sockets) if fresh else chance.randint(1, len(self.sockets))
         endpoint, network = self.sockets[socket - 1]
         spans = self.timeline.at(process, tid, self.ns)
-        if (process, tid, socket, spans) in self.told:
+        if (process, tid, socket, spans) in self.known:
             return
-        self.told.add((process, tid, socket, spans))
+        self.known.add((process, tid, socket, spans))
         errors = {chance.choice(["ECONNREFUSED", "EPIPE"]): 1} if chance.random() < 0.2 else {}
         flow = self.send(
             endpoint,

@@ -98,12 +98,12 @@ def test_path_globs(pattern: str, path: str, matches: bool) -> None:
     assert matches_path(path, pattern) is matches
 
 
-def test_the_entries_that_claim_a_test_are_told() -> None:
+def test_each_entry_that_claims_a_test_has_a_text() -> None:
     rule = AssumptionRule(
         frozenset({"db", "redis"}), frozenset({"slow"}), ("SnubaTestCase", "Other"), ("tests/**", "docs/**"), True
     )
-    told = ["marker slow", "class SnubaTestCase", "fixture db", "path tests/**", "being in a class"]
-    assert [str(entry) for entry in claims(rule, FACTS)] == told
+    texts = ["marker slow", "class SnubaTestCase", "fixture db", "path tests/**", "being in a class"]
+    assert [str(entry) for entry in claims(rule, FACTS)] == texts
     assert set(claims(rule, FACTS)) < set(entries(rule))
     assert [str(entry) for entry in entries(rule) if entry not in claims(rule, FACTS)] == [
         "class Other",

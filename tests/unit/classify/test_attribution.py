@@ -285,8 +285,8 @@ class TestOtherThreads:
         suite.close(setup)
         suite.finish(second, call, instances=(instance,))
         via = "fixture:seed@"
-        told = hows(classified(suite.trace(), config).tests["a.py::second"])
-        assert told == {("kafka", "inherited", via), ("redis", "inherited", via)}
+        found = hows(classified(suite.trace(), config).tests["a.py::second"])
+        assert found == {("kafka", "inherited", via), ("redis", "inherited", via)}
 
     def test_a_process_of_the_test_is_direct_and_an_older_one_ambient(self, suite: Suite, config: Config) -> None:
         first, call = suite.test("a.py::first", suite.runner, suite.session)
@@ -313,8 +313,8 @@ def test_parallel_tests_in_one_process_are_ambiguous(suite: Suite, config: Confi
     suite.finish(first, first_call)
     suite.finish(second, second_call)
     tests = classified(suite.trace(), config).tests
-    told = {name: {(one.service, one.ambiguous) for one in test.evidence} for name, test in tests.items()}
-    assert told == {"a.py::first": {("redis", False), ("postgres", True)}, "a.py::second": {("postgres", True)}}
+    services = {name: {(one.service, one.ambiguous) for one in test.evidence} for name, test in tests.items()}
+    assert services == {"a.py::first": {("redis", False), ("postgres", True)}, "a.py::second": {("postgres", True)}}
 
 
 def test_parallel_threads_of_a_session_within_a_test_are_not_ambiguous(suite: Suite, config: Config) -> None:
@@ -429,8 +429,8 @@ def test_an_unknown_endpoint_is_told_with_the_process_that_listens_there(config:
     story.finish(test, call)
     places = {Endpoint("tcp", "0.0.0.0", 9999): "billing", Endpoint("tcp", "127.0.0.1", 5432): "postgres"}
     listeners = tuple(Listener(endpoint, UNKNOWN_NETWORK, command) for endpoint, command in places.items())
-    (told,) = classified(replace(story.trace(), listeners=listeners), config).tests.values()
-    assert {(str(one.endpoint), one.listener) for one in told.evidence} == {
+    (result,) = classified(replace(story.trace(), listeners=listeners), config).tests.values()
+    assert {(str(one.endpoint), one.listener) for one in result.evidence} == {
         ("tcp://127.0.0.1:9999", "billing"),
         ("tcp://127.0.0.1:5432", None),  # a rule names it
         ("tcp://10.0.0.1:9999", None),  # another machine's

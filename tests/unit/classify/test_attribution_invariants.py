@@ -35,7 +35,7 @@ chances = st.randoms(use_true_random=True)  # hypothesis's own choices make stor
 @st.composite
 def traces(draw: st.DrawFn) -> Trace:
     story = Story(draw(chances))
-    story.tell(draw(st.integers(1, 60)))
+    story.add_steps(draw(st.integers(1, 60)))
     return story.trace()
 
 
@@ -60,7 +60,7 @@ Taker = tuple[object, ...]
 def takings(trace: Trace) -> dict[Taker, list[int]]:
     """Taker → the indices of the flows it takes, each as often as it is counted.
 
-    A flow's bytes are one hexadecimal digit of its own, so each sum tells what it is made of.
+    A flow's bytes are one hexadecimal digit of its own, so each sum shows its parts.
     """
     flows = tuple(replace(flow, bytes=1 << 4 * index) for index, flow in enumerate(trace.flows))
     attribution = attribute(replace(trace, flows=flows), Identifier(config()))
@@ -344,7 +344,7 @@ def test_a_stranger_changes_only_the_evidence_of_the_run(trace: Trace, chance: r
 
 @given(traces(), chances)
 def test_without_a_tests_flows_only_its_own_evidence_goes(trace: Trace, chance: random.Random) -> None:
-    """Its flows on sockets that nobody else uses: who opened a socket matters to those who use it later."""
+    """Its flows on sockets that no other thread uses: the opener of a socket matters to its later users."""
     attempts = attribute(trace, Identifier(config())).attempts
     if not attempts:
         return
@@ -352,8 +352,10 @@ def test_without_a_tests_flows_only_its_own_evidence_goes(trace: Trace, chance: 
     taken = takings(trace)
     own = set(taken.pop(("test", chosen.span, ""), ())).difference(*taken.values())
     shared = {flow.socket for index, flow in enumerate(trace.flows) if index not in own}
-    telling = {flow.socket for flow in trace.flows if flow.prefixes or flow.peer}  # what it is, for all who go there
-    gone = {index for index in own if trace.flows[index].socket not in shared | telling}
+    identifying = {
+        flow.socket for flow in trace.flows if flow.prefixes or flow.peer
+    }  # what it is, for all who go there
+    gone = {index for index in own if trace.flows[index].socket not in shared | identifying}
     rest = replace(trace, flows=tuple(flow for index, flow in enumerate(trace.flows) if index not in gone))
     before, after = classified(trace), classified(rest)
     assert {name: test for name, test in after.tests.items() if name != chosen.nodeid} == {

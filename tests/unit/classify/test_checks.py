@@ -74,14 +74,14 @@ TESTS = {
     ids=str,
 )
 def test_contracts_are_held_against_what_was_used(contract: Contract, concerned: int, violations: list[str]) -> None:
-    (held,) = check_contracts(TESTS, FACTS, [contract])
-    assert held.tests == concerned
-    assert list(held.violations) == violations
+    (contract_check,) = check_contracts(TESTS, FACTS, [contract])
+    assert contract_check.tests == concerned
+    assert list(contract_check.violations) == violations
 
 
 def test_a_contract_has_a_name() -> None:
     contracts = [Contract("marker", "unit", "none"), Contract("fixture", "requires_both", ("kafka", "redis"))]
-    assert [held.name for held in check_contracts({}, (), contracts)] == [
+    assert [contract_check.name for contract_check in check_contracts({}, (), contracts)] == [
         "marker:unit=none",
         "fixture:requires_both=kafka,redis",
     ]

@@ -23,7 +23,7 @@ def classified(tests: dict[str, TestResult], rules: Rules = RULES) -> Classifica
     return suites.classification(tests, (), rules)
 
 
-def test_what_came_went_and_changed_is_told() -> None:
+def test_the_difference_has_new_gone_and_changed_tests() -> None:
     old = classified(
         {
             "a.py::gone": suites.result(["redis"]),
@@ -47,8 +47,8 @@ def test_what_came_went_and_changed_is_told() -> None:
 
 def test_what_differs_from_run_to_run_is_no_difference() -> None:
     test = suites.result(["postgres"], evidence=[suites.evidence("postgres")])
-    told = replace(suites.evidence("postgres", phase="setup", fixture="db"), sends=99, bytes=9, first_s=5.0)
-    other = replace(test, duration_s=9.0, attempts=2, ambient=("kafka",), outcome="failed", evidence=(told,))
+    changed = replace(suites.evidence("postgres", phase="setup", fixture="db"), sends=99, bytes=9, first_s=5.0)
+    other = replace(test, duration_s=9.0, attempts=2, ambient=("kafka",), outcome="failed", evidence=(changed,))
     assert not compare(classified({"a.py::x": test}), classified({"a.py::x": other}))
 
 
@@ -70,7 +70,7 @@ def test_a_test_that_was_skipped_now_has_lost_nothing() -> None:
     )
 
 
-def test_other_rules_are_told() -> None:
+def test_the_difference_says_whether_the_rules_are_the_same() -> None:
     found = compare(classified({"a.py::x": suites.result()}, Rules()), classified({"a.py::x": suites.result()}))
     assert not found.same_rules
     assert found.tiers == {"no_services": Totals(0, 1), "rest": Totals(0, 0), "other": Totals(1, 0)}

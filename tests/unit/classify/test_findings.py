@@ -45,9 +45,9 @@ def test_a_run_that_is_not_whole_is_a_loss(run: RunInfo) -> None:
 def test_findings_are_held_against_a_baseline() -> None:
     kept, gone = Finding("blind-spots", "kafka", "t.py::blind"), Finding("blind-spots", "kafka", "t.py::mended")
     other = Finding("over-assumed", "kafka", "t.py::mended")
-    held = compare_with_baseline(EVERYTHING, {kept, gone, other}, ["blind-spots", "unknown"])
-    assert held.new == (Finding("unknown", "tcp://10.0.0.1:70", ""),)
-    assert (held.accepted, held.gone) == (1, (gone,))
+    comparison = compare_with_baseline(EVERYTHING, {kept, gone, other}, ["blind-spots", "unknown"])
+    assert comparison.new == (Finding("unknown", "tcp://10.0.0.1:70", ""),)
+    assert (comparison.accepted, comparison.gone) == (1, (gone,))
 
 
 def test_a_loss_is_never_accepted() -> None:

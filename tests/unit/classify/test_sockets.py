@@ -56,8 +56,8 @@ def test_a_connection_is_the_runs_own_if_it_listened_when_that_was_opened(
     made = flow(WEB, first_ns)
     later = flow(WEB, first_ns + 5_000, spans=(7,), connects=0, established=0)
     broken = replace(later, spans=(SpanId(8),), sends=0, errors={"EPIPE": 1})
-    told = sockets((ended, begun), made, later, broken)
-    assert [told.is_self_hosted(each) for each in (made, later, broken)] == [own] * 3
+    facts = sockets((ended, begun), made, later, broken)
+    assert [facts.is_self_hosted(each) for each in (made, later, broken)] == [own] * 3
 
 
 def test_a_place_is_given_up_when_the_last_of_its_sockets_is(sockets: Build) -> None:
@@ -65,12 +65,12 @@ def test_a_place_is_given_up_when_the_last_of_its_sockets_is(sockets: Build) -> 
     listens = (listen(WEB, 100), listen(WEB, 110), listen(WEB, 300, begins=False), listen(WEB, 400, begins=False))
     times = (105, 350, 450)
     flows = [flow(WEB, first_ns, socket=first_ns) for first_ns in times]
-    told = sockets(listens, *flows)
-    assert [told.is_self_hosted(each) for each in flows] == [True, True, False]
+    facts = sockets(listens, *flows)
+    assert [facts.is_self_hosted(each) for each in flows] == [True, True, False]
 
 
 def test_a_listener_that_was_there_before_it_was_told_of_does_not_matter(sockets: Build) -> None:
-    """One that the command inherited: only its end is told."""
+    """One that the command inherited: only its end is recorded."""
     assert not sockets((listen(WEB, 300, begins=False),), made := flow(WEB)).is_self_hosted(made)
 
 
@@ -78,9 +78,9 @@ def test_a_listener_that_was_there_before_it_was_told_of_does_not_matter(sockets
 def test_what_met_nobody_is_the_runs_own_if_it_ever_listens_there(first_ns: int, sockets: Build) -> None:
     listens = (listen(WEB, 100), listen(WEB, 300, begins=False))
     refused, elsewhere = attempt(WEB, first_ns), attempt("tcp://127.0.0.1:9", first_ns)
-    told = sockets(listens, refused, elsewhere)
-    assert told.is_self_hosted(refused)
-    assert not told.is_self_hosted(elsewhere)
+    facts = sockets(listens, refused, elsewhere)
+    assert facts.is_self_hosted(refused)
+    assert not facts.is_self_hosted(elsewhere)
 
 
 def test_a_socket_that_found_another_server_at_its_second_attempt(sockets: Build) -> None:
@@ -96,18 +96,18 @@ def test_who_waits_for_a_server_with_one_socket(sockets: Build) -> None:
 
 def test_who_waits_for_a_unix_server_of_the_run_meets_nobody_else(sockets: Build) -> None:
     refused, made, foreign = attempt(PATH, 50), flow(PATH, 200, socket=6, peer=PROCESS), flow(PATH, 300, socket=7)
-    told = sockets((), refused, made, foreign)
-    assert [told.is_self_hosted(each) for each in (refused, made, foreign)] == [True, True, False]
+    facts = sockets((), refused, made, foreign)
+    assert [facts.is_self_hosted(each) for each in (refused, made, foreign)] == [True, True, False]
     assert not sockets((), refused).is_self_hosted(refused)
 
 
 @pytest.mark.parametrize("first_ns", [50, 200])
 def test_a_name_for_datagrams_holds_for_the_whole_run(first_ns: int, sockets: Build) -> None:
-    """An answer may be told before the question that told the name."""
+    """An answer may be recorded before the question that has the name."""
     sent, to_path = (flow(place, first_ns, connects=0, established=0) for place in (METRICS, PATH))
-    told = sockets((listen(METRICS), listen(PATH)), sent, to_path)
-    assert told.is_self_hosted(sent)
-    assert told.is_self_hosted(to_path)
+    facts = sockets((listen(METRICS), listen(PATH)), sent, to_path)
+    assert facts.is_self_hosted(sent)
+    assert facts.is_self_hosted(to_path)
 
 
 @pytest.mark.parametrize(
@@ -135,23 +135,23 @@ def test_a_wildcard_stands_for_all_addresses_of_the_machine(
 def test_an_address_is_somebody_elses_in_another_network(sockets: Build) -> None:
     inside = flow(WEB, prefixes=(b"*1\r\n$4\r\nPING\r\n".hex(),))
     outside = flow(WEB, socket=6, network=OUTSIDE)
-    told = sockets((listen(WEB),), inside, outside)
-    assert [told.is_self_hosted(each) for each in (inside, outside)] == [True, False]
-    assert [told.identify(each).protocol for each in (inside, outside)] == ["redis", None]
+    facts = sockets((listen(WEB),), inside, outside)
+    assert [facts.is_self_hosted(each) for each in (inside, outside)] == [True, False]
+    assert [facts.identify(each).protocol for each in (inside, outside)] == ["redis", None]
 
 
 def test_one_socket_that_says_something_names_the_others_of_its_endpoint(sockets: Build) -> None:
     silent, speaks = flow(WEB), flow(WEB, 300, socket=6, prefixes=(b"*1\r\n$4\r\nPING\r\n".hex(),))
-    told = sockets((), silent, speaks)
-    assert told.identify(silent) == told.identify(speaks)
-    assert told.identify(silent).protocol == "redis"
+    facts = sockets((), silent, speaks)
+    assert facts.identify(silent) == facts.identify(speaks)
+    assert facts.identify(silent).protocol == "redis"
 
 
 def test_who_opened_a_socket(sockets: Build) -> None:
     """The flow that connected it; else the first that used it."""
     used = flow(WEB, 100, connects=0, established=0)
     made, again = flow(WEB, 200, spans=(7,)), flow(WEB, 300, spans=(SpanId(8),))
-    nobody = [flow(METRICS, first_ns, socket=6, connects=0, spans=(first_ns,)) for first_ns in (120, 110)]
-    told = sockets((), again, made, used, *nobody)
-    assert told.opener(again) == told.opener(used) == made
-    assert told.opener(nobody[0]) == nobody[1]
+    unconnected = [flow(METRICS, first_ns, socket=6, connects=0, spans=(first_ns,)) for first_ns in (120, 110)]
+    facts = sockets((), again, made, used, *unconnected)
+    assert facts.opener(again) == facts.opener(used) == made
+    assert facts.opener(unconnected[0]) == unconnected[1]

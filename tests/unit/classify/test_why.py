@@ -37,8 +37,8 @@ def test_what_makes_tests_need_a_service() -> None:
 
 
 def test_self_hosted_and_ambient_evidence_says_nothing_of_a_need() -> None:
-    told = [FLUSH, evidence("redis", ambient=True), evidence("redis", self_hosted=True)]
-    (why,) = explain_needs({"t": result(["redis"], evidence=told)}, [], ["redis"]).values()
+    found = [FLUSH, evidence("redis", ambient=True), evidence("redis", self_hosted=True)]
+    (why,) = explain_needs({"t": result(["redis"], evidence=found)}, [], ["redis"]).values()
     assert why.only_through == {"fixture flush (teardown)": 1}
     assert why.by_phase == {"teardown": 1}
 

@@ -1,4 +1,4 @@
-"""Which spans were open: examples, and every answer held against a list of all that ever happened."""
+"""Which spans were open: examples, and every answer compared with a list of all that ever happened."""
 
 from __future__ import annotations
 

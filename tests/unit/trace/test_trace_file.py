@@ -282,7 +282,7 @@ def test_a_bad_line_is_told_with_its_number(tmp_path: Path, row: str, problem: s
         (header() + "\n", "line 2: it has no run"),
     ],
 )
-def test_what_is_no_trace_is_told(tmp_path: Path, text: str, problem: str) -> None:
+def test_a_file_that_is_no_trace_is_an_error(tmp_path: Path, text: str, problem: str) -> None:
     path = tmp_path / "t"
     path.write_text(text)
     with pytest.raises(SvcTraceError, match=problem) as raised:
@@ -307,7 +307,7 @@ def test_a_path_that_cannot_be_written_is_told_at_once(tmp_path: Path, name: str
     assert [path.name for path in tmp_path.iterdir()] == ["directory"]
 
 
-def test_a_missing_file_is_told(tmp_path: Path) -> None:
+def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(SvcTraceError) as raised:
         read_trace(tmp_path / "none")
     assert (raised.value.slug, raised.value.exit_code) == ("cannot-read", ExitStatus.BAD_INPUT)
