@@ -44,15 +44,8 @@ class Fixtures:
         instance = self.live[id(fixturedef)] = Instance(self, fixturedef, request)
         # The fixtures that it names as arguments are active by now. One of them may have its own name: it overrides it.
         self._add_requirements(instance, (defs[name] for name in fixturedef.argnames if name in defs))
-        message = [
-            "instance",
-            instance.id,
-            fixturedef.argname,
-            request.scope,
-            getattr(fixturedef, "baseid", None) or "",
-            request.node.nodeid,
-            _param(request),
-        ]
+        name, baseid = fixturedef.argname, getattr(fixturedef, "baseid", None) or ""
+        message = ["instance", instance.id, name, request.scope, baseid, request.node.nodeid, _param(request)]
         self.channel.send(dumps(message) + "," + OPEN_FIXTURE % (instance.span, self.channel.clock(), instance.id))
         return instance
 

@@ -21,7 +21,7 @@ from typing import Final
 import tracer
 from tracer.errors import SvcTraceError, cannot_trace
 from tracer.record.capture.bpf import bcc_loader, session
-from tracer.record.capture.bpf.programs import SOURCES, check_can_load
+from tracer.record.capture.bpf.programs import BTF, SOURCES, check_can_load
 from tracer.record.capture.bpf.ringbuf import possible_cpus
 from tracer.record.capture.bpf.session import BpfLoaded, Maps
 from tracer.record.capture.bpf.wire import CONTROL
@@ -50,7 +50,7 @@ class BccBackend(Backend):
         yield Check(
             "bcc", packages is not None, f"in {packages}" if packages else "not installed", bcc_loader.INSTALL_BCC
         )
-        types = str(bcc_loader.BTF) if bcc_loader.BTF.exists() else bcc_loader.kernel_headers()
+        types = str(BTF) if BTF.exists() else bcc_loader.kernel_headers()
         yield Check("kernel types", types is not None, types or "neither BTF nor headers", bcc_loader.INSTALL_HEADERS)
 
     def start(self) -> BpfLoaded:

@@ -39,8 +39,6 @@ from tracer.record.capture.bpf.programs import (
 MAPS: Final = ("events", "lost", "tallies", "controls", "setups")
 """The maps whose descriptors are handed over first, in this order."""
 
-BTF: Final = Path("/sys/kernel/btf/vmlinux")
-
 TYPES: Final = (
     *("task_struct", "signal_struct", "pid", "upid", "pid_namespace", "files_struct", "fdtable", "pt_regs"),
     *("file", "inode", "socket", "socket_alloc", "sock", "proto", "inet_sock", "unix_sock", "unix_address", "net"),

@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Final
 
 from tracer.record.capture.bpf.library import FENTRY, RAW_TRACEPOINT, Library
-from tracer.record.capture.bpf.programs import ALLOW_BPF, SEND_TRACEPOINT
+from tracer.record.capture.bpf.programs import ALLOW_BPF, BTF, SEND_TRACEPOINT
 from tracer.record.capture.checks import Check
 
 _SEND_FUNCTION: Final = "inet_sendmsg"
 
-_BTF: Final = Path("/sys/kernel/btf/vmlinux")
 _EVENT_SOURCES: Final = Path("/sys/bus/event_source/devices")
 _KPROBE_PROGRAM: Final = 2  # BPF_PROG_TYPE_KPROBE may call the same functions as a BTF program, and can be probed
 _TASK_STORAGE: Final = 156  # BPF_FUNC_task_storage_get: enum bpf_func_id (include/uapi/linux/bpf.h)
@@ -29,10 +28,10 @@ def send_checks(library: Library) -> Iterator[Check]:
 
 def btf() -> Check:
     """Whether the kernel describes its types: libbpf adapts the probes to them."""
-    if _BTF.exists():
-        return Check("BTF", True, str(_BTF))
+    if BTF.exists():
+        return Check("BTF", True, str(BTF))
     remedy = "Run it on a kernel with CONFIG_DEBUG_INFO_BTF, such as that of Debian 11, Ubuntu 20.10 or later."
-    return Check("BTF", False, f"no {_BTF}", remedy)
+    return Check("BTF", False, f"no {BTF}", remedy)
 
 
 def tracepoint(library: Library, name: str) -> Check:

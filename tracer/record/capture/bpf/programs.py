@@ -31,6 +31,7 @@ def _locate() -> tuple[Path, Path]:
 
 
 OBJECT, SOURCES = _locate()
+BTF: Final = Path("/sys/kernel/btf/vmlinux")  # the kernel's own types
 
 SEND_TRACEPOINT: Final = "sock_send_length"
 """The end of every send. Linux 6.3, commit 6e6eda44b939."""
