@@ -33,7 +33,7 @@ def command(source: Path, nodeid: str, config: Path | None) -> int:
         near = ", ".join(_nearest(nodeid, classification.tests))
         raise SvcTraceError(
             printable(f"{source} has no test {nodeid}"),
-            hint=printable(f"Give a node id of the report{f', such as {near},' if near else ''} as pytest prints it."),
+            hint=printable(f"Give a node id as pytest prints it{f', such as {near}' if near else ''}."),
             slug="unknown-test",
             exit_code=ExitStatus.USAGE,
         )

@@ -32,7 +32,7 @@ def format_option(document: type) -> Callable[[Any], Any]:
         default=formats[0].name,
         show_default=True,
         callback=lambda _, __, name: FORMATS[name],
-        help=f"The output's format: {'; '.join(f'{form.name}: {form.help}' for form in formats)}.",
+        help=f"The output's format: {', '.join(f'{form.name} ({form.help})' for form in formats)}.",
     )
 
 

@@ -46,7 +46,7 @@ _UNITS: Final[Mapping[Unit, str]] = {"test": "tests", "class": "classes and func
     "--collected",
     type=click.Path(path_type=Path, allow_dash=True),
     metavar="FILE",
-    help="The tests that exist now: the output of `pytest --collect-only -q`; - for stdin.",
+    help="Select from these tests: the output of `pytest --collect-only -q`, or - for stdin.",
 )
 @click.option("--no-ambient", is_flag=True, help="Ignore services that were only ambient in a test.")
 @click.option("--strict", is_flag=True, help="Fail with status 80 if the report is not complete.")
@@ -65,7 +65,7 @@ def command(
     """Print the tests of REPORTs that need only certain services, one per line, as arguments for pytest.
 
     A test that is not in the reports may need any service. So --within never selects it, and --tier selects it only
-    with the tier of all other tests.
+    with the tier that takes all other tests.
     """
     if bool(tiers) == (within is not None):
         raise click.UsageError("Give either --tier or --within.")

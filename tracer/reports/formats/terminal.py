@@ -84,7 +84,7 @@ def _print(block: blocks.Block, console: Console) -> None:
         case blocks.Notice(notice, hint):
             console.print(_styled((blocks.Styled("warning: ", "warning"), notice), console))
             if hint:
-                console.print(Text(f"  {shown(hint, console)}"))
+                _print_indented(hint, 2, console)
         case blocks.Table():
             for part in _parts(block, console):
                 console.print(part)

@@ -38,7 +38,10 @@ class ValidationDocument:
     def page(self) -> Iterator[Block]:
         """Totals, blind spots, over-assumptions, contracts, unknown endpoints, remarks."""
         classification, new = self.classification, set(self.baseline.new)
-        yield _headline(classification, self.rules_file)
+        tests = counted(classification.summary.total_tests, "test")
+        incomplete = Styled("The run is NOT COMPLETE: tests may use more services than this page shows.", "strong bad")
+        details = () if classification.run.complete else (incomplete,)
+        yield Headline(f"{tests} compared with the rules of {self.rules_file or 'the report'}", details)
         if classification.rules.assumptions:
             yield from _confusion_table(classification)
         else:
@@ -77,13 +80,6 @@ class ValidationDocument:
             },
             indent=True,
         )
-
-
-def _headline(classification: Classification, rules_file: str | None) -> Headline:
-    tests = counted(classification.summary.total_tests, "test")
-    incomplete = Styled("The run is NOT COMPLETE: tests may use more services than this page shows.", "strong bad")
-    details = () if classification.run.complete else (incomplete,)
-    return Headline(f"{tests} compared with the rules of {rules_file or 'the report'}", details)
 
 
 def _confusion_table(classification: Classification) -> Iterator[Block]:
