@@ -106,3 +106,20 @@ def test_an_endpoint_that_no_rule_names_has_the_name_of_its_listener(tmp_path: P
     (evidence,) = report["tests"]["test_it.py::test_it"]["evidence"]
     assert evidence["service"] == f"unknown:tcp://127.0.0.1:{environment['PORT']}"
     assert evidence["listener"] == psutil.Process().name()
+
+
+def test_a_tracer_that_cannot_keep_up_warns_of_lost_events(tmp_path: Path) -> None:
+    """It is stopped while the command sends more datagrams to an address than the ring buffer has room for."""
+    script = """
+import os, signal, socket
+os.kill(os.getppid(), signal.SIGSTOP)
+statsd = socket.socket(type=socket.SOCK_DGRAM)
+for _ in range(100_000): statsd.sendto(b"count:1|c", ("127.0.0.1", 8125))
+os.kill(os.getppid(), signal.SIGCONT)
+"""
+    command = (*TRACER, "-q", "--strict", "--backend", "libbpf", "--", sys.executable, "-c", script)
+    run = subprocess.run(command, cwd=tmp_path, check=False)
+    assert run.returncode == 80
+    report = json.loads((tmp_path / "svc-trace.json").read_text())["run"]
+    assert not report["complete"]
+    assert "lost-events" in {warning["slug"] for warning in report["warnings"]}

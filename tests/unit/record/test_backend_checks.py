@@ -1,11 +1,11 @@
-"""What doctor asks: something of every backend."""
+"""Each backend has checks for `svc-trace doctor`; a check whose answer is not yes has a remedy."""
 
 from __future__ import annotations
 
 from tracer.record.capture.backends import BACKENDS
 
 
-def test_each_backend_has_its_requirements() -> None:
+def test_each_backend_has_checks() -> None:
     for backend in BACKENDS.values():
         checks = list(backend().checks())
         assert checks
