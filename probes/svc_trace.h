@@ -9,7 +9,7 @@
 #ifndef SVC_TRACE_H
 #define SVC_TRACE_H
 
-#define SVC_HEAD_LEN 8 /* bytes of every send: enough for the kind of request in framed protocols */
+#define SVC_HEAD_LEN 8 /* bytes of every SVC_SEND: enough for the kind of request in framed protocols */
 #define SVC_PREFIX_LEN 32 /* bytes of a socket's first sends: enough to identify the protocol */
 #define SVC_PREFIXES 4 /* how many sends of a socket have a prefix */
 #define SVC_PATH_LEN 108 /* sizeof(sockaddr_un.sun_path) */
@@ -56,9 +56,12 @@ struct svc_event {
 _Static_assert(sizeof(struct svc_event) == 72, "svc_event has 72 bytes");
 
 /*
- * A counter for the sends of one thread on one socket in one epoch, after the first: these emit no event. The tracer
- * reads the counter's memory. An epoch lasts from one boundary of the tree's hooks to the next, so a tally belongs to
- * one span.
+ * A counter for sends that emit no event: those of one thread on one socket to one peer in one epoch, and, if the
+ * thread is no runner's, with the same first bytes. The tracer reads the counter's memory. An epoch lasts from one
+ * boundary of the tree's hooks to the next, so a tally belongs to one span.
+ *
+ * These sends emit an event: a socket's first SVC_PREFIXES, later the one with which each tally begins, and those that
+ * no tally counts (see count_send() and begin_tally()). A socket has one tally at a time.
  */
 struct svc_tally {
 	__u64 last_ns; /* the newest send */

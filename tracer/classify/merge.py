@@ -1,7 +1,6 @@
 """Merging: the union of several classifications.
 
-The result depends only on the set of runs and on the results of each test in each run. So the order, the grouping and
-the repetition of parts do not matter: merging is commutative, associative and idempotent.
+Merging is commutative, associative and idempotent: the parts may be in any order, merged in groups, and repeated.
 """
 
 from __future__ import annotations

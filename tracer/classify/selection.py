@@ -1,8 +1,7 @@
-"""Selection: the services that each present test needs, according to a report.
+"""Selection: the services that each test needs, according to a report.
 
-Unknown tests are treated safely: a test that is not in the report, or that never ran to its end, may use any service.
-It counts as using a service that no rule names. So it is in no tier or selection that allows only certain services, and
-it is in the tier for the rest.
+A test that is not in the report, or was interrupted or crashed in every run, may need any service. Its needs are
+`ANYTHING`, which no rule names. So no selection with certain services contains it. Its tier is the one for the rest.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Variants: tests that differ only in a parameter or in the end of a class's name, and the services of each."""
+"""Variants of a test, and the services that each uses. They differ only in parameters or suffixes of class names."""
 
 from __future__ import annotations
 

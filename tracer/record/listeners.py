@@ -1,4 +1,4 @@
-"""Processes that listen at endpoints of this machine, for reports on endpoints that no rule names."""
+"""The processes that listen at endpoints of this machine. A report names them if no rule names the endpoint."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """`python starter.py FD STDERR`: execute the command, for a wrapper such as strace.
 
-It gives the command its own standard error, which the wrapper must not write to, its own environment and signals.
+The command gets its own standard error, environment and signals. The wrapper writes to another standard error.
 """
 
 from __future__ import annotations

@@ -159,7 +159,7 @@ class Flow(Struct, frozen=True):
     established: int = 0  # attempts that succeeded
     network: NetworkNamespace = UNKNOWN_NETWORK  # inode number of the network namespace; 0: unknown
     peer: ProcessId = NO_PROCESS  # the process of the tree that listens at a unix socket; 0: none, or unknown
-    prefixes: tuple[str, ...] = ()  # hex of the first ≤ 32 bytes of each of the socket's first sends
+    prefixes: tuple[str, ...] = ()  # hex of the first ≤ 32 bytes of each of the socket's first 4 sends
     heads: Mapping[str, int] = field(default_factory=lambda: _NONE)
     """Hex of a send's first ≤ 8 bytes → number of sends that begin so. Only for threads without spans, and for at most
     32 different beginnings."""

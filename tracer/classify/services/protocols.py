@@ -1,8 +1,8 @@
 """The protocol of a connection, by the first bytes that its client sent.
 
-Every matcher gets one send, cut to its first 32 bytes or fewer: of a gathered send, a backend may emit only the first
-buffer. A matcher is so strict that the opening of another protocol does not match: a wrong name is worse than no name.
-Protocols whose first bytes have nothing specific are not here.
+A matcher gets the first 32 bytes of one send, or fewer: if a send has several buffers, a backend may emit only the
+first. It must not match another protocol: a wrong name is worse than no name. So a protocol without specific first
+bytes has no matcher.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Tallies: counters in the kernel for sends that emit no event.
 
-Of a thread's sends on a socket between two boundaries, only the first emits an event; a tally counts the others.
+probes/svc_trace.h says which sends a tally counts (svc_tally).
 """
 
 from __future__ import annotations
