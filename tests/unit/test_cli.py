@@ -300,3 +300,11 @@ def test_nothing_heavy_is_imported_before_the_command_begins() -> None:
     loaded = set(result.stdout.split())
     assert "click" in loaded
     assert not loaded & {"rich", "psutil", "msgspec", "tracer.classify", "tracer.reports", "tracer.record"}
+
+
+def test_nothing_heavy_is_imported_before_the_probes_load() -> None:
+    program = "import sys, tracer.record.capture.backends as it; it.BACKENDS['libbpf'](); print(*sys.modules)"
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    loaded = set(result.stdout.split())
+    assert "tracer.record.capture.bpf.libbpf" in loaded
+    assert not loaded & {"rich", "psutil", "msgspec", "subprocess", "tempfile", "tracer.classify", "tracer.reports"}

@@ -85,4 +85,4 @@ def _table(checks: Iterable[Check], *, remedies: bool) -> Table:
 
 def _checks_json(checks: Iterable[Check]) -> list[dict[str, object]]:
     """The checks; one with the answer yes needs no remedy."""
-    return [asdict(check) | ({"remedy": None} if check.answer else {}) for check in checks]
+    return [check._asdict() | ({"remedy": None} if check.answer else {}) for check in checks]

@@ -6,16 +6,14 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
-
-from msgspec import Struct
+from typing import Final, NamedTuple
 
 _LOCKDOWN: Final = Path("/sys/kernel/security/lockdown")
 _PTRACE_SCOPE: Final = Path("/proc/sys/kernel/yama/ptrace_scope")
 _CAP_SYS_PTRACE: Final = 19  # linux/capability.h
 
 
-class Check(Struct, frozen=True):
+class Check(NamedTuple):
     """The answer to one question about this machine."""
 
     name: str  # stable: the question's subject, a word or two

@@ -7,8 +7,6 @@ from enum import IntEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from msgspec import Struct
-
 from tracer.trace.endpoint import Endpoint
 from tracer.trace.ids import (
     UNKNOWN_GENERATION,
@@ -89,7 +87,7 @@ class SocketEvent(NamedTuple):
 Event = TaskEvent | SocketEvent
 
 
-class Wrapper(Struct, frozen=True):
+class Wrapper(NamedTuple):
     """A program that executes the command, such as strace, which can only observe what it starts."""
 
     arguments: tuple[str, ...]  # its own command line; the command's follows

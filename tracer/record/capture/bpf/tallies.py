@@ -8,8 +8,6 @@ from __future__ import annotations
 import mmap
 from collections.abc import Iterator
 
-from msgspec import Struct
-
 from tracer.record.capture.bpf.wire import TALLY
 from tracer.record.capture.protocol import SocketEvent
 
@@ -17,11 +15,13 @@ SIZE = 65536
 """SVC_TALLIES: how many the kernel keeps; a further one overwrites the oldest."""
 
 
-class _Tally(Struct):
-    first: SocketEvent  # the send with which it began
-    sends: int = 0  # already returned by `drain`, without the first
-    bytes: int = 0
-    old: bool = False  # at its last reading, a later epoch had begun
+class _Tally:
+    __slots__ = ("bytes", "first", "old", "sends")
+
+    def __init__(self, first: SocketEvent) -> None:
+        self.first = first  # the send with which it began
+        self.sends = self.bytes = 0  # already returned by `drain`, without the first
+        self.old = False  # at its last reading, a later epoch had begun
 
 
 class Tallies:
