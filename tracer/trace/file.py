@@ -19,6 +19,7 @@ import io
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
+from sys import intern
 from types import TracebackType
 from typing import Any, BinaryIO, Final, Self
 
@@ -208,6 +209,7 @@ def read_records(path: Path) -> Iterator[Record]:
         try:
             lines = _lines(file)
             columns = _columns(next(lines, b""))
+            before: dict[str, list[object]] = {}  # tag → values of the last row
             for line in lines:
                 number += 1
                 try:
@@ -216,7 +218,7 @@ def read_records(path: Path) -> Iterator[Record]:
                     if not line.endswith(b"\n"):  # the last one, cut off
                         return
                     raise ValueError("not JSON") from None
-                record = _record(row, columns)
+                record = _record(row, columns, before)
                 if record is not None:
                     yield record
         except ValueError as error:
@@ -259,8 +261,11 @@ def _schema(header: object) -> object:
     return header.get("schema") if isinstance(header, dict) else None
 
 
-def _record(row: object, columns: Mapping[str, list[str]]) -> Record | None:
-    """The record of a row; None for a tag that this version does not know."""
+def _record(row: object, columns: Mapping[str, list[str]], before: dict[str, list[object]]) -> Record | None:
+    """The record of a row; None for a tag that this version does not know.
+
+    A text, and a value that is equal to that of the last row with this tag, is kept in memory once.
+    """
     if not isinstance(row, list) or not row or not isinstance(row[0], str):
         raise ValueError("a record is a list that begins with its tag")
     tag, *values = row
@@ -272,9 +277,20 @@ def _record(row: object, columns: Mapping[str, list[str]]) -> Record | None:
     try:
         if len(values) > len(columns[tag]):
             raise ValueError(f"{len(values)} values for {len(columns[tag])} columns")
+        last = before.get(tag, ())
+        values[: len(last)] = map(_shared, values, last)
+        before[tag] = values
         return convert(dict(zip(columns[tag], values, strict=False)), record_type)  # type: ignore[no-any-return]
     except ValueError as error:
         raise ValueError(f"{tag}: {error}") from None
+
+
+def _shared(value: object, last: object) -> object:
+    if value == last and type(value) is type(last):  # True == 1
+        return last
+    if type(value) is list:
+        return [_shared(item, None) for item in value]
+    return intern(value) if type(value) is str else value
 
 
 def _bad_trace(path: Path, line: int, problem: str) -> SvcTraceError:
