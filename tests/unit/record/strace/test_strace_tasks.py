@@ -11,8 +11,8 @@ from tracer.record.capture.strace.tasks import Directories, Tree
 @pytest.mark.parametrize(
     ("calls", "path", "expected"),
     [
-        ([], "a/../b", "/work/b"),
-        ([("chdir", '"sub"')], "b", "/work/sub/b"),
+        ([], "a/../b", "/srv/b"),
+        ([("chdir", '"sub"')], "b", "/srv/sub/b"),
         ([("fchdir", "3</x y>")], "b", "/x y/b"),
         ([("chroot", '"/jail"')], "/b", "/jail/b"),
         ([("chroot", '"/jail"'), ("chroot", '"/inner"')], "/b", "/jail/inner/b"),
@@ -23,7 +23,7 @@ from tracer.record.capture.strace.tasks import Directories, Tree
     ],
 )
 def test_paths_from_outside(calls: list[tuple[str, str]], path: str, expected: str) -> None:
-    directories = Directories("/work")
+    directories = Directories("/srv")
     for name, text in calls:
         directories.change(Call(7, 0, name, text, 0, "", 0))
     assert directories.from_outside(path) == expected
