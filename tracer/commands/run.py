@@ -5,7 +5,6 @@ Everything that is imported before the command begins delays it: that is only th
 
 from __future__ import annotations
 
-import gc
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -71,7 +70,6 @@ def command(
         if not quiet:
             click.echo(f"svc-trace: {line}", err=True)
 
-    gc.disable()  # until the command begins (record/run.py): the imports that delay it leave no garbage
     starting = StartingBackend(backend, say)  # goes on while the rest is imported
 
     from tracer.classify.services.config import load_config

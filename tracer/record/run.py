@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
 import time
@@ -80,7 +79,6 @@ def record(options: RunOptions, starting: StartingBackend) -> Iterator[Recorded]
                 unreleased.pop_all()
             kernel, cwd = os.uname().release, str(Path.cwd())
             writer.write(Run(options.command, loaded.name, kernel, time.time(), time.monotonic_ns(), cwd))
-            gc.enable()
             child.release(directory.hook_environment(invoker.environment), session.wrapper)
             status = _record(session, child, fifo, writer)
         yield Recorded(trace, status)
