@@ -1,13 +1,16 @@
-"""Facts about endpoints and sockets that follow from all flows: listeners, openers, protocols."""
+"""Names flows: the service at a flow's endpoint, its opener, and its listener. They follow from all flows together."""
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cache
 from ipaddress import ip_address
 from math import inf
+from typing import NamedTuple
+
+from msgspec.structs import replace
 
 from tracer.classify.services.identify import Identification, Identifier
 from tracer.classify.services.protocols import recognise
@@ -20,10 +23,21 @@ _WILDCARDS = ("0.0.0.0", "::")
 _Place = tuple[NetworkNamespace, Endpoint]  # in another network namespace, an address is another machine's
 
 
+class NamedFlow(NamedTuple):
+    """A flow, and the facts about its socket and endpoint that it does not contain itself."""
+
+    flow: Flow
+    service: Identification
+    opener: Flow  # the flow that connected the socket; if no flow did, the first that used it
+    self_hosted: bool  # the run itself listens at the endpoint
+    listener: str | None  # name of the process that listened there when the run ended; None: unknown
+
+
 class Sockets:
     """Facts about a trace's endpoints and sockets that no single flow contains."""
 
     def __init__(self, trace: Trace, identifier: Identifier) -> None:
+        self._flows = trace.flows
         self._identifier = identifier
         self._openers: dict[SocketInode, Flow] = {}
         self._used: dict[tuple[SocketInode, Endpoint], int] = {}  # socket, endpoint → since when, ns
@@ -43,9 +57,16 @@ class Sockets:
         self._listeners = {(listener.network, listener.endpoint): listener.command for listener in trace.listeners}
         self._own_paths = {_place(flow) for flow in trace.flows if flow.peer}
 
-    def opener(self, flow: Flow) -> Flow:
-        """The flow that connected this flow's socket; if no flow did, the first that used it."""
-        return self._openers[flow.socket]
+    def named_flows(self) -> Iterator[NamedFlow]:
+        """The trace's flows in the order of time, named. Flows of the same key are added up.
+
+        Flows of ignored services are left out, and flows without an attempt to send.
+        """
+        for flow in _summed(self._flows):
+            service = self.identify(flow)
+            if not service.ignored and not _is_silent(flow):
+                opener = self._openers[flow.socket]
+                yield NamedFlow(flow, service, opener, self.is_self_hosted(flow), self.listener(flow))
 
     def identify(self, flow: Flow) -> Identification:
         """The service at a flow's endpoint. The first socket there whose bytes identify a protocol decides."""
@@ -119,3 +140,38 @@ def _reached_at(endpoint: Endpoint, local: bool) -> tuple[Endpoint, ...]:
     if not endpoint.host or not (local or ip_address(endpoint.host).is_loopback):
         return (endpoint,)
     return (endpoint, *(endpoint.at(wildcard) for wildcard in _WILDCARDS))
+
+
+def _summed(flows: Iterable[Flow]) -> Iterable[Flow]:
+    """Flows in the order of time, with those of the same key added up: each may have a part of the facts."""
+    sums: dict[tuple[object, ...], Flow] = {}
+    for flow in sorted(flows, key=lambda flow: flow.first_ns):
+        key = (flow.process, flow.tid, flow.socket, flow.endpoint, flow.spans)
+        known = sums.get(key)
+        sums[key] = flow if known is None else _sum(known, flow)
+    return sums.values()
+
+
+def _sum(flow: Flow, later: Flow) -> Flow:
+    return replace(
+        flow,
+        last_ns=max(flow.last_ns, later.last_ns),
+        sends=flow.sends + later.sends,
+        bytes=flow.bytes + later.bytes,
+        connects=flow.connects + later.connects,
+        established=flow.established + later.established,
+        peer=flow.peer or later.peer,
+        local=flow.local or later.local,
+        prefixes=flow.prefixes + later.prefixes,
+        heads=dict(Counter(flow.heads) + Counter(later.heads)),
+        errors=dict(Counter(flow.errors) + Counter(later.errors)),
+    )
+
+
+def _is_silent(flow: Flow) -> bool:
+    """Whether a flow never tried to send. Connecting a UDP socket sends nothing (udp(7)).
+
+    getaddrinfo connects a UDP socket to each address, to sort them (RFC 6724), and fails for those without a route.
+    """
+    failed_sends = sum(flow.errors.values()) - (flow.connects - flow.established)
+    return flow.endpoint.protocol == "udp" and flow.sends == 0 and failed_sends <= 0

@@ -153,5 +153,6 @@ def test_who_opened_a_socket(sockets: Build) -> None:
     made, again = flow(WEB, 200, spans=(7,)), flow(WEB, 300, spans=(SpanId(8),))
     unconnected = [flow(METRICS, first_ns, socket=6, connects=0, spans=(first_ns,)) for first_ns in (120, 110)]
     facts = sockets((), again, made, used, *unconnected)
-    assert facts.opener(again) == facts.opener(used) == made
-    assert facts.opener(unconnected[0]) == unconnected[1]
+    openers = {named.flow.first_ns: named.opener for named in facts.named_flows()}
+    assert openers[again.first_ns] == openers[used.first_ns] == made
+    assert openers[120] == unconnected[1]

@@ -1,0 +1,118 @@
+"""Sums up the flows of one owner: flows with the same service, place and thread become one evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from tracer.classify.model import Evidence, How, Strength, Via, is_unknown
+from tracer.classify.owners import OwnedFlow
+from tracer.classify.places import Owner, Place
+from tracer.classify.services.identify import Identification
+from tracer.trace.endpoint import Endpoint
+from tracer.trace.ids import SpanId
+from tracer.trace.records import Flow, Trace
+
+
+def sum_up(trace: Trace, owner: Owner, flows: Iterable[OwnedFlow]) -> tuple[Evidence, ...]:
+    """The evidence of an owner."""
+    sums: dict[_Key, _Sum] = {}
+    for owned in flows:
+        named = owned.named
+        key = _Key(
+            service=named.service,
+            endpoint=named.flow.endpoint,
+            how="ambient" if owned.ambient else "direct",
+            place=owned.place,
+            own_thread=owned.own_thread,
+            command=_command(trace, named.flow),
+            self_hosted=named.self_hosted,
+            ambiguous=owned.ambiguous,
+        )
+        total = sums.setdefault(key, _Sum(named.flow.first_ns))
+        total.add(named.flow)
+        if is_unknown(named.service.name) and total.listener is None:
+            total.listener = named.listener
+    return tuple(_evidence(trace, owner, key, total) for key, total in sums.items())
+
+
+@dataclass(frozen=True, slots=True)
+class _Key:
+    """The values by which flows of one owner are summed to one evidence. See Evidence."""
+
+    service: Identification
+    endpoint: Endpoint
+    how: How
+    place: Place
+    own_thread: bool
+    command: str
+    self_hosted: bool
+    ambiguous: bool
+
+
+@dataclass(slots=True)
+class _Sum:
+    """The flows of one evidence."""
+
+    first_ns: int
+    connects: int = 0
+    established: int = 0
+    sends: int = 0
+    bytes: int = 0
+    errno: str | None = None
+    listener: str | None = None
+
+    def add(self, flow: Flow) -> None:
+        self.first_ns = min(self.first_ns, flow.first_ns)
+        self.connects += flow.connects
+        self.established += flow.established
+        self.sends += flow.sends
+        self.bytes += flow.bytes
+        self.errno = self.errno or next(iter(flow.errors), None)
+
+    @property
+    def strength(self) -> Strength:
+        if self.sends:
+            return "sent"
+        return "connected" if self.established else "attempted"
+
+
+def _evidence(trace: Trace, owner: Owner, key: _Key, sums: _Sum) -> Evidence:
+    since_ns = trace.spans[SpanId(owner.id)].start_ns if owner.kind == "test" else trace.run.start_ns
+    return Evidence(
+        service=key.service.name,
+        endpoint=key.endpoint,
+        protocol=key.service.protocol,
+        how="inherited" if owner.kind in ("instance", "module") else key.how,
+        via=_via(trace, key.place),
+        phase=key.place.phase,
+        fixture=key.place.fixture,
+        thread="test" if key.own_thread else "other",
+        command=key.command,
+        strength=sums.strength,
+        self_hosted=key.self_hosted,
+        ambiguous=key.ambiguous,
+        connects=sums.connects,
+        sends=sums.sends,
+        bytes=sums.bytes,
+        errno=sums.errno,
+        first_s=round(max(0, sums.first_ns - since_ns) / 1e9, 6),
+        listener=sums.listener,
+    )
+
+
+def _command(trace: Trace, flow: Flow) -> str:
+    """The name that the sending process had. It may have executed another program since."""
+    process = trace.processes.get(flow.process)
+    if process is None:
+        return ""
+    earlier = zip(process.earlier, process.earlier_until_ns, strict=False)
+    return next((command for command, until_ns in earlier if flow.first_ns < until_ns), process.command)
+
+
+def _via(trace: Trace, place: Place) -> Via | None:
+    """The wide fixture or the module that a place lies in, from which tests inherit; None: it is in neither."""
+    if place.instance:
+        fixture = trace.instances[place.instance]
+        return Via("fixture", fixture.name, fixture.baseid)
+    return None if place.module is None else Via("module", place.module)

@@ -1,0 +1,90 @@
+"""Owners: the test, fixture instance, module or run that a flow belongs to, and whether that place caused it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from tracer.classify.places import OUTSIDE, RUN, Owner, Place, Places
+from tracer.classify.services.protocols import IS_REQUEST
+from tracer.classify.sockets import NamedFlow
+from tracer.trace.records import Flow, Trace
+
+
+class OwnedFlow(NamedTuple):
+    """A flow, and how it belongs to one owner."""
+
+    named: NamedFlow
+    place: Place
+    own_thread: bool  # the runner's thread sent it
+    ambient: bool  # another thread or process sent it, and the place did not cause it
+    ambiguous: bool  # it belongs to several owners, of which one caused it
+
+
+class Owners:
+    """Decides to what each flow belongs: rules 2 to 5 of docs/attribution.md."""
+
+    def __init__(self, trace: Trace, places: Places) -> None:
+        self._trace = trace
+        self._places = places
+        self._span_threads = {(span.process, span.tid) for span in trace.spans.values()}
+        self._modules = {places.collection(attempt.span).module for attempt in places.attempts()}  # with tests that ran
+
+    def of(self, named: NamedFlow) -> dict[Owner, OwnedFlow]:
+        """The owners of a flow, and how it belongs to each."""
+        flow = named.flow
+        owned: dict[Owner, tuple[Place, bool, bool]] = {}
+        for innermost in self._innermost_places(flow):
+            own_thread = (flow.process, flow.tid) == (innermost.process, innermost.tid)
+            origin = innermost if own_thread else self._origin(named, innermost)
+            place = origin or innermost.outside()
+            owned.setdefault(self._owner(place), (place, own_thread, origin is None))
+        return {owner: OwnedFlow(named, *how, ambiguous=len(owned) > 1) for owner, how in owned.items()}
+
+    def _innermost_places(self, flow: Flow) -> list[Place]:
+        """The places of a flow, one for each owner. The run's place is included only if there is no other."""
+        places = [self._places.of(span) for span in flow.spans if span in self._trace.spans]
+        owners = {self._owner(place): place for place in reversed(places)}
+        thread = flow.process, flow.tid
+        run = owners.pop(RUN, Place(*thread) if thread in self._span_threads else OUTSIDE)
+        return list(owners.values()) or [run]
+
+    def _owner(self, place: Place) -> Owner:
+        """The owner of evidence in a place. If it is a module without a test that ran, it is the run."""
+        owner = place.owner
+        return RUN if owner.kind == "module" and owner.module not in self._modules else owner
+
+    def _origin(self, named: NamedFlow, place: Place) -> Place | None:
+        """The place that caused the sends of another thread: this place, else the test around it; None: neither.
+
+        A place caused them in three cases. The thread, or its process, began within the place. The sends are requests,
+        for protocols whose bytes show that (Kafka, HTTP/2). The connection was opened within the place; this does not
+        apply to Kafka's housekeeping, including attempts to connect.
+        """
+        flow, service = named.flow, named.service
+        kafka = service.protocol == "kafka" or (service.declared == "kafka" and not flow.sends)
+        for candidate in (place, place.outside()):
+            if candidate.owner == RUN or self._began_within(flow, candidate) or _is_requested(flow, service.protocol):
+                return candidate
+            if not kafka and any(
+                self._places.includes(candidate, self._places.of(span)) for span in named.opener.spans
+            ):
+                return candidate
+        return None
+
+    def _began_within(self, flow: Flow, place: Place) -> bool:
+        """Whether the lineage of the flow's thread, or of its process if that is another one, began within a place."""
+        process = flow.process
+        if process == place.process:
+            thread = self._trace.threads.get((process, flow.tid))
+            began_ns = (thread.lineage_ns or thread.start_ns) if thread else flow.first_ns
+        else:
+            while (known := self._trace.processes.get(process)) and known.parent not in (0, place.process):
+                process = known.parent
+            began_ns = (known.lineage_ns or known.start_ns) if known else flow.first_ns
+        return any(span.start_ns <= began_ns <= span.end_ns for span in self._places.spans(place.owner))
+
+
+def _is_requested(flow: Flow, protocol: str | None) -> bool:
+    """Whether at least one of a flow's sends is a request, for protocols whose bytes show that."""
+    is_request = IS_REQUEST.get(protocol or "")
+    return is_request is not None and any(is_request(bytes.fromhex(head)) for head in flow.heads)
