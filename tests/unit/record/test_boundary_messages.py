@@ -29,7 +29,7 @@ from tracer.record.boundary.messages import (
     Requires,
     Uses,
 )
-from tracer.record.boundary.svc_trace_hook import attempts, channel, fixtures
+from tracer.record.boundary.svc_trace_hook import channel, fixtures, plugin
 from tracer.trace.records import PHASES, StaticFacts
 
 SENDER: Final = "4026531836,17,18"
@@ -107,8 +107,8 @@ def test_the_formats_made_by_hand() -> None:
     told = [
         fixtures.OPEN_FIXTURE % (7, 8, 9),
         channel.CLOSE % (10, 11),
-        attempts.INTERRUPTED % (12, 13),
-        attempts.REPORT % (14, "call", "xpassed"),
+        plugin.INTERRUPTED % (12, 13),
+        plugin.REPORT % (14, "call", "xpassed"),
     ]
     packets, _ = decoded(b"".join(encoded(0, *told)))
     assert packets[0].messages == (

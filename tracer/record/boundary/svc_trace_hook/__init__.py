@@ -8,9 +8,8 @@ its first error turns it off for the rest of the process.
 | module | content |
 | --- | --- |
 | `channel` | writes messages to the FIFO |
-| `attempts` | the plugins for tests: their spans, phases, outcomes and static facts |
-| `fixtures` | the plugin for fixtures: their spans, and the instances that tests use |
-| `wrappers` | hook wrappers for all supported versions of pluggy |
+| `plugin` | sessions, collections and tests: their spans, phases and outcomes |
+| `fixtures` | what a test depends on: its static facts, and fixture instances with their spans |
 
 Each message is a JSON array that begins with a tag; `messages.py` decodes them. Times (`ns`) are nanoseconds of
 CLOCK_MONOTONIC:
@@ -39,88 +38,6 @@ their cells.
 
 from __future__ import annotations
 
-import os
-import sys
+from .plugin import pytest_configure
 
-import pytest
-
-from .attempts import Tests, file_nodeid
-from .channel import CLOSE, Channel, quote
-from .wrappers import Wrapper, outermost
-
-# A suite that removes this module from sys.modules and runs pytest again imports it twice; a process has one channel.
-_channel = getattr(sys, "_svc_trace_channel", None)
-if _channel is None and "SVC_TRACE_FIFO" in os.environ:
-    _channel = sys._svc_trace_channel = Channel(os.environ["SVC_TRACE_FIFO"])  # type: ignore[attr-defined]
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_configure(config: pytest.Config) -> None:
-    """Report that a session opens in this process."""
-    if _channel is not None:
-        _channel.safely(_open_session, _channel, config)
-
-
-def _open_session(channel: Channel, config: pytest.Config) -> None:
-    if not channel.pid and not channel.forked:
-        channel.worker = getattr(config, "workerinput", {}).get("workerid")
-    session = Session(channel, config)
-    config.pluginmanager.register(session)
-    session.open()
-
-
-class Session:
-    """The hooks around one pytest session; a test may run another session inside it."""
-
-    def __init__(self, channel: Channel, config: pytest.Config) -> None:
-        self.channel, self.safely = channel, channel.safely
-        self.config = config
-        self.tests = Tests(channel)
-        self.span = next(channel.ids)
-
-    def open(self) -> None:
-        root = quote(str(self.config.rootpath))
-        self.channel.send('["open",%d,%d,"session",%s]' % (self.span, self.channel.clock(), root))
-
-    def _close(self) -> None:
-        self.tests.close_interrupted()
-        self._close_span(self.span)
-
-    @outermost
-    def pytest_make_collect_report(self, collector: pytest.Collector) -> Wrapper:
-        span = self.safely(self._open_collection, collector)
-        try:
-            return (yield)
-        finally:
-            if span is not None:
-                self.safely(self._close_span, span)
-
-    def _open_collection(self, collector: pytest.Collector) -> int | None:
-        if isinstance(collector, pytest.Package) or collector.getparent(pytest.File) is None:  # type: ignore[type-abstract]
-            return None
-        span = next(self.channel.ids)
-        module = quote(file_nodeid(collector))
-        self.channel.send('["open",%d,%d,"collection",%s]' % (span, self.channel.clock(), module))
-        return span
-
-    def _close_span(self, span: int) -> None:
-        self.channel.send(CLOSE % (span, self.channel.clock()))
-
-    @outermost
-    def pytest_runtestloop(self) -> Wrapper:
-        self.safely(self._register_tests)
-        return (yield)
-
-    def _register_tests(self) -> None:
-        # pluggy calls the wrapper first that was registered last: by now all conftests are, so theirs run inside ours.
-        if not self.config.pluginmanager.is_registered(self.tests.fixtures):
-            self.config.pluginmanager.register(self.tests.fixtures)
-            self.config.pluginmanager.register(self.tests.boundaries)
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_sessionfinish(self) -> None:
-        self.safely(self.channel.flush)
-
-    @pytest.hookimpl(trylast=True)
-    def pytest_unconfigure(self) -> None:
-        self.safely(self._close)
+__all__ = ["pytest_configure"]

@@ -1,14 +1,28 @@
-"""The plugin for fixtures: their spans, and the instances that tests use. PYTEST_DONT_REWRITE
+"""What a test depends on: its static facts, and the fixture instances that it uses, with their spans.
 
 An instance is *wide* if its scope is wider than a function: other tests may use it too.
+
+The differences between the versions of pluggy are in `outermost`. pluggy 1.2 has new-style wrappers, which are faster:
+`yield` returns the result, or raises. Before that, `yield` returns an object that contains the result or the exception.
+PYTEST_DONT_REWRITE
 """
 
 from __future__ import annotations
 
-from typing import Any, Callable, Iterable
+from typing import Any, Callable, Generator, Iterable
+
+import pytest
 
 from .channel import CLOSE, Channel, dumps
-from .wrappers import Wrapper, outermost
+
+Wrapper = Generator[None, Any, Any]
+
+try:
+    outermost = pytest.hookimpl(wrapper=True, tryfirst=True)
+    OLD_STYLE = False
+except TypeError:
+    outermost = pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    OLD_STYLE = True
 
 OPEN_FIXTURE = '["open",%d,%d,"fixture",%d]'
 PARAM_LENGTH = 200  # characters of a parameter's id that are reported
@@ -162,3 +176,43 @@ def _param(request: Any) -> str | None:
     if type(request.param) in (str, int, float, bool, type(None)):
         return str(request.param)[:PARAM_LENGTH]
     return "%s%d" % (name, request.param_index)
+
+
+def plain_nodeid(item: pytest.Item) -> str:
+    """The node id by which pytest selects a test: for --dist loadgroup, xdist appends @group to it on older pytests."""
+    nodeid = item.nodeid
+    plain = "%s::%s" % (item.parent.nodeid if item.parent else "", item.name)
+    return plain if nodeid.startswith(plain + "@") else nodeid
+
+
+def static_facts(item: pytest.Item, names: list[str]) -> tuple[Any, ...]:
+    """Path, fixture closure, markers (nearest first, without repeats), the class and its bases, autouse fixtures."""
+    markers: dict[str, None] = {}
+    bases: tuple[str, ...] = ()
+    node: Any = item
+    while node is not None:
+        markers.update(dict.fromkeys(mark.name for mark in node.own_markers))
+        if not bases and isinstance(node, pytest.Class):
+            mro = (base for base in node.obj.__mro__ if base is not object)
+            bases = tuple("%s.%s" % (base.__module__, base.__qualname__) for base in mro)
+        node = node.parent
+    return file_nodeid(item), tuple(names), tuple(markers), bases, _autouse(item, names)
+
+
+def _autouse(item: Any, names: list[str]) -> tuple[str, ...]:
+    """The fixtures that are active without a request."""
+    fixturedefs = getattr(getattr(item, "_fixtureinfo", None), "name2fixturedefs", {})
+    # Older pytests have this in place of `FixtureDef._autouse`: base id → names.
+    autouse_names = getattr(item.session._fixturemanager, "_nodeid_autousenames", {})
+
+    def is_autouse(fixturedef: Any) -> bool:
+        named = fixturedef.argname in autouse_names.get(fixturedef.baseid or "", ())
+        return bool(getattr(fixturedef, "_autouse", named))
+
+    return tuple(name for name in names if any(map(is_autouse, fixturedefs.get(name, ())[-1:])))
+
+
+def file_nodeid(node: Any) -> str:
+    """The node id of the file that contains a node. The file's name may contain `::` too."""
+    file = node.getparent(pytest.File)
+    return str((node if file is None else file).nodeid)

@@ -1,14 +1,15 @@
-"""The plugins for tests: their spans, phases, outcomes and static facts. PYTEST_DONT_REWRITE"""
+"""The plugins: sessions, collections and tests, with their spans, phases and outcomes. PYTEST_DONT_REWRITE"""
 
 from __future__ import annotations
 
+import os
+import sys
 from typing import Any, Callable, Iterable
 
 import pytest
 
-from .channel import Channel, dumps, quote
-from .fixtures import Fixtures
-from .wrappers import OLD_STYLE, Wrapper, outermost
+from .channel import CLOSE, Channel, dumps, quote
+from .fixtures import OLD_STYLE, Fixtures, Wrapper, file_nodeid, outermost, plain_nodeid, static_facts
 
 INTERRUPTED = '["interrupted",%d,%d]'
 REPORT = '["report",%d,"%s","%s"]'
@@ -16,6 +17,83 @@ PHASES = ("setup", "call", "teardown")
 XFAIL_OUTCOMES = {"skipped": "xfailed", "passed": "xpassed"}
 INTERRUPTIONS = (KeyboardInterrupt, pytest.exit.Exception)  # pytest makes no report of these
 REPORTS_IN_CHILD = "svc_trace_reports_in_child"
+
+# A suite that removes this module from sys.modules and runs pytest again imports it twice; a process has one channel.
+_channel = getattr(sys, "_svc_trace_channel", None)
+if _channel is None and "SVC_TRACE_FIFO" in os.environ:
+    _channel = sys._svc_trace_channel = Channel(os.environ["SVC_TRACE_FIFO"])  # type: ignore[attr-defined]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Report that a session opens in this process."""
+    if _channel is not None:
+        _channel.safely(_open_session, _channel, config)
+
+
+def _open_session(channel: Channel, config: pytest.Config) -> None:
+    if not channel.pid and not channel.forked:
+        channel.worker = getattr(config, "workerinput", {}).get("workerid")
+    session = Session(channel, config)
+    config.pluginmanager.register(session)
+    session.open()
+
+
+class Session:
+    """The hooks around one pytest session; a test may run another session inside it."""
+
+    def __init__(self, channel: Channel, config: pytest.Config) -> None:
+        self.channel, self.safely = channel, channel.safely
+        self.config = config
+        self.tests = Tests(channel)
+        self.span = next(channel.ids)
+
+    def open(self) -> None:
+        root = quote(str(self.config.rootpath))
+        self.channel.send('["open",%d,%d,"session",%s]' % (self.span, self.channel.clock(), root))
+
+    def _close(self) -> None:
+        self.tests.close_interrupted()
+        self._close_span(self.span)
+
+    @outermost
+    def pytest_make_collect_report(self, collector: pytest.Collector) -> Wrapper:
+        span = self.safely(self._open_collection, collector)
+        try:
+            return (yield)
+        finally:
+            if span is not None:
+                self.safely(self._close_span, span)
+
+    def _open_collection(self, collector: pytest.Collector) -> int | None:
+        if isinstance(collector, pytest.Package) or collector.getparent(pytest.File) is None:  # type: ignore[type-abstract]
+            return None
+        span = next(self.channel.ids)
+        module = quote(file_nodeid(collector))
+        self.channel.send('["open",%d,%d,"collection",%s]' % (span, self.channel.clock(), module))
+        return span
+
+    def _close_span(self, span: int) -> None:
+        self.channel.send(CLOSE % (span, self.channel.clock()))
+
+    @outermost
+    def pytest_runtestloop(self) -> Wrapper:
+        self.safely(self._register_tests)
+        return (yield)
+
+    def _register_tests(self) -> None:
+        # pluggy calls the wrapper first that was registered last: by now all conftests are, so theirs run inside ours.
+        if not self.config.pluginmanager.is_registered(self.tests.fixtures):
+            self.config.pluginmanager.register(self.tests.fixtures)
+            self.config.pluginmanager.register(self.tests.boundaries)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self) -> None:
+        self.safely(self.channel.flush)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_unconfigure(self) -> None:
+        self.safely(self._close)
 
 
 class Attempt:
@@ -57,7 +135,7 @@ class Tests:
             if channel.on:
                 try:
                     span = next(ids)
-                    nodeid = item.nodeid if channel.worker is None else _plain_nodeid(item)
+                    nodeid = item.nodeid if channel.worker is None else plain_nodeid(item)
                     try:
                         names, active = item.fixturenames, item._request._fixture_defs
                     except AttributeError:  # not a function
@@ -69,7 +147,7 @@ class Tests:
                         or names != shared_names
                         or channel.facts_ids is not known
                     ):
-                        facts = channel.facts_id(_facts(item, names))
+                        facts = channel.facts_id(static_facts(item, names))
                         parent = None if item.own_markers else item.parent  # its neighbours do not have its own markers
                         shared = (parent, list(names), channel.facts_ids, facts)
                     send(f'["open",{span},{clock()},"test",{quote(nodeid)},{facts}]')
@@ -235,43 +313,3 @@ class Tests:
         if new:
             attempt.reported = reported.union(new)
             self.channel.queue(dumps(["uses", attempt.span, new]))
-
-
-def _plain_nodeid(item: pytest.Item) -> str:
-    """The node id by which pytest selects a test: for --dist loadgroup, xdist appends @group to it on older pytests."""
-    nodeid = item.nodeid
-    plain = "%s::%s" % (item.parent.nodeid if item.parent else "", item.name)
-    return plain if nodeid.startswith(plain + "@") else nodeid
-
-
-def _facts(item: pytest.Item, names: list[str]) -> tuple[Any, ...]:
-    """Path, fixture closure, markers (nearest first, without repeats), the class and its bases, autouse fixtures."""
-    markers: dict[str, None] = {}
-    bases: tuple[str, ...] = ()
-    node: Any = item
-    while node is not None:
-        markers.update(dict.fromkeys(mark.name for mark in node.own_markers))
-        if not bases and isinstance(node, pytest.Class):
-            mro = (base for base in node.obj.__mro__ if base is not object)
-            bases = tuple("%s.%s" % (base.__module__, base.__qualname__) for base in mro)
-        node = node.parent
-    return file_nodeid(item), tuple(names), tuple(markers), bases, _autouse(item, names)
-
-
-def _autouse(item: Any, names: list[str]) -> tuple[str, ...]:
-    """The fixtures that are active without a request."""
-    fixturedefs = getattr(getattr(item, "_fixtureinfo", None), "name2fixturedefs", {})
-    # Older pytests have this in place of `FixtureDef._autouse`: base id → names.
-    autouse_names = getattr(item.session._fixturemanager, "_nodeid_autousenames", {})
-
-    def is_autouse(fixturedef: Any) -> bool:
-        named = fixturedef.argname in autouse_names.get(fixturedef.baseid or "", ())
-        return bool(getattr(fixturedef, "_autouse", named))
-
-    return tuple(name for name in names if any(map(is_autouse, fixturedefs.get(name, ())[-1:])))
-
-
-def file_nodeid(node: Any) -> str:
-    """The node id of the file that contains a node. The file's name may contain `::` too."""
-    file = node.getparent(pytest.File)
-    return str((node if file is None else file).nodeid)
