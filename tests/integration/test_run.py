@@ -91,6 +91,30 @@ print(child.pid)
     assert "unfinished-session" in {warning["slug"] for warning in report["run"]["warnings"]}
 
 
+def test_a_worker_that_is_interrupted_after_its_session_has_lost_nothing(tmp_path: Path) -> None:
+    """It waits until execnet sends SIGINT, 5 s after the controller asked for the end."""
+    (tmp_path / "test_it.py").write_text("def test_it(): pass")
+    (tmp_path / "conftest.py").write_text(
+        "import pathlib, threading\n"
+        "import pytest\n\n"
+        "@pytest.hookimpl(tryfirst=True)\n"
+        "def pytest_unconfigure(config):\n"
+        "    if hasattr(config, 'workerinput'):\n"
+        "        try:\n"
+        "            threading.Event().wait()\n"
+        "        except KeyboardInterrupt:\n"
+        "            pathlib.Path('interrupted').touch()\n"
+        "            raise\n"
+    )
+    command = (*TRACER, "-q", "--strict", "--", sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n1")
+    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert (tmp_path / "interrupted").exists()
+    report = json.loads((tmp_path / "svc-trace.json").read_text())
+    assert report["run"]["warnings"] == []
+    assert [test["outcome"] for test in report["tests"].values()] == ["passed"]
+
+
 def test_an_endpoint_that_no_rule_names_has_the_name_of_its_listener(tmp_path: Path) -> None:
     (tmp_path / "test_it.py").write_text(
         "import os, socket\n\n"

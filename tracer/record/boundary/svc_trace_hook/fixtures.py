@@ -19,9 +19,11 @@ Wrapper = Generator[None, Any, Any]
 
 try:
     outermost = pytest.hookimpl(wrapper=True, tryfirst=True)
+    innermost = pytest.hookimpl(wrapper=True, trylast=True)
     OLD_STYLE = False
 except TypeError:
     outermost = pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    innermost = pytest.hookimpl(hookwrapper=True, trylast=True)
     OLD_STYLE = True
 
 OPEN_FIXTURE = '["open",%d,%d,"fixture",%d]'

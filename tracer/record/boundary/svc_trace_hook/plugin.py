@@ -9,7 +9,7 @@ from typing import Any, Callable, Iterable
 import pytest
 
 from .channel import CLOSE, Channel, dumps, quote
-from .fixtures import OLD_STYLE, Fixtures, Wrapper, file_nodeid, outermost, plain_nodeid, static_facts
+from .fixtures import OLD_STYLE, Fixtures, Wrapper, file_nodeid, innermost, outermost, plain_nodeid, static_facts
 
 INTERRUPTED = '["interrupted",%d,%d]'
 REPORT = '["report",%d,"%s","%s"]'
@@ -47,14 +47,17 @@ class Session:
         self.config = config
         self.tests = Tests(channel)
         self.span = next(channel.ids)
+        self.is_open = True
 
     def open(self) -> None:
         root = quote(str(self.config.rootpath))
         self.channel.send('["open",%d,%d,"session",%s]' % (self.span, self.channel.clock(), root))
 
     def _close(self) -> None:
-        self.tests.close_interrupted()
-        self._close_span(self.span)
+        if self.is_open:
+            self.is_open = False
+            self.tests.close_interrupted()
+            self._close_span(self.span)
 
     @outermost
     def pytest_make_collect_report(self, collector: pytest.Collector) -> Wrapper:
@@ -79,7 +82,10 @@ class Session:
     @outermost
     def pytest_runtestloop(self) -> Wrapper:
         self.safely(self._register_tests)
-        return (yield)
+        try:
+            return (yield)
+        finally:
+            self.safely(self.channel.flush)
 
     def _register_tests(self) -> None:
         # pluggy calls the wrapper first that was registered last: by now all conftests are, so theirs run inside ours.
@@ -87,12 +93,16 @@ class Session:
             self.config.pluginmanager.register(self.tests.fixtures)
             self.config.pluginmanager.register(self.tests.boundaries)
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_sessionfinish(self) -> None:
-        self.safely(self.channel.flush)
+    @innermost
+    def pytest_sessionfinish(self) -> Wrapper:
+        """Close the session before a worker of xdist reports its end: from then on, the controller may kill it."""
+        result = yield
+        self.safely(self._close)
+        return result
 
     @pytest.hookimpl(trylast=True)
     def pytest_unconfigure(self) -> None:
+        """Close a session that never started, or whose end failed."""
         self.safely(self._close)
 
 
