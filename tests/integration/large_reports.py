@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from msgspec.structs import replace
-from suites import evidence
+from suites import evidence, result
 
 from tracer.classify.classification import assemble
 from tracer.classify.model import Evidence, RunInfo, TestResult, Via
@@ -71,6 +71,25 @@ def write_reports(directory: Path) -> list[Path]:
         paths.append(directory / f"shard-{shard}.json")
         write_file(paths[-1], json_report.render(one))
     return paths
+
+
+def write_small_reports(directory: Path, reports: int) -> None:
+    """Write reports of as many runs of the same three tests. The evidence of each has another time."""
+    run = RunInfo(("pytest",), "libbpf", "6.18.0", "2026-11-20T21:00:00Z", 1.5, 0, True, 0, ())
+    test = replace(result(["postgres"]), evidence=(replace(evidence("postgres"), first_s=0.123456),))
+    one = assemble(
+        {f"tests/test_a.py::test_{number}": test for number in range(3)},
+        (),
+        load_config(None, directory).rules,
+        run=run,
+        run_evidence=(),
+        generated_at="2026-11-20T22:00:00Z",
+    )
+    text = b"".join(json_report.render(one))
+    for number in range(reports):
+        started_at = f"2026-11-20T{number // 3600:02}:{number // 60 % 60:02}:{number % 60:02}Z"
+        report = text.replace(b"2026-11-20T21:00:00Z", started_at.encode())
+        (directory / f"{number}.json").write_bytes(report.replace(b"0.123456", b"0.%06d" % (number + 100_000)))
 
 
 def _services(number: int) -> Iterator[str]:

@@ -44,8 +44,8 @@ class _Union:
         self._rules = rules
         self._runs = _Numbered[RunInfo](_run_key)
         self._facts = _Numbered[StaticFacts](lambda facts: facts)
-        self._tests: dict[str, TestResult] = {}
-        self._run_evidence: tuple[Evidence, ...] = ()
+        self._tests: dict[str, _Test] = {}
+        self._run_evidence = _EvidenceUnion()
         self._generated_at = ""
 
     def add(self, part: Classification) -> None:
@@ -60,8 +60,11 @@ class _Union:
                 runs=tuple(replace(result, run=runs[result.run]) for result in runs_of_test),
             )
             known = self._tests.get(nodeid)
-            self._tests[nodeid] = renumbered if known is None else self._united(known, renumbered)
-        self._run_evidence = _united_evidence(self._run_evidence, part.run_evidence)
+            if known is None:
+                self._tests[nodeid] = _Test(renumbered)
+            else:
+                known.add(renumbered, self._recency)
+        self._run_evidence.add(part.run_evidence)
         self._generated_at = max(self._generated_at, part.generated_at)
 
     def classification(self) -> Classification:
@@ -69,30 +72,95 @@ class _Union:
         runs, run_places = self._runs.in_order()
         facts, facts_places = self._facts.in_order()
         return assemble(
-            {nodeid: _placed(self._tests[nodeid], run_places, facts_places) for nodeid in sorted(self._tests)},
+            {nodeid: _placed(self._tests[nodeid].united(), run_places, facts_places) for nodeid in sorted(self._tests)},
             facts,
             self._rules,
             run=_as_one(runs),
-            run_evidence=self._run_evidence,
+            run_evidence=self._run_evidence.united(),
             generated_at=self._generated_at,
             runs=runs,
         )
 
-    def _united(self, one: TestResult, other: TestResult) -> TestResult:
-        services = {*one.services, *other.services}
-        return replace(
-            max(one, other, key=self._recency),
-            services=tuple(sorted(services)),
-            ambient=tuple(sorted({*one.ambient, *other.ambient} - services)),
-            self_hosted=tuple(sorted({*one.self_hosted, *other.self_hosted})),
-            evidence=_united_evidence(one.evidence, other.evidence),
-            runs=tuple({*one.runs, *other.runs}),
-        )
-
     def _recency(self, test: TestResult) -> _Key:
         """Orders results of one test by their last run, then by the other fields that the later result decides."""
-        last = max(_run_key(self._runs.values[one.run]) for one in test.runs)
+        last = max(self._runs.keys[one.run] for one in test.runs)
         return last, test.outcome, test.assumed, dump(None if test.facts is None else self._facts.values[test.facts])
+
+
+class _Test:
+    """One test's results in the parts so far: each is added once, so that the work is not squared with their number."""
+
+    __slots__ = ("_last", "_several")
+
+    def __init__(self, first: TestResult) -> None:
+        self._last = first
+        self._several: _Several | None = None  # only of a test that several parts have
+
+    def add(self, other: TestResult, recency: Callable[[TestResult], _Key]) -> None:
+        """Add the result in another part."""
+        if self._several is None:
+            self._several = _Several(recency(self._last))
+            self._several.add(self._last)
+        self._several.add(other)
+        latest = recency(other)
+        if latest > self._several.recency:
+            self._last, self._several.recency = other, latest
+
+    def united(self) -> TestResult:
+        """The union of the results."""
+        return self._last if self._several is None else self._several.united(self._last)
+
+
+class _Several:
+    """The fields of several results that are united."""
+
+    def __init__(self, recency: _Key) -> None:
+        self.recency = recency  # of the last result
+        self._services: set[str] = set()
+        self._ambient: set[str] = set()
+        self._self_hosted: set[str] = set()
+        self._runs: set[RunResult] = set()
+        self._evidence = _EvidenceUnion()
+
+    def add(self, test: TestResult) -> None:
+        """Add a result."""
+        self._services.update(test.services)
+        self._ambient.update(test.ambient)
+        self._self_hosted.update(test.self_hosted)
+        self._runs.update(test.runs)
+        self._evidence.add(test.evidence)
+
+    def united(self, last: TestResult) -> TestResult:
+        """The last result with the union of these fields."""
+        return replace(
+            last,
+            services=tuple(sorted(self._services)),
+            ambient=tuple(sorted(self._ambient - self._services)),
+            self_hosted=tuple(sorted(self._self_hosted)),
+            evidence=self._evidence.united(),
+            runs=tuple(self._runs),
+        )
+
+
+class _EvidenceUnion:
+    """Each evidence once, in the order of time. If all parts have the same evidence, its order is kept."""
+
+    def __init__(self) -> None:
+        self._first: tuple[Evidence, ...] | None = None
+        self._all: set[Evidence] | None = None  # only if the parts differ
+
+    def add(self, evidence: tuple[Evidence, ...]) -> None:
+        """Add a part's evidence."""
+        if self._first is None:
+            self._first = evidence
+        elif self._all is not None:
+            self._all.update(evidence)
+        elif evidence != self._first:
+            self._all = {*self._first, *evidence}
+
+    def united(self) -> tuple[Evidence, ...]:
+        """The union."""
+        return (self._first or ()) if self._all is None else tuple(sorted(self._all, key=_evidence_key))
 
 
 class _Numbered(Generic[V]):
@@ -100,14 +168,17 @@ class _Numbered(Generic[V]):
 
     def __init__(self, key: Callable[[V], Any]) -> None:
         self.values: list[V] = []  # by number
+        self.keys: list[Any] = []  # by number
         self._key = key
         self._numbers: dict[Any, int] = {}
 
     def number(self, value: V) -> int:
         """The value's number, a new one if it has none."""
-        number = self._numbers.setdefault(self._key(value), len(self.values))
+        key = self._key(value)
+        number = self._numbers.setdefault(key, len(self.values))
         if number == len(self.values):
             self.values.append(value)
+            self.keys.append(key)
         return number
 
     def in_order(self) -> tuple[tuple[V, ...], list[int]]:
@@ -144,11 +215,6 @@ def _as_one(runs: Sequence[RunInfo]) -> RunInfo:
         warnings=tuple(dict.fromkeys(warning for run in runs for warning in run.warnings)),
         pytest_reported=all(run.pytest_reported for run in runs),
     )
-
-
-def _united_evidence(one: tuple[Evidence, ...], other: tuple[Evidence, ...]) -> tuple[Evidence, ...]:
-    """Each evidence once, in the order of time. If both are equal, their order is kept."""
-    return one if one == other else tuple(sorted({*one, *other}, key=_evidence_key))
 
 
 def _evidence_key(evidence: Evidence) -> _Key:
