@@ -125,7 +125,7 @@ class LargeRun:
 
 def traced(backend: str) -> tuple[str, ...]:
     """The words before a command that trace it with this backend."""
-    return (sys.executable, "-m", "tracer", "--quiet", "-o", "/dev/null", "--backend", backend, "--")
+    return (sys.executable, "-I", "-m", "tracer", "--quiet", "-o", "/dev/null", "--backend", backend, "--")
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,8 +164,7 @@ def figure_of(program: str, *arguments: str, cwd: Path = ROOT) -> Callable[[tupl
 
     def run(prefix: tuple[str, ...]) -> float:
         command = [*prefix, sys.executable, "-c", program, *arguments]
-        environment = os.environ | {"PYTHONPATH": str(ROOT)} if prefix else os.environ
-        output = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, cwd=cwd, env=environment).stdout
+        output = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, cwd=cwd).stdout
         return float(output.split()[-1])
 
     return run
@@ -189,7 +188,7 @@ def time_hook(tests: int) -> tuple[float, float]:
         Path(directory, "toggle.py").write_text(TOGGLE)
         pytest = (sys.executable, "-m", "pytest", "-q", "-p", "toggle", "-p", "no:cacheprovider", ".")
         environment = os.environ | {
-            "PYTHONPATH": f"{ROOT}{os.pathsep}{directory}",
+            "PYTHONPATH": directory,
             "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
         }
         subprocess.run(
@@ -205,9 +204,9 @@ def trace_suite(directory: Path, environment: dict[str, str]) -> LargeRun:
     options = ("-o", "report.json", "--trace", path.name)
     pytest = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider")
     output = subprocess.run(
-        [sys.executable, "-c", TRACER, *options, "--", *pytest],
+        [sys.executable, "-I", "-c", TRACER, *options, "--", *pytest],
         cwd=directory,
-        env=os.environ | {"PYTHONPATH": str(ROOT)} | environment,
+        env=os.environ | environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         check=True,
@@ -228,12 +227,9 @@ def trace_suite(directory: Path, environment: dict[str, str]) -> LargeRun:
 
 def memory(backend: str) -> float:
     """Peak memory in megabytes while a minimal command is traced: the tracer's plus that of strace."""
-    command = [sys.executable, "-c", TRACER, "--quiet", "-o", "/dev/null", "--backend", backend, "--"]
+    command = [sys.executable, "-I", "-c", TRACER, "--quiet", "-o", "/dev/null", "--backend", backend, "--"]
     output = subprocess.run(
-        [*command, sys.executable, "-c", STRACE_MEMORY],
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        check=True,
+        [*command, sys.executable, "-c", STRACE_MEMORY], stdout=subprocess.PIPE, check=True
     ).stdout.split()
     return (int(output[0]) + int(output[-2])) * 1024 / 1e6
 

@@ -3,8 +3,9 @@
 What is measured:
 
 * the processes of the tests, xdist's workers too: tests/measured.py, which tests/conftest.py imports first;
-* each svc-trace that a test starts with the Python of this virtual environment (`python -m tracer`), as any user. For
-  that `start` writes a `.pth` file into the environment, which begins the measurement before the first import.
+* each svc-trace that a test starts with the Python of this virtual environment (`svc-trace`, `python -m tracer`), as
+  any user. For that `start` writes a `.pth` file into the environment, which begins the measurement before the first
+  import. An isolated Python (tracer/__main__.py) reads such files too.
 
 The commands that svc-trace traces are not measured, and they inherit no environment variable and no descriptor. So
 svc-trace's pytest plugin is measured only where a unit test calls it. Also not measured: other installations of
@@ -28,7 +29,8 @@ _DIRECTORY_FILE: Final = Path(sys.prefix, "tracer-coverage")
 """Has the path of the directory for the data files. It exists between `start` and `stop`."""
 _PTH_FILE: Final = Path(sysconfig.get_path("purelib"), "tracer-coverage.pth")
 _PTH_LINE: Final = (
-    f"import sys; scripts = {str(ROOT / 'scripts')!r}; sys.orig_argv[1:3] == ['-m', 'tracer'] and "
+    f"import sys; scripts = {str(ROOT / 'scripts')!r}; "
+    "sys.flags.isolated and ' -m tracer' in ' '.join(sys.orig_argv[:7]) and "
     "(sys.path.insert(0, scripts), __import__('tracer_coverage').measure(), sys.path.remove(scripts))\n"
 )
 """Each start of this Python executes this line: https://docs.python.org/3/library/site.html."""

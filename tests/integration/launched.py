@@ -62,13 +62,22 @@ class User:
             stdout, stderr = process.communicate()
         return subprocess.CompletedProcess(command, process.returncode, stdout, stderr)
 
+    def take_over(self) -> None:
+        """Make all files in the home directory this user's."""
+        subprocess.run(["chown", "-R", f"{self.uid}:{self.gid}", self.home], check=True)
+
+    def files_of_others(self) -> list[str]:
+        """Files in the home directory that are not this user's."""
+        found = subprocess.run(["find", self.home, "!", "-uid", str(self.uid)], stdout=subprocess.PIPE, check=True)
+        return found.stdout.decode().split()
+
     def svc_trace(self, *assignments: str, sudo: bool = True) -> tuple[str, ...]:
         """The words `sudo NAME=value … svc-trace -q --`, or `svc-trace -q --`."""
-        own = (self.python, "-m", "tracer", "-q", "--")
+        own = (str(self.home / "venv" / "bin" / "svc-trace"), "-q", "--")
         return ("sudo", "-n", *assignments, *own) if sudo else own
 
 
-def _base_interpreter(uid: int, gid: int) -> str:
+def base_interpreter(uid: int, gid: int) -> str:
     """An interpreter of this version that the user can execute: the one that runs this, or the system's."""
     version = "python{}.{}".format(*sys.version_info)
     for candidate in str(Path(sys.executable).resolve()), f"/usr/bin/{version}", f"/usr/local/bin/{version}":
@@ -82,10 +91,11 @@ def _base_interpreter(uid: int, gid: int) -> str:
 
 def _install(user: User) -> None:
     """Install svc-trace in a virtual environment of the user, who may not be able to read this checkout."""
-    base = _base_interpreter(user.uid, user.gid)
+    base = base_interpreter(user.uid, user.gid)
     made = user.run(base, "-m", "venv", "--without-pip", "venv")
     assert made.returncode == 0, made.stderr
     subprocess.run([sys.executable, "-m", "pip", "-q", "--python", user.python, "install", _SOURCE], check=True)
+    user.take_over()
 
 
 @contextmanager

@@ -75,7 +75,7 @@ def merged(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_reports(directory)
     output = directory / "merged.json"
     arguments = ("merge", str(directory / "shard-*.json"), "-o", str(output), "--format", "json")
-    command = [sys.executable, "-c", PROGRAM, *arguments]
+    command = [sys.executable, "-I", "-c", PROGRAM, *arguments]
     done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=True)
     assert int(done.stderr) / 1024 <= PEAK_MB
     return output

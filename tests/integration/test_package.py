@@ -40,7 +40,9 @@ def test_the_wheel_has_the_compiled_probes_and_their_text(wheel: Path) -> None:
     assert {"svc_trace.bcc.c", "bcc_kernel/include/asm/page.h"} <= {
         name.partition("tracer/record/capture/bpf/probes/")[2] for name in names
     }
-    assert {name.partition("/")[0] for name in names} == {"tracer", wheel.name.rpartition("-py3")[0] + ".dist-info"}
+    name = wheel.name.rpartition("-py3")[0]
+    assert {name.partition("/")[0] for name in names} == {"tracer", f"{name}.dist-info", f"{name}.data"}
+    assert {path for path in names if ".data/" in path} == {f"{name}.data/scripts/svc-trace"}
     assert f"linux_{os.uname().machine}" in wheel.name
 
 
@@ -48,7 +50,7 @@ def test_a_build_without_clang_says_what_to_install(tmp_path: Path) -> None:
     path = tmp_path / "bin"
     path.mkdir()
     result = subprocess.run(
-        [sys.executable, ROOT / "scripts" / "build_probes.py"],
+        [sys.executable, ROOT / "scripts" / "build_native.py"],
         env={"PATH": str(path)},
         capture_output=True,
         text=True,

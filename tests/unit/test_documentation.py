@@ -31,7 +31,7 @@ PAGES = [
 
 def slugs_in_code() -> set[str]:
     """The slugs of all errors and warnings."""
-    known = set()
+    known = set(re.findall(r"\[([a-z-]+)\]\\n", (ROOT / "launcher" / "svc-trace.c").read_text()))
     for path in (ROOT / "tracer").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
@@ -67,7 +67,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_files_that_are_named_exist(page: Path) -> None:
-    for path in re.findall(r"`((?:tracer|probes|tests|scripts|docs|examples)/[\w./-]*)[ `]", page.read_text()):
+    for path in re.findall(r"`((?:tracer|probes|launcher|tests|scripts|docs|examples)/[\w./-]*)[ `]", page.read_text()):
         assert "NAME" in path or (ROOT / path).exists(), path
 
 

@@ -221,7 +221,7 @@ def _execute_wrapped(
     stderr = os.dup(2)
     os.set_inheritable(stderr, True)
     os.dup2(os.open(errors, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600), 2)
-    words = [*arguments, sys.executable, "-I", "-S", str(_STARTER), str(memory), str(stderr)]
+    words = [*arguments, sys.executable, "-I", "-S", "-B", str(_STARTER), str(memory), str(stderr)]
     os.execve(words[0], words, {**os.environ, **added})
 
 

@@ -40,7 +40,7 @@ class Btf:
     def of_object(cls, path: Path) -> Btf:
         library = _library()
         parsed = library.btf__parse(os.fsencode(path), None)
-        assert parsed, f"no BTF in {path}: run scripts/build_probes.py"
+        assert parsed, f"no BTF in {path}: run scripts/build_native.py"
         return cls(library, parsed)
 
     @classmethod

@@ -4,7 +4,8 @@ LLVM takes 100 MB and more, changes the current directory, prints freely and may
 process. The descriptors keep alive what the kernel holds. Imports only the standard library, modules that do so too,
 and the distribution's bcc.
 
-By hand, as root: `python -m tracer.record.capture.bpf.bcc_loader` shows all output of the compiler and the verifier.
+By hand, as root: `python -I -B -m tracer.record.capture.bpf.bcc_loader` shows all output of the compiler and the
+verifier.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ _SEND_ENDS: Final = "svc_send_ends"
 _ARCHITECTURES: Final = {"x86_64": "x86", "aarch64": "arm64"}  # of uname(2) → of the probes
 
 
-SHOW_ALL: Final = f"Run this to see all messages: sudo {sys.executable} -m {__spec__.name}."
+SHOW_ALL: Final = f"Run this to see all messages: sudo {sys.executable} -I -B -m {__spec__.name}."
 INSTALL_BCC: Final = (
     "Install it: apt-get install python3-bpfcc (Debian, Ubuntu) or dnf install python3-bcc (Fedora); "
     "PyPI's package named bcc is another program."

@@ -22,7 +22,7 @@ def _locate() -> tuple[Path, Path]:
     """The compiled object, and the directory of sources.
 
     A checkout, which an editable install uses, has them in its own `build/` and `probes/`; a wheel has copies beside
-    this module (scripts/build_probes.py).
+    this module (scripts/build_native.py).
     """
     package, checkout = Path(__file__).parent, Path(__file__).parents[4]
     if (checkout / "probes" / "svc_trace.bpf.c").exists():
@@ -84,7 +84,7 @@ def check_can_load(file: Path) -> None:
         SvcTraceError: not-root or no-probes.
     """
     if os.geteuid() != 0:
-        program = Path(sys.argv[0]).absolute()
+        program = sys._xoptions.get("svc-trace") or f"{sys.executable} -I -m tracer"  # from launcher/svc-trace.c
         hint = f"Run it with sudo: sudo {program} -- COMMAND (the command itself then runs as you)."
         raise cannot_trace("loading the probes needs root", hint, "not-root")
     if not file.exists():

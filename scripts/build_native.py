@@ -1,0 +1,117 @@
+"""The build step: compile the CO-RE probes and the launcher into `build/`, and include them in the wheel.
+
+With the probes' object, a run needs neither a compiler nor headers. bcc compiles their sources, which the wheel has
+too, on kernels without BTF. Checkouts and editable installs use `build/` and `probes/` themselves
+(tracer/record/capture/bpf/programs.py). The launcher is installed as the command `svc-trace`.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+ROOT = Path(__file__).resolve().parent.parent
+SOURCE = ROOT / "probes" / "svc_trace.bpf.c"
+OBJECT = ROOT / "build" / "svc_trace.bpf.o"
+LAUNCHER_SOURCE = ROOT / "launcher" / "svc-trace.c"
+LAUNCHER = ROOT / "build" / "svc-trace"
+PACKAGE = "tracer/record/capture/bpf"  # in the wheel: the directory for the object and the probes' sources
+REMEDY = "Install what compiles the probes: apt-get install clang llvm libbpf-dev."
+WARNINGS = ("-Wall", "-Wextra", "-Werror")
+
+# uname's machine → the name libbpf's headers use, as in the kernel's arch/ directory.
+ARCHITECTURES = {"x86_64": "x86", "aarch64": "arm64"}
+
+
+class BuildError(Exception):
+    """Something cannot be compiled; the message says why and what to do."""
+
+
+def compile_probes(source: Path = SOURCE, target: Path = OBJECT) -> None:
+    """Compile the probes for this machine's architecture; debug sections but BTF are stripped.
+
+    Raises:
+        BuildError: clang or libbpf's headers are missing, the architecture is unknown, or clang refused.
+    """
+    machine = platform.machine()
+    if machine not in ARCHITECTURES:
+        raise BuildError(f"no probes for {machine}: supported are {', '.join(ARCHITECTURES)}")
+    for program in ("clang", "llvm-strip"):
+        if shutil.which(program) is None:
+            raise BuildError(f"{program} is not installed; {REMEDY}")
+    _compile(
+        *(source, target, "bpf/bpf_helpers.h", f"libbpf's headers are not installed; {REMEDY}"),
+        options=(
+            *("-target", "bpf", "-mcpu=v3", "-O2", "-g", "-std=gnu11", *WARNINGS),
+            *("-Wno-unused-parameter", "-Wno-address-of-packed-member"),
+            *(f"-D__TARGET_ARCH_{ARCHITECTURES[machine]}", f"-I{source.parent}", "-c"),
+        ),
+        strip=("llvm-strip", "-g"),
+    )
+
+
+def compile_launcher() -> None:
+    """Compile the command `svc-trace` for this machine, with the system's C library.
+
+    Raises:
+        BuildError: the C library's headers are missing, or clang refused.
+    """
+    missing = "the C library's headers are not installed; Install them: apt-get install libc6-dev."
+    _compile(
+        *(LAUNCHER_SOURCE, LAUNCHER, "stdio.h", missing),
+        options=("-O2", "-std=gnu11", *WARNINGS),
+        strip=("llvm-strip",),
+    )
+
+
+def _compile(
+    source: Path, target: Path, header: str, without_header: str, *, options: Sequence[str], strip: Sequence[str]
+) -> None:
+    """Compile and strip one file. `header` is one that a package has; the text says what to do without it."""
+    target.parent.mkdir(exist_ok=True)
+    partial = target.with_name(f"{target.name}.{os.getpid()}")
+    command = ["clang", *options, str(source), "-o", str(partial)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    if f"'{header}' file not found" in result.stderr:
+        raise BuildError(without_header)
+    if result.returncode:
+        raise BuildError(f"clang could not compile {source}:\n{result.stderr}")
+    subprocess.run([*strip, str(partial)], check=True)
+    partial.replace(target)  # at once: a run may be loading it
+
+
+class NativeBuildHook(BuildHookInterface[Any]):
+    """Called by hatchling for wheels and editable installs."""
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        """Compile everything; a wheel includes it and is for this platform only."""
+        if self.target_name != "wheel":
+            return
+        try:
+            compile_probes()
+            compile_launcher()
+        except BuildError as error:
+            raise SystemExit(f"svc-trace: {error}") from None
+        if version != "editable":
+            build_data["force_include"][str(OBJECT)] = f"{PACKAGE}/{OBJECT.name}"
+            build_data["force_include"][str(SOURCE.parent)] = f"{PACKAGE}/probes"
+        build_data["shared_scripts"][str(LAUNCHER)] = LAUNCHER.name
+        build_data["pure_python"] = False
+        build_data["tag"] = f"py3-none-{sysconfig.get_platform().replace('-', '_').replace('.', '_')}"
+
+
+if __name__ == "__main__":
+    try:
+        compile_probes()
+        compile_launcher()
+    except BuildError as error:
+        sys.exit(f"svc-trace: {error}")
