@@ -12,7 +12,7 @@ from tracer.classify.model import AssumptionCheck, ContractCheck, Outcome, TestR
 from tracer.classify.services.config import Contract
 from tracer.trace.records import StaticFacts
 
-CUT_SHORT: Final[frozenset[Outcome]] = frozenset({"skipped", "interrupted", "crashed"})
+CUT_SHORT: Final[frozenset[Outcome]] = frozenset({"skipped", "interrupted", "crashed", "not run"})
 """Outcomes of tests that did not run to their end. Such a test may need a service although it did not use it."""
 
 

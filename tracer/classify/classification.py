@@ -27,7 +27,12 @@ from tracer.classify.variants import compare_variants
 from tracer.classify.why import explain_needs
 from tracer.trace.records import Attempt, StaticFacts, Trace
 
-_UNFAILED: Final[Mapping[str, Outcome]] = {"skipped": "skipped", "xfailed": "xfailed", "xpassed": "xpassed"}
+_UNFAILED: Final[Mapping[str, Outcome]] = {
+    "skipped": "skipped",
+    "xfailed": "xfailed",
+    "xpassed": "xpassed",
+    "not run": "not run",
+}
 
 
 def classify(trace: Trace, config: Config, *, generated_at: datetime) -> Classification:
@@ -142,7 +147,7 @@ def _outcome(trace: Trace, attempt: Attempt) -> Outcome:
         return "error"
     if "interrupted" in attempt.outcomes.values():
         return "interrupted"
-    return _UNFAILED.get(call or attempt.outcomes.get("setup", ""), "passed")
+    return _UNFAILED.get(attempt.outcomes.get("setup") or call or "", "passed")
 
 
 def _run_info(trace: Trace) -> RunInfo:

@@ -20,7 +20,7 @@ ALL_UNKNOWN: Final = "(unknown)"
 How = Literal["direct", "inherited", "ambient"]
 Phase = Literal["collection", "setup", "call", "teardown"]
 Strength = Literal["sent", "connected", "attempted"]
-Outcome = Literal["passed", "failed", "error", "skipped", "xfailed", "xpassed", "interrupted", "crashed"]
+Outcome = Literal["passed", "failed", "error", "skipped", "xfailed", "xpassed", "interrupted", "crashed", "not run"]
 
 
 def unknown_service(endpoint: Endpoint | None) -> str:

@@ -21,7 +21,7 @@ ANYTHING: Final = unknown_service(None)
 """A service that is not known at all: it may be any."""
 
 _FINISHED: Final[frozenset[Outcome]] = frozenset({"passed", "xfailed", "xpassed"})
-_CUT_OFF: Final[frozenset[Outcome]] = frozenset({"interrupted", "crashed"})
+_CUT_OFF: Final[frozenset[Outcome]] = frozenset({"interrupted", "crashed", "not run"})
 _GROUPED: Final = re.compile(r"(.*::[^\W\d]\w*(?:\[.*\])?)@[^@\]]*", re.DOTALL)
 
 

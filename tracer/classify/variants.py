@@ -13,13 +13,13 @@ from tracer.classify.services.config import VariantRule
 def compare_variants(tests: Mapping[str, TestResult], rule: VariantRule) -> Variants:
     """The tests whose variants use different services, sorted.
 
-    A variant that was skipped and used nothing is left out: it did not run to its end.
+    A variant that was skipped or not run, and used nothing, is left out: it did not run to its end.
     """
     if not (rule.parameters or rule.class_suffixes):
         return Variants(0, {})
     groups: dict[str, dict[str, tuple[str, ...]]] = defaultdict(dict)
     for nodeid, test in tests.items():
-        if test.outcome != "skipped" or test.services:
+        if test.outcome not in ("skipped", "not run") or test.services:
             groups[shared_name(nodeid, rule)][nodeid] = test.services
     compared = {name: group for name, group in sorted(groups.items()) if len(group) > 1}
     differing = {name: dict(sorted(group.items())) for name, group in compared.items() if len(set(group.values())) > 1}

@@ -107,7 +107,9 @@ class Attempt(Struct, frozen=True):
     span: SpanId  # the test's span
     nodeid: str  # pytest's, without xdist's `@group`
     facts: FactsNumber  # number of its static facts; 0: they were lost
-    outcomes: Mapping[str, str]  # phase that did not pass → failed | skipped | xfailed | xpassed | interrupted
+    outcomes: Mapping[str, str]
+    """Phase that did not pass → failed | skipped | xfailed | xpassed | interrupted | not run. Not run: with
+    --setup-only and --setup-plan, pytest does not call the test."""
     instances: tuple[InstanceId, ...]  # the instances wider than function scope that it requested, directly or not
 
 

@@ -388,6 +388,9 @@ def test_attempts_of_one_test_are_united_and_the_last_outcome_counts(suite: Suit
         ({"setup": "skipped"}, "skipped"),
         ({"call": "xpassed"}, "xpassed"),
         ({"setup": "interrupted"}, "interrupted"),
+        ({"call": "not run"}, "not run"),
+        ({"setup": "skipped", "call": "not run"}, "skipped"),
+        ({"setup": "failed", "call": "not run"}, "error"),
         ({"call": "skipped", "teardown": "interrupted"}, "interrupted"),
     ],
 )

@@ -17,6 +17,7 @@ def test_assumed_and_observed_are_held_against_each_other() -> None:
         "t::neither": result(["postgres"]),
         "t::skipped": result([], ["kafka"], outcome="skipped"),
         "t::crashed": result([], ["kafka"], outcome="crashed"),
+        "t::not_run": result([], ["kafka"], outcome="not run"),
         "t::skipped_unassumed": result([], [], outcome="skipped"),
         "t::leak_b": result([], ["kafka"], ambient=["kafka"]),
         "t::leak_a": result([], [], ambient=["kafka"]),
@@ -27,7 +28,7 @@ def test_assumed_and_observed_are_held_against_each_other() -> None:
     assert kafka.blind_spots == ("t::blind_a", "t::blind_b")
     assert kafka.neither == 1
     assert kafka.ambient_only == ("t::leak_a", "t::leak_b")
-    assert kafka.undecided == 3
+    assert kafka.undecided == 4
     assert kafka.precision == pytest.approx(2 / 3)
     assert kafka.recall == pytest.approx(2 / 4)
 

@@ -41,6 +41,7 @@ def test_ambient_services_are_needed_unless_they_are_left_out(ambient: bool, nee
         ("skipped", {"postgres", "kafka"}),
         ("crashed", {"postgres", ANYTHING}),
         ("interrupted", {"postgres", ANYTHING}),
+        ("not run", {"postgres", ANYTHING}),
     ],
 )
 def test_a_test_that_did_not_run_to_its_end_may_need_more(outcome: Outcome, needs: set[str]) -> None:

@@ -68,6 +68,7 @@ def test_what_ran_in_one_variant_only_is_not_compared() -> None:
     tests = {
         "t.py::test_a[REGION]": result("redis"),
         "t.py::test_a[CONTROL]": result(outcome="skipped"),
+        "t.py::test_a[MONOLITH]": result(outcome="not run"),
         "t.py::test_b[1]": result("redis"),
         "t.py::test_b[2]": result(),
     }

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from typing import get_args
+
 from msgspec.structs import replace
 from suites import classification, evidence, facts, result
 
-from tracer.classify.model import Classification, Evidence
+from tracer.classify.model import Classification, Evidence, Outcome
 from tracer.classify.services.config import Rules
-from tracer.reports.pages.summary import notes, users
+from tracer.reports.blocks import Headline, pieces
+from tracer.reports.pages.summary import SummaryDocument, notes, users
 
 FLUSH = evidence("redis", phase="teardown", fixture="flush")
 
@@ -16,6 +19,16 @@ def suite(evidence_of: dict[str, list[Evidence]]) -> Classification:
         for nodeid, evidence in evidence_of.items()
     }
     return classification(tests, [facts("t.py")], Rules())
+
+
+def headline(one: Classification) -> Headline:
+    return next(block for block in SummaryDocument(one).page() if isinstance(block, Headline))
+
+
+def test_every_outcome_is_counted_below_the_first_line() -> None:
+    tests = {outcome: result(outcome=outcome) for outcome in get_args(Outcome)}
+    (counts,) = headline(classification(tests, [], Rules())).details
+    assert {part.text for part in pieces(counts)} == {", ", *(f"1 {outcome}" for outcome in tests)}
 
 
 def test_the_parts_that_use_a_service_are_listed_most_first() -> None:

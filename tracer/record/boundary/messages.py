@@ -18,7 +18,7 @@ from tracer.trace.json_codec import load, load_items
 from tracer.trace.records import PhaseName, StaticFacts
 
 Opened = Literal["session", "collection", "test", "fixture"]
-Outcome = Literal["failed", "skipped", "xfailed", "xpassed"]
+Outcome = Literal["failed", "skipped", "xfailed", "xpassed", "not run"]
 
 LINE_LIMIT: Final = 4096  # PIPE_BUF: the hook writes no line that is longer
 CHUNKS_LIMIT: Final = 256  # chunks of one packet

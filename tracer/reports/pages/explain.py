@@ -19,6 +19,7 @@ _OUTCOMES: Final = {
     "xfailed": "failed as expected",
     "xpassed": "passed unexpectedly",
     "interrupted": "was interrupted",
+    "not run": "was not run",
 }
 
 

@@ -34,6 +34,7 @@ _OUTCOMES: Final[Mapping[Outcome, str]] = {  # in the order in which they are li
     "skipped": "warning",
     "xfailed": "warning",
     "xpassed": "warning",
+    "not run": "warning",
 }
 _PARTS_LISTED: Final = 3
 """How many parts of the tests are listed as users of a service."""

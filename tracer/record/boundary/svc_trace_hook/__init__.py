@@ -25,7 +25,8 @@ CLOCK_MONOTONIC:
     ["instance", id, name, scope, baseid, node, param|null]
     ["uses", test_span, [instances]]            instances wider than function scope that the test requests
     ["requires", instance, [instances]]         instances wider than function scope that an instance requests
-    ["report", test_span, phase, outcome]       a phase did not pass; may come after the test has closed
+    ["report", test_span, phase, outcome]       a phase did not pass; may come after the test has closed. Outcome
+                                                `not run`: the test had no call, as with --setup-only
 
 Spans, instances and facts take their ids from one counter. A forked child continues its parent's counter, so ids below
 the child's first own id are the parent's. Spans that were open at the fork belong to the parent only.

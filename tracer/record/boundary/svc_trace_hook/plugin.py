@@ -92,6 +92,8 @@ class Session:
         if not self.config.pluginmanager.is_registered(self.tests.fixtures):
             self.config.pluginmanager.register(self.tests.fixtures)
             self.config.pluginmanager.register(self.tests.boundaries)
+            if self.config.getoption("setuponly", False):  # --setup-only or --setup-plan
+                self.config.pluginmanager.register(NotRun(self.tests))
 
     @innermost
     def pytest_sessionfinish(self) -> Wrapper:
@@ -104,6 +106,17 @@ class Session:
     def pytest_unconfigure(self) -> None:
         """Close a session that never started, or whose end failed."""
         self.safely(self._close)
+
+
+class NotRun:
+    """The plugin for a session that never calls its tests. pytest reports only their set-up and their teardown."""
+
+    def __init__(self, tests: Tests) -> None:
+        self.tests = tests
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_teardown(self) -> None:
+        self.tests.safely(self.tests.report_not_run)
 
 
 class Attempt:
@@ -264,6 +277,12 @@ class Tests:
             self.channel.queue(REPORT % (attempt.span, report.when, outcome))
         if report.when == "teardown" and attempt.running:  # an interruption became a failure, as with --pdb
             self.close_test()
+
+    def report_not_run(self) -> None:
+        """Report that this thread's test had no call."""
+        attempt = self._current()
+        if attempt is not None:
+            self.channel.queue(REPORT % (attempt.span, "call", "not run"))
 
     def _report_in_child(self, config: pytest.Config) -> None:
         """Take a forked child's reports where they are made: the child may leave logging to its parent, and end."""
