@@ -1,7 +1,8 @@
 """Attribution: which test each flow belongs to, and how. The rules are those of docs/attribution.md.
 
 Each flow passes four steps once: `sockets.py` names its service, `places.py` places its spans in the suite, `owners.py`
-decides what it belongs to, and `evidence.py` sums up the flows of each owner.
+decides what it belongs to, and `evidence.py` sums up the flows of each owner. Between the last two, `goodbyes.py` marks
+flows that only close a connection.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tracer.classify.evidence import sum_up
+from tracer.classify.goodbyes import mark_goodbyes
 from tracer.classify.model import Evidence
 from tracer.classify.owners import OwnedFlow, Owners
 from tracer.classify.places import RUN, Owner, Places
@@ -49,7 +51,7 @@ def attribute(trace: Trace, identifier: Identifier) -> Attribution:
     for named in sockets.named_flows():
         for owner, flow in owners.of(named).items():
             flows.setdefault(owner, []).append(flow)
-    owned = {owner: sum_up(trace, owner, flows.pop(owner)) for owner in list(flows)}
+    owned = {owner: sum_up(trace, owner, mark_goodbyes(flows.pop(owner))) for owner in list(flows)}
     attempts = tuple(places.attempts())
     return Attribution(attempts, owned, _inherited(attempts, places, owned))
 

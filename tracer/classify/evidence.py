@@ -22,7 +22,7 @@ def sum_up(trace: Trace, owner: Owner, flows: Iterable[OwnedFlow]) -> tuple[Evid
         key = _Key(
             service=named.service,
             endpoint=named.flow.endpoint,
-            how="ambient" if owned.ambient else "direct",
+            how="goodbye" if owned.goodbye else "ambient" if owned.ambient else "direct",
             place=owned.place,
             own_thread=owned.own_thread,
             command=_command(trace, named.flow),
@@ -83,7 +83,7 @@ def _evidence(trace: Trace, owner: Owner, key: _Key, sums: _Sum) -> Evidence:
         service=key.service.name,
         endpoint=key.endpoint,
         protocol=key.service.protocol,
-        how="inherited" if owner.kind in ("instance", "module") else key.how,
+        how="inherited" if owner.kind in ("instance", "module") and key.how != "goodbye" else key.how,
         via=_via(trace, key.place),
         phase=key.place.phase,
         fixture=key.place.fixture,

@@ -17,7 +17,7 @@ _UNKNOWN: Final = "unknown:"
 ALL_UNKNOWN: Final = "(unknown)"
 """The name of all endpoints that no rule names, where they count as one service."""
 
-How = Literal["direct", "inherited", "ambient"]
+How = Literal["direct", "inherited", "ambient", "goodbye"]
 Phase = Literal["collection", "setup", "call", "teardown"]
 Strength = Literal["sent", "connected", "attempted"]
 Outcome = Literal["passed", "failed", "error", "skipped", "xfailed", "xpassed", "interrupted", "crashed", "not run"]
@@ -102,8 +102,10 @@ class Evidence(Struct, frozen=True, kw_only=True):
 
     @property
     def is_need(self) -> bool:
-        """Whether the test needs the service because of this evidence: it is neither ambient nor self-hosted."""
-        return self.how != "ambient" and not self.self_hosted
+        """Whether the test needs the service because of this evidence. Ambient evidence, goodbyes and self-hosted
+        evidence are no reason.
+        """
+        return self.how in ("direct", "inherited") and not self.self_hosted
 
 
 class RunResult(Struct, frozen=True, order=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from tracer.classify.places import OUTSIDE, RUN, Owner, Place, Places
-from tracer.classify.services.protocols import IS_REQUEST
+from tracer.classify.services.requests import IS_REQUEST
 from tracer.classify.sockets import NamedFlow
 from tracer.trace.records import Flow, Trace
 
@@ -18,6 +18,7 @@ class OwnedFlow(NamedTuple):
     own_thread: bool  # the runner's thread sent it
     ambient: bool  # another thread or process sent it, and the place did not cause it
     ambiguous: bool  # it belongs to several owners, of which one caused it
+    goodbye: bool = False  # it only closes a connection which the owner did not use otherwise (`goodbyes.py`)
 
 
 class Owners:
@@ -87,4 +88,4 @@ class Owners:
 def _is_requested(flow: Flow, protocol: str | None) -> bool:
     """Whether at least one of a flow's sends is a request, for protocols whose bytes show that."""
     is_request = IS_REQUEST.get(protocol or "")
-    return is_request is not None and any(is_request(bytes.fromhex(head)) for head in flow.heads)
+    return is_request is not None and any(is_request(bytes.fromhex(head)) for head, _ in flow.beginnings())

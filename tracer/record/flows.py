@@ -18,6 +18,8 @@ from tracer.trace.timeline import Timeline
 
 _HEADS: Final = 32
 """Different first bytes kept of a flow. A connection has few kinds of requests."""
+_RUNNERS_SENDS: Final = 2
+"""The first bytes of a runner's own sends are kept for flows with at most so many: they may be goodbyes."""
 _OPEN_FLOWS: Final = 4096
 """Flows kept for the same spans; if there are more, all of them are written. Flows add up, so nothing is lost."""
 
@@ -109,10 +111,19 @@ class Flows:
             flow.bytes += event.result
         if event.prefix:
             flow.prefixes += (event.prefix.hex(),)
-        if event.head and not self._timeline.owns_spans(event.process, event.tid):
-            head = event.head.hex()
-            if head in flow.heads or len(flow.heads) < _HEADS:
-                flow.heads[head] = flow.heads.get(head, 0) + event.sends
+        elif event.head:
+            self._add_head(flow, event)
+
+    def _add_head(self, flow: _Flow, event: SocketEvent) -> None:
+        if self._timeline.owns_spans(event.process, event.tid):
+            if flow.sends > _RUNNERS_SENDS:
+                flow.heads.clear()
+                return
+            if event.last_ns:  # a runner's tally counts sends of different beginnings
+                return
+        head = event.head.hex()
+        if head in flow.heads or len(flow.heads) < _HEADS:
+            flow.heads[head] = flow.heads.get(head, 0) + event.sends
 
     def take(self, closed: set[SpanId]) -> Iterable[Flow]:
         """Remove and return the flows of closed spans, and those of spans that have too many."""

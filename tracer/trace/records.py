@@ -9,7 +9,7 @@ abstract socket. A runner is a process with open spans: a pytest process whose h
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final, Literal, get_args
 
 from msgspec import Struct, field
@@ -163,10 +163,17 @@ class Flow(Struct, frozen=True):
     peer: ProcessId = NO_PROCESS  # the process of the tree that listens at a unix socket; 0: none, or unknown
     prefixes: tuple[str, ...] = ()  # hex of the first ≤ 32 bytes of each of the socket's first 4 sends
     heads: Mapping[str, int] = field(default_factory=lambda: _NONE)
-    """Hex of a send's first ≤ 8 bytes → number of sends that begin so. Only for threads without spans, and for at most
-    32 different beginnings."""
+    """Hex of a send's first ≤ 8 bytes → number of sends that begin so, at most 32 different beginnings. Sends with a
+    prefix are not included. Threads with spans: only of flows with at most 2 sends, and without sends that a tally
+    counted."""
     errors: Mapping[str, int] = field(default_factory=lambda: _NONE)  # errno name → failed connects and sends
     local: bool = False  # whether the endpoint is at an address of the traced machine; false: no, or unknown
+
+    def beginnings(self) -> Iterator[tuple[str, int]]:
+        """Hex of the known first bytes of sends, and the number of sends that begin so."""
+        yield from self.heads.items()
+        for prefix in self.prefixes:
+            yield prefix, 1
 
 
 class Listener(Struct, frozen=True):

@@ -20,13 +20,10 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from tracer.classify.services.protocols import (
-    KAFKA_API_VERSIONS,
-    KAFKA_PRODUCE,
     MATCHERS,
-    is_http2_request,
-    kafka_api_key,
     recognise,
 )
+from tracer.classify.services.requests import KAFKA_API_VERSIONS, kafka_api_key
 
 SEEN = 32  # bytes that a capture keeps of a send
 PATIENCE_S = 10
@@ -252,63 +249,10 @@ def test_the_first_send_that_says_something_decides() -> None:
     assert recognise([b"CONNECT db:443 HTTP/1.1\r\n", b"AMQP\0\0\x09\x01"]) == "http"
 
 
-@pytest.mark.parametrize(
-    ("key", "head"),
-    [
-        (KAFKA_PRODUCE, "0000 0007"),
-        (1, "0001 000b"),
-        (3, "0003 000c"),
-        (8, "0008 0007"),
-        (12, "000c 0003"),
-        (KAFKA_API_VERSIONS, "0012 0003"),
-    ],
-)
-def test_the_api_key_of_a_kafka_request(key: int, head: str) -> None:
-    assert kafka_api_key(bytes.fromhex("00000155" + head)) == key
-
-
-@pytest.mark.parametrize(
-    "head",
-    [
-        "",
-        "00000155",
-        "00000155 0000 00",
-        "ffffffff 0000 0007",
-        "00000155 0000 0100",
-        "00000155 7fff 0007",
-        "17030300 1a00 0007",
-    ],
-)
-def test_what_begins_no_kafka_request_has_no_api_key(head: str) -> None:
-    assert kafka_api_key(bytes.fromhex(head)) is None
-
-
-@pytest.mark.parametrize(
-    ("order", "head"),
-    [  # as grpcio 1.85 sent them; those in parentheses as RFC 9113 has them
-        (True, "000008 01 04 000000"),  # HEADERS
-        (True, "06c000 00 00 000000"),  # DATA
-        (True, "000010 09 04 000000"),  # (CONTINUATION)
-        (False, "000000 04 01 000000"),  # SETTINGS, acknowledged
-        (False, "000008 06 01 000000"),  # PING, acknowledged
-        (False, "000004 08 00 000000"),  # WINDOW_UPDATE
-        (False, "000004 03 00 000000"),  # (RST_STREAM)
-        (False, b"PRI * HT".hex()),  # the connection preface
-        (False, "000008"),
-        (False, ""),
-    ],
-)
-def test_orders_of_http2_are_the_frames_of_a_request(order: bool, head: str) -> None:
-    assert is_http2_request(bytes.fromhex(head)) is order
-
-
 @given(st.lists(st.binary(max_size=40), max_size=5))
 @example([b"\x80" * 24])
 def test_recognition_never_raises(sends: list[bytes]) -> None:
     assert recognise(sends) in {*MATCHERS, None}
-    for send in sends:
-        kafka_api_key(send)
-        is_http2_request(send)
 
 
 @pytest.mark.parametrize("name", OPENINGS)

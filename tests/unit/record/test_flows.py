@@ -132,15 +132,26 @@ def test_a_listener_is_no_flow(kind: Kind, flows: Flows) -> None:
     assert list(flows.take_all()) == []
 
 
-def test_first_bytes_are_kept_of_other_threads_only(flows: Flows) -> None:
+def test_first_bytes_are_kept_of_other_threads_and_of_a_runners_few_sends(flows: Flows) -> None:
     own, other = fold(
         flows,
         send(110, 9, head=b"SELECT 1", prefix=b"SELECT 1;"),
         send(120, 4, head=b"ping", prefix=b"ping", tid=OTHER_THREAD),
         send(130, 4, head=b"ping", tid=OTHER_THREAD),
+        send(140, 4, head=b"ping", tid=OTHER_THREAD, sends=2),
+        send(150, 5, head=b"X\0\0\0\x04"),
     )
-    assert (own.prefixes, own.heads) == ((b"SELECT 1;".hex(),), {})
-    assert (other.prefixes, other.heads) == ((b"ping".hex(),), {b"ping".hex(): 2})
+    assert (own.prefixes, own.heads) == ((b"SELECT 1;".hex(),), {b"X\0\0\0\x04".hex(): 1})
+    assert (other.prefixes, other.heads) == ((b"ping".hex(),), {b"ping".hex(): 3})
+
+
+def test_first_bytes_of_a_runners_many_sends_are_not_kept(flows: Flows) -> None:
+    """The sends of its tally may begin differently, and a flow with more than two sends is no goodbye."""
+    begun = send(110, 9, head=b"SELECT 1")
+    (tallied,) = fold(flows, begun, begun._replace(last_ns=120))
+    assert (tallied.sends, tallied.heads) == (2, {b"SELECT 1".hex(): 1})
+    (many,) = fold(flows, begun, send(120, 9, head=b"SELECT 2"), send(130, 9, head=b"SELECT 3"))
+    assert (many.sends, many.heads) == (3, {})
 
 
 def test_different_first_bytes_are_bounded(flows: Flows) -> None:

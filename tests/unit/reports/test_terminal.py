@@ -175,7 +175,7 @@ def test_a_services_tests_are_listed_by_how_they_use_it(small: Classification) -
     assert (
         listing
         == f"""
-postgres: 4 tests, and 1 test with only ambient or self-hosted evidence
+postgres: 4 tests, and 1 test with only ambient or self-hosted evidence, or goodbyes
   direct in call (2)
     a.py::two
     a.py::{"long" * 50}

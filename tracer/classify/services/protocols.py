@@ -13,57 +13,10 @@ from functools import lru_cache
 from struct import Struct
 from typing import Final
 
-KAFKA_PRODUCE: Final = 0
-KAFKA_API_VERSIONS: Final = 18
+from tracer.classify.services.requests import KAFKA_API_VERSIONS, kafka_api_key
 
-_KAFKA_HOUSEKEEPING: Final = frozenset(
-    {
-        1, 2, 3,  # Fetch, ListOffsets, Metadata
-        8, 9, 10, 11, 12, 13, 14,  # OffsetCommit, OffsetFetch, FindCoordinator, JoinGroup to SyncGroup with Heartbeat
-        17, KAFKA_API_VERSIONS, 36,  # SaslHandshake, ApiVersions, SaslAuthenticate
-        22, 23,  # InitProducerId, OffsetForLeaderEpoch
-        68, 71, 72,  # ConsumerGroupHeartbeat, GetTelemetrySubscriptions, PushTelemetry
-    }
-)  # fmt: skip
-"""Housekeeping: clients send these on their own, from their own threads. All other kinds are requests."""
-
-_HTTP2_REQUESTS: Final = frozenset({0, 1, 9})  # DATA, HEADERS, CONTINUATION
-"""Frames of requests. The others (SETTINGS, PING, WINDOW_UPDATE, …) are housekeeping of a client's own threads."""
-
-_KAFKA_HEAD: Final = Struct(">ihh")  # size, api key, api version
 _KAFKA_TAIL: Final = Struct(">ih")  # correlation id, client id's length
-_KAFKA_LARGEST: Final = 100 * 1024 * 1024  # the broker's default `socket.request.max.bytes`
-_KAFKA_LAST_KEY: Final = 99  # Kafka 4.1 has 0-92
-_KAFKA_LAST_VERSION: Final = 20  # Kafka 4.1: at most 18 (Fetch)
-
 _POSTGRES_STARTUP: Final = re.compile(rb"\0\x03\0[\0-\x09][A-Za-z_][A-Za-z_.]*(?:\0|\Z)")  # version, parameter
-
-
-def kafka_api_key(head: bytes) -> int | None:
-    """The api key of a Kafka request, from a send's first 8 bytes; None: they cannot begin one.
-
-    Source: https://kafka.apache.org/protocol.html, "Common Request and Response Structure" and "Request Header".
-    """
-    if len(head) < _KAFKA_HEAD.size:
-        return None
-    size, api_key, version = _KAFKA_HEAD.unpack_from(head)
-    if not 8 <= size <= _KAFKA_LARGEST or not 0 <= version <= _KAFKA_LAST_VERSION:
-        return None
-    return api_key if 0 <= api_key <= _KAFKA_LAST_KEY else None
-
-
-def is_kafka_request(head: bytes) -> bool:
-    """Whether a send begins with a Kafka request that is not housekeeping, such as a Produce."""
-    api_key = kafka_api_key(head)
-    return api_key is not None and api_key not in _KAFKA_HOUSEKEEPING
-
-
-def is_http2_request(head: bytes) -> bool:
-    """Whether a send begins with an HTTP/2 frame of a request, such as gRPC sends.
-
-    Source: RFC 9113, 4.1 and 6. Length (3 bytes), type, flags, stream (4).
-    """
-    return len(head) > 3 and head[3] in _HTTP2_REQUESTS
 
 
 def _kafka(send: bytes) -> bool:
@@ -246,9 +199,6 @@ MATCHERS: Final[Mapping[str, Callable[[bytes], bool]]] = {
     "tls": _tls,
     "zookeeper": _zookeeper,
 }
-
-IS_REQUEST: Final[Mapping[str, Callable[[bytes], bool]]] = {"http2": is_http2_request, "kafka": is_kafka_request}
-"""Protocol whose clients send from their own threads → whether a send with these first 8 bytes is a request."""
 
 
 def recognise(sends: Iterable[bytes]) -> str | None:

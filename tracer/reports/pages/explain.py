@@ -32,7 +32,8 @@ def page(classification: Classification, nodeid: str) -> Iterator[Block]:
     tier = tier_of(test.services, classification.rules.tiers)
     yield Line(f"It uses {joined(test.services) or 'no service'}. Its tier is {tier}.")
     yield from _rules(classification, test)
-    services = tuple(dict.fromkeys((*test.services, *test.ambient, *test.self_hosted)))
+    others = sorted({one.service for one in test.evidence})
+    services = tuple(dict.fromkeys((*test.services, *test.ambient, *test.self_hosted, *others)))
     sections: dict[str, list[Name]] = defaultdict(list)
     for one in sorted(test.evidence, key=lambda one: (services.index(one.service), one.self_hosted, not one.is_need)):
         sections[_title(one)].append(_sentence(one))
@@ -61,6 +62,8 @@ def _rules(classification: Classification, test: TestResult) -> Iterator[Line]:
 def _title(evidence: Evidence) -> str:
     if evidence.self_hosted:
         return f"{evidence.service}, provided by the run itself"
+    if evidence.how == "goodbye":
+        return f"{evidence.service}, goodbye: a connection was closed that the test did not use otherwise"
     return (
         evidence.service if evidence.is_need else f"{evidence.service}, ambient: used while the test ran, but not by it"
     )

@@ -21,13 +21,15 @@ def page(classification: Classification, services: Collection[str]) -> Iterator[
         ways = [(_ways(evidence), nodeid) for nodeid, evidence in of_service.items() if evidence]
         using = classification.summary.services.get(service, 0)
         others = len(ways) - using
-        more = f", and {counted(others, 'test')} with only ambient or self-hosted evidence" if others else ""
+        more = (
+            f", and {counted(others, 'test')} with only ambient or self-hosted evidence, or goodbyes" if others else ""
+        )
         yield Heading(f"{service}: {counted(using, 'test')}{more}")
         yield from groups(ways)
 
 
 def seen_services(classification: Classification) -> list[str]:
-    """Every service that a test used: most tests first, then those that were only ambient or self-hosted, by name."""
+    """Every service that a test used: most tests first, then those without such tests, by name."""
     ranked = list(classification.summary.services)
     seen = {evidence.service for test in classification.tests.values() for evidence in test.evidence}
     return ranked + sorted(seen.difference(ranked))

@@ -1,0 +1,129 @@
+"""Requests, housekeeping and goodbyes, by the first bytes of sends."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tracer.classify.services.protocols import MATCHERS
+from tracer.classify.services.requests import (
+    IS_REQUEST,
+    KAFKA_API_VERSIONS,
+    KAFKA_PRODUCE,
+    is_goodbye,
+    is_http2_request,
+    kafka_api_key,
+)
+
+SEEN = 16  # bytes that a capture keeps of each send
+
+
+@pytest.mark.parametrize(
+    ("key", "head"),
+    [
+        (KAFKA_PRODUCE, "0000 0007"),
+        (1, "0001 000b"),
+        (3, "0003 000c"),
+        (8, "0008 0007"),
+        (12, "000c 0003"),
+        (KAFKA_API_VERSIONS, "0012 0003"),
+    ],
+)
+def test_the_api_key_of_a_kafka_request(key: int, head: str) -> None:
+    assert kafka_api_key(bytes.fromhex("00000155" + head)) == key
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "",
+        "00000155",
+        "00000155 0000 00",
+        "ffffffff 0000 0007",
+        "00000155 0000 0100",
+        "00000155 7fff 0007",
+        "17030300 1a00 0007",
+    ],
+)
+def test_what_begins_no_kafka_request_has_no_api_key(head: str) -> None:
+    assert kafka_api_key(bytes.fromhex(head)) is None
+
+
+@pytest.mark.parametrize(
+    ("request_", "head"),
+    [  # as grpcio 1.85 sent them; those in parentheses as RFC 9113 has them
+        (True, "000008 01 04 000000"),  # HEADERS
+        (True, "06c000 00 00 000000"),  # DATA
+        (True, "000010 09 04 000000"),  # (CONTINUATION)
+        (False, "000000 04 01 000000"),  # SETTINGS, acknowledged
+        (False, "000008 06 01 000000"),  # PING, acknowledged
+        (False, "000004 08 00 000000"),  # WINDOW_UPDATE
+        (False, "000004 03 00 000000"),  # (RST_STREAM)
+        (False, b"PRI * HT".hex()),  # the connection preface
+        (False, "000008"),
+        (False, ""),
+    ],
+)
+def test_requests_of_http2_are_the_frames_of_a_request(request_: bool, head: str) -> None:
+    assert is_http2_request(bytes.fromhex(head)) is request_
+
+
+GOODBYES = [  # as the clients in brackets sent them, else as the sources in requests.py have them
+    ("postgres", "5800000004"),
+    ("mysql", "0100000001"),
+    ("redis", b"*1\r\n$4\r\nQUIT\r\n".hex()),
+    ("memcached", b"quit\r\n".hex()),
+    ("memcached", "8007" + 22 * "00"),
+    ("memcached", "8017" + 22 * "00"),
+    ("smtp", b"QUIT\r\n".hex()),
+    ("smtp", b"quit\r\n".hex()),
+    ("amqp", "01 0000 00000012 000a0032 00c8 06"),
+    ("amqp", "01 0001 00000014 00140028 00c8 06"),
+    ("amqp", "01 0000 00000004 000a0033 ce"),
+    ("http2", "000008 07 00 00000000 00000000"),
+    ("zookeeper", "00000008 00000003 fffffff5"),
+    ("postgres", "15 0303 001a 0000000000000002"),  # close_notify: TLS 1.2
+    ("redis", "17 0303 0013 3d58"),  # TLS 1.3
+    (None, "17 0303 0013 3d58"),
+    ("postgres", "17 0303 0016 3d58"),  # Terminate
+    ("mysql", "17 0303 001d 0000"),
+]
+OTHERS = [
+    ("postgres", "5300000004"),  # Sync
+    ("postgres", "5100000009 53454c45"),
+    ("postgres", "58"),
+    ("mysql", "010000000e"),  # COM_PING
+    ("redis", b"*1\r\n$4\r\nPING\r\n".hex()),
+    ("redis", b"*2\r\n$4\r\nQUIT\r\n".hex()),
+    ("memcached", b"get quit\r\n".hex()),
+    ("memcached", "8000" + 22 * "00"),
+    ("memcached", "8007 0003 00000000 00000003"),  # with a key
+    ("amqp", "01 0001 00000010 003c0028 0000"),  # Basic.Publish
+    ("amqp", "08 0000 00000000 ce"),  # a heartbeat
+    ("http2", "000008 06 00 00000000"),
+    ("zookeeper", "00000008 fffffffe 0000000b"),  # a ping
+    ("redis", "17 0303 0016 3d58"),  # a request of 5 bytes
+    ("postgres", "17 0303 0017 3d58"),
+    ("postgres", "16 0301 0013 0100"),  # a handshake
+    ("kafka", "5800000004"),
+    (None, "5800000004"),
+    ("postgres", ""),
+]
+
+
+@pytest.mark.parametrize(("protocol", "head"), GOODBYES)
+def test_goodbyes_are_recognised(protocol: str | None, head: str) -> None:
+    assert is_goodbye(protocol, bytes.fromhex(head)[:SEEN])
+
+
+@pytest.mark.parametrize(("protocol", "head"), OTHERS)
+def test_other_messages_are_no_goodbyes(protocol: str | None, head: str) -> None:
+    assert not is_goodbye(protocol, bytes.fromhex(head)[:SEEN])
+
+
+@given(st.sampled_from([*MATCHERS, None]), st.binary(max_size=SEEN))
+def test_any_bytes_are_accepted(protocol: str | None, head: bytes) -> None:
+    is_goodbye(protocol, head)
+    for is_request in IS_REQUEST.values():
+        is_request(head)
