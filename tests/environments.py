@@ -27,15 +27,20 @@ OLDEST: Final = (
 
 def interpreter(minors: Iterable[int]) -> str:
     """The first of these Python 3 minors that is installed and has ensurepip; otherwise the Python that runs this."""
-    pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv", "versions")
     for minor in minors:
-        for python in (shutil.which(f"python3.{minor}"), *pyenv.glob(f"3.{minor}.*/bin/python")):
-            if python is not None:
-                probe = [python, "-c", "import ensurepip, sys; print(sys.executable)"]
-                done = subprocess.run(probe, capture_output=True, text=True, check=False)
-                if done.returncode == 0:
-                    return done.stdout.strip()
+        for python in versions(f"3.{minor}"):
+            probe = [str(python), "-c", "import ensurepip, sys; print(sys.executable)"]
+            done = subprocess.run(probe, capture_output=True, text=True, check=False)
+            if done.returncode == 0:
+                return done.stdout.strip()
     return sys.executable
+
+
+def versions(version: str) -> list[Path]:
+    """The installed Pythons of a version such as 3.8: the one in the PATH first, then those of pyenv."""
+    pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv", "versions")
+    found = shutil.which(f"python{version}")
+    return [*([Path(found)] if found else []), *pyenv.glob(f"{version}.*/bin/python")]
 
 
 def environment_with(python: str, requirements: tuple[str, ...]) -> Path:

@@ -147,3 +147,19 @@ os.kill(os.getppid(), signal.SIGCONT)
     report = json.loads((tmp_path / "svc-trace.json").read_text())["run"]
     assert not report["complete"]
     assert "lost-events" in {warning["slug"] for warning in report["warnings"]}
+
+
+def test_a_pytest_on_an_old_python_is_reported_as_unsupported(tmp_path: Path) -> None:
+    """Its version is changed in the child: with a real one, see integration/hook/test_loading.py."""
+    (tmp_path / "old.py").write_text("import sys\nsys.version_info = (3, 7, 17)\n")
+    (tmp_path / "test_it.py").write_text("def test_it(): pass\n")
+    pytest = f"{sys.executable} -m pytest --assert=plain -p no:cacheprovider"
+    for script, tests in ((f"{pytest} -p old", 0), (f"{pytest} -p old && {pytest}", 1)):
+        command = (*TRACER, "-q", "-o", "report.json", "--", "sh", "-c", script)
+        few_plugins = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # they need modules that 3.7 needs
+        subprocess.run(command, cwd=tmp_path, env=few_plugins, check=True, capture_output=True)
+        report = json.loads((tmp_path / "report.json").read_text())
+        assert len(report["tests"]) == tests
+        (warning,) = report["run"]["warnings"]
+        assert warning["slug"] == "unsupported-pytest"
+        assert "Python 3.7.17:" in warning["message"]

@@ -157,7 +157,13 @@ def _warnings(session: Session, lost_boundaries: int, recorder: Recorder) -> Ite
             f"{recorder.runners.unfinished:,} pytest processes did not end their session",
             "Look for crashes, and for processes that still run after the command's end: tests may be missing.",
         )
-    if not recorder.runners.reported:
+    for python, pytest in sorted(recorder.runners.inactive):
+        yield RunWarning(
+            "unsupported-pytest",
+            f"the hook is inactive in pytest {pytest} on Python {python}: the tests that it ran are unknown",
+            "Run these tests with pytest 7.0 or newer on Python 3.8 or newer.",
+        )
+    if not recorder.runners.reported and not recorder.runners.inactive:
         yield RunWarning(
             "no-hook",
             "no pytest reported, so the tests are unknown",

@@ -19,8 +19,10 @@ _DISTRIBUTION: Final = Path("plugins", f"{_PLUGIN}-1.dist-info")  # exists only 
 _METADATA: Final = {
     "METADATA": f"Metadata-Version: 2.1\nName: {_PLUGIN}\nVersion: 1\n",
     "entry_points.txt": f"[pytest11]\n{_PLUGIN} = {_PLUGIN}\n",
+    "RECORD": "".join(f"{_DISTRIBUTION.name}/{name},,\n" for name in ("METADATA", "entry_points.txt", "RECORD")),
 }
-"""As if the hook were installed (entry_points.txt: packaging.python.org): pytest loads such plugins by itself."""
+"""As if the hook were installed (entry_points.txt, RECORD: packaging.python.org): pytest loads such plugins by itself.
+RECORD does not list the modules, because pytest rewrites the assertions of those that it lists."""
 _PACKAGE: Final = Path("plugins", _PLUGIN)
 
 
@@ -51,10 +53,12 @@ class RunDirectory:
 
         On PYTHONPATH the hook is an installed plugin; without that PYTHONPATH, it is not loaded, and breaks nothing.
         PYTEST_PLUGINS is set only if installed plugins are not loaded: it breaks a pytest without that PYTHONPATH.
+        PIP_EXCLUDE is the option `--exclude` of `pip list` and `pip freeze`: they do not list the hook.
         """
         variables = {
             "SVC_TRACE_FIFO": str(self.fifo),
             "PYTHONPATH": _prepend(str((self.path / _PACKAGE).parent), environment.get("PYTHONPATH"), os.pathsep),
+            "PIP_EXCLUDE": _prepend(_PLUGIN, environment.get("PIP_EXCLUDE"), " "),
         }
         if environment.get("PYTEST_DISABLE_PLUGIN_AUTOLOAD"):
             variables["PYTEST_PLUGINS"] = _prepend(_PLUGIN, environment.get("PYTEST_PLUGINS"), ",")

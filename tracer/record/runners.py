@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Final
 
 from msgspec import Struct
 from msgspec.structs import astuple, replace
@@ -12,6 +13,7 @@ from tracer.record.boundary.messages import (
     Facts,
     FixtureInstance,
     Hello,
+    Inactive,
     Interrupted,
     Message,
     Open,
@@ -24,6 +26,9 @@ from tracer.record.boundary.messages import (
 from tracer.trace.ids import NO_FACTS, NO_INSTANCE, NO_SPAN, FactsNumber, HookNumber, InstanceId, ProcessId, SpanId, Tid
 from tracer.trace.records import Attempt, Instance, PhaseName, Record, Span, SpanKind, StaticFacts
 from tracer.trace.timeline import Timeline
+
+_INACTIVE: Final = 8
+"""Unsupported pytests that are remembered. Any process can report one."""
 
 
 class _Test(Struct):
@@ -56,6 +61,7 @@ class Runners:
 
     Attributes:
         reported: whether the hook reported from any process.
+        inactive: versions of Python and pytest in which the hook was loaded and is inactive.
         unfinished: runners that ended, or were cut off, with an open session.
         cut_off: those of them that were still running when the command had ended.
         closed: spans that have closed; the caller clears it.
@@ -71,12 +77,18 @@ class Runners:
         self._last_span = NO_SPAN
         self._last_instance = NO_INSTANCE
         self.reported = False
+        self.inactive: set[tuple[str, str]] = set()
         self.unfinished = 0
         self.cut_off = 0
         self.closed: set[SpanId] = set()
 
     def apply(self, process: ProcessId, packet: Packet) -> Iterator[Record]:
         """Apply the messages of one thread of a process; yield the records that they complete."""
+        match packet.messages:
+            case (Inactive(python, pytest),):
+                if len(self.inactive) < _INACTIVE:
+                    self.inactive.add((python, pytest))
+                return
         runner = self._runners.get(process)
         if runner is None:
             runner = self._runners[process] = _Runner(process)
@@ -118,8 +130,8 @@ class Runners:
                     self._instances[requiring.id] = replace(requiring, requires=required)
             case Hello(ns=ns):
                 yield from self._begin_again(runner, ns)
-            case Report() | Uses():
-                pass  # of a test that another process runs
+            case Report() | Uses() | Inactive():
+                pass  # of a test that another process runs; no hook's
 
     def _begin_again(self, runner: _Runner, ns: int) -> Iterator[Record]:
         """A process's first message. If it is not the first Hello, execve(2) replaced the program: numbers start again.

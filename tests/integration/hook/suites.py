@@ -70,6 +70,7 @@ class Reported:
     packets: tuple[Packet, ...]
     lost: int
     malformed: int
+    off: bool  # the hook turned itself off
 
     def messages(self, pid: int | None = None) -> list[Message]:
         return [message for packet in self.packets if pid in (None, packet.pid) for message in packet.messages]
@@ -129,7 +130,8 @@ def run(
     with Fifo(directory / "fifo") as fifo:
         status, output = environment.run(suite, *options, fifo=fifo.path, limits=limits)
         packets = decoder.feed(fifo.read())
-    return Reported(status, output, tuple(packets), decoder.lost, decoder.malformed)
+        off = fifo.silenced
+    return Reported(status, output, tuple(packets), decoder.lost, decoder.malformed, off)
 
 
 def plain(name: str) -> list[str]:

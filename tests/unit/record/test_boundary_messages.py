@@ -20,6 +20,7 @@ from tracer.record.boundary.messages import (
     Facts,
     FixtureInstance,
     Hello,
+    Inactive,
     Interrupted,
     Message,
     Open,
@@ -37,6 +38,7 @@ HELLO: Final = '["hello",1,"3.13.0","9.2.0",null]'
 
 numbers = st.integers(min_value=0, max_value=(1 << 63) - 1)
 texts = st.text(st.characters(exclude_categories=[]))  # lone surrogates too
+versions = st.text(st.characters(exclude_categories=[]), max_size=40)
 lists = st.lists(texts, max_size=5)
 ids = st.lists(numbers, max_size=5)
 
@@ -50,6 +52,7 @@ def cases() -> st.SearchStrategy[tuple[Any, Message]]:
     )
     return st.one_of(
         st.tuples(numbers, texts, texts, st.none() | texts).map(lambda t: (["hello", *t], Hello(*t))),
+        st.tuples(versions, versions).map(lambda t: (["inactive", *t], Inactive(*t))),
         st.tuples(numbers, numbers, opens).map(
             lambda t: (["open", *t[:2], *t[2][0]], plain(Open)(*t[:2], *t[2][1])),
         ),

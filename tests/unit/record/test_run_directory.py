@@ -48,9 +48,13 @@ def test_somebody_elses_folder_with_such_a_name_stays(base: Path, name: str) -> 
 
 
 def test_the_hook_is_named_only_where_installed_plugins_are_not_loaded(base: Path) -> None:
-    own = {"PYTHONPATH": "src", "PYTEST_PLUGINS": "pytester"}
+    own = {"PYTHONPATH": "src", "PYTEST_PLUGINS": "pytester", "PIP_EXCLUDE": "pip"}
     with RunDirectory() as directory:
         variables = directory.hook_environment(own)
-        assert variables == {"PYTHONPATH": f"{directory.path}/plugins:src", "SVC_TRACE_FIFO": str(directory.fifo)}
+        assert variables == {
+            "PYTHONPATH": f"{directory.path}/plugins:src",
+            "SVC_TRACE_FIFO": str(directory.fifo),
+            "PIP_EXCLUDE": "svc_trace_hook pip",
+        }
         named = directory.hook_environment({**own, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"})
         assert named == {**variables, "PYTEST_PLUGINS": "svc_trace_hook,pytester"}

@@ -77,6 +77,17 @@ def test_greeting_is_hearing(suite: Suite) -> None:
     assert suite.runners.reported
 
 
+def test_an_unsupported_pytest_is_remembered_and_is_no_runner(suite: Suite) -> None:
+    for number in range(20):
+        assert suite.say(hook.Inactive("2.7.18", f"4.6.{number % 10}")) == []
+    assert suite.say(Hello(1, "3.11", "8.3", None), hook.Inactive("2.7.18", "no hook's"), process=CHILD) == []
+    assert suite.runners.reported
+    assert len(suite.runners.inactive) == 8
+    assert ("2.7.18", "4.6.0") in suite.runners.inactive
+    suite.finish(10)
+    assert suite.runners.unfinished == 0
+
+
 def test_a_tests_life(suite: Suite) -> None:
     assert suite.say(facts(1)) == [StaticFacts("tests/test_a.py", ("db",), ("slow",), ())]
     assert suite.say(Open(1, 10, "session", "/project", None), Open(2, 20, "test", "a.py::test", 1)) == []

@@ -30,6 +30,7 @@ OUTCOMES: Final = get_args(Outcome)
 _NATURAL: Final = Meta(ge=0, le=(1 << 63) - 1)  # fits into 64 bits, signed
 _Number = Annotated[HookNumber, _NATURAL]
 _Natural = Annotated[int, _NATURAL]
+_Version = Annotated[str, Meta(max_length=40)]
 
 
 class _Message(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag_field="tag", tag=str.lower):
@@ -125,7 +126,14 @@ class Report(_Message, frozen=True):
     outcome: Outcome
 
 
-Message = Hello | Open | Phase | Close | Interrupted | Uses | Requires | Report | Facts | FixtureInstance
+class Inactive(_Message, frozen=True):
+    """The only message of a pytest that the hook does not support, by its version or by that of its Python."""
+
+    python: _Version
+    pytest: _Version
+
+
+Message = Hello | Open | Phase | Close | Interrupted | Uses | Requires | Report | Facts | FixtureInstance | Inactive
 
 _SENDER: Final = tuple[_Natural, _Natural, _Natural, _Natural]
 """pidns, pid, tid, seq."""

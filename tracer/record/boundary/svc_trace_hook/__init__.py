@@ -3,7 +3,8 @@
 It runs in the pytest of the traced command: Python 3.8 or newer, pytest 7.0 or newer, the standard library and pytest
 only, relative imports only. `run_directory.py` copies this package into the run's directory, where pytest finds it as
 an installed plugin. Without the variable SVC_TRACE_FIFO it does nothing. It never fails, slows down or hangs a test:
-its first error turns it off for the rest of the process.
+its first error, even at import, turns it off for the rest of the process. Every other Python or pytest imports this
+file too, so its syntax is that of Python 2.7 as well. There the hook is inactive, and only reports that.
 
 | module | content |
 | --- | --- |
@@ -27,6 +28,7 @@ CLOCK_MONOTONIC:
     ["requires", instance, [instances]]         instances wider than function scope that an instance requests
     ["report", test_span, phase, outcome]       a phase did not pass; may come after the test has closed. Outcome
                                                 `not run`: the test had no call, as with --setup-only
+    ["inactive", python_version, pytest_version]    the only message of a process whose Python or pytest is unsupported
 
 Spans, instances and facts take their ids from one counter. A forked child continues its parent's counter, so ids below
 the child's first own id are the parent's. Spans that were open at the fork belong to the parent only.
@@ -37,8 +39,28 @@ report, frequent messages are formatted by hand, and the functions for each test
 their cells.
 """
 
-from __future__ import annotations
+import json
+import os
+import stat
+import sys
 
-from .plugin import pytest_configure
+import pytest
 
-__all__ = ["pytest_configure"]
+_path = os.environ.get("SVC_TRACE_FIFO", "")
+_supported = sys.version_info >= (3, 8) and getattr(pytest, "version_tuple", ()) >= (7, 0)  # pytest 7.0 introduced it
+
+try:
+    if _path and _supported:
+        from .plugin import pytest_configure as pytest_configure
+    elif _path:
+        _pid, _pidns = os.getpid(), os.stat("/proc/self/ns/pid").st_ino  # noqa: PTH116 -- Python 2.7
+        _message = json.dumps(["inactive", "%d.%d.%d" % sys.version_info[:3], pytest.__version__])
+        _fifo = os.open(_path, os.O_WRONLY | os.O_NONBLOCK)
+        if stat.S_ISFIFO(os.fstat(_fifo).st_mode):
+            os.write(_fifo, ("[%d,%d,%d,0,[%s]]\n" % (_pidns, _pid, _pid, _message)).encode("ascii"))
+        os.close(_fifo)
+except Exception:
+    try:  # noqa: SIM105 -- Python 2.7
+        os.close(os.open(_path + ".off", os.O_WRONLY | os.O_CREAT, 0o600))  # as `Channel.turn_off` does
+    except Exception:
+        pass

@@ -14,8 +14,8 @@ import itertools
 import json
 import json.encoder
 import os
+import posix
 import resource
-import select
 import signal
 import stat
 import threading
@@ -68,13 +68,15 @@ class Channel:
 
     def __init__(self, path: str) -> None:
         # Bound before a test can patch, freeze or fake these functions, and as attributes of an object: freezegun and
-        # pyfakefs replace those that they find in modules.
+        # pyfakefs replace those that they find in modules. A plugin may have called eventlet.monkey_patch() already:
+        # that replaces the functions of `os`, and removes `select.poll`. Nothing replaces those of `posix`.
         self.clock = time.monotonic_ns
         self.get_ident = threading.get_ident
-        self._getpid, self._get_native_id = os.getpid, threading.get_native_id
-        self._open, self._write, self._close, self._fstat, self._stat = os.open, os.write, os.close, os.fstat, os.stat
-        self._getrlimit, self._setrlimit, self._poll = resource.getrlimit, resource.setrlimit, select.poll
-        self._fcntl = fcntl.fcntl
+        self._getpid, self._get_native_id = posix.getpid, threading.get_native_id
+        self._open, self._write, self._close = posix.open, posix.write, posix.close
+        self._fstat, self._stat, self._fcntl = posix.fstat, posix.stat, fcntl.fcntl
+        self._getrlimit, self._setrlimit = resource.getrlimit, resource.setrlimit
+        self._sigtimedwait = signal.sigtimedwait
         self.on = True
         self.path = path
         self.ids = itertools.count(1)
@@ -87,7 +89,7 @@ class Channel:
         self._waited_ns = 0  # when the channel last waited
         self._thread = threading.local()
         self._queue: collections.deque[str] = collections.deque()
-        self.send = self._make_send(os.write)
+        self.send = self._make_send(posix.write)
         self._reset()
         os.register_at_fork(after_in_child=self._reset_in_child)
 
@@ -242,7 +244,7 @@ class Channel:
         return moved
 
     def _wait(self) -> None:
-        """Wait until the pipe has space.
+        """Wait a millisecond for space in the pipe.
 
         Raises:
             TimeoutError: no time is left for that.
@@ -250,9 +252,7 @@ class Channel:
         start_ns = self.clock()
         since_last_ns = start_ns - self._waited_ns
         self._waiting_allowed_ns = min(SECOND_NS, self._waiting_allowed_ns + since_last_ns // 100)
-        poll = self._poll()
-        poll.register(self._fd, select.POLLOUT)
-        poll.poll(max(1, self._waiting_allowed_ns // 10**6))
+        self._sigtimedwait((), 0.001)  # waits for no signal: it sleeps, and no library replaces it
         self._waited_ns = self.clock()
         self._waiting_allowed_ns -= self._waited_ns - start_ns
         if self._waiting_allowed_ns <= 0:
