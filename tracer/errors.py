@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+from collections.abc import Mapping
 from enum import IntEnum
+from typing import Final
 
 
 class ExitStatus(IntEnum):
@@ -14,6 +17,8 @@ class ExitStatus(IntEnum):
     USAGE = 64  # sysexits.h EX_USAGE: a wrong option or argument
     BAD_INPUT = 65  # EX_DATAERR: a trace file or report that cannot be read
     CANNOT_TRACE = 69  # EX_UNAVAILABLE: privilege, kernel or library is missing
+    INTERNAL = 70  # EX_SOFTWARE: a fault of svc-trace, with its traceback
+    SYSTEM = 71  # EX_OSERR: the system refused a file, a process or memory
     CANNOT_WRITE = 73  # EX_CANTCREAT: an output file cannot be written
     BAD_CONFIG = 78  # EX_CONFIG: a configuration that cannot be used
     INCOMPLETE = 80  # --strict, --fail-on loss: a run lost something, or no pytest reported; --expect: runs are missing
@@ -51,3 +56,35 @@ class SvcTraceError(Exception):
 def cannot_trace(message: str, hint: str, slug: str) -> SvcTraceError:
     """The error of a backend that cannot run on this machine."""
     return SvcTraceError(message, hint=hint, slug=slug, exit_code=ExitStatus.CANNOT_TRACE)
+
+
+_SPACE: Final = "Free space and inodes on the disk, or set TMPDIR to a directory on another one."
+_FILES: Final = "Raise the limit of open files: ulimit -n 1024."
+_ACCESS: Final = "Check that it exists, and that the command's user may use it."
+_REMEDIES: Final[Mapping[int, str]] = {
+    errno.ENOSPC: _SPACE,
+    errno.EDQUOT: _SPACE,
+    errno.EFBIG: "Raise the limit of file sizes: ulimit -f unlimited.",
+    errno.EMFILE: _FILES,
+    errno.ENFILE: _FILES,
+    errno.EAGAIN: "Raise the limit of processes and threads: ulimit -u, or pids.max of the cgroup.",
+    errno.ENOMEM: "Free memory, or raise the limit of memory: ulimit -v, or memory.max of the cgroup.",
+    errno.EIO: "Check the disk: the kernel's log (dmesg) may say more.",
+    **dict.fromkeys((errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.EROFS, errno.ELOOP), _ACCESS),
+}
+"""errno → what to do. An OSError with another errno is a fault of svc-trace."""
+
+
+def system_error(error: OSError) -> SvcTraceError | None:
+    """The error for a resource that the system refused; None if this is not to be expected on a sound machine."""
+    remedy = _REMEDIES.get(error.errno or 0)
+    if remedy is None:
+        return None
+    reason = error.strerror or str(error)
+    what = error.filename or ("cannot start another process or thread" if error.errno == errno.EAGAIN else None)
+    return SvcTraceError(
+        f"{what}: {reason}" if what else reason,
+        hint=remedy,
+        slug="system-error",
+        exit_code=ExitStatus.SYSTEM,
+    )

@@ -279,13 +279,18 @@ def test_a_reader_that_stops_reading_is_141(trace: Path, form: str) -> None:
     assert (result.returncode, result.stderr) == (141, b"")
 
 
-def test_an_unknown_exception_keeps_its_traceback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_exception_keeps_its_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Its status is none of pytest's, which are 0 to 5."""
     broken = "import click\n@click.command()\ndef command(): raise LookupError('a bug')\n"
     (tmp_path / "broken_command.py").write_text(broken)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr("tracer.cli.COMMANDS", {"broken": "broken_command"})
-    with pytest.raises(LookupError, match="a bug"):
-        main(["broken"])
+    assert main(["broken"]) == ExitStatus.INTERNAL
+    error = capfd.readouterr().err
+    assert error.startswith("Traceback (most recent call last):\n")
+    assert error.endswith("LookupError: a bug\n")
 
 
 def test_every_backend_can_be_chosen() -> None:

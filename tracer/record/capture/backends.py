@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import resource
 from collections.abc import Callable
 from itertools import chain
 from threading import Thread
@@ -31,6 +34,8 @@ def _strace() -> Backend:
 
 BACKENDS: Final[dict[str, Callable[[], Backend]]] = {"libbpf": _libbpf, "bcc": _bcc, "strace": _strace}
 """Name → constructor, in the order in which `auto` tries them. Each imports its backend: imports delay the command."""
+_DESCRIPTORS: Final = 64
+"""Open files that a run may need at a time; libbpf needs about 35 of them."""
 
 
 class StartingBackend:
@@ -42,7 +47,14 @@ class StartingBackend:
         Args:
             name: a key of `BACKENDS`, or `auto`.
             say: prints one line: with `auto`, which backend was taken if it is not the first, and why.
+
+        Raises:
+            SvcTraceError: the limit of open files is too low, or the backend's settings are wrong.
+            OSError: the limit of threads is too low.
         """
+        if (limit := resource.getrlimit(resource.RLIMIT_NOFILE)[0]) < _DESCRIPTORS:
+            message = f"only {limit} files may be open at a time, and svc-trace needs {_DESCRIPTORS}"
+            raise cannot_trace(message, "Raise the limit: ulimit -n 1024.", "few-descriptors")
         first, *others = [*BACKENDS] if name == "auto" else [name]
         backend = BACKENDS[first]()  # imported here: in the thread, the imports of this one would delay it
         self._backends = chain([backend], (BACKENDS[other]() for other in others))
@@ -51,7 +63,10 @@ class StartingBackend:
         self._refusals: dict[str, SvcTraceError] = {}
         self._error: BaseException | None = None
         self._thread = Thread(target=self._start)
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError as error:
+            raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN)) from error
 
     def _start(self) -> None:
         try:

@@ -11,7 +11,7 @@ from ctypes import byref, c_int
 from functools import partial
 from typing import Final
 
-from tracer.errors import SvcTraceError, cannot_trace
+from tracer.errors import ExitStatus, SvcTraceError, cannot_trace
 from tracer.record.capture.bpf import features, session
 from tracer.record.capture.bpf.library import Library
 from tracer.record.capture.bpf.programs import (
@@ -45,8 +45,19 @@ class LibbpfBackend(Backend):
     blind_to: frozenset[str] = frozenset()
 
     def __init__(self, sends: str | None = None) -> None:
-        """`sends`: one of SENDS; None takes the first that this kernel has."""
+        """`sends`: one of SENDS; None takes the first that this kernel has.
+
+        Raises:
+            SvcTraceError: bad-sends.
+        """
         self._sends = sends or os.environ.get(_SENDS_VARIABLE)
+        if self._sends and self._sends not in SENDS:
+            raise SvcTraceError(
+                f"{_SENDS_VARIABLE} is {self._sends!r}",
+                hint=f"Remove this variable, or set it to one of {', '.join(SENDS)}.",
+                slug="bad-sends",
+                exit_code=ExitStatus.USAGE,
+            )
 
     def checks(self) -> Iterator[Check]:
         """The compiled probes, the library that loads them, and what they need of the kernel."""
