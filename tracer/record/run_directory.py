@@ -8,14 +8,17 @@ import re
 import shutil
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
+
+from tracer.record.boundary.fifo import OFF
 
 _PLUGIN: Final = "svc_trace_hook"
 _HOOK: Final = Path(__file__).parent / "boundary" / _PLUGIN
 _PREFIX: Final = "svc-trace-"
 _NAME: Final = re.compile(rf"\.?{_PREFIX}[a-z0-9_]{{8}}")  # as mkdtemp makes them
-_DISTRIBUTION: Final = Path("plugins", f"{_PLUGIN}-1.dist-info")  # exists only once the run's directory is locked
+_DISTRIBUTION: Final = Path("plugins", f"{_PLUGIN}-1.dist-info")
 _METADATA: Final = {
     "METADATA": f"Metadata-Version: 2.1\nName: {_PLUGIN}\nVersion: 1\n",
     "entry_points.txt": f"[pytest11]\n{_PLUGIN} = {_PLUGIN}\n",
@@ -24,29 +27,45 @@ _METADATA: Final = {
 """As if the hook were installed (entry_points.txt, RECORD: packaging.python.org): pytest loads such plugins by itself.
 RECORD does not list the modules, because pytest rewrites the assertions of those that it lists."""
 _PACKAGE: Final = Path("plugins", _PLUGIN)
+_TRACE: Final = "trace.svctrace"
+_CONTENTS: Final = {"plugins", "boundaries", f"boundaries{OFF}", "strace", "strace-errors", f"{_TRACE}.partial"}
+"""What can be in a run's directory, unless the command puts something there."""
 
 
 class RunDirectory:
     """A directory for one run, readable by its owner only, and removed after the run.
 
     Its tracer holds a lock on it (flock(2)). A directory without a lock belongs to a tracer that was killed; the next
-    run removes it.
+    run removes it. Its name begins with a dot while it is incomplete: before it is complete, and while it is removed.
+
+    Raises:
+        OSError: it cannot be created. Nothing is left of it.
     """
 
     def __init__(self) -> None:
         base = Path(tempfile.gettempdir())
         _remove_leftovers(base)
-        hidden = Path(tempfile.mkdtemp(prefix=f".{_PREFIX}", dir=base))
-        self._lock = os.open(hidden, os.O_RDONLY | os.O_DIRECTORY)
-        fcntl.flock(self._lock, fcntl.LOCK_EX)
-        (hidden / _DISTRIBUTION).mkdir(parents=True)
-        for name, text in _METADATA.items():
-            (hidden / _DISTRIBUTION / name).write_text(text)
-        (hidden / _PACKAGE).mkdir()
-        for module in _HOOK.glob("*.py"):
-            shutil.copyfile(module, hidden / _PACKAGE / module.name)
-        self.path = hidden.rename(hidden.with_name(hidden.name[1:]))
+        hidden, self._lock = _make_locked(base)
+        try:
+            (hidden / _DISTRIBUTION).mkdir(parents=True)
+            for name, text in _METADATA.items():
+                (hidden / _DISTRIBUTION / name).write_text(text)
+            (hidden / _PACKAGE).mkdir()
+            for module in _HOOK.glob("*.py"):
+                shutil.copyfile(module, hidden / _PACKAGE / module.name)
+            self.path = hidden.rename(hidden.with_name(hidden.name[1:]))
+        except BaseException as error:
+            shutil.rmtree(hidden, ignore_errors=True)
+            os.close(self._lock)
+            if isinstance(error, OSError):  # one of write(2) does not say where
+                raise OSError(error.errno, error.strerror, str(base)) from error
+            raise
         self.fifo = self.path / "boundaries"
+        self.trace = self.path / _TRACE
+
+    def is_damaged(self) -> bool:
+        """Whether the hook, or all of the directory, was removed: a pytest that started then did not report."""
+        return not os.access(self.path / _PACKAGE / "__init__.py", os.R_OK)
 
     def hook_environment(self, environment: Mapping[str, str]) -> dict[str, str]:
         """The variables, with their values in `environment` kept, that make every pytest of the tree load the hook.
@@ -68,12 +87,43 @@ class RunDirectory:
         return self
 
     def __exit__(self, *_: object) -> None:
-        shutil.rmtree(self.path, ignore_errors=True)
+        _remove(self.path)
         os.close(self._lock)
 
 
 def _prepend(first: str, rest: str | None, separator: str) -> str:
     return f"{first}{separator}{rest}" if rest else first
+
+
+def _make_locked(base: Path) -> tuple[Path, int]:
+    """Make a hidden directory and lock it; returns its path and the descriptor that holds the lock.
+
+    Another run may find it before it is locked, and remove it; then a new one is made.
+    """
+    while True:
+        hidden = Path(tempfile.mkdtemp(prefix=f".{_PREFIX}", dir=base))
+        try:
+            lock = os.open(hidden, os.O_RDONLY | os.O_DIRECTORY)
+        except FileNotFoundError:
+            continue
+        except OSError:
+            hidden.rmdir()
+            raise
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if hidden.exists():
+            return hidden, lock
+        os.close(lock)
+
+
+def _remove(path: Path) -> None:
+    """Remove a run's directory. It becomes a hidden one first, so that a later run can complete an interrupted removal.
+
+    The command may have removed it already.
+    """
+    hidden = path if path.name.startswith(".") else path.with_name(f".{path.name}")
+    with suppress(OSError):
+        path.rename(hidden)
+    shutil.rmtree(hidden, ignore_errors=True)
 
 
 def _remove_leftovers(base: Path) -> None:
@@ -86,10 +136,17 @@ def _remove_leftovers(base: Path) -> None:
         except OSError:
             continue  # another user's, or gone
         try:
-            if os.fstat(directory).st_uid == os.geteuid() and (path / _DISTRIBUTION).is_dir():
+            if os.fstat(directory).st_uid == os.geteuid() and _is_ours(path):
                 fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(path, ignore_errors=True)
-        except BlockingIOError:
-            pass  # a run is using it
+                _remove(path)
+        except OSError:
+            pass  # a run is using it, or has just removed it
         finally:
             os.close(directory)
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether this is a run's directory by its content. A hidden one may lack any part of it."""
+    if path.name.startswith("."):
+        return {entry.name for entry in path.iterdir()} <= _CONTENTS
+    return (path / _DISTRIBUTION).is_dir()

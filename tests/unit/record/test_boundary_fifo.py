@@ -42,6 +42,16 @@ def test_closing_twice_or_after_the_path_is_gone_is_fine(tmp_path: Path) -> None
     fifo.close()
 
 
+def test_another_file_at_its_path_is_noticed_and_left_alone(tmp_path: Path) -> None:
+    with Fifo(tmp_path / "fifo") as fifo:
+        assert not fifo.is_displaced()
+        fifo.path.unlink()
+        assert fifo.is_displaced()
+        fifo.path.write_text("another file")
+        assert fifo.is_displaced()
+    assert fifo.path.read_text() == "another file"
+
+
 def test_a_taken_path_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "fifo"
     path.write_text("another file")

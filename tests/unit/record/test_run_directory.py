@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import resource
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -33,6 +35,58 @@ def test_what_a_killed_run_left_is_removed(base: Path) -> None:
     with RunDirectory() as directory:
         assert not left.exists()
         assert [path.name for path in base.iterdir()] == [directory.path.name]
+
+
+@pytest.mark.parametrize("content", [(), ("plugins",), ("plugins", "boundaries", "trace.svctrace.partial")])
+def test_an_incomplete_directory_of_a_killed_run_is_removed(content: tuple[str, ...], base: Path) -> None:
+    hidden = base / ".svc-trace-abcdefgh"
+    hidden.mkdir()
+    for name in content:
+        (hidden / name).touch()
+    with RunDirectory():
+        assert not hidden.exists()
+
+
+def test_a_directory_that_cannot_be_completed_is_removed(base: Path) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, limits[1]))
+    try:
+        with pytest.raises(OSError, match="File too large") as raised:
+            RunDirectory()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert raised.value.filename == str(base)
+    assert list(base.iterdir()) == []
+
+
+def test_runs_that_begin_at_once_leave_each_other_alone(base: Path) -> None:
+    """Each looks for directories without a lock, also while the others have made theirs and not locked it yet."""
+
+    def begin() -> int:
+        pid = os.fork()
+        if pid == 0:
+            status = 1
+            try:
+                for _ in range(100):
+                    with RunDirectory() as directory:
+                        os.close(os.open(directory.path / "file", os.O_CREAT))
+                status = 0
+            finally:
+                os._exit(status)
+        return pid
+
+    pids = [begin() for _ in range(4)]
+    assert [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids] == [0] * 4
+    assert list(base.iterdir()) == []
+
+
+def test_damage_is_noticed(base: Path) -> None:
+    with RunDirectory() as directory:
+        assert not directory.is_damaged()
+        shutil.rmtree(directory.path / "plugins")
+        assert directory.is_damaged()
+        shutil.rmtree(directory.path)
+        assert directory.is_damaged()
 
 
 @pytest.mark.parametrize(

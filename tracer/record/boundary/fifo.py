@@ -54,13 +54,21 @@ class Fifo:
     @property
     def silenced(self) -> bool:
         """Whether any hook has stopped reporting."""
-        return self.path.with_name(self.path.name + OFF).exists()
+        return os.access(self.path.with_name(self.path.name + OFF), os.F_OK)
+
+    def is_displaced(self) -> bool:
+        """Whether the path no longer leads here: hooks that had not opened the FIFO before could not report."""
+        try:
+            return not os.path.samestat(self.path.lstat(), os.fstat(self._reading))
+        except OSError:
+            return True
 
     def close(self) -> None:
         """Remove it; a hook that still writes gets an error, and stops. A second call does nothing."""
         if self._reading < 0:
             return
+        if not self.is_displaced():
+            self.path.unlink()
         os.close(self._reading)
         os.close(self._writing)
         self._reading = self._writing = -1
-        self.path.unlink(missing_ok=True)
