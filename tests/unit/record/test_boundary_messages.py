@@ -12,6 +12,7 @@ from plain import plain
 
 from tracer.record.boundary.messages import (
     CHUNKS_LIMIT,
+    GAP_LIMIT,
     LINE_LIMIT,
     OUTCOMES,
     UNFINISHED_LIMIT,
@@ -41,6 +42,7 @@ texts = st.text(st.characters(exclude_categories=[]))  # lone surrogates too
 versions = st.text(st.characters(exclude_categories=[]), max_size=40)
 lists = st.lists(texts, max_size=5)
 ids = st.lists(numbers, max_size=5)
+first_seqs = st.integers(min_value=0, max_value=GAP_LIMIT - 1)  # of a process
 
 
 def cases() -> st.SearchStrategy[tuple[Any, Message]]:
@@ -88,7 +90,7 @@ def decoded(data: bytes) -> tuple[list[Packet], Decoder]:
     return decoder.feed(data), decoder
 
 
-@given(st.lists(cases(), min_size=1, max_size=6), numbers)
+@given(st.lists(cases(), min_size=1, max_size=6), first_seqs)
 def test_what_the_hook_encodes_is_decoded(told: list[tuple[Any, Message]], seq: int) -> None:
     packets, decoder = decoded(b"".join(encoded(seq, *[content for content, _ in told])))
     assert packets == [plain(Packet)(4026531836, 17, 18, seq, tuple(message for _, message in told))]
@@ -247,6 +249,14 @@ def test_lost_packets_are_counted_by_process_whatever_their_order() -> None:
     two = [encoded(seq, HELLO if seq == 0 else '["close",1,2]', sender="9,2,2") for seq in (0, 1)]
     _, decoder = decoded(b"".join(line for lines in [*one, *two] for line in lines))
     assert decoder.lost == 2
+
+
+@pytest.mark.parametrize("line", [b"[1,2,2,%d,[]]\n", b"+1,2,2,%d,0,2,[\n"])
+def test_a_number_that_no_hook_reaches_is_malformed(line: bytes) -> None:
+    first, last = encoded(0, HELLO, sender="1,2,2"), encoded(1, '["close",1,2]', sender="1,2,2")
+    packets, decoder = decoded(b"".join([*first, line % (1 << 62), line % (GAP_LIMIT + 1), *last]))
+    assert [packet.seq for packet in packets] == [0, 1]
+    assert (decoder.malformed, decoder.lost) == (2, 0)
 
 
 def test_a_reused_pid_counts_anew() -> None:

@@ -24,6 +24,7 @@ LINE_LIMIT: Final = 4096  # PIPE_BUF: the hook writes no line that is longer
 CHUNKS_LIMIT: Final = 256  # chunks of one packet
 UNFINISHED_LIMIT: Final = 64  # incomplete packets at once; then the oldest is dropped
 PROCESSES_LIMIT: Final = 65536  # processes whose packets are counted at once; then the oldest is dropped
+GAP_LIMIT: Final = 1 << 20  # packets of one process that can be lost in a row: a larger number is no hook's
 
 OUTCOMES: Final = get_args(Outcome)
 
@@ -208,7 +209,7 @@ class Decoder:
         pidns, pid, tid, seq, index, total = load(b"[%s]" % b",".join(words), _CHUNK)
         if not index < total <= CHUNKS_LIMIT:
             raise ValueError("no chunk of a packet")
-        self._count(pidns, pid).highest = max(self._count(pidns, pid).highest, seq)
+        self._count(pidns, pid).reach(seq)
         thread = pidns, pid, tid
         chunks = self._unfinished.pop(thread, None)
         if index == 0:
@@ -233,8 +234,8 @@ class Decoder:
         if seq == 0 and messages and isinstance(messages[0], Hello):
             self._forget(pidns, pid)  # a new process, whose pid another process had before
         count = self._count(pidns, pid)
+        count.reach(seq)
         count.received += 1
-        count.highest = max(count.highest, seq)
         return Packet(pidns, pid, tid, seq, tuple(messages))
 
     def _count(self, pidns: PidNamespace, pid: Pid) -> _Count:
@@ -256,6 +257,16 @@ class _Count(Struct):
 
     received: int = 0
     highest: int = -1
+
+    def reach(self, seq: int) -> None:
+        """Take note of a packet's number.
+
+        Raises:
+            ValueError: no hook has written it.
+        """
+        if seq > self.highest + GAP_LIMIT:
+            raise ValueError("too many packets are missing before this one")
+        self.highest = max(self.highest, seq)
 
     @property
     def lost(self) -> int:
