@@ -6,6 +6,7 @@ import fcntl
 import os
 import select
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Iterable, Iterator
@@ -33,6 +34,7 @@ READ_LIMIT: Final = 8 << 20  # bytes read by one `drain`
 PATIENCE_S: Final = 10.0
 """How long strace may write nothing about what has happened: on a busy machine it is the last to run."""
 _POLL_MS: Final = 20
+_SILENCE_S: Final = 0.5  # after so long without output, look whether strace was stopped
 _INSTALL: Final = "Install it: apt-get install strace, or dnf install strace."
 
 
@@ -98,6 +100,8 @@ class StraceSession(Session):
         self._command = pid
         self._started = False  # strace has written something
         self._ended = False  # it has closed the FIFO
+        self._strace = 0  # its pid, once it traces the command
+        self._heard = time.monotonic()  # when it last wrote, or was last looked at
         self._errors = fifo.with_name("strace-errors")
         output = fifo.with_name("strace")
         os.mkfifo(output, 0o600)
@@ -123,6 +127,7 @@ class StraceSession(Session):
             if time.monotonic() > until or (exited and not self._started):
                 break
         if self._observer.begun or self._observer.failed:
+            self._strace = _tracer_of(self._command)
             return self._observer.failed
         raise _refusal(self._last_error())
 
@@ -130,6 +135,7 @@ class StraceSession(Session):
         """The events since the last call."""
         now_ns = self._clock.read()
         self._read()
+        self._continue_strace()
         for item in self._lines.running():
             self._observer.take(item)
         return self._observer.events(now_ns)
@@ -148,7 +154,22 @@ class StraceSession(Session):
         ready = poll.poll(_POLL_MS)
         self._clock.read()
         self._read()
+        self._continue_strace()
         return bool(ready)
+
+    def _continue_strace(self) -> None:
+        """If a process stopped strace (SIGSTOP), let it continue.
+
+        The tree stops with it: at its next traced call, or at a signal, which the kernel reports to strace first. So
+        the command would never end, not even by SIGTERM.
+        """
+        now = time.monotonic()
+        if self._ended or not self._strace or now - self._heard < _SILENCE_S:
+            return
+        self._heard = now
+        with suppress(OSError):  # it has ended
+            if Path(f"/proc/{self._strace}/stat").read_text().rpartition(") ")[2].startswith("T"):  # proc_pid_stat(5)
+                os.kill(self._strace, signal.SIGCONT)
 
     def _read(self) -> None:
         left = READ_LIMIT
@@ -163,6 +184,7 @@ class StraceSession(Session):
                     self.close()
                 break
             self._started = True
+            self._heard = time.monotonic()
             left -= len(data)
             for item in self._lines.feed(data):
                 self._observer.take(item)
@@ -225,6 +247,15 @@ def _arguments(program: str, observer: Observer, output: Path) -> tuple[str, ...
     """The command line of strace, without the command."""
     calls = ",".join(f"?{name}" for name in observer.calls)  # `?`: some architectures lack some
     return program, *OPTIONS, f"--trace={calls}", f"--output={output}"
+
+
+def _tracer_of(pid: int) -> int:
+    """The pid of the process that traces this one (proc_pid_status(5)); 0: none, or the process has ended."""
+    with suppress(OSError):
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith("TracerPid:"):
+                return int(line.split()[1])
+    return 0
 
 
 def _invoking_user() -> int | None:
