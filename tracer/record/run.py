@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import time
@@ -17,6 +18,7 @@ from tracer.record.boundary.fifo import Fifo
 from tracer.record.boundary.messages import Decoder
 from tracer.record.capture.backends import StartingBackend
 from tracer.record.capture.protocol import Session
+from tracer.record.kept_trace import kept_on_error
 from tracer.record.launch import FORWARDED, Child, Invoker
 from tracer.record.listeners import listeners
 from tracer.record.recorder import Recorder
@@ -42,7 +44,7 @@ class RunOptions(Struct, frozen=True):
 class Recorded(Struct, frozen=True):
     """A run that has ended."""
 
-    trace: Path  # in the run's directory, unless it is to be kept
+    trace: Path  # through a descriptor: the command may have moved, removed or replaced the file
     exit_status: int  # the command's
 
 
@@ -50,8 +52,11 @@ class Recorded(Struct, frozen=True):
 def record(options: RunOptions, starting: StartingBackend) -> Iterator[Recorded]:
     """Run the command to its end under the tracer. Root is given up for good before the command begins.
 
+    Any error after the command began, also one in the block, has a note that says where the trace is kept.
+
     Raises:
-        SvcTraceError: the command cannot be traced or executed. It has not begun then.
+        SvcTraceError: the command cannot be traced or executed. It has not begun then. Or the trace cannot be written.
+        OSError: the same, because the system refused a file or a process.
     """
     invoker = Invoker.find()
     with ExitStack() as recorded:
@@ -74,14 +79,17 @@ def record(options: RunOptions, starting: StartingBackend) -> Iterator[Recorded]
                 invoker.become()
                 _check_readable()
                 _check_writable(options.output)
-                trace = options.trace or directory.path / "trace.svctrace"
-                writer = tracing.enter_context(TraceWriter(trace))
+                kernel, cwd = os.uname().release, str(Path.cwd())
+                writer = TraceWriter(options.trace or directory.trace, renamed=options.trace is not None)
+                tracing.enter_context(writer)
+                trace = os.dup(writer.fileno())
+                recorded.callback(os.close, trace)
+                writer.write(Run(options.command, loaded.name, kernel, time.time(), time.monotonic_ns(), cwd))
                 unreleased.pop_all()
-            kernel, cwd = os.uname().release, str(Path.cwd())
-            writer.write(Run(options.command, loaded.name, kernel, time.time(), time.monotonic_ns(), cwd))
             child.release(directory.hook_environment(invoker.environment), session.wrapper)
-            status = _record(session, child, fifo, writer)
-        yield Recorded(trace, status)
+            recorded.enter_context(kept_on_error(trace, directory.path, options.trace, options.output))
+            status = _record(session, child, fifo, writer, directory)
+        yield Recorded(Path(f"/proc/self/fd/{trace}"), status)
 
 
 def _check_readable() -> None:
@@ -98,12 +106,17 @@ def _check_readable() -> None:
 
 def _check_writable(output: Path) -> None:
     """Check that the report can be written after the command's end."""
-    where = output if output.exists() else output.parent
-    if not os.access(where, os.W_OK):
-        raise cannot_write(output, OSError(None, "no such directory" if not where.exists() else "permission denied"))
+    try:
+        special = output.exists() and not output.is_file()  # such as /dev/stdout
+        where = output if special else output.resolve().parent
+        where.stat()
+        if not os.access(where, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        raise cannot_write(output, error) from error
 
 
-def _record(session: Session, child: Child, fifo: Fifo, writer: TraceWriter) -> int:
+def _record(session: Session, child: Child, fifo: Fifo, writer: TraceWriter, directory: RunDirectory) -> int:
     recorder = Recorder(writer)
     decoder = Decoder()
     status = None
@@ -118,8 +131,9 @@ def _record(session: Session, child: Child, fifo: Fifo, writer: TraceWriter) -> 
     recorder.turn(session.drain, lambda: decoder.feed(fifo.read()))
     recorder.finish(end_ns)
     lost_boundaries = decoder.lost + decoder.malformed + recorder.unknown_packets + recorder.runners.cut_off
-    lost_boundaries += fifo.silenced
-    for warning in _warnings(session, lost_boundaries, recorder):
+    damaged = fifo.is_displaced() or directory.is_damaged()
+    lost_boundaries += fifo.silenced + damaged
+    for warning in _warnings(session, lost_boundaries, recorder, damaged=damaged):
         writer.write(warning)
     for listener in listeners(recorder.flows.reached):
         writer.write(listener)
@@ -136,7 +150,7 @@ def _is_for_the_command(received: signal.struct_siginfo, recorder: Recorder) -> 
     )
 
 
-def _warnings(session: Session, lost_boundaries: int, recorder: Recorder) -> Iterator[RunWarning]:
+def _warnings(session: Session, lost_boundaries: int, recorder: Recorder, *, damaged: bool) -> Iterator[RunWarning]:
     explanations = [*session.warnings()]
     yield from explanations
     if (lost_events := session.lost()) and not explanations:
@@ -145,10 +159,16 @@ def _warnings(session: Session, lost_boundaries: int, recorder: Recorder) -> Ite
             f"{lost_events:,} events were lost: some tests may use more than is reported",
             "Run it again with fewer workers at a time, or on a machine with a free processor.",
         )
-    if lost_boundaries:
+    if damaged:
+        yield RunWarning(
+            "damaged-run-directory",
+            "the command removed or replaced svc-trace's temporary files: tests may be missing",
+            "Look for a test that empties the directory for temporary files (TMPDIR).",
+        )
+    if lost_boundaries > damaged:
         yield RunWarning(
             "lost-boundaries",
-            f"{lost_boundaries:,} of the hook's records were lost: some evidence may be misplaced",
+            f"{lost_boundaries - damaged:,} of the hook's records were lost: some evidence may be misplaced",
             "Look for a test that closes or exhausts all file descriptors, or writes to them.",
         )
     if recorder.runners.unfinished:

@@ -41,12 +41,15 @@ def write_file(path: Path, parts: Iterable[bytes]) -> None:
 
 
 def _write(path: Path, parts: Iterable[bytes], *, packed: bool) -> None:
-    with path.open("wb", buffering=_BUFFER) as file:
-        if not packed:
-            file.writelines(parts)
-            return
-        with (  # as `gzip -1n`: without a time, so that equal reports are equal files
-            gzip.GzipFile("", "wb", _LEVEL, file, mtime=0) as packer,
-            BufferedWriter(cast(RawIOBase, packer), _BUFFER) as buffered,
-        ):
-            buffered.writelines(parts)
+    with cast(BufferedWriter, path.open("wb", buffering=_BUFFER)) as file:
+        try:
+            if packed:  # as `gzip -1n`: without a time, so that equal reports are equal files
+                packer = gzip.GzipFile("", "wb", _LEVEL, file, mtime=0)
+                buffered = BufferedWriter(cast(RawIOBase, packer), _BUFFER)
+                buffered.writelines(parts)
+                buffered.close()
+            else:
+                file.writelines(parts)
+        except BaseException:
+            file.raw.close()  # without what is buffered: the end of a pipe may never read it
+            raise

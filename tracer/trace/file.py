@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -89,9 +90,11 @@ class TraceWriter:
         SvcTraceError: the file cannot be created, written or renamed.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, renamed: bool = True) -> None:
+        """`renamed`: False leaves the file at `PATH.partial`."""
         self.path = path
         self._partial = partial_path(path)
+        self._renamed = renamed
         try:
             if path.exists() and not path.is_file():
                 raise OSError(None, "not a regular file")
@@ -111,13 +114,21 @@ class TraceWriter:
             length -= 1
         self._write((_TAGS[type(record)], *values[:length]))
 
+    def fileno(self) -> int:
+        """The descriptor of the open file. It leads to the trace even if the path does not any more."""
+        return self._file.fileno()
+
     def close(self) -> None:
         """Write out what is buffered and put the file in its place. A second call does nothing."""
         if self._file.closed:
             return
         try:
+            written = os.fstat(self._file.fileno())
             self._close()
-            self._partial.replace(self.path)
+            if self._renamed:
+                if not os.path.samestat(written, self._partial.lstat()):
+                    raise OSError(None, f"another file is at {self._partial}")
+                self._partial.replace(self.path)
         except OSError as error:
             raise cannot_write(self.path, error) from error
 
@@ -130,8 +141,9 @@ class TraceWriter:
         if kind is None:
             self.close()
             return
-        with suppress(OSError):  # the error on its way already says what is wrong
-            self._close()
+        if not self._file.closed:
+            with suppress(OSError):  # the error on its way already says what is wrong
+                self._close()
 
     def _close(self) -> None:
         with self._file:
@@ -141,6 +153,7 @@ class TraceWriter:
         try:
             self._lines.write(dump(line))
         except OSError as error:
+            self._file.raw.close()  # without what is buffered: after a gap, the rest could not be unpacked
             raise cannot_write(self.path, error) from error
 
 
