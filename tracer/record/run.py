@@ -187,5 +187,6 @@ def _warnings(session: Session, lost_boundaries: int, recorder: Recorder, *, dam
         yield RunWarning(
             "no-hook",
             "no pytest reported, so the tests are unknown",
-            "Trace a command that runs pytest and keeps PYTHONPATH.",
+            "Trace a command that runs pytest and passes on PYTHONPATH and SVC_TRACE_FIFO. "
+            "In tox, this needs pass_env = PYTHONPATH, SVC_TRACE_FIFO.",
         )
