@@ -10,6 +10,7 @@ import collections
 import contextlib
 import errno
 import fcntl
+import functools
 import itertools
 import json
 import json.encoder
@@ -91,7 +92,7 @@ class Channel:
         self._queue: collections.deque[str] = collections.deque()
         self.send = self._make_send(posix.write)
         self._reset()
-        os.register_at_fork(after_in_child=self._reset_in_child)
+        os.register_at_fork(after_in_child=functools.partial(self.safely, self._reset_in_child))
 
     def _reset(self) -> None:
         """Set all that differs from process to process. Nothing was written, nothing is queued."""

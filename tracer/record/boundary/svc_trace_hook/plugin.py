@@ -155,8 +155,8 @@ class Tests:
 
         def open_test(item: Any) -> None:
             nonlocal shared
-            if channel.on:
-                try:
+            try:  # as in `Channel.safely`, without its call
+                if channel.on:
                     span = next(ids)
                     nodeid = item.nodeid if channel.worker is None else plain_nodeid(item)
                     try:
@@ -177,29 +177,29 @@ class Tests:
                     attempts[get_ident()] = Attempt(channel.pid, span, active)
                     if channel.forked:
                         self._report_in_child(item.config)
-                except Exception:  # as in `Channel.safely`, without its call
-                    channel.turn_off()
+            except Exception:
+                channel.turn_off()
 
         def open_phase(phase: str) -> None:
-            attempt = attempts.get(get_ident())
-            if attempt is not None and attempt.pid == channel.pid and channel.on:
-                try:
+            try:
+                attempt = attempts.get(get_ident())
+                if attempt is not None and attempt.pid == channel.pid and channel.on:
                     if len(attempt.active) != attempt.known:
                         report_uses()
                     send(f'["phase",{clock()},"{phase}"]')
-                except Exception:
-                    channel.turn_off()
+            except Exception:
+                channel.turn_off()
 
         def close_test() -> None:
-            attempt = attempts.get(get_ident())
-            if attempt is not None and attempt.pid == channel.pid and channel.on:
-                try:
+            try:
+                attempt = attempts.get(get_ident())
+                if attempt is not None and attempt.pid == channel.pid and channel.on:
                     attempt.running = False
                     if len(attempt.active) != attempt.known:
                         report_uses()
                     send(f'["close",{attempt.span},{clock()}]')
-                except Exception:
-                    channel.turn_off()
+            except Exception:
+                channel.turn_off()
 
         return open_test, open_phase, close_test
 
