@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypedDict
@@ -352,3 +353,21 @@ def test_a_run_leaves_the_folder_of_another(
     assert {path.name for path in directory.iterdir()} >= {"boundaries", "plugins"}
     assert first.communicate() == (b"done\n", b"")
     assert (first.returncode, second.returncode) == (0, 0)
+
+
+def test_a_pause_of_the_tracer_sends_the_command_no_signal(tmp_path: Path) -> None:
+    """As by Ctrl-Z and fg. Each pause is longer than the tracer waits for a signal."""
+    with subprocess.Popen([*AS_ROOT, "cat"], cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(b"\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == b"\n"
+        for _ in range(20):
+            process.send_signal(signal.SIGSTOP)
+            os.waitid(os.P_PID, process.pid, os.WSTOPPED)
+            time.sleep(0.03)
+            process.send_signal(signal.SIGCONT)
+            os.waitid(os.P_PID, process.pid, os.WCONTINUED)
+        process.stdin.close()
+    assert process.returncode == 0

@@ -192,8 +192,13 @@ class Child:
             self._ended = True
 
     def wait(self, seconds: float) -> signal.struct_siginfo | None:
-        """Wait for the child's end or a signal, at most this long."""
-        return signal.sigtimedwait(FORWARDED | {signal.SIGCHLD}, seconds)
+        """Wait for the child's end, at most this long; return a signal for it, if one has come.
+
+        If SIGSTOP and SIGCONT interrupt sigtimedwait(2) until its time is over, Python returns uninitialised memory as
+        the signal. So the result of the first call means nothing. The second one does not wait.
+        """
+        signal.sigtimedwait({signal.SIGCHLD}, seconds)
+        return signal.sigtimedwait(FORWARDED, 0)
 
     def poll(self) -> int | None:
         """The exit status if the child has ended: its own, or 128 + the signal that killed it, as in a shell."""
