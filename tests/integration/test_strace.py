@@ -126,3 +126,109 @@ def test_signals_reach_the_command(number: signal.Signals, tmp_path: Path) -> No
         assert process.stdout.readline() == b"ready\n"
         process.send_signal(number)
     assert process.returncode == 128 + number
+
+
+NETWORKS = """
+import atexit, ctypes, os, socket, subprocess, sys
+
+NEW_NETWORK = 0x40000000
+PORT = 31280
+libc = ctypes.CDLL(None)
+atexit.register(print, flush=True)
+
+
+def enter_a_new_network():
+    assert libc.unshare(NEW_NETWORK) == 0
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+
+
+def join(descriptor):
+    assert libc.setns(descriptor, NEW_NETWORK) == 0
+
+
+def child(function):
+    ready, is_ready = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.close(end)
+        function()
+        os.write(is_ready, b".")
+        os.read(may_end, 1)
+        os._exit(0)
+    assert os.read(ready, 1)
+    return pid
+
+
+may_end, end = os.pipe()
+
+
+def serve():
+    global listener
+    listener = socket.create_server(("127.0.0.1", PORT))
+
+
+def ask():
+    socket.create_connection(("127.0.0.1", PORT)).send(b"ask")
+"""
+
+END = """
+os.close(end)
+while True:
+    try:
+        os.wait()
+    except ChildProcessError:
+        break
+"""
+
+MAKE_AND_JOIN = {
+    "by its file": """
+server = child(lambda: (enter_a_new_network(), serve()))
+child(lambda: (join(os.open(f"/proc/{server}/ns/net", os.O_RDONLY)), ask()))
+""",
+    "by a pidfd": """
+server = child(lambda: (enter_a_new_network(), serve()))
+child(lambda: (join(os.pidfd_open(server)), ask()))
+""",
+    "by its name": """
+def in_network(function):
+    join(os.open(f"/run/netns/{name}", os.O_RDONLY))
+    function()
+name = f"truth{os.getpid()}"
+subprocess.run(["ip", "netns", "add", name], check=True)
+atexit.register(subprocess.run, ["ip", "netns", "del", name], check=True)
+subprocess.run(["ip", "netns", "exec", name, "ip", "link", "set", "lo", "up"], check=True)
+child(lambda: in_network(serve))
+child(lambda: in_network(ask))
+""",
+    "again": """
+outer = os.open("/proc/self/ns/net", os.O_RDONLY)
+enter_a_new_network()
+inner = os.open("/proc/self/ns/net", os.O_RDONLY)
+serve()
+join(outer)
+join(inner)
+ask()
+join(outer)
+""",
+}
+
+
+@pytest.mark.parametrize("way", MAKE_AND_JOIN)
+def test_networks_are_known_although_strace_is_read_late(way: str, tmp_path: Path) -> None:
+    """The tracer reads strace's lines when the processes have ended, or are in another network."""
+    program = f"{NETWORKS}print(flush=True); sys.stdin.readline()\n{MAKE_AND_JOIN[way]}{END}"
+    arguments = [*TRACER, sys.executable, "-c", program]
+    with subprocess.Popen(arguments, cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"\n"
+        process.send_signal(signal.SIGSTOP)
+        try:
+            process.stdin.write(b"\n")
+            process.stdin.close()
+            assert process.stdout.readline() == b"\n"
+        finally:
+            process.send_signal(signal.SIGCONT)
+    assert process.returncode == 0
+    (evidence,) = report_of(tmp_path)["run_evidence"]
+    assert (evidence["endpoint"], evidence["bytes"], evidence.get("self_hosted")) == ("tcp://127.0.0.1:31280", 3, True)

@@ -59,6 +59,7 @@ _SENT_MESSAGE: Final = re.compile(
 
 _HOST_TID: Final = re.compile(r"(\d{1,10})(?: /\* (\d{1,10}) in strace's PID NS \*/)?")
 _NAMESPACE: Final = re.compile(r"\d+<(\w+):\[(\d{1,19})\]>")
+_PIDFD: Final = re.compile(r"\d+<pid:(\d{1,10})>")
 _COMM_FILE: Final = re.compile(r"/proc/(?:\d{1,10}/task/)?(\d{1,10})/comm")
 _MOUNT: Final = re.compile(rf"({_STRING}), ({_STRING}), [^,]*, ([A-Z_|]+)", re.S)
 _MOVED_MOUNT: Final = re.compile(rf'\d{{1,10}}<([^<>]*)>, "", [^,]*, ({_STRING})', re.S)
@@ -229,6 +230,12 @@ def namespace(text: str) -> tuple[str, int]:
     """The first argument, if it is a namespace's file: its kind, as in /proc/PID/ns, and its inode number."""
     match = _NAMESPACE.match(text)
     return (match[1], int(match[2])) if match else ("", 0)
+
+
+def pidfd(text: str) -> int | None:
+    """The process of the first argument, if it is a pidfd: its number as strace sees it."""
+    match = _PIDFD.match(text)
+    return int(match[1]) if match else None
 
 
 def comm_file(path: str) -> int | None:

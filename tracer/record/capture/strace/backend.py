@@ -25,7 +25,7 @@ from tracer.trace.records import RunWarning
 
 OPTIONS: Final = (
     *("--follow-forks", "--seccomp-bpf", "--string-limit=32", "--columns=1", "--quiet=attach,personality"),
-    *("--decode-fds=path", "--decode-pids=pidns", "--abbrev=execve,execveat"),
+    *("--decode-fds=path,pidfd", "--decode-pids=pidns", "--abbrev=execve,execveat"),
     *("--absolute-timestamps=format:unix,precision:ns", "--syscall-times=ns"),
 )
 """strace(1), 5.15 for decode-pids. With `path`, strace prints a socket's inode number; with `socket`, its addresses."""

@@ -44,7 +44,7 @@ class Observer:
         self._waiting: dict[int, list[Item]] = {}  # task → its items, until its birth is known
         self._starting: dict[int, Begun] = {}  # task → its vfork(2) or clone(2), which returns late
         self._found_early: set[int] = set()  # tasks that were found in /proc before their parents' calls returned
-        self._sockets = Sockets(self._events.append, proc)
+        self._sockets = Sockets(self._events.append, proc, self._tree.networks.own)
         self._listening = Listening(self._sockets)
         self._connecting = Connecting(self._sockets, self._listening)
         self._sending = Sending(self._sockets, self._connecting, self._listening)
@@ -70,9 +70,10 @@ class Observer:
             "fcntl": self._lifetimes.fcntl,
             **dict.fromkeys(("socket", "socketpair"), self._lifetimes.socket),
             **dict.fromkeys(
-                ("chdir", "chroot", "fchdir", "mount", "move_mount"),
+                ("chdir", "chroot", "fchdir"),
                 lambda task, call: task.process.directories.change(call),
             ),
+            **dict.fromkeys(("mount", "move_mount"), self._tree.mount),
             **dict.fromkeys(("clone", "clone3", "fork", "vfork"), self._fork),
             **dict.fromkeys(("execve", "execveat"), self._execute),
             **dict.fromkeys(_ENDINGS, self._ending),
@@ -237,7 +238,7 @@ class Observer:
 
     def _change_namespaces(self, task: Task, call: Call) -> None:
         """unshare(2), setns(2)."""
-        self._tree.change_namespaces(task, call.arguments)
+        self._tree.change_namespaces(task, call)
         if "CLONE_FILES" in call.arguments:
             task.process.table = self._sockets.descriptors.unshare(task.process.table)
 

@@ -17,7 +17,7 @@ from tracer.record.capture.strace.arguments import INTERNET, Address, SocketType
 from tracer.record.capture.strace.descriptors import Descriptors
 from tracer.record.capture.strace.kernel_tables import Entry, KernelTables
 from tracer.record.capture.strace.lines import Begun, Call
-from tracer.record.capture.strace.tasks import Task, inode_of
+from tracer.record.capture.strace.tasks import Task
 from tracer.trace.endpoint import Endpoint
 from tracer.trace.ids import UNKNOWN_GENERATION, HostPid, NetworkNamespace, PidGeneration, SocketInode
 
@@ -51,13 +51,13 @@ class Socket:
 class Sockets:
     """All sockets of one tree."""
 
-    def __init__(self, emit: Callable[[Event], None], proc: Path) -> None:
+    def __init__(self, emit: Callable[[Event], None], proc: Path, own_network: NetworkNamespace) -> None:
         self.emit = emit
         self.descriptors = Descriptors()
         self.by_inode: dict[int, Socket] = {}  # those that are open
         self.unknown = 0  # calls whose arguments were not understood
         self._proc = proc
-        self._own_network = inode_of(proc / "self/ns/net")
+        self._own_network = own_network
 
     def find(self, task: Task, call: Call | Begun) -> Socket | None:
         """The socket that a call uses."""

@@ -12,7 +12,18 @@ from tracer.record.capture.protocol import COMMAND_PROCESS, Kind, TaskEvent
 from tracer.record.capture.strace import arguments
 from tracer.record.capture.strace.descriptors import Table
 from tracer.record.capture.strace.lines import Call
-from tracer.trace.ids import NO_PROCESS, HostPid, NetworkNamespace, Pid, PidGeneration, PidNamespace, ProcessId, Tid
+from tracer.record.capture.strace.networks import Networks, inode_of
+from tracer.trace.ids import (
+    NO_PROCESS,
+    UNKNOWN_NETWORK,
+    HostPid,
+    NetworkNamespace,
+    Pid,
+    PidGeneration,
+    PidNamespace,
+    ProcessId,
+    Tid,
+)
 
 PROC: Final = Path("/proc")
 _COMMAND_LEN: Final = 15  # TASK_COMM_LEN without its NUL
@@ -113,14 +124,14 @@ class Task:
         self.command = command.encode("utf-8", "surrogateescape")[:_COMMAND_LEN].decode("utf-8", "replace")
 
 
-@dataclass(slots=True)
 class Tree:
     """All tasks that have not ended."""
 
-    proc: Path = PROC
-    tasks: dict[int, Task] = field(default_factory=dict)  # by their numbers as strace sees them
-    _last_serial: ProcessId = COMMAND_PROCESS
-    _last_network: int = 1 << 32
+    def __init__(self, proc: Path = PROC) -> None:
+        self.proc = proc
+        self.tasks: dict[int, Task] = {}  # by their numbers as strace sees them
+        self.networks = Networks(proc)
+        self._last_serial = COMMAND_PROCESS
 
     def start(self, pid: int, ns: int) -> None:
         """Add the command's first task."""
@@ -137,7 +148,9 @@ class Tree:
         table, it is a thread. Its namespaces are its parent's unless the flags say otherwise: then /proc is read.
         """
         lineage_ns = ns if parent.is_runner or not parent.lineage_ns else parent.lineage_ns
-        network = self._new_network(host_tid) if "CLONE_NEWNET" in flags else parent.network
+        network = parent.network
+        if "CLONE_NEWNET" in flags:
+            network = self.networks.made(host_tid, self._networks_in_use())
         process, pidns = parent.process, parent.children_pidns
         if table is None:
             process.tasks += 1
@@ -168,23 +181,44 @@ class Tree:
             return {}
         return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
 
-    def change_namespaces(self, task: Task, text: str) -> None:
+    def change_namespaces(self, task: Task, call: Call) -> None:
         """A task has changed its namespaces, or those of its children, by unshare(2) or setns(2)."""
+        text = call.arguments
         kind, inode = arguments.namespace(text)
-        if kind == "net":
-            task.network = NetworkNamespace(inode)
+        if call.name == "setns":
+            task.network = self._joined_network(task, text)
         elif "CLONE_NEWNET" in text:
-            task.network = self._new_network(task.host_tid)
+            task.network = self.networks.made(task.host_tid, self._networks_in_use())
         if "CLONE_NEWNS" in text:
             task.process.directories.mounts = dict(task.process.directories.mounts)
         if kind == "pid" or "CLONE_NEWPID" in text:
             inode = inode or inode_of(self.proc / f"{task.host_tid}/ns/pid_for_children")
             task.children_pidns = Namespace(PidNamespace(inode))
 
-    def _new_network(self, host_tid: int) -> NetworkNamespace:
-        """The network namespace that a task is in; if the task is gone, a number that no inode has."""
-        self._last_network += 1
-        return NetworkNamespace(inode_of(self.proc / f"{host_tid}/ns/net") or self._last_network)
+    def _joined_network(self, task: Task, text: str) -> NetworkNamespace:
+        """The network namespace in which setns(2) has put a task."""
+        in_use = self._networks_in_use()
+        kind, inode = arguments.namespace(text)
+        if kind == "net":
+            return self.networks.numbered(inode, in_use)
+        if "CLONE_NEWNET" not in text:
+            return task.network
+        if member := self.tasks.get(arguments.pidfd(text) or 0):
+            return member.network
+        opened = arguments.descriptor(text)
+        number = self.networks.mounted_at(opened[1], in_use) if opened else UNKNOWN_NETWORK
+        return number or self.networks.made(task.host_tid, in_use)
+
+    def _networks_in_use(self) -> set[NetworkNamespace]:
+        return {task.network for task in self.tasks.values()}
+
+    def mount(self, task: Task, call: Call) -> None:
+        """A path leads to another place, for example to the file of the task's network namespace."""
+        directories = task.process.directories
+        if mount := arguments.mount(call.name, call.arguments):
+            source, target = map(directories.from_outside, mount)
+            self.networks.mounted(source, target, task.network)
+        directories.change(call)
 
     def end(self, task: Task, status: int) -> bool:
         """Remove a task; returns whether its process has ended."""
@@ -203,11 +237,3 @@ class Tree:
         successor.process.tasks -= 1
         successor.host_tid, successor.tid, successor.takes_over = task.host_tid, Tid(successor.process.pid), True
         self.tasks[task.host_tid] = successor
-
-
-def inode_of(path: Path) -> int:
-    """A file's inode number; 0: it is gone, or may not be read."""
-    try:
-        return path.stat().st_ino
-    except OSError:
-        return 0
