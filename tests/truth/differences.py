@@ -21,6 +21,8 @@ def differences(scenario: Scenario, report: Classification) -> Iterator[str]:
         yield f"the run: exit status {run.exit_status}, not {' or '.join(map(str, scenario.exit_statuses))}"
     if run.complete != scenario.complete:
         yield f"the run: complete is {run.complete}, {run.lost_events} events are lost"
+    if run.missing_tests != scenario.missing_tests:
+        yield f"the run: {run.missing_tests} tests are missing, not {scenario.missing_tests}"
     warnings = sorted(warning.slug for warning in run.warnings)
     if warnings != list(scenario.warnings):
         yield f"the run: warnings {warnings}, not {list(scenario.warnings)}"

@@ -26,6 +26,7 @@ CAPABILITIES: Final = ("io_uring",)
 
 _KEYS: Final = (
     *("says", "suite", "needs", "python", "requires", "oldest", "arguments", "command", "exit_status", "complete"),
+    "missing_tests",
     *("warnings", "only_traced", "run_evidence", "tiers", "variants", "violations", "tests"),
 )
 _TEST_KEYS: Final = ("outcome", "attempts", "count", "assumed", "services", "evidence")
@@ -84,6 +85,7 @@ class Scenario:
     command: tuple[str, ...]  # `{pytest}` stands for pytest with its arguments
     exit_statuses: tuple[int, ...]  # the accepted ones
     complete: bool
+    missing_tests: int | None  # None: an unknown number
     warnings: tuple[str, ...]  # slugs, sorted
     only_traced: str | None  # the reason why the run is not compared with a bare run
     run_evidence: tuple[ExpectedEvidence, ...]
@@ -113,6 +115,7 @@ def load(directory: Path) -> Scenario:
         command=_texts(table["command"]) or ("{pytest}",),
         exit_statuses=_numbers(table["exit_status"]),
         complete=table["complete"].read(bool, default=True),
+        missing_tests=None if table["missing_tests"].data == "" else table["missing_tests"].read(int, default=0),
         warnings=tuple(sorted(_texts(table["warnings"]))),
         only_traced=table["only_traced"].read(Text | None),
         run_evidence=_expected_evidence(table["run_evidence"], {**_DEFAULTS, "phase": None}),

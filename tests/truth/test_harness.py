@@ -84,6 +84,8 @@ def test_a_true_report_has_no_differences(text: str, tmp_path: Path) -> None:
         ),
         ("[tests", "exit_status = [1, 2]\n[tests", "the run: exit status 0, not 1 or 2"),
         ("[tests", "complete = false\n[tests", "the run: complete is True"),
+        ("[tests", "missing_tests = 3\n[tests", "the run: 0 tests are missing, not 3"),
+        ("[tests", 'missing_tests = ""\n[tests', "the run: 0 tests are missing, not None"),
         ("[tests", 'warnings = ["no-hook"]\n[tests', "the run: warnings [], not ['no-hook']"),
         ("[tests", 'run_evidence = [{ service = "beta" }]\n[tests', "the run: missing:    beta direct in no phase"),
     ],

@@ -202,6 +202,7 @@ def _placed(test: TestResult, runs: Sequence[int], facts: Sequence[int]) -> Test
 
 def _as_one(runs: Sequence[RunInfo]) -> RunInfo:
     """Several runs as if they were one."""
+    missing = [run.missing_tests for run in runs]
     statuses = [run.exit_status for run in runs if run.exit_status is not None]
     return RunInfo(
         command=runs[0].command if len({run.command for run in runs}) == 1 else (),
@@ -214,6 +215,7 @@ def _as_one(runs: Sequence[RunInfo]) -> RunInfo:
         lost_events=sum(run.lost_events for run in runs),
         warnings=tuple(dict.fromkeys(warning for run in runs for warning in run.warnings)),
         pytest_reported=all(run.pytest_reported for run in runs),
+        missing_tests=None if None in missing else sum(filter(None, missing)),
     )
 
 

@@ -149,6 +149,7 @@ class RunInfo(Struct, frozen=True):
     lost_events: int
     warnings: tuple[RunWarning, ...]
     pytest_reported: bool = True  # whether the hook reported from any process; of merged runs: in each of them
+    missing_tests: int | None = 0  # tests that should have run, and are not in the report; None: some
 
 
 class Directory(Struct, frozen=True):

@@ -54,7 +54,7 @@ def command(
         )
     if strict and not merged.run.complete:
         raise SvcTraceError(
-            "not every run was complete: events or boundaries were lost",
+            "not every run was complete: events, boundaries or tests are missing",
             hint="Read `runs` in the merged report, which says which runs and why. Run their tests again.",
             slug="incomplete",
             exit_code=ExitStatus.INCOMPLETE,

@@ -90,7 +90,7 @@ def command(
 
     if strict and not is_whole(classification.run):
         raise SvcTraceError(
-            "the run is not complete: events or boundaries were lost, or no pytest reported",
+            "the run is not complete: events, boundaries or tests are missing, or no pytest reported",
             hint="Read the report's warnings. If events were lost, run it again with fewer workers at a time.",
             slug="incomplete",
             exit_code=ExitStatus.INCOMPLETE,

@@ -137,7 +137,10 @@ def _record(session: Session, child: Child, fifo: Fifo, writer: TraceWriter, dir
         writer.write(warning)
     for listener in listeners(recorder.flows.reached):
         writer.write(listener)
-    writer.write(End(end_ns, status, session.lost(), lost_boundaries, recorder.runners.reported))
+    runners = recorder.runners
+    not_begun, untraced = runners.not_begun, sum(runners.untraced.values())
+    missing = None if not_begun is None else not_begun + untraced
+    writer.write(End(end_ns, status, session.lost(), lost_boundaries, runners.reported, missing))
     return status
 
 
@@ -176,6 +179,13 @@ def _warnings(session: Session, lost_boundaries: int, recorder: Recorder, *, dam
             "unfinished-session",
             f"{recorder.runners.unfinished:,} pytest processes did not end their session",
             "Look for crashes, and for processes that still run after the command's end: tests may be missing.",
+        )
+    if untraced := recorder.runners.untraced:
+        yield RunWarning(
+            "untraced-workers",
+            f"the results of {sum(untraced.values()):,} tests came from workers of xdist that were not traced: "
+            "these tests are missing",
+            "Let pytest start its workers on this machine: -n NUMBER, or --tx popen.",
         )
     for python, pytest in sorted(recorder.runners.inactive):
         yield RunWarning(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Final
 
@@ -19,8 +20,10 @@ from tracer.record.boundary.messages import (
     Open,
     Packet,
     Phase,
+    Plan,
     Report,
     Requires,
+    Results,
     Uses,
 )
 from tracer.trace.ids import NO_FACTS, NO_INSTANCE, NO_SPAN, FactsNumber, HookNumber, InstanceId, ProcessId, SpanId, Tid
@@ -46,10 +49,19 @@ class _Test(Struct):
         return Attempt(self.span, self.nodeid, self.facts, self.outcomes, instances=tuple(self.instances))
 
 
+class _Session(Struct):
+    """An open session of the suite, neither within a test nor of a worker: its end tells whether tests are missing."""
+
+    planned: int | None = None  # tests that it is going to run; None: it did not come so far
+    begun: int = 0
+    last: str = ""  # node id of the test that began last: a rerun has the same
+
+
 class _Runner(Struct):
     """A process whose hook reports, and the trace's ids for the numbers that the hook gave."""
 
     process: ProcessId
+    is_worker: bool = False  # of xdist
     spans: dict[HookNumber, SpanId] = {}  # open ones
     facts: dict[HookNumber, FactsNumber] = {}
     instances: dict[HookNumber, InstanceId] = {}
@@ -64,6 +76,7 @@ class Runners:
         inactive: versions of Python and pytest in which the hook was loaded and is inactive.
         unfinished: runners that ended, or were cut off, with an open session.
         cut_off: those of them that were still running when the command had ended.
+        not_begun: tests that such sessions planned and did not begin; None: some, of an unknown number.
         closed: spans that have closed; the caller clears it.
     """
 
@@ -72,6 +85,9 @@ class Runners:
         self._runners: dict[ProcessId, _Runner] = {}
         self._open: dict[SpanId, Span] = {}  # with the end still unknown
         self._numbers: dict[SpanId, HookNumber] = {}  # of open spans; phases have none
+        self._sessions: dict[SpanId, _Session] = {}
+        self._workers: set[tuple[str, str]] = set()  # xdist's ids of the sessions and workers that reported
+        self._results: Counter[tuple[str, str]] = Counter()  # the same ids → tests whose results arrived
         self._facts: dict[StaticFacts, FactsNumber] = {}
         self._instances: dict[InstanceId, Instance] = {}  # whose set-up has not ended
         self._last_span = NO_SPAN
@@ -80,6 +96,7 @@ class Runners:
         self.inactive: set[tuple[str, str]] = set()
         self.unfinished = 0
         self.cut_off = 0
+        self.not_begun: int | None = 0
         self.closed: set[SpanId] = set()
 
     def apply(self, process: ProcessId, packet: Packet) -> Iterator[Record]:
@@ -128,10 +145,22 @@ class Runners:
                 if requiring is not None:
                     required = tuple(self._instance_ids(runner, message.instances))
                     self._instances[requiring.id] = replace(requiring, requires=required)
-            case Hello(ns=ns):
+            case Plan() if session := self._sessions.get(runner.spans.get(message.session, NO_SPAN)):
+                session.planned = message.tests
+            case Results(testrun=testrun, worker=worker):
+                self._results[testrun, worker] += message.tests
+            case Hello(ns=ns, worker=worker):
+                if worker is not None:
+                    runner.is_worker = True
+                    self._workers.add((message.testrun or "", worker))
                 yield from self._begin_again(runner, ns)
-            case Report() | Uses() | Inactive():
-                pass  # of a test that another process runs; no hook's
+            case Report() | Uses() | Plan() | Inactive():
+                pass  # of a test or session that another process runs; no hook's
+
+    @property
+    def untraced(self) -> dict[tuple[str, str], int]:
+        """Workers that never reported, by xdist's ids of session and worker → tests whose results arrived from them."""
+        return {ids: tests for ids, tests in self._results.items() if ids not in self._workers}
 
     def _begin_again(self, runner: _Runner, ns: int) -> Iterator[Record]:
         """A process's first message. If it is not the first Hello, execve(2) replaced the program: numbers start again.
@@ -155,11 +184,24 @@ class Runners:
         if message.span:
             self._numbers[span] = message.span
             runner.spans[message.span] = span
+        if message.kind == "session" and not runner.is_worker and not self._within(span, "test"):
+            self._sessions[span] = _Session()
         if message.kind == "test":
+            session = self._sessions.get(self._within(span, "test", "session"))
+            if session is not None and session.last != subject:
+                session.begun += 1
+                session.last = str(subject)
             yield from self._finish_ended(runner, tid)
             facts = runner.facts.get(message.facts or HookNumber(0), NO_FACTS)
             runner.tests[message.span] = _Test(span, tid, str(subject), facts)
             yield from self._open_phase(runner, tid, message.ns, "setup")
+
+    def _within(self, span: SpanId, *kinds: SpanKind) -> SpanId:
+        """The innermost span of one of these kinds around an open span; 0: none."""
+        outer = self._open.get(self._open[span].parent)
+        while outer is not None and outer.kind not in kinds:
+            outer = self._open.get(outer.parent)
+        return outer.id if outer is not None else NO_SPAN
 
     def _open_phase(self, runner: _Runner, tid: Tid, ns: int, phase: PhaseName) -> Iterator[Record]:
         """Open the next phase of the test that is open on a thread, and close the phase before it."""
@@ -205,6 +247,7 @@ class Runners:
             span = self._open.pop(id_)
             runner.spans.pop(self._numbers.pop(id_, HookNumber(0)), None)
             self.closed.add(id_)
+            self._sessions.pop(id_, None)
             if span.kind == "fixture" and isinstance(span.subject, int) and span.subject in self._instances:
                 yield self._instances.pop(span.subject)
             yield replace(span, end_ns=ns, crashed=crashed)
@@ -227,6 +270,11 @@ class Runners:
             return
         open_spans = self._timeline.exit(process, ns)
         self.unfinished += any(self._open[span].kind == "session" for span in open_spans)
+        for session in filter(None, map(self._sessions.get, open_spans)):
+            if session.planned is None:
+                self.not_begun = None
+            elif self.not_begun is not None:
+                self.not_begun += max(0, session.planned - session.begun)
         yield from self._close(runner, open_spans, ns, crashed=True)
         for test in runner.tests.values():
             yield test.record()

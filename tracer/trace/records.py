@@ -200,6 +200,9 @@ class End(Struct, frozen=True):
     lost_events: int  # socket and process events that were not recorded
     lost_boundaries: int  # messages of the hook that did not arrive
     pytest_reported: bool = True  # whether the hook reported from any process; false: the report has no tests
+    missing_tests: int | None = 0
+    """Tests that are not in the trace: a pytest process ended before it began them, or they ran in a process that was
+    not traced. null: some, of an unknown number."""
 
 
 Record = Run | Process | Thread | Span | StaticFacts | Attempt | Instance | Listen | Flow | Listener | RunWarning | End
@@ -227,5 +230,6 @@ class Trace(Struct, frozen=True):
 
     @property
     def complete(self) -> bool:
-        """Whether nothing was lost: no kernel event, no boundary, and the trace came to its end."""
-        return self.end is not None and self.end.lost_events == 0 and self.end.lost_boundaries == 0
+        """Whether nothing is missing: no kernel event, no boundary, no test, and the trace came to its end."""
+        end = self.end
+        return end is not None and (end.lost_events, end.lost_boundaries, end.missing_tests) == (0, 0, 0)

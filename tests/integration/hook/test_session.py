@@ -9,7 +9,7 @@ import pytest
 
 from hook.suites import Environment, plain, run
 from tracer.record.boundary.fifo import Fifo
-from tracer.record.boundary.messages import Close, Hello, Open, Phase
+from tracer.record.boundary.messages import Close, Hello, Open, Phase, Results
 
 
 def test_an_empty_test(environment: Environment, tmp_path: Path) -> None:
@@ -39,7 +39,10 @@ def test_the_workers_of_xdist_and_the_controller_say_which_they_are(newest: Envi
         if isinstance(message, Hello)
     }
     assert set(pids) == {None, "gw0", "gw1"}
-    assert [type(message) for message in reported.messages(pids[None])] == [Hello, Open, Close]
+    hello, opened, *results, closed = reported.messages(pids[None])
+    assert [type(message) for message in (hello, opened, closed)] == [Hello, Open, Close]
+    assert {type(message) for message in results} == {Results}
+    assert sum(message.tests for message in results if isinstance(message, Results)) == 6
 
 
 def test_the_wrappers_of_a_conftest_run_within_the_spans(environment: Environment, tmp_path: Path) -> None:

@@ -47,6 +47,7 @@ RUNS = st.builds(
     lost_events=st.integers(0, 2),
     warnings=st.sampled_from([(), (RunWarning("no-hook", "m"),), (RunWarning("no-hook", "n"),)]),
     pytest_reported=st.booleans(),
+    missing_tests=st.sampled_from([0, 2, None]),
 )
 
 
@@ -165,6 +166,14 @@ def test_the_exit_status_is_the_highest_unless_a_trace_was_cut_off(
 ) -> None:
     parts = [part({}, replace(RUN, exit_status=status, duration_s=n)) for n, status in enumerate(statuses)]
     assert merge(parts).run.exit_status == united
+
+
+@pytest.mark.parametrize(("missing", "united"), [((0, 0), 0), ((3, 4), 7), ((3, None), None)])
+def test_missing_tests_are_added_unless_their_number_is_unknown(
+    missing: tuple[int | None, ...], united: int | None
+) -> None:
+    parts = [part({}, replace(RUN, missing_tests=tests, duration_s=n)) for n, tests in enumerate(missing)]
+    assert merge(parts).run.missing_tests == united
 
 
 @pytest.mark.parametrize("changes", [{}, {"attempts": 3}])

@@ -27,8 +27,10 @@ from tracer.record.boundary.messages import (
     Open,
     Packet,
     Phase,
+    Plan,
     Report,
     Requires,
+    Results,
     Uses,
 )
 from tracer.record.boundary.svc_trace_hook import channel, fixtures, plugin
@@ -40,6 +42,7 @@ HELLO: Final = '["hello",1,"3.13.0","9.2.0",null]'
 numbers = st.integers(min_value=0, max_value=(1 << 63) - 1)
 texts = st.text(st.characters(exclude_categories=[]))  # lone surrogates too
 versions = st.text(st.characters(exclude_categories=[]), max_size=40)
+amounts = st.integers(0, 10**9)
 lists = st.lists(texts, max_size=5)
 ids = st.lists(numbers, max_size=5)
 first_seqs = st.integers(min_value=0, max_value=GAP_LIMIT - 1)  # of a process
@@ -53,7 +56,11 @@ def cases() -> st.SearchStrategy[tuple[Any, Message]]:
         numbers.map(lambda instance: (("fixture", instance), ("fixture", instance, None))),
     )
     return st.one_of(
-        st.tuples(numbers, texts, texts, st.none() | texts).map(lambda t: (["hello", *t], Hello(*t))),
+        st.tuples(numbers, texts, texts, st.none() | texts, st.none() | texts).map(
+            lambda t: (["hello", *t], Hello(*t)),
+        ),
+        st.tuples(numbers, amounts).map(lambda t: (["plan", *t], plain(Plan)(*t))),
+        st.tuples(texts, texts, amounts).map(lambda t: (["results", *t], Results(*t))),
         st.tuples(versions, versions).map(lambda t: (["inactive", *t], Inactive(*t))),
         st.tuples(numbers, numbers, opens).map(
             lambda t: (["open", *t[:2], *t[2][0]], plain(Open)(*t[:2], *t[2][1])),
@@ -114,6 +121,7 @@ def test_the_formats_made_by_hand() -> None:
         channel.CLOSE % (10, 11),
         plugin.INTERRUPTED % (12, 13),
         plugin.REPORT % (14, "call", "xpassed"),
+        plugin.PLAN % (15, 16),
     ]
     packets, _ = decoded(b"".join(encoded(0, *told)))
     assert packets[0].messages == (
@@ -121,6 +129,7 @@ def test_the_formats_made_by_hand() -> None:
         plain(Close)(10, 11),
         plain(Interrupted)(12, 13),
         plain(Report)(14, "call", "xpassed"),
+        plain(Plan)(15, 16),
     )
 
 

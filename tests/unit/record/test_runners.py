@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from plain import plain
 
 from tracer.record.boundary import messages as hook
-from tracer.record.boundary.messages import OUTCOMES, Facts, FixtureInstance, Hello, Message, Outcome, Phase
+from tracer.record.boundary.messages import OUTCOMES, Facts, FixtureInstance, Hello, Message, Outcome, Phase, Results
 from tracer.record.runners import Runners
 from tracer.trace import records
 from tracer.trace.ids import NO_PROCESS, HookNumber, ProcessId, Tid
@@ -22,7 +22,7 @@ from tracer.trace.timeline import Timeline
 
 RUNNER, CHILD, TID = ProcessId(1), ProcessId(2), Tid(100)
 Open, Close, Interrupted, Report = plain(hook.Open), plain(hook.Close), plain(hook.Interrupted), plain(hook.Report)
-Uses, Requires = plain(hook.Uses), plain(hook.Requires)
+Plan, Uses, Requires = plain(hook.Plan), plain(hook.Uses), plain(hook.Requires)
 Attempt, Instance, Span = plain(records.Attempt), plain(records.Instance), plain(records.Span)
 R = TypeVar("R", bound=Record)
 
@@ -301,6 +301,8 @@ messages = st.one_of(
     st.builds(instance, small, st.just("db"), st.sampled_from(["session", "function"])),
     st.builds(hook.Uses, small, numbers),
     st.builds(hook.Requires, small, numbers),
+    st.builds(hook.Plan, small, small),
+    st.builds(Results, st.sampled_from("ab"), st.sampled_from("ab"), small),
     st.builds(hook.Report, small, st.sampled_from(PHASES), st.sampled_from(OUTCOMES)),
 )
 
@@ -351,3 +353,43 @@ def test_a_runner_that_outlives_the_command_is_unfinished() -> None:
     suite.say(Open(1, 10, "session", "/root", None))
     suite.finish(20)
     assert (suite.runners.unfinished, suite.runners.cut_off) == (1, 1)
+
+
+def test_tests_that_a_session_planned_and_did_not_begin() -> None:
+    """A rerun is not another test, nor is a test of a session that a test runs. A forked child's test is one."""
+    suite = Suite()
+    suite.say(Open(1, 10, "session", "/root", None), Plan(1, 9))
+    for number in 2, 3:
+        suite.say(Open(number, 10 * number, "test", "a.py::test_again", 0), Close(number, 10 * number + 5))
+    suite.say(Open(4, 40, "test", "a.py::test_outer", 0))
+    suite.say(Open(5, 50, "session", "/inner", None), Plan(5, 100), Open(6, 51, "test", "b.py::test_inner", 0))
+    suite.say(Open(1, 60, "session", "/inner", None), Plan(1, 100), process=CHILD)
+    suite.exit(CHILD, 61)
+    suite.say(Close(4, 70))
+    suite.say(Open(7, 80, "test", "a.py::test_forked", 0), process=CHILD)
+    suite.exit(RUNNER, 90)
+    assert suite.runners.not_begun == 9 - 3
+
+
+def test_a_session_without_a_plan_lacks_an_unknown_number_of_tests() -> None:
+    suite = Suite()
+    suite.say(Open(1, 10, "session", "/root", None), Plan(1, 5))
+    suite.say(Open(1, 10, "session", "/root", None), process=CHILD)
+    suite.finish(30)
+    assert suite.runners.not_begun is None
+
+
+def test_a_session_that_ended_and_that_of_a_worker_lack_no_tests() -> None:
+    """A worker's controller gives its tests to another worker, or says that they did not run."""
+    suite = Suite()
+    suite.say(Open(1, 10, "session", "/root", None), Plan(1, 5), Close(1, 20))
+    suite.say(Hello(30, "3.11", "8.3", "gw0"), Open(1, 40, "session", "/root", None), process=CHILD)
+    suite.finish(50)
+    assert (suite.runners.unfinished, suite.runners.not_begun) == (1, 0)
+
+
+def test_results_of_a_worker_that_never_reported() -> None:
+    suite = Suite()
+    suite.say(Hello(10, "3.11", "8.3", "gw0", "run"), process=CHILD)
+    suite.say(Results("run", "gw0", 3), Results("run", "gw1", 5), Results("other", "gw0", 7))
+    assert suite.runners.untraced == {("run", "gw1"): 5, ("other", "gw0"): 7}

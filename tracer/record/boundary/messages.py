@@ -31,6 +31,7 @@ OUTCOMES: Final = get_args(Outcome)
 _NATURAL: Final = Meta(ge=0, le=(1 << 63) - 1)  # fits into 64 bits, signed
 _Number = Annotated[HookNumber, _NATURAL]
 _Natural = Annotated[int, _NATURAL]
+_Tests = Annotated[int, Meta(ge=0, le=10**9)]  # a number of tests
 _Version = Annotated[str, Meta(max_length=40)]
 
 
@@ -45,6 +46,7 @@ class Hello(_Message, frozen=True):
     python: str
     pytest: str
     worker: str | None  # xdist's name for it, such as `gw0`
+    testrun: str | None = None  # of a worker: xdist's name for the session to which it belongs
 
 
 class Open(_Message, frozen=True):
@@ -119,6 +121,21 @@ class Requires(_Message, frozen=True):
     instances: tuple[_Number, ...]
 
 
+class Plan(_Message, frozen=True):
+    """How many tests a session is about to run."""
+
+    session: _Number
+    tests: _Tests
+
+
+class Results(_Message, frozen=True):
+    """For how many tests results arrived from a worker of xdist, which may run elsewhere. The controller reports it."""
+
+    testrun: str
+    worker: str
+    tests: _Tests
+
+
 class Report(_Message, frozen=True):
     """A phase did not pass. It may come after the test closed. Of several, a failure counts, otherwise the last one."""
 
@@ -134,7 +151,21 @@ class Inactive(_Message, frozen=True):
     pytest: _Version
 
 
-Message = Hello | Open | Phase | Close | Interrupted | Uses | Requires | Report | Facts | FixtureInstance | Inactive
+Message = (
+    Hello
+    | Open
+    | Phase
+    | Close
+    | Interrupted
+    | Uses
+    | Requires
+    | Plan
+    | Results
+    | Report
+    | Facts
+    | FixtureInstance
+    | Inactive
+)
 
 _SENDER: Final = tuple[_Natural, _Natural, _Natural, _Natural]
 """pidns, pid, tid, seq."""

@@ -86,7 +86,7 @@ def _headline(classification: Classification) -> blocks.Headline:
     of_runs = f" of {counted(runs, 'run')}" if runs > 1 else ""
     tests = Styled(counted(total, "test") if total else "no tests", "strong")
     origin = f"{of_runs} in {duration(run.duration_s)}, traced by {run.backend}: "
-    status = Styled("complete", "strong good") if run.complete else Styled("NOT COMPLETE", "strong bad")
+    status = Styled("complete", "strong good") if run.complete else Styled(_incomplete(run), "strong bad")
     counts = Counter(test.outcome for test in classification.tests.values())
     outcomes: list[str | Styled] = []
     for outcome, style in _OUTCOMES.items():
@@ -98,6 +98,13 @@ def _headline(classification: Classification) -> blocks.Headline:
     return blocks.Headline((tests, origin, status), tuple(details))
 
 
+def _incomplete(run: RunInfo) -> str:
+    if run.missing_tests == 0:
+        return "NOT COMPLETE"
+    missing = "tests" if run.missing_tests is None else counted(run.missing_tests, "test")
+    return f"NOT COMPLETE, {missing} missing"
+
+
 def _loss(run: RunInfo) -> str:
     """Why a run is not complete, and what to do."""
     if run.lost_events:
@@ -107,6 +114,8 @@ def _loss(run: RunInfo) -> str:
         )
     if run.exit_status is None:
         return "The trace was cut off: what came later is missing. Run it again."
+    if run.missing_tests != 0:
+        return "Some tests did not run, or ran where they were not traced. Read the warnings below."
     return "Some of the hook's messages were lost. Read the warnings below."
 
 

@@ -15,7 +15,8 @@ file too, so its syntax is that of Python 2.7 as well. There the hook is inactiv
 Each message is a JSON array that begins with a tag; `messages.py` decodes them. Times (`ns`) are nanoseconds of
 CLOCK_MONOTONIC:
 
-    ["hello", ns, python_version, pytest_version, xdist_worker_id|null]     first message of a process, also if forked
+    ["hello", ns, python_version, pytest_version, worker|null, testrun|null]    first message of a process, also if
+                                                forked; xdist's ids of the worker and of its session
     ["open", span, ns, kind, subject]           subject: session: rootdir; collection: the module's node id;
                                                 fixture: instance
     ["open", span, ns, "test", nodeid, facts]
@@ -26,6 +27,8 @@ CLOCK_MONOTONIC:
     ["instance", id, name, scope, baseid, node, param|null]
     ["uses", test_span, [instances]]            instances wider than function scope that the test requests
     ["requires", instance, [instances]]         instances wider than function scope that an instance requests
+    ["plan", session_span, tests]               how many tests the session is about to run
+    ["results", testrun, worker, tests]         for how many tests results arrived from a worker of xdist
     ["report", test_span, phase, outcome]       a phase did not pass; may come after the test has closed. Outcome
                                                 `not run`: the test had no call, as with --setup-only
     ["inactive", python_version, pytest_version]    the only message of a process whose Python or pytest is unsupported

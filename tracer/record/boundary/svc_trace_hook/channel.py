@@ -82,6 +82,7 @@ class Channel:
         self.path = path
         self.ids = itertools.count(1)
         self.worker: str | None = None  # xdist's id of this process
+        self.testrun: str | None = None  # xdist's id of the session to which the worker belongs
         self.forked = False  # the process was forked by one that had already written a packet
         self._fd = NO_DESCRIPTOR
         self._fd_if_high = NO_DESCRIPTOR  # the same, if no other file can have got its number
@@ -180,7 +181,7 @@ class Channel:
             self.pid = self._getpid()
             with contextlib.suppress(OSError):  # no /proc
                 self._namespace = self._stat("/proc/self/ns/pid").st_ino
-            hello = dumps(["hello", self.clock(), python_version(), pytest.__version__, self.worker])
+            hello = dumps(["hello", self.clock(), python_version(), pytest.__version__, self.worker, self.testrun])
             self._queue.appendleft(hello)
         sender: str = "%d,%d,%d" % (self._namespace, self.pid, self._get_native_id())
         self._thread.sender = sender

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import os
 import sys
 from typing import Any, Callable, Iterable
@@ -12,6 +13,7 @@ from .channel import CLOSE, Channel, dumps, quote
 from .fixtures import OLD_STYLE, Fixtures, Wrapper, file_nodeid, innermost, outermost, plain_nodeid, static_facts
 
 INTERRUPTED = '["interrupted",%d,%d]'
+PLAN = '["plan",%d,%d]'
 REPORT = '["report",%d,"%s","%s"]'
 PHASES = ("setup", "call", "teardown")
 XFAIL_OUTCOMES = {"skipped": "xfailed", "passed": "xpassed"}
@@ -33,7 +35,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def _open_session(channel: Channel, config: pytest.Config) -> None:
     if not channel.pid and not channel.forked:
-        channel.worker = getattr(config, "workerinput", {}).get("workerid")
+        workerinput = getattr(config, "workerinput", {})
+        channel.worker, channel.testrun = workerinput.get("workerid"), workerinput.get("testrunuid")
     session = Session(channel, config)
     config.pluginmanager.register(session)
     session.open()
@@ -48,6 +51,7 @@ class Session:
         self.tests = Tests(channel)
         self.span = next(channel.ids)
         self.is_open = True
+        self.results = Results()
 
     def open(self) -> None:
         root = quote(str(self.config.rootpath))
@@ -56,6 +60,8 @@ class Session:
     def _close(self) -> None:
         if self.is_open:
             self.is_open = False
+            for (testrun, worker), tests in self.results.tests.items():
+                self.channel.queue(dumps(["results", testrun, worker, tests]))
             self.tests.close_interrupted()
             self._close_span(self.span)
 
@@ -80,8 +86,9 @@ class Session:
         self.channel.send(CLOSE % (span, self.channel.clock()))
 
     @outermost
-    def pytest_runtestloop(self) -> Wrapper:
+    def pytest_runtestloop(self, session: pytest.Session) -> Wrapper:
         self.safely(self._register_tests)
+        self.safely(self._report_plan, session)
         try:
             return (yield)
         finally:
@@ -106,6 +113,26 @@ class Session:
     def pytest_unconfigure(self) -> None:
         """Close a session that never started, or whose end failed."""
         self.safely(self._close)
+
+    def _report_plan(self, session: pytest.Session) -> None:
+        """Report how many tests are about to run. No process of xdist knows that about itself."""
+        if self.config.pluginmanager.has_plugin("dsession"):
+            self.config.pluginmanager.register(self.results)
+        elif self.channel.worker is None and hasattr(session, "items"):  # a plugin may have replaced the collection
+            self.channel.send(PLAN % (self.span, len(session.items)))
+
+
+class Results:
+    """The plugin for xdist's controller: it counts the results that arrive, because a worker may not be traced."""
+
+    def __init__(self) -> None:
+        self.tests: collections.Counter[tuple[str, str]] = collections.Counter()  # ids of the session and the worker
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        worker = getattr(report, "worker_id", None)
+        if worker is not None and report.when == "setup":
+            self.tests[getattr(report, "testrun_uid", ""), worker] += 1
 
 
 class NotRun:
