@@ -18,6 +18,10 @@ struct bpf_rb_node { __u64 opaque[4]; };
 struct bpf_refcount { __u32 opaque[1]; };
 /* clang-format on */
 
+#include <linux/version.h>
+#if LINUX_VERSION_CODE < KERNEL_VERSION(5, 14, 0)
+#define __state state
+#endif
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
 #include <linux/pid_namespace.h>

@@ -49,6 +49,7 @@ static __always_inline void emit_tcp_result(const struct sock *sk, struct svc_so
 		record->event.socket = entry->inode;
 		record->event.process = entry->process;
 		record->event.tid = entry->tid;
+		record->event.cause_ns = cause_time(0);
 		record->since_ns = entry->since_ns;
 		submit(record);
 	}
@@ -198,6 +199,7 @@ static __always_inline void note_boundary(const struct pt_regs *regs, struct svc
 
 	if (!control || BPF_CORE_READ(file, f_inode, i_ino) != control->fifo)
 		return;
+	control->epoch_ns = bpf_ktime_get_ns();
 	__sync_fetch_and_add(&control->epoch, 1);
 	self->runner = 1;
 }

@@ -5,6 +5,19 @@
 
 #include "tasks.h"
 
+/* A forked process has its parent's memory, at the same addresses. */
+static __always_inline void copy_interpreter(__u32 parent, __u32 child)
+{
+	const struct svc_interpreter *from = interpreter_at(parent);
+	struct svc_interpreter *to = interpreter_at(child);
+
+	if (!from || !to)
+		return;
+	to->from = from->from;
+	to->to = from->to;
+	to->process = from->process == parent ? child : 0;
+}
+
 static __always_inline void on_fork(struct task_struct *parent, struct task_struct *child)
 {
 	struct svc_task *from = find_task(parent);
@@ -16,8 +29,11 @@ static __always_inline void on_fork(struct task_struct *parent, struct task_stru
 	born.process = from->process;
 	if (FIELD(child, pid) == FIELD(child, tgid))
 		born.process = next_process();
+	pass_cause(from, &born);
 	born.lineage_ns = from->runner || !from->lineage_ns ? FIELD(child, start_time) : from->lineage_ns;
 	read_pid(child, &born.tid, &pidns);
+	if (born.process != from->process)
+		copy_interpreter(from->process, born.process);
 	if (add_task(child, &born) && born.process != from->process)
 		emit_task(SVC_FORK, child, born.process, from->process, 0, born.lineage_ns);
 }
@@ -25,10 +41,14 @@ static __always_inline void on_fork(struct task_struct *parent, struct task_stru
 static __always_inline void on_exec(struct task_struct *task)
 {
 	struct svc_task *self = find_task(task);
+	struct svc_interpreter *replaced;
 	__u32 pidns;
 
 	if (!self)
 		return;
+	replaced = interpreter_at(self->process);
+	if (replaced && replaced->process == self->process)
+		replaced->process = 0;
 	read_pid(task, &self->tid, &pidns); /* exec in a thread makes it the leader, with the leader's pid */
 	self->announced = 0;
 	emit_task(SVC_EXEC, task, self->process, 0, 0, self->lineage_ns);

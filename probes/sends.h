@@ -88,7 +88,7 @@ static __always_inline void emit_send(const struct sock *sk, __u64 peer, int sen
 		record->prefix_len = read_data(record->prefix, SVC_PREFIX_LEN, args, sent);
 		entry->prefixes++;
 	} else {
-		begin_tally(&record->event, peer, entry, args);
+		begin_tally(&record->event, peer, entry, self);
 	}
 	submit(record);
 	if (may_be_answered) {
@@ -107,7 +107,10 @@ static __always_inline void on_send(struct sock *sk, int sent)
 	__u64 peer;
 	long number;
 
-	if (!self || sent == -EAGAIN) /* no room */
+	if (!self)
+		return;
+	self->delivering = 0;
+	if (sent == -EAGAIN) /* no room */
 		return;
 	type = FIELD(sk, sk_type);
 	family = FIELD(sk, __sk_common.skc_family);

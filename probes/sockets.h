@@ -155,12 +155,27 @@ static __always_inline void set_listener(struct svc_socket_event *record, const 
 	record->event.pid_generation = pid_generation(pid);
 }
 
+static __always_inline __s64 cause_time(__u64 ns)
+{
+	const struct svc_control *control = shared();
+
+	return control && control->causes ? (__s64)ns : SVC_UNKNOWN_CAUSE;
+}
+
+static __always_inline void set_cause(struct svc_event *event, const struct svc_task *self)
+{
+	event->cause_process = self->runner ? self->process : self->cause_process;
+	event->cause_tid = self->runner ? self->tid : self->cause_tid;
+	event->cause_ns = cause_time(self->runner ? event->ns : self->cause_ns);
+}
+
 static __always_inline void set_origin(struct svc_event *event, __u8 kind, const struct svc_task *self)
 {
 	event->ns = bpf_ktime_get_ns();
 	event->kind = kind;
 	event->process = self->process;
 	event->tid = self->tid;
+	set_cause(event, self);
 }
 
 /* Read up to `max` (a power of two) bytes of a send; returns how many. */

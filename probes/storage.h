@@ -38,6 +38,18 @@ struct {
 	__type(value, struct svc_tally);
 } tallies SEC(".maps");
 
+/*
+ * Serial number of a process modulo the size → svc_interpreter. Inserted by the tracer, and by fork, which copies the
+ * parent's; emptied by exec. A process that takes another one's place makes that one's Python unknown.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, SVC_INTERPRETERS);
+	__type(key, __u32);
+	__type(value, struct svc_interpreter);
+} interpreters SEC(".maps");
+
 /* Task → svc_task. Inserted by the tracer for the command, by fork for the others; deleted with the task. */
 struct {
 	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
@@ -127,6 +139,13 @@ static __always_inline struct svc_tally *tally_of(__u32 serial)
 	__u32 index = serial & (SVC_TALLIES - 1);
 
 	return bpf_map_lookup_elem(&tallies, &index);
+}
+
+static __always_inline struct svc_interpreter *interpreter_at(__u32 process)
+{
+	__u32 index = process & (SVC_INTERPRETERS - 1);
+
+	return bpf_map_lookup_elem(&interpreters, &index);
 }
 
 static __always_inline struct task_struct *running_task(void)

@@ -56,6 +56,12 @@ BPF_F_TABLE("array", __u32, struct svc_tally, tallies, SVC_TALLIES, BPF_F_MMAPAB
 /* 0 → the variables that the tracer shares; set by it and by the probes. */
 BPF_F_TABLE("array", __u32, struct svc_control, controls, 1, BPF_F_MMAPABLE);
 
+/*
+ * Serial number of a process modulo the size → svc_interpreter. Inserted by the tracer, and by fork, which copies the
+ * parent's; emptied by exec. A process that takes another one's place makes that one's Python unknown.
+ */
+BPF_F_TABLE("array", __u32, struct svc_interpreter, interpreters, SVC_INTERPRETERS, BPF_F_MMAPABLE);
+
 /* 0 → svc_setup. Set by the tracer and by svc_learn_registers. */
 BPF_F_TABLE("array", __u32, struct svc_setup, setups, 1, BPF_F_MMAPABLE);
 
@@ -153,6 +159,13 @@ static __always_inline struct svc_tally *tally_of(__u32 serial)
 	return tallies.lookup(&index);
 }
 
+static __always_inline struct svc_interpreter *interpreter_at(__u32 process)
+{
+	__u32 index = process & (SVC_INTERPRETERS - 1);
+
+	return interpreters.lookup(&index);
+}
+
 static __always_inline struct task_struct *running_task(void)
 {
 	return (struct task_struct *)bpf_get_current_task();
@@ -171,8 +184,10 @@ static __always_inline struct svc_task *find_task(struct task_struct *task)
 {
 	__u64 key = (__u64)task;
 	struct svc_life *life = tasks.lookup(&key);
+	struct svc_task *entry = life && life->start_ns == birth_of(task) ? &life->task : NULL;
 
-	return life && life->start_ns == birth_of(task) ? &life->task : NULL;
+	asm volatile("" : "+r"(entry)); /* for the verifier: compare this pointer with NULL, not what led to it */
+	return entry;
 }
 
 static __always_inline struct svc_task *add_task(struct task_struct *task, struct svc_task *value)
@@ -239,6 +254,7 @@ static __always_inline struct svc_socket *socket_entry(const struct sock *sk)
 #include "processes.h"
 #include "sends.h"
 #include "connections.h"
+#include "causes.h"
 #ifdef SVC_SEND_FUNCTIONS
 #include "send_functions.h"
 #endif
@@ -369,6 +385,19 @@ int svc_syscall_exit(struct bpf_raw_tracepoint_args *ctx)
 	on_missed_end(regs, ctx->args[1]);
 #endif
 	on_syscall_exit(regs, ctx->args[1]);
+	return 0;
+}
+
+/* Optional, as in svc_trace.bpf.c. */
+int svc_waking(struct bpf_raw_tracepoint_args *ctx)
+{
+	on_waking((struct task_struct *)ctx->args[0]);
+	return 0;
+}
+
+int svc_data_ready(struct bpf_raw_tracepoint_args *ctx)
+{
+	on_data_ready((const struct sock *)ctx->args[0]);
 	return 0;
 }
 

@@ -19,12 +19,14 @@
 #include "sends.h"
 #include "connections.h"
 #include "send_functions.h"
+#include "causes.h"
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";
 
 /* Keep the records' types in the object's BTF: a test compares wire.py and protocol.py with them. */
 const struct svc_socket_event *unused_socket_event __attribute__((unused));
 const struct svc_task_event *unused_task_event __attribute__((unused));
+const struct svc_interpreter *unused_interpreter __attribute__((unused));
 const enum svc_kind *unused_kind __attribute__((unused));
 const enum svc_flag *unused_flag __attribute__((unused));
 
@@ -141,5 +143,20 @@ int BPF_PROG(syscall_exit, struct pt_regs *regs, long result)
 	if (by_kprobes)
 		on_missed_end(regs, result);
 	on_syscall_exit(regs, result);
+	return 0;
+}
+
+/* Optional: the loader leaves these two out if the kernel refuses them. */
+SEC("?tp_btf/sched_waking")
+int BPF_PROG(waking, struct task_struct *woken)
+{
+	on_waking(woken);
+	return 0;
+}
+
+SEC("?tp_btf/sk_data_ready")
+int BPF_PROG(data_ready, const struct sock *sk)
+{
+	on_data_ready(sk);
 	return 0;
 }

@@ -15,6 +15,8 @@
 #define SVC_PATH_LEN 108 /* sizeof(sockaddr_un.sun_path) */
 #define SVC_COMM_LEN 16 /* TASK_COMM_LEN */
 #define SVC_TALLIES 65536 /* a power of two: tallies at a time */
+#define SVC_INTERPRETERS 16384 /* a power of two: processes whose Python is known at a time */
+#define SVC_UNKNOWN_CAUSE -1 /* a cause_ns: this kernel's wake-ups are not observed */
 
 enum svc_kind {
 	SVC_FORK = 1, /* svc_task_event: a process of the tree was born */
@@ -52,13 +54,21 @@ struct svc_event {
 	__u8 head_len; /* bytes of head that are set */
 	__u32 tally; /* SVC_SEND: serial number of the tally that counts the next sends; 0: none */
 	__u32 pid_generation; /* of the process (task events), or of peer_pid: see pid_generation() */
+	/*
+	 * Of connects and sends: the thread's cause, as in svc_task. The cause of a runner's thread is itself, now.
+	 * SVC_UNKNOWN_CAUSE: see svc_control.
+	 */
+	__s64 cause_ns;
+	__u32 cause_process;
+	__u32 cause_tid;
 };
-_Static_assert(sizeof(struct svc_event) == 72, "svc_event has 72 bytes");
+_Static_assert(sizeof(struct svc_event) == 88, "svc_event has 88 bytes");
 
 /*
  * A counter for sends that emit no event: those of one thread on one socket to one peer in one epoch, and, if the
- * thread is no runner's, with the same first bytes. The tracer reads the counter's memory. An epoch lasts from one
- * boundary of the tree's hooks to the next, so a tally belongs to one span.
+ * thread is no runner's, with the same first bytes and the same cause. The tracer reads the counter's memory. An epoch
+ * lasts from one boundary of the tree's hooks to the next, so a tally belongs to one span. All causes that one runner's
+ * thread became in the running epoch are the same cause.
  *
  * These sends emit an event: a socket's first SVC_PREFIXES, later the one with which each tally begins, and those that
  * no tally counts (see count_send() and begin_tally()). A socket has one tally at a time.
@@ -74,12 +84,22 @@ _Static_assert(sizeof(struct svc_tally) == 24, "svc_tally has 24 bytes");
 /* The variables that the probes share with the tracer. */
 struct svc_control {
 	__u64 fifo; /* inode number of the FIFO for boundaries, set by the tracer: a write to it begins an epoch */
+	__u64 epoch_ns; /* when the current epoch began; 0: the first */
 	__u32 epoch; /* number of the current epoch; the first is 1 */
 	__u32 last_process; /* serial number of the newest process; 1 is the command */
 	__u32 last_tally; /* serial number of the newest tally */
-	__u32 reserved; /* 0 */
+	__u32 causes; /* 1: wake-ups are observed, as the tracer found out by a trial; set by the tracer */
 };
-_Static_assert(sizeof(struct svc_control) == 24, "svc_control has 24 bytes");
+_Static_assert(sizeof(struct svc_control) == 32, "svc_control has 32 bytes");
+
+/* Where the Python of a process has its static data (the symbol _PyRuntime), which contains the interpreter's lock. */
+struct svc_interpreter {
+	__u32 process; /* serial number of the process; 0: none, or its Python is not known yet */
+	__u32 reserved; /* 0 */
+	__u64 from; /* the first address */
+	__u64 to; /* the first address behind it; 0: the process has no Python */
+};
+_Static_assert(sizeof(struct svc_interpreter) == 24, "svc_interpreter has 24 bytes");
 
 struct svc_socket_event {
 	struct svc_event event;
@@ -92,7 +112,7 @@ struct svc_socket_event {
 	__u8 path[SVC_PATH_LEN]; /* unix: the peer's name as its server bound it, or else as the client passed it */
 	__u8 padding[4]; /* 0 */
 };
-_Static_assert(sizeof(struct svc_socket_event) == 72 + 160, "svc_socket_event has 232 bytes");
+_Static_assert(sizeof(struct svc_socket_event) == 88 + 160, "svc_socket_event has 248 bytes");
 
 struct svc_task_event {
 	struct svc_event event; /* its tid: the thread; SVC_FORK: the first thread of the new process */
@@ -104,7 +124,7 @@ struct svc_task_event {
 	__u32 pidns; /* inode number of that namespace */
 	__u8 comm[SVC_COMM_LEN]; /* NUL-terminated */
 };
-_Static_assert(sizeof(struct svc_task_event) == 72 + 48, "svc_task_event has 120 bytes");
+_Static_assert(sizeof(struct svc_task_event) == 88 + 48, "svc_task_event has 136 bytes");
 
 /* The arguments of a send. Pointers are into the sender's memory. */
 struct send_args {
@@ -123,7 +143,7 @@ struct svc_task {
 	__u8 announced; /* SVC_THREAD was delivered */
 	__u8 connecting; /* in a connect: 1: SVC_CONNECT was emitted; 2: also, it failed before its first packet */
 	__u8 runner; /* it has written a boundary: all its sends belong to its span, whatever their bytes */
-	__u8 reserved; /* 0 */
+	__u8 delivering; /* its running send has reached the peer's socket, on this machine */
 	__u32 ended; /* first thread of a process: how many threads found that all had ended */
 	__u32 padding; /* 0 */
 	/*
@@ -132,10 +152,13 @@ struct svc_task {
 	 */
 	__u64 lineage_ns;
 	__u64 sending; /* the socket of a running send whose end a kprobe observes; else 0 */
+	__u64 cause_ns; /* when a runner's thread last caused it to run, directly or through others: 0: never */
+	__u32 cause_process; /* serial number of that runner */
+	__u32 cause_tid; /* that runner's thread, in the runner's own pid namespace */
 	/* Of the running send. Not on the stack, where the verifier would track each value. */
 	struct send_args args;
 };
-_Static_assert(sizeof(struct svc_task) == 72, "svc_task has 72 bytes");
+_Static_assert(sizeof(struct svc_task) == 88, "svc_task has 88 bytes");
 
 /* The entry of each socket. */
 struct svc_socket {
@@ -148,6 +171,9 @@ struct svc_socket {
 	__u32 tally_process; /* whose sends it counts */
 	__u32 tally_tid; /* whose sends it counts */
 	__u64 tally_peer; /* see current_peer() */
+	__u64 tally_cause_ns; /* of its sends' cause: see cause_in_epoch() */
+	__u32 tally_cause_process; /* of its sends' cause */
+	__u32 tally_cause_tid; /* of its sends' cause */
 	__u8 tally_head[SVC_HEAD_LEN]; /* of the send with which the tally began */
 	__u8 prefixes; /* how many prefixes were emitted */
 	__u8 accepted; /* the peer connected: the tree is the server */

@@ -15,8 +15,10 @@ enum {
 	NR_sendto = 44,
 	NR_sendmsg = 46,
 	NR_bind = 49,
+	NR_futex = 202,
 	NR_sendmmsg = 307,
 	NR_pwritev2 = 328,
+	NR_futex_wake = 454,
 };
 enum { USER32_CS = 0x23 };
 
@@ -37,12 +39,14 @@ static __always_inline bool is_native(const struct pt_regs *regs)
 enum {
 	NR_write = 64,
 	NR_writev = 66,
+	NR_futex = 98,
 	NR_bind = 200,
 	NR_connect = 203,
 	NR_sendto = 206,
 	NR_sendmsg = 211,
 	NR_sendmmsg = 269,
 	NR_pwritev2 = 287,
+	NR_futex_wake = 454,
 };
 enum { PSR_MODE32_BIT = 0x10 };
 

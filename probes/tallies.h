@@ -30,9 +30,27 @@ static __always_inline bool has_tally(const struct svc_socket *entry)
 }
 
 /*
+ * The time of a thread's cause; of all times in the running epoch, the epoch's beginning. So causes with the same time
+ * and runner were all asked for by the same test, or all not: no test begins within an epoch.
+ */
+static __always_inline __u64 cause_in_epoch(const struct svc_task *self)
+{
+	const struct svc_control *control = shared();
+
+	return control && self->cause_ns > control->epoch_ns ? control->epoch_ns : self->cause_ns;
+}
+
+static __always_inline bool has_cause(const struct svc_socket *entry, const struct svc_task *self)
+{
+	return self->runner ||
+	       (entry->tally_cause_ns == cause_in_epoch(self) && entry->tally_cause_process == self->cause_process &&
+		entry->tally_cause_tid == self->cause_tid);
+}
+
+/*
  * Count a send in the tally of its socket. Returns false if it needs an event: the tally is another thread's or another
- * peer's. In a thread that is no runner's, such as one of librdkafka, only the bytes show which test requested a send:
- * there, a tally counts only sends with the same first bytes.
+ * peer's. In a thread that is no runner's, such as one of librdkafka, only the bytes and the cause show which test
+ * requested a send: there, a tally counts only sends with the same first bytes and the same cause.
  */
 static __always_inline bool count_send(__u64 peer, const struct svc_socket *entry, const struct svc_task *self,
 				       int sent)
@@ -42,7 +60,7 @@ static __always_inline bool count_send(__u64 peer, const struct svc_socket *entr
 	__u64 head = 0;
 
 	if (sent < 0 || args->name || !has_tally(entry) || entry->tally_process != self->process ||
-	    entry->tally_tid != self->tid || entry->tally_peer != peer)
+	    entry->tally_tid != self->tid || entry->tally_peer != peer || !has_cause(entry, self))
 		return false;
 	if (!self->runner) {
 		read_data(&head, SVC_HEAD_LEN, args, sent);
@@ -60,14 +78,17 @@ static __always_inline bool count_send(__u64 peer, const struct svc_socket *entr
 
 /* Begin a tally for the next sends on this socket, in this epoch, by this thread, to this peer. */
 static __always_inline void begin_tally(struct svc_event *event, __u64 peer, struct svc_socket *entry,
-					const struct send_args *args)
+					const struct svc_task *self)
 {
 	const struct svc_control *control = shared();
 	struct svc_tally *tally;
 	__u32 epoch, serial;
 
-	if (!control || event->result < 0 || args->name || (has_tally(entry) && entry->tally_peer == peer))
-		return; /* an exceptional send; or the tally of another thread, or of other first bytes, is valid */
+	if (!control || event->result < 0 || self->args.name)
+		return;
+	if (has_tally(entry) && entry->tally_peer == peer &&
+	    (entry->tally_process != self->process || entry->tally_tid != self->tid || has_cause(entry, self)))
+		return; /* the tally of another thread, or of other first bytes, is valid */
 	epoch = control->epoch;
 	serial = next_tally();
 	tally = tally_of(serial);
@@ -82,6 +103,9 @@ static __always_inline void begin_tally(struct svc_event *event, __u64 peer, str
 	entry->tally_process = event->process;
 	entry->tally_tid = event->tid;
 	entry->tally_peer = peer;
+	entry->tally_cause_ns = cause_in_epoch(self);
+	entry->tally_cause_process = self->cause_process;
+	entry->tally_cause_tid = self->cause_tid;
 	__builtin_memcpy(entry->tally_head, event->head, SVC_HEAD_LEN);
 	event->tally = serial;
 }

@@ -56,6 +56,14 @@ static __always_inline int emit_task(__u8 kind, struct task_struct *task, __u32 
 	return 0;
 }
 
+/* Make the running thread's cause that of a thread which it wakes, or has started; a runner's thread is its own. */
+static __always_inline void pass_cause(const struct svc_task *self, struct svc_task *other)
+{
+	other->cause_process = self->runner ? self->process : self->cause_process;
+	other->cause_tid = self->runner ? self->tid : self->cause_tid;
+	other->cause_ns = self->runner ? bpf_ktime_get_ns() : self->cause_ns;
+}
+
 /*
  * The running thread's entry; NULL if it is not of the tree. An io_uring worker is created without the tracepoint for
  * fork (create_io_thread): it gets its entry here.
@@ -73,6 +81,7 @@ static __always_inline struct svc_task *current_entry(void)
 	if (!leader)
 		return NULL;
 	worker.process = leader->process;
+	pass_cause(leader, &worker);
 	read_pid(task, &worker.tid, &pidns);
 	return add_task(task, &worker);
 }

@@ -43,12 +43,18 @@ def _ipv6() -> str | None:
     return None if Path("/proc/net/if_inet6").exists() else "the kernel has no IPv6"
 
 
+def _sk_data_ready() -> str | None:
+    known = features.tracepoint(Library(), "sk_data_ready").answer
+    return None if known else "the kernel has no tracepoint sk_data_ready"
+
+
 _LACKS: Final[Mapping[str, Callable[[], str | None]]] = {
     "bpf": _bpf,
     "btf": _btf,
     "namespaces": _namespaces,
     "io_uring": _io_uring,
     "ipv6": _ipv6,
+    "sk_data_ready": _sk_data_ready,
 }
 
 

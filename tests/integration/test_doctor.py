@@ -47,6 +47,8 @@ def test_root_can_use_every_backend() -> None:
     assert {backend["name"]: backend["reason"] for backend in report["backends"]} == dict.fromkeys(BACKENDS)
     assert report["auto"] == "libbpf"
     assert answers(report["checks"])["root"] is True
+    causes = {backend["name"]: answers(backend["checks"])["causes"] for backend in report["backends"]}
+    assert causes == {"libbpf": True, "bcc": True, "strace": False}
 
 
 def test_the_trial_has_the_last_word() -> None:

@@ -223,7 +223,8 @@ def _numbered_by_birth(events: Iterable[Event]) -> Iterator[Event]:
         if isinstance(event, TaskEvent):
             yield event._replace(process=number, parent=numbers[event.parent])
         else:
-            yield event._replace(process=number)
+            cause = numbers.get(event.cause_process, event.cause_process)
+            yield event._replace(process=number, cause_process=cause)
 
 
 def script(text: str, peers: Peers, *arguments: str) -> tuple[str, ...]:

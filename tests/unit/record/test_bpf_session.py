@@ -7,11 +7,11 @@ import os
 import struct
 from contextlib import ExitStack, closing
 
-from tracer.record.capture.bpf import session
+from tracer.record.capture.bpf import interpreters, session
 from tracer.record.capture.bpf.ringbuf import possible_cpus
 from tracer.record.capture.bpf.session import BpfSession, Maps
 from tracer.record.capture.bpf.tallies import SIZE
-from tracer.record.capture.bpf.wire import CONTROL, TALLY
+from tracer.record.capture.bpf.wire import CONTROL, INTERPRETER, TALLY
 
 
 def test_events_that_were_lost_on_any_cpu_are_counted() -> None:
@@ -21,13 +21,14 @@ def test_events_that_were_lost_on_any_cpu_are_counted() -> None:
         lost=8 * (len(counts) + 1),
         tallies=SIZE * TALLY.size,
         control=mmap.PAGESIZE,
+        interpreters=interpreters.SIZE * INTERPRETER.size,
     )
     with ExitStack() as files:
         maps = Maps(*(os.memfd_create(name) for name in Maps._fields))
         for descriptor, size in zip(maps, sizes, strict=True):
             files.callback(os.close, descriptor)
             os.ftruncate(descriptor, size)
-        with closing(BpfSession(maps, [], 7)) as capture:
+        with closing(BpfSession(maps, [], 7, causes=True)) as capture:
             assert capture.lost() == 0
             os.pwrite(maps.lost, struct.pack(f"={len(counts) + 1}Q", *counts, 1000), 0)  # the last is of no CPU
             assert capture.lost() == sum(counts)

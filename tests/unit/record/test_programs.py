@@ -20,6 +20,7 @@ from tracer.record.capture.bpf.programs import (
     SOURCES,
     TOLERATED_MISSES,
     TRACEPOINTS,
+    WAKE_UP_TRACEPOINTS,
 )
 
 
@@ -37,7 +38,7 @@ def sections() -> dict[str, str]:
 
 def test_the_tracepoints_are_those_of_the_object(sections: dict[str, str]) -> None:
     raw = {name: section.removeprefix("tp_btf/") for name, section in sections.items() if section.startswith("tp_btf/")}
-    assert raw == TRACEPOINTS
+    assert raw == TRACEPOINTS | WAKE_UP_TRACEPOINTS
 
 
 @pytest.mark.parametrize("kind", ["kprobe", "fexit"])
@@ -48,12 +49,19 @@ def test_the_send_functions_are_those_of_the_object(kind: str, sections: dict[st
 
 def test_the_programs_are_those_of_bccs_text() -> None:
     text = (SOURCES / "svc_trace.bcc.c").read_text()
-    attached = {*TRACEPOINTS, *FREEING_TRACEPOINTS, *SEND_FUNCTIONS.values(), "send_ends", "learn_registers"}
+    attached = {
+        *TRACEPOINTS,
+        *FREEING_TRACEPOINTS,
+        *WAKE_UP_TRACEPOINTS,
+        *SEND_FUNCTIONS.values(),
+        "send_ends",
+        "learn_registers",
+    }
     assert set(re.findall(r"^int svc_(\w+)\(", text, re.MULTILINE)) == attached
 
 
 def test_tolerated_misses_are_programs() -> None:
-    assert {*TRACEPOINTS, *FREEING_TRACEPOINTS} >= TOLERATED_MISSES
+    assert {*TRACEPOINTS, *FREEING_TRACEPOINTS, *WAKE_UP_TRACEPOINTS} >= TOLERATED_MISSES
 
 
 def test_bccs_loader_needs_the_standard_library_only() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import struct
+from collections.abc import Mapping
 
 import pytest
 from btf_types import Btf
@@ -14,7 +15,7 @@ from plain import plain
 from tracer.record.capture.bpf import wire
 from tracer.record.capture.bpf.programs import OBJECT
 from tracer.record.capture.bpf.wire import FIELDS, decode, decode_endpoint, decode_path, layout
-from tracer.record.capture.protocol import Kind, SocketEvent, TaskEvent
+from tracer.record.capture.protocol import UNKNOWN_CAUSE, Kind, SocketEvent, TaskEvent
 from tracer.trace.endpoint import Endpoint
 
 
@@ -42,10 +43,10 @@ def test_kinds_and_flags_are_those_of_the_compiled_probes(btf: Btf) -> None:
     }
 
 
-def record(name: str, event: dict[str, object], **fields: object) -> memoryview:
+def record(name: str, event: Mapping[str, object], **fields: object) -> memoryview:
     """A record as the probes write it, 8 bytes into a buffer; what is not named is zero."""
 
-    def pack(name: str, values: dict[str, object]) -> bytes:
+    def pack(name: str, values: Mapping[str, object]) -> bytes:
         zero = {form: b"" if form.endswith("s") else 0 for _, form in FIELDS[name]}
         return layout(name).pack(*(values.get(field, zero[form]) for field, form in FIELDS[name]))
 
@@ -69,10 +70,19 @@ def test_a_bare_event_is_decoded(flags: int, local: bool) -> None:
             "peer": socket.inet_aton("10.0.0.1"),
             "port": 5432,
             "flags": flags,
+            "cause_ns": 8,
+            "cause_process": 2,
+            "cause_tid": 6,
         },
     )
     assert decode(data, 8) == (
-        plain(SocketEvent)(11, Kind.CONNECT, 3, 77, 5, 9, Endpoint("tcp", "10.0.0.1", 5432), 0, local=local),
+        plain(SocketEvent)(
+            *(11, Kind.CONNECT, 3, 77, 5, 9, Endpoint("tcp", "10.0.0.1", 5432), 0),
+            local=local,
+            cause_ns=8,
+            cause_process=2,
+            cause_tid=6,
+        ),
         0,
     )
 
@@ -80,8 +90,15 @@ def test_a_bare_event_is_decoded(flags: int, local: bool) -> None:
 def test_a_send_is_decoded_with_its_tally() -> None:
     event = {"ns": 11, "kind": Kind.SEND, "flags": 5, "family": socket.AF_INET, "protocol": socket.IPPROTO_UDP}
     bytes_sent = {"result": 9, "head": b"abcdefgh", "head_len": 3, "tally": 17}
+    event |= {"cause_ns": 8, "cause_process": 2, "cause_tid": 6}
     data = record("svc_socket_event", event | bytes_sent, prefix=b"prefix", prefix_len=4)
-    expected = plain(SocketEvent)(11, Kind.SEND, 0, 0, 0, 0, Endpoint("udp", "0.0.0.0"), 9, b"abc", b"pref", local=True)
+    expected = plain(SocketEvent)(
+        *(11, Kind.SEND, 0, 0, 0, 0, Endpoint("udp", "0.0.0.0"), 9, b"abc", b"pref"),
+        local=True,
+        cause_ns=8,
+        cause_process=2,
+        cause_tid=6,
+    )
     assert decode(data, 8) == (expected, 17)
 
 
@@ -89,7 +106,8 @@ def test_a_send_is_decoded_with_its_tally() -> None:
 def test_a_connect_result_is_decoded(flags: int, since_ns: int) -> None:
     data = record(
         "svc_socket_event",
-        {"ns": 11, "kind": Kind.CONNECT_RESULT, "process": 1, "tid": 7, "flags": flags, "family": socket.AF_UNIX},
+        {"ns": 11, "kind": Kind.CONNECT_RESULT, "process": 1, "tid": 7, "flags": flags, "family": socket.AF_UNIX}
+        | {"cause_ns": UNKNOWN_CAUSE},
         since_ns=4,
         peer_pid=99,
         path=b"\0name\0rest",

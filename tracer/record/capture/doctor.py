@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from msgspec import Struct
 
 from tracer.errors import SvcTraceError
 from tracer.record.capture.backends import BACKENDS
 from tracer.record.capture.checks import Check, machine_checks
+
+_CAUSES: Final = "Look in docs/backends.md, Causes, for what a report then lacks."
 
 
 class Diagnosis(Struct, frozen=True):
@@ -40,7 +44,9 @@ def _diagnose(name: str) -> Diagnosis:
     backend = BACKENDS[name]()
     checks = tuple(backend.checks())
     try:
-        backend.start().close()
+        loaded = backend.start()
     except SvcTraceError as error:
         return Diagnosis(name, False, error.message, error.hint, checks)
-    return Diagnosis(name, True, None, None, checks)
+    loaded.close()
+    detail = loaded.lacks_causes or "it observes which thread wakes which"
+    return Diagnosis(name, True, None, None, (*checks, Check("causes", not loaded.lacks_causes, detail, _CAUSES)))

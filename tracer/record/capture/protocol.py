@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from enum import IntEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from tracer.trace.endpoint import Endpoint
 from tracer.trace.ids import (
+    NO_PROCESS,
     UNKNOWN_GENERATION,
     HostPid,
     NetworkNamespace,
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from tracer.record.capture.checks import Check
     from tracer.trace.records import RunWarning
 
+UNKNOWN_CAUSE: Final = -1
+"""In place of the time of a cause, where wake-ups are not observed."""
 COMMAND_PROCESS = ProcessId(1)
 """The serial number of the command's own process in every backend."""
 
@@ -82,6 +85,11 @@ class SocketEvent(NamedTuple):
     local: bool = False  # the peer is at an address of this machine; False where unknown
     sends: int = 1  # SEND: how many sends of one thread on one socket within one epoch this stands for
     last_ns: int = 0  # SEND: when the last of several happened; 0: there is one
+    cause_ns: int = UNKNOWN_CAUSE
+    """When a runner's thread last caused this thread to run, directly or through others; `ns` for a runner's own
+    thread. 0: never. UNKNOWN_CAUSE: wake-ups are not observed. Not set in the CONNECT_RESULT of a CONNECT."""
+    cause_process: ProcessId = NO_PROCESS  # that runner
+    cause_tid: Tid = Tid(0)  # that runner's thread
 
 
 Event = TaskEvent | SocketEvent
@@ -124,6 +132,7 @@ class Loaded(Protocol):
 
     name: str
     privileged: bool  # `trace` needs root
+    lacks_causes: str  # why its events have no causes (SocketEvent.cause_ns); empty: they have
 
     def trace(self, pid: int, fifo: Path) -> Session:
         """Trace the stopped child `pid` and all its descendants. One session at a time.

@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from struct import Struct
@@ -20,7 +21,7 @@ from typing import Final
 
 import tracer
 from tracer.errors import SvcTraceError, cannot_trace
-from tracer.record.capture.bpf import bcc_loader, session
+from tracer.record.capture.bpf import bcc_loader, session, wake_ups
 from tracer.record.capture.bpf.programs import BTF, SOURCES, check_can_load
 from tracer.record.capture.bpf.ringbuf import possible_cpus
 from tracer.record.capture.bpf.session import BpfLoaded, Maps
@@ -65,13 +66,13 @@ class BccBackend(Backend):
         with ExitStack() as resources:
             for descriptor in (*loaded.maps, *loaded.programs, *loaded.links):
                 resources.callback(os.close, descriptor)
-            events, lost, tallies, control, setup = loaded.maps
-            with mmap.mmap(control, mmap.PAGESIZE) as page:
-                CONTROL.pack_into(page, 0, 0, 1, 1, 0, 0)  # bcc's programs have no initialised variables
-            set_root = partial(_set_root, setup)
-            return BpfLoaded(
-                self.name, Maps(events, lost, tallies, control), loaded.programs, set_root, resources.pop_all()
-            )
+            *maps, setup = loaded.maps
+            shared = Maps(*maps)
+            with mmap.mmap(shared.control, mmap.PAGESIZE) as page:
+                CONTROL.pack_into(page, 0, 0, 0, 1, 1, 0, 0)  # bcc's programs have no initialised variables
+            probes = BpfLoaded(self.name, shared, loaded.programs, partial(_set_root, setup), resources)
+            lacks = wake_ups.lacks_causes(probes) if loaded.wake_ups else wake_ups.REFUSED
+            return replace(probes, lacks_causes=lacks, resources=resources.pop_all())
 
 
 def _set_root(setup: int, pid: int) -> None:
@@ -109,7 +110,10 @@ def _load() -> bcc_loader.Descriptors:
         raise _failure(message, hint, slug, output)
     maps, programs = len(bcc_loader.MAPS), answered["programs"]
     return bcc_loader.Descriptors(
-        descriptors[:maps], descriptors[maps : maps + programs], descriptors[maps + programs :]
+        descriptors[:maps],
+        descriptors[maps : maps + programs],
+        descriptors[maps + programs :],
+        answered["wake_ups"],
     )
 
 

@@ -34,10 +34,11 @@ from tracer.record.capture.bpf.programs import (
     SOURCES,
     TOLERATED_MISSES,
     TRACEPOINTS,
+    WAKE_UP_TRACEPOINTS,
     forbidden,
 )
 
-MAPS: Final = ("events", "lost", "tallies", "controls", "setups")
+MAPS: Final = ("events", "lost", "tallies", "controls", "interpreters", "setups")
 """The maps whose descriptors are handed over first, in this order."""
 
 TYPES: Final = (
@@ -71,6 +72,7 @@ class Descriptors(NamedTuple):
     maps: list[int]  # in the order of MAPS
     programs: list[int]  # those whose missed calls are lost events
     links: list[int]  # they keep the programs attached
+    wake_ups: bool  # they include the program WAKING
 
 
 def types_from_btf() -> str | None:
@@ -129,6 +131,8 @@ class _Probes:
             flags.append("-DSVC_SEND_FUNCTIONS")
         types = types_from_btf()
         if types is not None:
+            if " __state;" not in types:  # before Linux 5.14
+                flags.append("-D__state=state")
             os.environ["BCC_KERNEL_SOURCE"] = str(SOURCES / "bcc_kernel")
         elif kernel_headers() is not None:
             flags.append("-DSVC_KERNEL_HEADERS")
@@ -154,12 +158,24 @@ class _Probes:
         ]
         if not self._has_send_tracepoint:
             links += self._attach_to_functions()
+        wake_ups = [*self._attach_to_wake_ups()]
         tolerated = {_LEARN_REGISTERS, *(_PREFIX + program for program in TOLERATED_MISSES)}
         return Descriptors(
             maps=[self._bcc.lib.bpf_table_fd(self._bpf.module, name.encode()) for name in MAPS],
             programs=[function.fd for name, function in self._bpf.funcs.items() if name.decode() not in tolerated],
-            links=links,
+            links=links + wake_ups,
+            wake_ups=bool(wake_ups),
         )
+
+    def _attach_to_wake_ups(self) -> Iterator[int]:
+        """Attach the optional programs, WAKING first, that the kernel accepts."""
+        for program, tracepoint in WAKE_UP_TRACEPOINTS.items():
+            if not self._has_tracepoint(tracepoint):
+                continue
+            try:
+                yield self._attach_to_tracepoint(_PREFIX + program, tracepoint)
+            except SvcTraceError:
+                return
 
     def _has_tracepoint(self, name: str) -> bool:
         """Whether the kernel has a raw tracepoint of that name; attaches an empty program for a moment."""
@@ -226,14 +242,14 @@ def _error_name() -> str:
 def main() -> None:
     """Arguments: CPUS RING_BYTES SOCKET. Send the descriptors to the socket, with the error's fields or null."""
     cpus, ring_bytes, *channel = map(int, sys.argv[1:] or (os.cpu_count() or 1, 1 << 20))
-    loaded, failure = Descriptors([], [], []), None
+    loaded, failure = Descriptors([], [], [], False), None
     try:
         loaded = _Probes(cpus, ring_bytes).attach()
     except SvcTraceError as error:
         failure = error.message, error.hint, error.slug
     if not channel:
         sys.exit(failure[0] if failure else "the probes were compiled, loaded and attached: they end with this process")
-    answer = {"failure": failure, "programs": len(loaded.programs)}
+    answer = {"failure": failure, "programs": len(loaded.programs), "wake_ups": loaded.wake_ups}
     with socket.socket(fileno=channel[0]) as sending:
         descriptors = [*loaded.maps, *loaded.programs, *loaded.links]
         socket.send_fds(sending, [json.dumps(answer).encode()], descriptors)

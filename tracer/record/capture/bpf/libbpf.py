@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from ctypes import byref, c_int
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
@@ -15,18 +16,20 @@ from tracer.errors import ExitStatus, SvcTraceError, cannot_trace
 from tracer.record.capture.bpf import features, session
 from tracer.record.capture.bpf.library import Library
 from tracer.record.capture.bpf.programs import (
+    DATA_READY,
     OBJECT,
     REINSTALL,
     SEND_FUNCTIONS,
     SEND_TRACEPOINT,
     TOLERATED_MISSES,
+    WAKING,
     check_can_load,
     forbidden,
     may_be_missing,
 )
 from tracer.record.capture.bpf.ringbuf import possible_cpus
 from tracer.record.capture.bpf.session import BpfLoaded, Maps
-from tracer.record.capture.bpf.wire import TASK
+from tracer.record.capture.bpf.wire import FIELDS, TASK
 from tracer.record.capture.checks import Check
 from tracer.record.capture.protocol import COMMAND_PROCESS, Backend
 
@@ -84,12 +87,16 @@ class LibbpfBackend(Backend):
             loaded, sends = load(library, self._sends)
             resources.callback(library.close, loaded)
             programs = _attach(library, loaded, sends, resources)
+            from tracer.record.capture.bpf import wake_ups  # its imports would delay the command
+
             *maps, tasks = (
                 library.map_fd(library.find_map(loaded, name))
-                for name in (b"events", b"lost", b"tallies", b".data", b"tasks")
+                for name in (b"events", b"lost", b"tallies", b".data", b"interpreters", b"tasks")
             )
             set_root = partial(_set_root, library, tasks)
-            return BpfLoaded(self.name, Maps(*maps), programs, set_root, resources.pop_all())
+            probes = BpfLoaded(self.name, Maps(*maps), programs, set_root, resources)
+            lacks = wake_ups.lacks_causes(probes) if _observes_wake_ups(library, loaded) else wake_ups.REFUSED
+            return replace(probes, lacks_causes=lacks, resources=resources.pop_all())
 
 
 def load(library: Library, wanted: str | None) -> tuple[int, str]:
@@ -104,11 +111,18 @@ def load(library: Library, wanted: str | None) -> tuple[int, str]:
     except OSError as error:
         if not wanted and (available := _best_available(library)) != sends:
             return load(library, available)
+        with suppress(OSError):
+            return _open(library, sends, causes=False), sends
         raise _load_error(library, sends, error.errno or 0) from None
 
 
-def _open(library: Library, sends: str) -> int:
-    """Open the object and load the programs of one way to observe sends.
+def _observes_wake_ups(library: Library, loaded: int) -> bool:
+    programs = library.programs(loaded)
+    return any(library.autoload(program) for program in programs if library.name(program).decode() == WAKING)
+
+
+def _open(library: Library, sends: str, *, causes: bool = True) -> int:
+    """Open the object and load the programs of one way to observe sends; with `causes`, also those at wake-ups.
 
     Raises:
         OSError: the kernel refused.
@@ -118,6 +132,10 @@ def _open(library: Library, sends: str) -> int:
         raise OSError(ctypes.get_errno(), "open")
     library.set_max_entries(library.find_map(opened, b"events"), session.RING_BYTES)
     library.set_max_entries(library.find_map(opened, b"lost"), possible_cpus())
+    for program in library.programs(opened):
+        name = library.name(program).decode()
+        if causes and (name == WAKING or (name == DATA_READY and sends == SENDS[0])):  # both tracepoints are of 6.3
+            library.set_autoload(program, True)
     if sends != SENDS[0]:
         _select(library, opened, sends)
     if code := -int(library.load(opened)):
@@ -204,7 +222,7 @@ def _set_root(library: Library, tasks: int, pid: int) -> None:
     """Give the stopped child `pid` an entry in the map `tasks`."""
     pidfd = os.pidfd_open(pid)
     try:
-        value = TASK.pack(COMMAND_PROCESS, pid, *[0] * 9, b"")
+        value = TASK.pack(COMMAND_PROCESS, pid, *[0] * (len(FIELDS["svc_task"]) - 3), b"")
         if library.update(tasks, byref(c_int(pidfd)), value, 0):
             code = ctypes.get_errno()
             raise OSError(code, f"cannot trace process {pid}: {os.strerror(code)}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mmap
 import re
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from pathlib import Path
 from struct import Struct
 from typing import Final, NamedTuple
 
+from tracer.record.capture.bpf.interpreters import Interpreters
 from tracer.record.capture.bpf.ringbuf import RingBuffer, possible_cpus
 from tracer.record.capture.bpf.tallies import Tallies
 from tracer.record.capture.bpf.wire import CONTROL
@@ -28,6 +30,7 @@ class Maps(NamedTuple):
     lost: int
     tallies: int
     control: int  # holds a svc_control
+    interpreters: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +42,12 @@ class BpfLoaded(Loaded):
     programs: Sequence[int]  # descriptors of the programs whose missed calls are lost events
     set_root: Callable[[int], None]  # makes a stopped child the root of the tree
     resources: ExitStack  # detaches and frees everything when it is closed
+    lacks_causes: str = ""
     privileged: bool = True
 
     def trace(self, pid: int, fifo: Path) -> BpfSession:
         """Make the stopped child the root of the tree: fork adds its descendants."""
-        session = BpfSession(self.maps, self.programs, fifo.stat().st_ino)
+        session = BpfSession(self.maps, self.programs, fifo.stat().st_ino, causes=not self.lacks_causes)
         self.set_root(pid)
         return session
 
@@ -55,26 +59,30 @@ class BpfLoaded(Loaded):
 class BpfSession(Session):
     """The events of one tree, read from the memory of the maps."""
 
-    def __init__(self, maps: Maps, programs: Sequence[int], fifo: int) -> None:
-        """Map the maps; `fifo` is the inode number of the FIFO for boundaries."""
+    def __init__(self, maps: Maps, programs: Sequence[int], fifo: int, *, causes: bool) -> None:
+        """Map the maps; `fifo` is the inode number of the FIFO for boundaries. `causes`: events have them."""
         self._programs = programs
         with ExitStack() as mapped:
             self._ring = mapped.enter_context(closing(RingBuffer(maps.events, RING_BYTES)))
             self._tallies = mapped.enter_context(closing(Tallies(maps.tallies)))
+            self._interpreters = mapped.enter_context(closing(Interpreters(maps.interpreters)))
             self._control = mapped.enter_context(mmap.mmap(maps.control, mmap.PAGESIZE))
             self._counters = Struct(f"@{possible_cpus()}Q")
             self._lost = mapped.enter_context(mmap.mmap(maps.lost, self._counters.size, prot=mmap.PROT_READ))
             self._mapped = mapped.pop_all()
-        _, *rest = CONTROL.unpack_from(self._control)
-        CONTROL.pack_into(self._control, 0, fifo, *rest)
+        _, *rest, _ = CONTROL.unpack_from(self._control)
+        CONTROL.pack_into(self._control, 0, fifo, *rest, causes)
 
     def drain(self) -> Iterator[Event]:
         """Decode the events since the last call, in the kernel's order; then the sends that it counted in place."""
-        _, epoch, *_ = CONTROL.unpack_from(self._control)
+        _, _, epoch, *_ = CONTROL.unpack_from(self._control)
         for event, tally in self._ring.drain():
             yield event
-            if tally and isinstance(event, SocketEvent):
+            if not isinstance(event, SocketEvent):
+                self._interpreters.apply(event)
+            elif tally:
                 self._tallies.begin(tally, event)
+        self._interpreters.look_up(time.monotonic_ns())
         yield from self._tallies.drain(epoch)
 
     def lost(self) -> int:

@@ -13,6 +13,7 @@ from typing import Final
 
 from tracer.record.capture.protocol import Event, Kind, SocketEvent, TaskEvent
 from tracer.trace.endpoint import Endpoint, canonical_host
+from tracer.trace.ids import UNKNOWN_GENERATION, HostPid
 
 
 def _fields(text: str) -> tuple[tuple[str, str], ...]:
@@ -23,18 +24,19 @@ def _fields(text: str) -> tuple[tuple[str, str], ...]:
 FIELDS: Final = {
     "svc_event": _fields(
         "ns Q, socket Q, result i, process I, tid I, network I, peer 16s, head 8s, port H, protocol H, "
-        "kind B, family B, flags B, head_len B, tally I, pid_generation I"
+        "kind B, family B, flags B, head_len B, tally I, pid_generation I, cause_ns q, cause_process I, cause_tid I"
     ),
     "svc_socket_event": _fields(
-        "event 72s, since_ns Q, peer_pid I, path_len H, prefix_len B, reserved B, prefix 32s, path 108s, padding 4s"
+        "event 88s, since_ns Q, peer_pid I, path_len H, prefix_len B, reserved B, prefix 32s, path 108s, padding 4s"
     ),
-    "svc_task_event": _fields("event 72s, start_ns Q, lineage_ns Q, parent I, host_pid I, pid I, pidns I, comm 16s"),
+    "svc_task_event": _fields("event 88s, start_ns Q, lineage_ns Q, parent I, host_pid I, pid I, pidns I, comm 16s"),
     "svc_task": _fields(
-        "process I, tid I, message I, announced B, connecting B, runner B, reserved B, ended I, padding I, "
-        "lineage_ns Q, sending Q, args 32s"
+        "process I, tid I, message I, announced B, connecting B, runner B, delivering B, ended I, padding I, "
+        "lineage_ns Q, sending Q, cause_ns Q, cause_process I, cause_tid I, args 32s"
     ),
     "svc_tally": _fields("last_ns Q, bytes Q, sends I, epoch I"),
-    "svc_control": _fields("fifo Q, epoch I, last_process I, last_tally I, reserved I"),
+    "svc_control": _fields("fifo Q, epoch_ns Q, epoch I, last_process I, last_tally I, causes I"),
+    "svc_interpreter": _fields("process I, reserved I, from Q, to Q"),
 }
 """C struct → its fields in order: name and struct-module format."""
 _UNUSED: Final = frozenset({"reserved", "padding"})
@@ -59,6 +61,7 @@ EVENT: Final = layout("svc_event")
 TASK: Final = layout("svc_task")
 TALLY: Final = layout("svc_tally")
 CONTROL: Final = layout("svc_control")
+INTERPRETER: Final = layout("svc_interpreter")
 _SOCKET_DETAIL: Final = _detail("svc_socket_event")
 _TASK_DETAIL: Final = _detail("svc_task_event")
 _DETAIL: Final = 1  # SVC_DETAIL
@@ -97,7 +100,7 @@ def decode_endpoint(family: int, protocol: int, peer: bytes, port: int, path: by
 def decode(data: memoryview, offset: int) -> tuple[Event, int]:
     """Decode the record that begins at `offset`; returns it with the serial number of its tally, 0 for none."""
     (ns, inode, result, process, tid, network, peer, head, port, protocol, number, family, flags, head_len, tally,
-     generation) = EVENT.unpack_from(data, offset)  # fmt: skip
+     generation, cause_ns, cause_process, cause_tid) = EVENT.unpack_from(data, offset)  # fmt: skip
     kind, local = _KINDS[number], flags & _LOCAL != 0
     # The events' fields by position: keywords cost 0.1 µs of the 1.2 µs.
     if kind in _TASK_KINDS:
@@ -109,13 +112,18 @@ def decode(data: memoryview, offset: int) -> tuple[Event, int]:
         return task, 0
     if not flags & _DETAIL:
         endpoint = decode_endpoint(family, protocol, peer, port, b"")
-        return SocketEvent(ns, kind, process, tid, inode, network, endpoint, result, local=local), 0
+        event = SocketEvent(
+            ns, kind, process, tid, inode, network, endpoint, result, b"", b"", 0, HostPid(0), UNKNOWN_GENERATION,
+            local, 1, 0, cause_ns, cause_process, cause_tid
+        )  # fmt: skip
+        return event, 0
     since_ns, peer_pid, path_len, prefix_len, prefix, path = _SOCKET_DETAIL.unpack_from(data, offset + EVENT.size)
     endpoint = decode_endpoint(family, protocol, peer, port, path[:path_len])
     head, prefix = head[:head_len], prefix[:prefix_len]
     if flags & _WHOLE:
         since_ns = 0
     event = SocketEvent(
-        ns, kind, process, tid, inode, network, endpoint, result, head, prefix, since_ns, peer_pid, generation, local
-    )
+        ns, kind, process, tid, inode, network, endpoint, result, head, prefix, since_ns, peer_pid, generation, local,
+        1, 0, cause_ns, cause_process, cause_tid
+    )  # fmt: skip
     return event, tally

@@ -78,6 +78,7 @@ class StraceLoaded(Loaded):
     program: str  # its path
     name: str = "strace"
     privileged: bool = False
+    lacks_causes: str = "strace does not show which thread wakes which"
 
     def trace(self, pid: int, fifo: Path) -> StraceSession:
         """Create the FIFO that strace writes to. The child itself executes strace."""

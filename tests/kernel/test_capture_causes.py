@@ -1,0 +1,356 @@
+"""Causes: which runner's thread a thread was last woken for, and which wake-ups do not count."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from textwrap import dedent
+from typing import Final, NamedTuple
+
+import pytest
+
+from kernel.traced import Peers, capturing, running, script
+from tracer.record.capture.protocol import COMMAND_PROCESS, Event, Kind, Loaded, SocketEvent, TaskEvent
+
+pytestmark = [pytest.mark.kernel, pytest.mark.probes]
+
+BEGIN: Final = """
+import queue, select, time
+from concurrent.futures import ThreadPoolExecutor
+
+def client():
+    "A socket that never fails to send."
+    s = socket(type=SOCK_DGRAM)
+    s.connect(P.udp)
+    return s
+
+def settle():
+    "Wait until every other thread waits for something."
+    before, same = None, 0
+    while same < 20:
+        now = []
+        for task in os.listdir("/proc/self/task"):
+            with suppress(FileNotFoundError, ProcessLookupError):
+                if int(task) != threading.get_native_id():
+                    status = dict(line.split(":", 1) for line in open(f"/proc/self/task/{task}/status"))
+                    now.append((task, "S" in status["State"].split(), status["voluntary_ctxt_switches"]))
+        same = same + 1 if now == before and all(waits for _, waits, _ in now) else 0
+        before = now
+
+def begin(settled=True):
+    "A test begins in this thread."
+    if settled: settle()
+    os.write(boundaries, b"boundary")
+    mark.send(b"begin")
+
+boundaries, mark = os.open(sys.argv[2], os.O_RDWR), client()
+open(sys.argv[3], "w").close()
+open(sys.argv[4]).close()
+"""
+"""What the programs below begin with. They wait here until the tracer knows where their Python is."""
+
+
+class Sent(NamedTuple):
+    """The sends of a program's other threads and processes."""
+
+    asked: list[bytes]  # the first bytes of those that the main thread asked for since the last `begin` before them
+    others: list[bytes]
+
+
+def run(loaded: Loaded, directory: Path, peers: Peers, text: str, *python: str, goes: int = 1) -> Sent:
+    """Run a program whose main thread is a runner's. It waits at its beginning, and perhaps again, to go on."""
+    fifo, ready, go = (directory / name for name in ("boundaries", "ready", "go"))
+    for path in (fifo, ready, go):
+        os.mkfifo(path)
+    _, *arguments = script(BEGIN + dedent(text), peers, *map(str, (fifo, ready, go)))
+    events: list[Event] = []
+    with running(loaded, *(python or (sys.executable,)), *arguments, fifo=fifo) as command:
+        for _ in range(goes):
+            ready.open().close()
+            events += command.session.drain()  # looks the Python up
+            go.open("w").close()
+        while os.waitid(os.P_PID, command.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is None:
+            events += command.session.drain()
+            time.sleep(0.005)
+        events += command.session.drain()
+        events += command.session.drain()  # what the tallies counted
+        assert command.session.lost() == command.lost_before
+    exits = [event for event in events if isinstance(event, TaskEvent) and event.kind == Kind.EXIT]
+    assert [event.status for event in exits if event.process == COMMAND_PROCESS] == [0]
+    return _judge(command.pid, [event for event in events if isinstance(event, SocketEvent)])
+
+
+def _judge(tid: int, events: list[SocketEvent]) -> Sent:
+    sent, begin_ns, runner = Sent([], []), 0, (COMMAND_PROCESS, tid)
+    for event in sorted((event for event in events if event.kind == Kind.SEND), key=lambda event: event.ns):
+        if (event.process, event.tid) == runner:
+            assert (event.cause_process, event.cause_tid, event.cause_ns) == (*runner, event.ns)
+            begin_ns = event.ns if event.head == b"begin" else begin_ns
+        else:
+            asked = (event.cause_process, event.cause_tid) == runner and 0 < begin_ns <= event.cause_ns
+            (sent.asked if asked else sent.others).extend([event.head] * event.sends)
+    return sent
+
+
+@pytest.fixture(scope="module")
+def loaded() -> Iterator[Loaded]:
+    with capturing() as loaded:
+        assert loaded.lacks_causes == ""
+        yield loaded
+
+
+def test_a_thread_of_a_pool_that_the_runner_wakes(loaded: Loaded, peers: Peers, tmp_path: Path) -> None:
+    text = """
+        pool = ThreadPoolExecutor(1)
+        s = pool.submit(client).result()
+        pool.submit(s.send, b"before").result()
+        for turn in range(3):
+            begin()
+            pool.submit(s.send, b"after").result()
+    """
+    assert run(loaded, tmp_path, peers, text) == ([b"after"] * 3, [b"before"])
+
+
+def test_all_jobs_of_a_backlog(loaded: Loaded, peers: Peers, tmp_path: Path) -> None:
+    """The first job wakes the thread; the others find it running."""
+    text = """
+        pool = ThreadPoolExecutor(1)
+        s = pool.submit(client).result()
+        begin()
+        for job in [pool.submit(s.send, b"job") for turn in range(20)]: job.result()
+    """
+    assert run(loaded, tmp_path, peers, text) == ([b"job"] * 20, [])
+
+
+def test_a_chain_of_threads(loaded: Loaded, peers: Peers, tmp_path: Path) -> None:
+    text = """
+        first, second, done = queue.Queue(), queue.Queue(), queue.Queue()
+        def pass_on():
+            while what := first.get(): second.put(what)
+            second.put(None)
+        def send():
+            s = client()
+            while what := second.get(): done.put(s.send(what))
+        for target in pass_on, send: threading.Thread(target=target).start()
+        begin()
+        first.put(b"job")
+        done.get()
+        first.put(None)
+    """
+    assert run(loaded, tmp_path, peers, text) == ([b"job"], [])
+
+
+def test_another_process_that_reads_a_pipe(loaded: Loaded, peers: Peers, tmp_path: Path) -> None:
+    text = """
+        read, write = os.pipe()
+        child = os.fork()
+        if child == 0:
+            s = client()
+            os.close(write)
+            while what := os.read(read, 3): s.send(what)
+            os._exit(0)
+        while ") S " not in open(f"/proc/{child}/stat").read(): pass
+        begin()
+        os.write(write, b"job")
+        os.close(write)
+        os.wait()
+    """
+    assert run(loaded, tmp_path, peers, text) == ([b"job"], [])
+
+
+@pytest.mark.parametrize("pair", ["unix", "tcp"])
+def test_an_event_loop_that_a_socket_wakes(
+    loaded: Loaded, peers: Peers, tmp_path: Path, pair: str, require: Callable[[str], None]
+) -> None:
+    """The loopback device delivers what a TCP socket sends in an interrupt's context, within the call that sends."""
+    if pair == "tcp":
+        require("sk_data_ready")
+    text = f"""
+        def tcp_pair():
+            with create_server(("127.0.0.1", 0)) as server:
+                one = create_connection(server.getsockname())
+                return one, server.accept()[0]
+        sending, receiving = tcp_pair() if {pair!r} == "tcp" else socketpair()
+        def loop():
+            s = client()
+            while select.select([receiving], [], []) and receiving.recv(1) == b"1": s.send(b"job")
+        thread = threading.Thread(target=loop)
+        thread.start()
+        begin()
+        sending.send(b"1")
+        settle()
+        sending.send(b"0")
+        thread.join()
+    """
+    assert run(loaded, tmp_path, peers, text) == ([b"job"], [])
+
+
+POLL: Final = """
+    def poll():
+        while not stop:
+            WAIT
+            s.send(b"poll")
+    def wait_for_job():
+        with suppress(queue.Empty): jobs.get(timeout=0.001)
+    zero, buffers = os.open("/dev/zero", os.O_RDONLY), [bytearray(1 << 18)]
+    stop, s, jobs, event, nothing = False, client(), queue.Queue(), threading.Event(), select.poll()
+    thread = threading.Thread(target=poll)
+    thread.start()
+    begin(settled=False)
+    until = time.monotonic() + 0.3
+    while time.monotonic() < until:
+        WORK
+    stop = True
+    thread.join()
+"""
+COMPUTING: Final = "sum(range(1000))"
+
+
+def polling(wait: str, work: str) -> str:
+    return POLL.replace("WAIT", wait).replace("WORK", work)
+
+
+@pytest.mark.parametrize("wait", ["time.sleep(0.001)", "event.wait(0.001)", "nothing.poll(1)", "wait_for_job()"])
+def test_a_thread_that_a_timer_wakes(loaded: Loaded, peers: Peers, tmp_path: Path, wait: str) -> None:
+    """The runner computes meanwhile: both threads wait for the interpreter's lock in turn."""
+    sent = run(loaded, tmp_path, peers, polling(wait, COMPUTING))
+    assert sent.asked == []
+    assert len(sent.others) > 5
+
+
+def test_a_timer_that_interrupts_the_runners_calls(loaded: Loaded, peers: Peers, tmp_path: Path) -> None:
+    text = """
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    """
+    sent = run(loaded, tmp_path, peers, text + polling("time.sleep(0.001)", "os.readv(zero, buffers)"))
+    assert sent.asked == []
+    assert len(sent.others) > 5
+
+
+def interpreters() -> list[str]:
+    """This Python, the distribution's and pyenv's: with a shared libpython and without one."""
+    places = [Path("/usr/bin"), *Path("~/.pyenv/versions").expanduser().glob("3.*/bin")]
+    found = {str(place / "python3") for place in places if (place / "python3").exists()}
+    return sorted({sys.executable} | {path for path in found if not re.search(r"/3\.[67]\.", path)})
+
+
+@pytest.mark.parametrize("python", interpreters())
+def test_the_lock_of_any_python(loaded: Loaded, peers: Peers, tmp_path: Path, python: str) -> None:
+    pool = """
+    pool = ThreadPoolExecutor(1)
+    other = pool.submit(client).result()
+    """
+    job = """
+    begin()
+    pool.submit(other.send, b"job").result()
+    """
+    sent = run(loaded, tmp_path, peers, pool + polling("time.sleep(0.001)", COMPUTING) + job, python)
+    assert sent.asked == [b"job"]
+    assert {*sent.others} == {b"poll"}
+
+
+def test_the_lock_of_the_python_that_another_one_executed(loaded: Loaded, peers: Peers, tmp_path: Path) -> None:
+    first = (sys.executable, "-I", "-S", "-c", "import os, sys; os.execv(sys.argv[1], sys.argv[1:])")
+    second = next((python for python in interpreters() if python != sys.executable), sys.executable)
+    sent = run(loaded, tmp_path, peers, polling("time.sleep(0.001)", COMPUTING), *first, second)
+    assert sent.asked == []
+    assert len(sent.others) > 5
+
+
+def test_the_lock_of_a_forked_process(loaded: Loaded, peers: Peers, tmp_path: Path) -> None:
+    """The runner wakes one thread of the child. Its other thread waits for the child's lock."""
+    text = """
+        read, write = os.pipe()
+        if os.fork() == 0:
+            def poll():
+                while not stop:
+                    time.sleep(0.001)
+                    s.send(b"poll")
+            stop, s = False, client()
+            thread = threading.Thread(target=poll)
+            thread.start()
+            os.read(read, 1)
+            until = time.monotonic() + 0.3
+            while time.monotonic() < until: sum(range(1000))
+            client().send(b"asked")
+            stop = True
+            thread.join()
+            os._exit(0)
+        time.sleep(0.1)
+        begin()
+        os.write(write, b".")
+        os.wait()
+    """
+    sent = run(loaded, tmp_path, peers, text)
+    assert sent.asked == [b"asked"]
+    assert {*sent.others} == {b"poll"}
+
+
+def test_a_process_outside_of_the_tree(loaded: Loaded, peers: Peers, tmp_path: Path) -> None:
+    """It opens the other end of a FIFO."""
+    text = """
+        def wait():
+            s = client()
+            open(sys.argv[3], "w").close()
+            open(sys.argv[4]).close()
+            s.send(b"after")
+        thread = threading.Thread(target=wait)
+        thread.start()
+        begin()
+        thread.join()
+    """
+    assert run(loaded, tmp_path, peers, text, goes=2) == ([], [b"after"])
+
+
+def test_the_sends_of_one_epoch_before_and_after_it_was_asked(loaded: Loaded, peers: Peers, tmp_path: Path) -> None:
+    """More than have events of their own: the others are counted."""
+    text = """
+        jobs, done, began = queue.Queue(), queue.Queue(), False
+        def work():
+            s = client()
+            while not began: time.sleep(0.001)
+            for turn in range(40): s.send(b"send")
+            done.put(None)
+            while count := jobs.get():
+                for turn in range(count): s.send(b"send")
+                done.put(None)
+        threading.Thread(target=work).start()
+        begin(settled=False)
+        began = True
+        done.get()
+        for count in 50, 60:
+            settle()
+            jobs.put(count)
+            done.get()
+        jobs.put(0)
+    """
+    assert run(loaded, tmp_path, peers, text) == ([b"send"] * 110, [b"send"] * 40)
+
+
+def test_a_cause_ends_when_the_next_test_begins(loaded: Loaded, peers: Peers, tmp_path: Path) -> None:
+    text = """
+        jobs, stop = queue.Queue(), False
+        def work():
+            s = client()
+            s.send(jobs.get())
+            while not stop:
+                time.sleep(0.001)
+                s.send(b"poll")
+        thread = threading.Thread(target=work)
+        thread.start()
+        begin()
+        jobs.put(b"job")
+        time.sleep(0.05)
+        begin(settled=False)
+        mark.send(b"second")
+        time.sleep(0.05)
+        stop = True
+        thread.join()
+    """
+    sent = run(loaded, tmp_path, peers, text)
+    assert sent.asked[0] == b"job"
+    assert {*sent.asked[1:]} == {*sent.others} == {b"poll"}
