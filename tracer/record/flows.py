@@ -9,7 +9,7 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import asdict
 
-from tracer.record.capture.protocol import Kind, SocketEvent
+from tracer.record.capture.protocol import UNKNOWN_CAUSE, Kind, SocketEvent
 from tracer.record.processes import Processes
 from tracer.trace.endpoint import Endpoint
 from tracer.trace.ids import NO_PROCESS, NetworkNamespace, ProcessId, SocketInode, SpanId, Tid
@@ -42,6 +42,7 @@ class _Flow(Struct):
     heads: dict[str, int] = {}
     errors: dict[str, int] = {}
     local: bool = False
+    asked: int | None = None
 
     def record(self, key: _Key, spans: _Spans) -> Flow:
         process, tid, socket, endpoint = key
@@ -67,13 +68,18 @@ class Flows:
         if event.kind in (Kind.LISTEN, Kind.LISTEN_END):
             begins = event.kind == Kind.LISTEN
             return Listen(event.process, event.endpoint, event.network, event.ns, begins)
-        flow = self._flow(event, self._spans(event), event.since_ns or event.ns)
+        spans, asked = self._spans(event)
+        flow = self._flow(event, spans, event.since_ns or event.ns)
         flow.last_ns = max(flow.last_ns, event.ns, event.last_ns)
         flow.local = flow.local or event.local
+        if flow.asked is None and event.cause_ns != UNKNOWN_CAUSE:
+            flow.asked = 0
         if event.local or event.endpoint.protocol == "unix":
             self.reached.add(event.endpoint)
         if event.kind != Kind.SEND and event.endpoint.protocol == "udp":
             return None  # connect sends nothing here (udp(7)); the flow shows that the socket was opened
+        if asked:
+            flow.asked = (flow.asked or 0) + event.sends
         if event.result < 0:
             name = errno.errorcode.get(-event.result, str(-event.result))
             flow.errors[name] = flow.errors.get(name, 0) + 1
@@ -88,14 +94,21 @@ class Flows:
             flow.peer = self._processes.by_host_pid(event.peer_pid, event.ns, event.peer_generation)
         return None
 
-    def _spans(self, event: SocketEvent) -> _Spans:
-        """The spans of an event. The result of an attempt has those in which the attempt began, perhaps long ago."""
+    def _spans(self, event: SocketEvent) -> tuple[_Spans, bool]:
+        """The spans of an event, and whether one of them asked for it: then it is the only one.
+
+        The result of an attempt has the spans in which the attempt began, perhaps long ago.
+        """
         if event.kind == Kind.CONNECT_RESULT and event.socket in self._connecting:
-            return self._connecting.pop(event.socket)
+            return self._connecting.pop(event.socket), False
         spans = self._timeline.at(event.process, event.tid, event.ns)
+        asking = self._timeline.asking(event.cause_process, event.cause_tid, event.cause_ns, event.ns)
+        asked = asking in spans
+        if asked:
+            spans = (asking,)
         if event.kind == Kind.CONNECT:
             self._connecting[event.socket] = spans
-        return spans
+        return spans, asked
 
     def _flow(self, event: SocketEvent, spans: _Spans, began_ns: int) -> _Flow:
         flows = self._open.setdefault(spans, {})

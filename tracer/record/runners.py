@@ -224,7 +224,7 @@ class Runners:
         self._last_span = span = SpanId(self._last_span + 1)
         parent = self._timeline.enclosing(runner.process, tid, ns)
         self._open[span] = Span(span, parent, runner.process, tid, kind, start_ns=ns, end_ns=ns, subject=subject)
-        self._timeline.open(runner.process, tid, span, ns)
+        self._timeline.open(runner.process, tid, span, ns, test=kind == "test")
         return span
 
     def _finish_ended(self, runner: _Runner, tid: Tid) -> Iterator[Record]:

@@ -43,6 +43,7 @@ class Run(Struct, frozen=True):
     started_at: float  # CLOCK_REALTIME seconds since the epoch
     start_ns: int  # the same moment on CLOCK_MONOTONIC
     directory: str  # the command's working directory
+    lacks_causes: str = "an older svc-trace recorded it"  # why `asked` is null in all flows; empty: it is known
 
 
 class Process(Struct, frozen=True):
@@ -168,6 +169,11 @@ class Flow(Struct, frozen=True):
     counted."""
     errors: Mapping[str, int] = field(default_factory=lambda: _NONE)  # errno name → failed connects and sends
     local: bool = False  # whether the endpoint is at an address of the traced machine; false: no, or unknown
+    asked: int | None = None
+    """How many of the attempts, the sends and the failed sends were asked for by the runner of `spans`: its thread with
+    that span woke the sending thread, directly or through other threads, since the innermost test around the span
+    opened. Without a test around it: since the span opened. If several spans come into question, the flow has only the
+    one that asked. What a runner's thread does in its own span is asked for. 0 if `spans` is empty. null: unknown."""
 
     def beginnings(self) -> Iterator[tuple[str, int]]:
         """Hex of the known first bytes of sends, and the number of sends that begin so."""

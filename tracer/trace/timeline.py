@@ -4,8 +4,20 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator
+from typing import Final, NamedTuple
 
 from tracer.trace.ids import NO_PROCESS, NO_SPAN, ProcessId, SpanId, Tid
+
+
+class _Open(NamedTuple):
+    """An open span."""
+
+    span: SpanId
+    since_ns: int  # when the innermost test around it, or it itself, opened; without a test: when it opened
+    in_test: bool
+
+
+_NOTHING: Final = _Open(NO_SPAN, 0, in_test=False)
 
 
 class _Track:
@@ -14,13 +26,19 @@ class _Track:
     __slots__ = ("innermost", "stack", "times")
 
     def __init__(self) -> None:
-        self.stack: list[SpanId] = []
+        self.stack: list[_Open] = []
         self.times: list[int] = []
-        self.innermost: list[SpanId] = []  # from times[i] on; 0: none
+        self.innermost: list[_Open] = []  # from times[i] on
+
+    def open(self, span: SpanId, ns: int, *, test: bool) -> None:
+        around = self.stack[-1] if self.stack else _NOTHING
+        since_ns = around.since_ns if around.in_test and not test else ns
+        self.stack.append(_Open(span, since_ns, in_test=test or around.in_test))
+        self.change(ns)
 
     def change(self, ns: int) -> None:
         self.times.append(ns)
-        self.innermost.append(self.stack[-1] if self.stack else NO_SPAN)
+        self.innermost.append(self.stack[-1] if self.stack else _NOTHING)
 
     def forget(self, ns: int) -> bool:
         """Drop the changes that do not matter from `ns` on; return whether there is more to drop later."""
@@ -30,12 +48,12 @@ class _Track:
             del self.innermost[:index]
         return len(self.times) > 1
 
-    def at(self, ns: int) -> SpanId:
+    def at(self, ns: int) -> _Open:
         times = self.times
         if ns >= times[-1]:
             return self.innermost[-1]
         index = bisect_right(times, ns) - 1
-        return self.innermost[index] if index >= 0 else NO_SPAN
+        return self.innermost[index] if index >= 0 else _NOTHING
 
 
 class Timeline:
@@ -54,19 +72,20 @@ class Timeline:
         """Add a process; the command's parent is 0."""
         self._parents[process] = parent
 
-    def open(self, process: ProcessId, tid: Tid, span: SpanId, ns: int) -> None:
-        """Open a span inside those that are open on its thread."""
+    def open(self, process: ProcessId, tid: Tid, span: SpanId, ns: int, *, test: bool = False) -> None:
+        """Open a span inside those that are open on its thread. `test`: it is a test's."""
         track = self._runners.setdefault(process, {}).setdefault(tid, _Track())
-        track.stack.append(span)
-        self._change(track, ns)
+        track.open(span, ns, test=test)
+        self._changed.add(track)
 
     def close(self, process: ProcessId, tid: Tid, span: SpanId, ns: int) -> list[SpanId]:
         """Close a span, and the spans that are still open inside it; return them, innermost first."""
         track = self._runners.get(process, {}).get(tid)
-        if track is None or span not in track.stack:
+        spans = [opened.span for opened in track.stack] if track else []
+        if track is None or span not in spans:
             return []
-        index = track.stack.index(span)
-        closed = track.stack[index:][::-1]
+        index = spans.index(span)
+        closed = spans[index:][::-1]
         del track.stack[index:]
         self._change(track, ns)
         return closed
@@ -76,7 +95,7 @@ class Timeline:
         closed: list[SpanId] = []
         for track in self._runners.get(process, {}).values():
             if track.stack:
-                closed += track.stack[::-1]
+                closed += [opened.span for opened in reversed(track.stack)]
                 track.stack.clear()
                 self._change(track, ns)
         return closed
@@ -101,12 +120,21 @@ class Timeline:
             tracks = self._runners.get(runner)
             if tracks:
                 own = tracks.get(tid) if runner == process else None
-                if own is not None and (span := own.at(ns)):
+                if own is not None and (span := own.at(ns).span):
                     return (span,)
-                if spans := tuple(span for track in tracks.values() if (span := track.at(ns))):
+                if spans := tuple(span for track in tracks.values() if (span := track.at(ns).span)):
                     return spans
             runner = self._parents.get(runner, NO_PROCESS)
         return ()
+
+    def asking(self, process: ProcessId, tid: Tid, cause_ns: int, ns: int) -> SpanId:
+        """The innermost span at `ns` of a runner's thread that was a cause at `cause_ns`; 0 if it asked for nothing.
+
+        A cause counts from when the innermost test around that span opened; without a test, from when the span opened.
+        """
+        track = self._runners.get(process, {}).get(tid)
+        span, since_ns, _ = track.at(ns) if track else _NOTHING
+        return span if since_ns <= cause_ns else NO_SPAN
 
     def forget_before(self, ns: int) -> None:
         """Forget the moments before `ns`: no query about them will come."""

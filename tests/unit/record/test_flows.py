@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from plain import plain
 
 from tracer.record import flows as module
-from tracer.record.capture.protocol import Kind, SocketEvent, TaskEvent
+from tracer.record.capture.protocol import UNKNOWN_CAUSE, Kind, SocketEvent, TaskEvent
 from tracer.record.flows import Flows
 from tracer.record.processes import Processes
 from tracer.trace import records
@@ -64,6 +64,46 @@ def test_counted_sends_add_up(flows: Flows) -> None:
     assert (flow.sends, flow.bytes, flow.first_ns, flow.last_ns) == (101, 503, 110, 190)
     (flow,) = fold(flows, send(110, 500, sends=100, last_ns=190, head=b"ping", tid=OTHER_THREAD))
     assert flow.heads == {b"ping".hex(): 100}
+
+
+def caused(ns: int, cause_ns: int, tid: Tid = TEST_THREAD, **changes: object) -> SocketEvent:
+    """A send of another thread, which a runner's thread caused."""
+    return send(ns, 1, tid=OTHER_THREAD, cause_ns=cause_ns, cause_process=RUNNER, cause_tid=tid, **changes)
+
+
+def test_what_was_asked_for_is_counted(flows: Flows) -> None:
+    (flow,) = fold(flows, caused(110, 99), caused(120, 105, sends=10), caused(130, 105), caused(140, 0))
+    assert (flow.sends, flow.asked) == (13, 11)
+    (flow,) = fold(flows, caused(110, 99))
+    assert flow.asked == 0
+    (flow,) = fold(flows, send(110, 1, cause_ns=110, cause_process=RUNNER, cause_tid=TEST_THREAD))
+    assert flow.asked == 1
+    (flow,) = fold(flows, send(110, 1))
+    assert flow.asked is None
+
+
+def test_failed_sends_and_attempts_can_be_asked_for(flows: Flows) -> None:
+    began = caused(120, 110, kind=Kind.CONNECT, result=0)
+    (flow,) = fold(
+        flows,
+        caused(110, 105, result=-errno.EPIPE),
+        began,
+        began._replace(ns=130, kind=Kind.CONNECT_RESULT, since_ns=120),
+        caused(140, 110, kind=Kind.CONNECT_RESULT, result=-errno.ENOENT),
+    )
+    assert (flow.sends, flow.connects, flow.asked) == (0, 2, 3)
+
+
+def test_of_several_spans_the_one_that_asked_is_taken(flows: Flows, timeline: Timeline) -> None:
+    timeline.open(RUNNER, Tid(102), SpanId(8), 100)
+    began = caused(110, 105, Tid(102), kind=Kind.CONNECT, result=0)
+    result = began._replace(ns=190, kind=Kind.CONNECT_RESULT, since_ns=110, cause_ns=UNKNOWN_CAUSE)
+    told = fold(flows, began, caused(120, 105), caused(130, 105, Tid(102)), caused(140, 99), result)
+    assert {flow.spans: (flow.connects, flow.established, flow.sends, flow.asked) for flow in told} == {
+        (8,): (1, 1, 1, 2),
+        (7,): (0, 0, 1, 1),
+        (7, 8): (0, 0, 1, 0),
+    }
 
 
 def test_what_tells_two_flows_apart(flows: Flows) -> None:

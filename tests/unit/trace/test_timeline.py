@@ -21,8 +21,8 @@ class PlainTimeline(Timeline):
     def fork(self, process: int, parent: int) -> None:
         super().fork(ProcessId(process), ProcessId(parent))
 
-    def open(self, process: int, tid: int, span: int, ns: int) -> None:
-        super().open(ProcessId(process), Tid(tid), SpanId(span), ns)
+    def open(self, process: int, tid: int, span: int, ns: int, *, test: bool = False) -> None:
+        super().open(ProcessId(process), Tid(tid), SpanId(span), ns, test=test)
 
     def close(self, process: int, tid: int, span: int, ns: int) -> list[SpanId]:
         return super().close(ProcessId(process), Tid(tid), SpanId(span), ns)
@@ -35,6 +35,9 @@ class PlainTimeline(Timeline):
 
     def at(self, process: int, tid: int, ns: int) -> tuple[SpanId, ...]:
         return super().at(ProcessId(process), Tid(tid), ns)
+
+    def asking(self, process: int, tid: int, cause_ns: int, ns: int) -> SpanId:
+        return super().asking(ProcessId(process), Tid(tid), cause_ns, ns)
 
     def owns_spans(self, process: int, tid: int) -> bool:
         return super().owns_spans(ProcessId(process), Tid(tid))
@@ -66,6 +69,21 @@ def test_the_innermost_span_counts_from_its_opening_until_it_closes(timeline: Pl
         *((), (10,), (10,), (11,), (11,), (10,), (10,), ()),
     ]
     assert timeline.owns_spans(COMMAND, 1)
+
+
+def test_a_cause_counts_since_the_test_around_the_span_opened(timeline: PlainTimeline) -> None:
+    timeline.open(COMMAND, 1, 10, 100)
+    timeline.open(COMMAND, 1, 11, 200, test=True)
+    timeline.open(COMMAND, 1, 12, 300)
+    assert [timeline.asking(COMMAND, 1, cause_ns, 310) for cause_ns in (199, 200, 299, 310)] == [0, 12, 12, 12]
+    assert timeline.asking(COMMAND, 2, 305, 310) == 0  # another thread
+    timeline.open(COMMAND, 1, 13, 400, test=True)  # a test within the test
+    assert [timeline.asking(COMMAND, 1, cause_ns, 410) for cause_ns in (399, 400)] == [0, 13]
+    timeline.close(COMMAND, 1, 13, 450)
+    timeline.close(COMMAND, 1, 11, 500)
+    assert [timeline.asking(COMMAND, 1, cause_ns, 510) for cause_ns in (99, 100)] == [0, 10]
+    timeline.close(COMMAND, 1, 10, 600)
+    assert timeline.asking(COMMAND, 1, 610, 610) == 0
 
 
 def test_closing_a_span_closes_what_is_inside(timeline: PlainTimeline) -> None:
