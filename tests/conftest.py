@@ -25,6 +25,10 @@ settings.load_profile("svc-trace")
 # In a background job of a shell SIGINT is ignored, and processes that tests start and interrupt would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# In a session under sudo, svc-trace would become the invoking user, also where a test calls it in this process.
+for name in ("SUDO_UID", "DOAS_USER", "PKEXEC_UID"):
+    os.environ.pop(name, None)
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add `--backend NAME` (repeatable) and `--bare-runs DIRECTORY`."""

@@ -10,6 +10,7 @@ from typing import Final
 import click
 
 from tracer import __version__
+from tracer.commands.privileges import give_up_root
 
 COMMANDS: Final[Mapping[str, str]] = {
     "run": "tracer.commands.run",
@@ -31,6 +32,8 @@ class RunByDefault(click.Group):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Let `svc-trace [options] -- CMD` mean `svc-trace run [options] -- CMD`, and `svc-trace` ask for help.
 
+        As soon as the command is known, root is given up; its object is the invoking user.
+
         Raises:
             click.UsageError: the first word is neither an option nor a program, but almost the name of a command.
         """
@@ -41,6 +44,7 @@ class RunByDefault(click.Group):
                 trace = f"To trace a program of this name, write: svc-trace -- {args[0]}"
                 raise click.UsageError(f"There is no command {args[0]!r}. Did you mean {near!r}? {trace}", ctx)
             args = ["run", *args]
+        ctx.obj = give_up_root(args[0])
         return super().parse_args(ctx, args)
 
     def list_commands(self, ctx: click.Context) -> list[str]:

@@ -16,6 +16,8 @@ from typing import Final
 import tracer
 
 _SOURCE: Final = Path(tracer.__file__).parents[1]
+ADDED: Final = {"SVC_TRACE_FIFO", "PYTHONPATH", "PIP_EXCLUDE"}
+"""The variables that svc-trace adds to the command's environment."""
 SYSTEM_PATH: Final = "/usr/local/bin:/usr/bin:/bin"
 
 
@@ -34,6 +36,11 @@ class User:
     def python(self) -> str:
         """The interpreter of the user's virtual environment, which has svc-trace."""
         return str(self.home / "venv" / "bin" / "python")
+
+    @property
+    def program(self) -> str:
+        """svc-trace, in the same environment."""
+        return str(self.home / "venv" / "bin" / "svc-trace")
 
     def start(
         self,
@@ -73,7 +80,7 @@ class User:
 
     def svc_trace(self, *assignments: str, sudo: bool = True) -> tuple[str, ...]:
         """The words `sudo NAME=value … svc-trace -q --`, or `svc-trace -q --`."""
-        own = (str(self.home / "venv" / "bin" / "svc-trace"), "-q", "--")
+        own = (self.program, "-q", "--")
         return ("sudo", "-n", *assignments, *own) if sudo else own
 
 

@@ -15,16 +15,13 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 import pytest
-from launched import SYSTEM_PATH, User, new_user
-
-from tracer.record.launch import Invoker
+from launched import ADDED, SYSTEM_PATH, User, new_user
 
 pytestmark = [
     pytest.mark.kernel,
     pytest.mark.skipif(os.geteuid() != 0, reason="only root can make users and trace"),
 ]
 
-ADDED = {"SVC_TRACE_FIFO", "PYTHONPATH"}
 AS_ROOT = (sys.executable, "-m", "tracer", "-q", "--")
 
 IDENTITY = """
@@ -133,22 +130,6 @@ def test_the_runs_directory_is_the_users(backend: str, user: User) -> None:
     assert done.stderr == b""
     assert {*done.stdout.decode().split()} >= {"boundaries", "plugins", "trace.svctrace.partial"}
     assert b"./" not in done.stdout
-
-
-def test_effective_ids_are_given_back(user: User) -> None:
-    """In a child, whose failure ends it before pytest goes on."""
-    child = os.fork()
-    if child == 0:
-        status = 1
-        try:
-            before = (os.getresuid(), os.getresgid(), os.getgroups())
-            with Invoker(user.uid, user.gid, user.groups, {}).effective():
-                inside = (os.geteuid(), os.getegid(), sorted(os.getgroups()))
-            same = (os.getresuid(), os.getresgid(), os.getgroups()) == before
-            status = 0 if same and inside == (user.uid, user.gid, sorted(user.groups)) else 2
-        finally:
-            os._exit(status)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
 def test_without_sudo_root_stays_root(root: dict[str, str], tmp_path: Path) -> None:

@@ -18,7 +18,8 @@ from typing import Final
 
 from tracer.record.capture.backends import BACKENDS
 from tracer.record.capture.protocol import COMMAND_PROCESS, Event, Kind, Loaded, Session, SocketEvent, TaskEvent
-from tracer.record.launch import Child, Invoker
+from tracer.record.invoker import Invoker
+from tracer.record.launch import Child
 from tracer.trace.endpoint import Endpoint
 from tracer.trace.ids import NO_PROCESS, ProcessId
 

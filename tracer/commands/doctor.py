@@ -16,6 +16,7 @@ from tracer.commands.output import format_option
 from tracer.errors import ExitStatus
 from tracer.record.capture.checks import Check
 from tracer.record.capture.doctor import Machine, diagnose
+from tracer.record.invoker import Invoker
 from tracer.reports.blocks import Block, Heading, Headline, Line, Styled, Table, Text
 from tracer.reports.formats import Format
 from tracer.trace.json_codec import dump
@@ -63,12 +64,15 @@ class DoctorDocument:
 
 @click.command("doctor")
 @format_option(DoctorDocument)
-def command(form: Format) -> int:
+@click.pass_obj
+def command(invoker: Invoker, form: Format) -> int:
     """Check what this machine can do, backend by backend.
 
     Each backend is started for a trial. Ends with status 69 if none works.
     """
-    machine = diagnose()
+    with invoker.root():
+        machine = diagnose()
+    invoker.become()
     form.print(DoctorDocument(machine), sys.stdout)
     return 0 if machine.auto else ExitStatus.CANNOT_TRACE
 

@@ -6,7 +6,7 @@ Everything that is imported before the command begins delays it: that is only th
 from __future__ import annotations
 
 import sys
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ from tracer.errors import ExitStatus, SvcTraceError
 if TYPE_CHECKING:
     from tracer.classify.findings import Finding
     from tracer.classify.model import Classification
+    from tracer.record.invoker import Invoker
 
 
 @click.command("run", context_settings={"allow_interspersed_args": False})
@@ -43,7 +44,9 @@ if TYPE_CHECKING:
 @fail_on_options
 @click.option("-q", "--quiet", is_flag=True, help="Print no summary.")
 @click.argument("command", metavar="CMD...", nargs=-1, required=True, type=click.UNPROCESSED)
+@click.pass_obj
 def command(
+    invoker: Invoker,
     command: tuple[str, ...],
     output: Path,
     trace: Path | None,
@@ -70,20 +73,23 @@ def command(
         if not quiet:
             click.echo(f"svc-trace: {line}", err=True)
 
-    starting = StartingBackend(backend, say)  # goes on while the rest is imported
+    with invoker.root():
+        starting = StartingBackend(backend, say)  # goes on while the rest is imported
 
-    from tracer.classify.services.config import load_config
-    from tracer.record.run import RunOptions, record
+        from tracer.classify.services.config import load_config
+        from tracer.record.run import RunOptions, record
 
-    configuration = load_config(config, Path.cwd())
-    with record(RunOptions(command, output, trace), starting) as recorded:
-        from datetime import UTC, datetime
+        loaded = starting.result()
+    with closing(loaded):
+        configuration = load_config(config, Path.cwd())
+        with record(RunOptions(command, output, trace), loaded, invoker) as recorded:
+            from datetime import UTC, datetime
 
-        from tracer.classify.classification import classify
-        from tracer.trace.file import read_trace
+            from tracer.classify.classification import classify
+            from tracer.trace.file import read_trace
 
-        classification = classify(read_trace(recorded.trace), configuration, generated_at=datetime.now(UTC))
-        _report(classification, output, list_tests, quiet=quiet)
+            classification = classify(read_trace(recorded.trace), configuration, generated_at=datetime.now(UTC))
+            _report(classification, output, list_tests, quiet=quiet)
 
     from tracer.classify.findings import is_whole
     from tracer.commands.fail_on import check_findings

@@ -1,4 +1,4 @@
-"""The command as a child process: its user, its environment, its signals and its exit status."""
+"""The command as a child process: its start, its signals and its exit status."""
 
 from __future__ import annotations
 
@@ -6,19 +6,16 @@ import errno
 import json
 import marshal
 import os
-import pwd
 import shutil
 import signal
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from msgspec import Struct
-
 from tracer.errors import ExitStatus, SvcTraceError
 from tracer.record.capture.protocol import Wrapper
+from tracer.record.invoker import Invoker
 
 FORWARDED: Final = frozenset(
     {signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2}
@@ -26,100 +23,6 @@ FORWARDED: Final = frozenset(
 """Signals that reach the command when they are sent to svc-trace."""
 
 _STARTER: Final = Path(__file__).with_name("starter.py")
-_RESET_BY_SUDO: Final = frozenset({"PATH", "HOME", "MAIL", "LOGNAME", "USER", "SHELL"})
-
-
-class Invoker(Struct, frozen=True):
-    """The user who started the run, and that user's environment.
-
-    The command runs as this user; so does the tracer, as soon as it does not need root any more.
-    """
-
-    uid: int
-    gid: int
-    groups: tuple[int, ...]
-    environment: Mapping[str, str]
-
-    @classmethod
-    def find(cls) -> Invoker:
-        """The user behind `sudo`, with the environment from before `sudo`; without it, the current user."""
-        own = dict(os.environ)
-        if os.geteuid() != 0 or "SUDO_UID" not in own:
-            return cls(os.geteuid(), os.getegid(), tuple(os.getgroups()), own)
-        uid = int(own["SUDO_UID"])
-        gid = int(own.get("SUDO_GID", str(uid)))
-        try:
-            user = pwd.getpwuid(uid)
-        except KeyError:  # a user without an account, such as `sudo -u "#1234"`
-            return cls(uid, gid, (gid,), _restore(own, {}))
-        account = {"HOME": user.pw_dir, "USER": user.pw_name, "LOGNAME": user.pw_name, "SHELL": user.pw_shell}
-        return cls(uid, gid, tuple(os.getgrouplist(user.pw_name, gid)), _restore(own, account))
-
-    def become(self) -> None:
-        """Give up root for good: groups, then gid, then uid, each real, effective and saved. Twice does no harm."""
-        if os.geteuid() == 0 and self.uid != 0:
-            os.setgroups(self.groups)
-            os.setresgid(self.gid, self.gid, self.gid)
-            os.setresuid(self.uid, self.uid, self.uid)
-
-    @contextmanager
-    def effective(self) -> Iterator[None]:
-        """Take this user's effective ids and groups for a while, to create files as this user."""
-        if os.geteuid() != 0 or self.uid == 0:
-            yield
-            return
-        groups, gid = os.getgroups(), os.getegid()
-        try:
-            os.setgroups(self.groups)
-            os.setegid(self.gid)
-            os.seteuid(self.uid)
-            yield
-        finally:
-            os.seteuid(0)
-            os.setegid(gid)
-            os.setgroups(groups)
-
-    def which(self, program: str) -> str:
-        """Find a program in the user's PATH, then in this interpreter's directory.
-
-        Raises:
-            FileNotFoundError: a bare name that is in none of these directories. The current one is not searched.
-        """
-        if os.sep in program:
-            return program
-        path = self.environment.get("PATH", os.defpath)
-        file = shutil.which(program, path=f"{path}{os.pathsep}{Path(sys.executable).parent}")
-        if file is None:
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), program)
-        return file
-
-
-def _restore(own: dict[str, str], account: dict[str, str]) -> dict[str, str]:
-    """The user's environment before sudo, which sudo's own process still has (/proc/PID/environ).
-
-    Variables from sudo's command line (`sudo NAME=value svc-trace …`) are kept. `account`: variables from the user's
-    entry in the password database, for an environment that cannot be read.
-    """
-    kept = {name: value for name, value in own.items() if not name.startswith("SUDO_")}
-    original = _environment_of_sudo()
-    if original is not None:
-        return original | {name: value for name, value in kept.items() if name not in _RESET_BY_SUDO}
-    if sys.prefix != sys.base_prefix:
-        kept["VIRTUAL_ENV"] = sys.prefix
-        kept["PATH"] = f"{Path(sys.prefix, 'bin')}{os.pathsep}{kept.get('PATH', os.defpath)}"
-    return kept | account
-
-
-def _environment_of_sudo() -> dict[str, str] | None:
-    import psutil  # only needed here, and slow to import
-
-    for ancestor in psutil.Process().parents():
-        try:
-            if Path(ancestor.exe()).name in ("sudo", "sudo-rs"):
-                return ancestor.environ()
-        except (psutil.Error, OSError):
-            continue
-    return None
 
 
 class Child:
@@ -146,16 +49,20 @@ class Child:
                 added = pipe.read()
             if not added:  # the tracer gave up or died
                 os._exit(ExitStatus.CANNOT_TRACE)
+            with self._invoker.root():
+                self._invoker.raise_limits()
             self._invoker.become()
             signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
             for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them; the command should not
                 signal.signal(number, signal.SIG_DFL)
             variables, wrapper = json.loads(added)
             environment = dict(self._invoker.environment) | variables
-            program = self._invoker.which(self._command[0])
+            program = _which(self._command[0], self._invoker.environment.get("PATH", os.defpath))
+            words = list(self._command)
             if wrapper is not None:
-                _execute_wrapped(wrapper, program, self._command, environment)
-            os.execve(program, list(self._command), environment)
+                program, words, environment = _wrapped(wrapper, program, words, environment)
+            self._invoker.set_limits()
+            os.execve(program, words, environment)
         except OSError as error:
             os.write(failed, str(error.errno).encode())
         finally:
@@ -210,13 +117,27 @@ class Child:
         return code if code >= 0 else 128 - code
 
 
-def _execute_wrapped(
-    wrapper: tuple[list[str], str, dict[str, str]],
-    program: str,
-    command: Sequence[str],
-    environment: Mapping[str, str],
-) -> None:
-    """Execute a wrapper, which executes the starter, which executes the command in its own environment."""
+def _which(program: str, path: str) -> str:
+    """Find a program in the user's PATH, then in this interpreter's directory.
+
+    Raises:
+        FileNotFoundError: a bare name that is in none of these directories. The current one is not searched.
+    """
+    if os.sep in program:
+        return program
+    file = shutil.which(program, path=f"{path}{os.pathsep}{Path(sys.executable).parent}")
+    if file is None:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), program)
+    return file
+
+
+def _wrapped(
+    wrapper: tuple[list[str], str, dict[str, str]], program: str, command: Sequence[str], environment: dict[str, str]
+) -> tuple[str, list[str], dict[str, str]]:
+    """The program, words and environment that execute a wrapper, and open its standard error.
+
+    The wrapper executes the starter, which executes the command in its own environment.
+    """
     arguments, errors, added = wrapper
     variables = {os.fsencode(name): os.fsencode(value) for name, value in environment.items()}
     memory = os.memfd_create("command", 0)  # an environment may be longer than a pipe
@@ -227,7 +148,7 @@ def _execute_wrapped(
     os.set_inheritable(stderr, True)
     os.dup2(os.open(errors, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600), 2)
     words = [*arguments, sys.executable, "-I", "-S", "-B", str(_STARTER), str(memory), str(stderr)]
-    os.execve(words[0], words, {**os.environ, **added})
+    return words[0], words, {**os.environ, **added}
 
 
 def _cannot_execute(program: str, code: int) -> SvcTraceError:

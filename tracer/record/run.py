@@ -7,19 +7,18 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Final
 
 from msgspec import Struct
 
-from tracer.errors import ExitStatus, SvcTraceError
 from tracer.record.boundary.fifo import Fifo
 from tracer.record.boundary.messages import Decoder
-from tracer.record.capture.backends import StartingBackend
-from tracer.record.capture.protocol import Session
+from tracer.record.capture.protocol import Loaded, Session
+from tracer.record.invoker import Invoker
 from tracer.record.kept_trace import kept_on_error
-from tracer.record.launch import FORWARDED, Child, Invoker
+from tracer.record.launch import FORWARDED, Child
 from tracer.record.listeners import listeners
 from tracer.record.recorder import Recorder
 from tracer.record.run_directory import RunDirectory
@@ -49,35 +48,31 @@ class Recorded(Struct, frozen=True):
 
 
 @contextmanager
-def record(options: RunOptions, starting: StartingBackend) -> Iterator[Recorded]:
+def record(options: RunOptions, loaded: Loaded, invoker: Invoker) -> Iterator[Recorded]:
     """Run the command to its end under the tracer. Root is given up for good before the command begins.
 
-    Any error after the command began, also one in the block, has a note that says where the trace is kept.
+    `loaded` is closed as soon as the command has ended. Any error after the command began, also one in the block, has a
+    note that says where the trace is kept.
 
     Raises:
         SvcTraceError: the command cannot be traced or executed. It has not begun then. Or the trace cannot be written.
         OSError: the same, because the system refused a file or a process.
     """
-    invoker = Invoker.find()
     with ExitStack() as recorded:
         with ExitStack() as tracing:
-            loaded = starting.result()
             tracing.callback(loaded.close)
             child = Child(options.command, invoker)
             tracing.callback(child.join)
             with ExitStack() as unreleased:
                 unreleased.callback(child.abandon)
-                with suppress(PermissionError):  # CAP_SYS_NICE may be missing
+                directory = recorded.enter_context(RunDirectory())
+                fifo = tracing.enter_context(Fifo(directory.fifo))
+                with invoker.root(), suppress(PermissionError):  # CAP_SYS_NICE may be missing
                     os.nice(-5)  # a tracer that gets less CPU than the command loses events
-                with invoker.effective():
-                    directory = recorded.enter_context(RunDirectory())
-                    fifo = tracing.enter_context(Fifo(directory.fifo))
-                if not loaded.privileged:
-                    invoker.become()
-                session = loaded.trace(child.pid, directory.fifo)
+                with invoker.root() if loaded.privileged else nullcontext():
+                    session = loaded.trace(child.pid, directory.fifo)
                 tracing.callback(session.close)
                 invoker.become()
-                _check_readable()
                 _check_writable(options.output)
                 kernel, cwd = os.uname().release, str(Path.cwd())
                 writer = TraceWriter(options.trace or directory.trace, renamed=options.trace is not None)
@@ -91,18 +86,6 @@ def record(options: RunOptions, starting: StartingBackend) -> Iterator[Recorded]
             recorded.enter_context(kept_on_error(trace, directory.path, options.trace, options.output))
             status = _record(session, child, fifo, writer, directory)
         yield Recorded(Path(f"/proc/self/fd/{trace}"), status)
-
-
-def _check_readable() -> None:
-    """Check that the invoking user can read the modules that are imported after the command's end."""
-    for file in (__file__, os.__file__):
-        if not os.access(file, os.R_OK):
-            raise SvcTraceError(
-                f"user {os.getuid()} cannot read a file of svc-trace's installation: {file}",
-                hint="Install it in a virtual environment of that user, or for all users below /usr/local or /opt.",
-                slug="unreadable-installation",
-                exit_code=ExitStatus.CANNOT_TRACE,
-            )
 
 
 def _check_writable(output: Path) -> None:

@@ -21,6 +21,7 @@ from tracer.record.capture.protocol import Backend, Event, Loaded, Session, Wrap
 from tracer.record.capture.strace.clock import Clock
 from tracer.record.capture.strace.lines import Lines
 from tracer.record.capture.strace.observer import Observer
+from tracer.record.invoker import Invoker
 from tracer.trace.records import RunWarning
 
 OPTIONS: Final = (
@@ -58,12 +59,16 @@ class StraceBackend(Backend):
         program = shutil.which("strace")
         if program is None:
             raise cannot_trace("strace is not installed", _INSTALL, "no-strace")
+        invoker = Invoker.find()
+        privileged = os.geteuid() == 0
         trial = subprocess.run(
             [*_arguments(program, Observer(), Path(os.devnull)), "true"],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
-            user=_invoking_user(),
+            user=invoker.uid if privileged else None,
+            group=invoker.gid if privileged else None,
+            extra_groups=invoker.groups if privileged else None,
             check=False,
         )
         if trial.returncode:
@@ -257,12 +262,6 @@ def _tracer_of(pid: int) -> int:
             if line.startswith("TracerPid:"):
                 return int(line.split()[1])
     return 0
-
-
-def _invoking_user() -> int | None:
-    """The uid of the user behind `sudo`, which strace will have; None: the current one."""
-    user = os.environ.get("SUDO_UID", "0")
-    return int(user) if os.geteuid() == 0 and user.isdecimal() and user != "0" else None
 
 
 def _refusal(output: str) -> SvcTraceError:
