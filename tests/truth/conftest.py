@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -17,7 +21,9 @@ from urllib.parse import urlsplit
 import pytest
 import services
 
+from tracer.trace.endpoint import Endpoint
 from truth.peers import certified
+from truth.received import Received
 from truth.runs import Surroundings
 
 collect_ignore = ["scenarios", "suite"]  # test_truth.py runs them in child processes
@@ -38,10 +44,10 @@ def bare_runs(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureR
 @pytest.fixture(scope="session")
 def plain() -> Iterator[Surroundings]:
     """The plain peers, in their own process."""
-    with _serving("peers.py") as addresses:
+    with _serving("peers.py") as (addresses, ask):
         peers = json.loads(addresses).items()
         rules = {name: _plain_rule(peer["address"]) for name, peer in peers if name.isidentifier()}
-        yield Surroundings({"TRUTH_PEERS": addresses.strip()}, _configuration(rules))
+        yield Surroundings({"TRUTH_PEERS": addresses.strip()}, _configuration(rules), partial(_received, ask))
 
 
 @pytest.fixture(scope="session")
@@ -56,7 +62,7 @@ def with_servers(plain: Surroundings, shop_services: dict[str, str]) -> Surround
         "kafka": _rule_of_urls(*(f"//{broker}" for broker in shop_services["SHOP_KAFKA_BOOTSTRAP"].split(","))),
         "search": _rule_of_urls(shop_services["SHOP_SEARCH_URL"]),
     }
-    return Surroundings({**plain.environment, **shop_services}, plain.configuration + _configuration(rules))
+    return _added(plain, shop_services, rules)
 
 
 @pytest.fixture(scope="session")
@@ -68,7 +74,7 @@ def with_postgres_tls(plain: Surroundings) -> Iterator[Surroundings]:
         settings = {"ssl": "on", "ssl_key_file": key, "ssl_cert_file": certificate}
         with services.postgres(directory, settings) as addresses:
             rules: Rules = {"postgres": {"ports": [int(addresses["SHOP_POSTGRES_PORT"])]}}
-            yield Surroundings({**plain.environment, **addresses}, plain.configuration + _configuration(rules))
+            yield _added(plain, addresses, rules)
 
 
 @pytest.fixture(scope="session")
@@ -76,7 +82,7 @@ def with_grpc(plain: Surroundings) -> Iterator[Surroundings]:
     """The plain peers, and a real gRPC server in its own process."""
     with (
         _certified_directory() as (_, certificate, key),
-        _serving("grpc_server.py", str(certificate), str(key)) as line,
+        _serving("grpc_server.py", str(certificate), str(key)) as (line, _),
     ):
         addresses = json.loads(line)
         environment = {
@@ -88,16 +94,48 @@ def with_grpc(plain: Surroundings) -> Iterator[Surroundings]:
             "grpc": _rule_of_urls(f"//{addresses['plain']}"),
             "grpc_tls": _rule_of_urls(f"//{addresses['tls']}"),
         }
-        yield Surroundings({**plain.environment, **environment}, plain.configuration + _configuration(rules))
+        yield _added(plain, environment, rules)
+
+
+def _added(plain: Surroundings, environment: Mapping[str, str], rules: Rules) -> Surroundings:
+    """The plain peers, and other servers."""
+    configuration = plain.configuration + _configuration(rules)
+    return replace(plain, environment={**plain.environment, **environment}, configuration=configuration)
 
 
 @contextmanager
-def _serving(script: str, *arguments: str) -> Iterator[str]:
-    """The line that one of the servers beside this file prints; it serves until its stdin ends."""
+def _serving(script: str, *arguments: str) -> Iterator[tuple[str, Callable[[], str]]]:
+    """The line that one of the servers beside this file prints, and a function that requests a further line.
+
+    It serves until its stdin ends.
+    """
     server = [sys.executable, str(Path(__file__).with_name(script)), *arguments]
     with subprocess.Popen(server, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin
         assert process.stdout
-        yield process.stdout.readline()
+        requests, lines = process.stdin, process.stdout
+
+        def ask() -> str:
+            requests.write("\n")
+            requests.flush()
+            return lines.readline()
+
+        yield lines.readline(), ask
+
+
+def _received(ask: Callable[[], str]) -> Received:
+    """What has arrived at the plain peers so far."""
+    counts = Counter[tuple[Endpoint, str]]()
+    families = {socket.SOCK_STREAM: "tcp", socket.SOCK_DGRAM: "udp"}
+    for kind, address, connections, size in json.loads(ask()):
+        if isinstance(address, str):
+            endpoint = Endpoint("unix", path=address.replace("\0", "@"))
+        else:
+            endpoint = Endpoint(families[kind], *address)
+        if kind != socket.SOCK_DGRAM:
+            counts[endpoint, "connections"] += connections
+        counts[endpoint, "bytes"] += size
+    return counts
 
 
 @contextmanager

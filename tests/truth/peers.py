@@ -1,6 +1,8 @@
 """Real peers for the scenarios, in one process outside of the traced tree. Most of them echo.
 
-`python peers.py` prints their addresses as one line of JSON and serves until its stdin ends.
+`python peers.py` prints their addresses as one line of JSON and serves until its stdin ends. For each line that it
+reads, it prints what has arrived at them so far: a JSON list of [type of socket, address,
+number of connections, number of bytes].
 """
 
 from __future__ import annotations
@@ -18,8 +20,11 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from threading import Thread
+from threading import Lock, Thread
 from typing import Final, NoReturn
+
+Address = str | tuple[str, int]
+"""A unix socket's path, or its name after a NUL; host and port."""
 
 HOST, HOST6 = "127.0.0.1", "::1"
 SERVICE_PORTS: Final = (443, 1218, 3021, 5432, 5434, 6080, 6381, 6382, 6443, 7000, 8000, 8086, 8888, 9042, 49153)
@@ -32,6 +37,11 @@ _OPEN: Final[list[socket.socket]] = []
 _BY_PORT: Final[dict[str, socket.socket]] = {}
 """Port → the socket that listens there on a client's request."""
 
+_RECEIVED: Final[dict[tuple[int, Address], list[int]]] = {}
+"""A peer's type of socket and address → number of its connections, and number of bytes that arrived."""
+
+_COUNTING: Final = Lock()
+
 
 @dataclass(frozen=True, slots=True)
 class Peer:
@@ -39,8 +49,49 @@ class Peer:
 
     family: int
     type: int
-    address: str | tuple[str, int]  # a unix socket's path or name; host and port
+    address: Address
     tls: bool = False
+
+
+class Client(socket.socket):
+    """An accepted connection. It counts what arrives."""
+
+    server: Peer
+
+    @classmethod
+    def of(cls, accepted: socket.socket) -> Client:
+        """Take over an accepted socket."""
+        self = cls(accepted.family, accepted.type, accepted.proto, accepted.detach())
+        self.server = peer(self)
+        if self.family != socket.AF_UNIX:
+            self.setsockopt(socket.SOL_SOCKET, socket.SO_OOBINLINE, 1)  # an urgent byte counts like the others
+        if self.getpeername() not in {sock.getsockname() for sock in _OPEN}:  # not one that fills a queue
+            count(self.server, connections=1)
+        return self
+
+    def recv(self, size: int, flags: int = 0) -> bytes:
+        data = super().recv(size, flags)
+        count(self.server, size=len(data))
+        return data
+
+    def read_to_the_end(self) -> None:
+        """Read and drop what the client still sends. What arrived before a reset can be read after it."""
+        with suppress(OSError):
+            while self.recv(65536):
+                pass
+
+    def answer(self, data: bytes) -> None:
+        """Send, unless the client has gone: what it has sent before is still to be read."""
+        with suppress(OSError):
+            self.sendall(data)
+
+
+def count(server: Peer, *, connections: int = 0, size: int = 0) -> None:
+    """Add to what arrived at a peer."""
+    with _COUNTING:
+        of_peer = _RECEIVED.setdefault((server.type, server.address), [0, 0])
+        of_peer[0] += connections
+        of_peer[1] += size
 
 
 def main() -> None:
@@ -50,7 +101,10 @@ def main() -> None:
         Path(directory).chmod(0o755)
         peers = start(Path(directory))
         print(json.dumps({name: asdict(peer) for name, peer in peers.items()}), flush=True)
-        sys.stdin.buffer.read()
+        for _ in sys.stdin:
+            with _COUNTING:
+                received = [[kind, address, *counts] for (kind, address), counts in _RECEIVED.items()]
+            print(json.dumps(received), flush=True)
 
 
 def start(directory: Path) -> dict[str, Peer]:
@@ -132,55 +186,65 @@ def echo(sock: socket.socket) -> Peer:
     return serve(sock, echo_stream)
 
 
-def serve(sock: socket.socket, answer: Callable[[socket.socket], None]) -> Peer:
+def serve(sock: socket.socket, answer: Callable[[Client], None]) -> Peer:
     """Listen, and call `answer` for each connection in its own thread."""
     sock.listen(socket.SOMAXCONN)
     _start(accept_all, sock, answer)
     return peer(sock)
 
 
-def accept_all(sock: socket.socket, answer: Callable[[socket.socket], None]) -> None:
+def accept_all(sock: socket.socket, answer: Callable[[Client], None]) -> None:
     """Accept until the socket is shut down."""
     with suppress(OSError):
         while True:
-            _start(_answer, sock.accept()[0], answer)
+            _start(_answer, Client.of(sock.accept()[0]), answer)
 
 
-def _answer(client: socket.socket, answer: Callable[[socket.socket], None]) -> None:
+def _answer(client: Client, answer: Callable[[Client], None]) -> None:
     with suppress(OSError), client:
         answer(client)
 
 
-def echo_stream(client: socket.socket) -> None:
+def echo_stream(client: Client) -> None:
     """Echo until the client shuts down."""
     while data := client.recv(65536):
-        client.sendall(data)
+        client.answer(data)
 
 
-def echo_tls(client: socket.socket, context: ssl.SSLContext) -> None:
+def echo_tls(client: Client, context: ssl.SSLContext) -> None:
     """The same, after a handshake."""
-    with context.wrap_socket(client, server_side=True) as connection:
-        echo_stream(connection)
+    encrypted, answers = ssl.MemoryBIO(), ssl.MemoryBIO()
+    connection = context.wrap_bio(encrypted, answers, server_side=True)
+    shaken = False
+    while data := client.recv(65536):
+        encrypted.write(data)
+        with suppress(ssl.SSLWantReadError, ssl.SSLZeroReturnError):
+            if not shaken:
+                connection.do_handshake()
+                shaken = True
+            while plain := connection.read(65536):
+                connection.write(plain)
+        client.answer(answers.read())
 
 
-def greet(client: socket.socket) -> None:
+def greet(client: Client) -> None:
     """Send first, then wait until the client closes."""
-    client.sendall(b"hello")
-    client.recv(1)
+    client.answer(b"hello")
+    client.read_to_the_end()
 
 
-def swallow(client: socket.socket) -> None:
+def swallow(client: Client) -> None:
     """Read to the end, then send the number of bytes."""
     size = 0
     while data := client.recv(65536):
         size += len(data)
-    client.sendall(str(size).encode())
+    client.answer(str(size).encode())
 
 
-def run_errands(client: socket.socket) -> None:
+def run_errands(client: Client) -> None:
     """Execute a client's command and send its result as one line. `suite/peers.py` lists the commands."""
     errand, *arguments = client.recv(65536).decode().split()
-    client.sendall((ERRANDS[errand](*arguments) + "\n").encode())
+    client.answer((ERRANDS[errand](*arguments) + "\n").encode())
 
 
 def call(host: str, port: str) -> str:
@@ -232,8 +296,10 @@ def take_over() -> str:
 
 def echo_datagrams(sock: socket.socket) -> NoReturn:
     """Echo each datagram whose sender has an address and still exists."""
+    server = peer(sock)
     while True:
         data, sender = sock.recvfrom(65536)
+        count(server, size=len(data))
         if sender:
             with suppress(OSError):
                 sock.sendto(data, sender)

@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -21,6 +21,7 @@ from environments import MINORS, environment_with, interpreter
 
 from tracer.classify.model import Classification
 from tracer.reports.json_report import read_classification
+from truth.received import Received
 from truth.scenario import Scenario
 
 SUITE: Final = Path(__file__).parent / "suite"
@@ -40,6 +41,7 @@ class Surroundings:
 
     environment: Mapping[str, str]  # the addresses of its peers
     configuration: str  # a part of svc-trace.toml: their names
+    received: Callable[[], Received]  # what has arrived at the plain peers so far
 
 
 @dataclass(frozen=True, slots=True)

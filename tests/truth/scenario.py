@@ -27,7 +27,7 @@ CAPABILITIES: Final = ("io_uring",)
 _KEYS: Final = (
     *("says", "suite", "needs", "python", "requires", "oldest", "arguments", "command", "exit_status", "complete"),
     "missing_tests",
-    *("warnings", "only_traced", "run_evidence", "tiers", "variants", "violations", "tests"),
+    *("warnings", "only_traced", "uncounted", "run_evidence", "tiers", "variants", "violations", "tests"),
 )
 _TEST_KEYS: Final = ("outcome", "attempts", "count", "assumed", "services", "evidence")
 _NUMBER_KEYS: Final = ("times", "optional", "any_number")
@@ -88,6 +88,7 @@ class Scenario:
     missing_tests: int | None  # None: an unknown number
     warnings: tuple[str, ...]  # slugs, sorted
     only_traced: str | None  # the reason why the run is not compared with a bare run
+    uncounted: str | None  # the reason why the trace is not compared with what the peers counted
     run_evidence: tuple[ExpectedEvidence, ...]
     tiers: Mapping[str, int] | None  # tier → tests. None: not compared
     variants: tuple[str, ...]  # node ids without parameters of tests whose variants use different services; sorted
@@ -118,6 +119,7 @@ def load(directory: Path) -> Scenario:
         missing_tests=None if table["missing_tests"].data == "" else table["missing_tests"].read(int, default=0),
         warnings=tuple(sorted(_texts(table["warnings"]))),
         only_traced=table["only_traced"].read(Text | None),
+        uncounted=table["uncounted"].read(Text | None),
         run_evidence=_expected_evidence(table["run_evidence"], {**_DEFAULTS, "phase": None}),
         tiers=table["tiers"].read(dict[str, int] | None),
         variants=tuple(sorted(_texts(table["variants"]))),

@@ -13,6 +13,7 @@ import pytest
 from tracer.errors import SvcTraceError
 from tracer.record.capture.backends import BACKENDS
 from truth.differences import differences
+from truth.received import disagreements
 from truth.runs import disturbances, run_bare, run_traced
 from truth.scenario import ALONE, CAPABILITIES, SERVERS, Scenario, load, on_oldest
 
@@ -68,8 +69,11 @@ def test_is_true(
         if need in CAPABILITIES:
             require(need)
     surroundings = request.getfixturevalue(surroundings_of(scenario))
+    before = surroundings.received()
     traced, report = run_traced(scenario, backend, surroundings, tmp_path / "traced")
     lines = ["svc-trace wrote no report"] if report is None else [*differences(scenario, report)]
+    if report is not None and scenario.complete and scenario.uncounted is None:
+        lines += disagreements(tmp_path / "traced" / "trace.svctrace", before, surroundings.received)
     if scenario.only_traced is None:
         bare = run_bare(scenario, surroundings, tmp_path / "bare", bare_runs)
         lines += disturbances(traced, bare)
