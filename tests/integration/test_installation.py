@@ -13,6 +13,8 @@ import pytest
 from environments import environment_with
 from launched import User, base_interpreter, new_user
 
+from tracer.errors import ExitStatus
+
 ROOT = Path(__file__).parents[2]
 
 pytestmark = [
@@ -135,7 +137,7 @@ def assert_root_is_isolated(user: User, command: Path, hostile: Path, backend: s
 
 
 def test_without_root_it_imports_nothing_of_the_users_either(user: User, installed: Path, hostile: Path) -> None:
-    own = user.environment | {"PYTHONPATH": str(hostile), "discovery.type": "single-node"}
+    own = user.environment | {"PYTHONPATH": str(hostile)}
     done = user.run("sh", "-c", f"cd {hostile} && exec {installed} --version", env=own)
     assert (done.returncode, done.stderr) == (0, b"")
     assert imported(hostile) == []
@@ -148,7 +150,8 @@ def test_the_command_gets_the_environment_unchanged(user: User, installed: Path)
     assert done.returncode == 0, done.stderr
     environment = dict(line.split("=", 1) for line in done.stdout.decode().splitlines())
     assert environment.pop("PYTHONPATH").endswith(":src")
-    del environment["SVC_TRACE_FIFO"]
+    for added in ("SVC_TRACE_FIFO", "PIP_EXCLUDE"):
+        del environment[added]
     assert environment == {name: value for name, value in own.items() if name != "PYTHONPATH"}
 
 
@@ -157,7 +160,28 @@ def test_the_hint_names_the_command_that_was_started(user: User, installed: Path
     assert f"sudo {installed.resolve()} -- " in done.stderr.decode()
 
 
-def test_python_m_tracer_starts_again_isolated(user: User, tmp_path: Path) -> None:
+def assert_no_interpreter(done: subprocess.CompletedProcess[bytes]) -> None:
+    assert done.returncode == ExitStatus.CANNOT_TRACE
+    wrong, hint = done.stderr.decode().splitlines()
+    assert wrong.endswith("[no-interpreter]")
+    assert "pipx" in hint
+
+
+def test_a_command_without_its_python_is_an_error(user: User) -> None:
+    python = Path(user.python)
+    hidden = python.rename(python.with_name("hidden"))
+    try:
+        assert_no_interpreter(user.run(str(python.with_name("svc-trace")), "--version"))
+    finally:
+        hidden.rename(python)
+
+
+def test_a_copy_of_the_command_is_an_error(user: User) -> None:
+    copy = str(shutil.copy(user.home / "venv" / "bin" / "svc-trace", user.home))
+    assert_no_interpreter(user.run(copy, "--version"))
+
+
+def test_python_m_tracer_starts_again_isolated(user: User) -> None:
     """A module in the current directory has the name of one that svc-trace imports."""
     (user.home / "click.py").write_text("raise RuntimeError\n")
     try:

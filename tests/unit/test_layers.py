@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,7 @@ BELOW = {  # layer → the layers that it may import, besides itself
 ENTRIES = (
     "tracer.__main__",
     "tracer.commands",
-)  # main() calls the group; only __main__ and the console script call main()
+)  # main() calls the group; only __main__ calls main()
 
 
 def module_of(path: Path) -> str:
@@ -60,6 +61,15 @@ def test_imports_run_down_only(path: Path) -> None:
     layer = layer_of(module_of(path))
     own = {layer_of(name) for name in imports(path) if name.split(".")[0] == "tracer"}
     assert own - {layer} <= BELOW[layer]
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_of)
+def test_python_is_started_isolated(path: Path) -> None:
+    """Otherwise it imports modules from PYTHONPATH and the current directory, perhaps as root."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, (ast.List, ast.Tuple)):
+            words = [ast.unparse(word) for word in node.elts]
+            assert all(after == "'-I'" for word, after in pairwise([*words, ""]) if word == "sys.executable"), words
 
 
 @pytest.mark.parametrize("path", FILES, ids=module_of)
