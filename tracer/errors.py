@@ -32,6 +32,21 @@ class ExitStatus(IntEnum):
     NOT_FOUND = 127  # the command was not found; a shell's status for this
 
 
+_LONGEST: Final = 2000  # characters of a message: it may quote a hostile file
+
+
+def printable(text: str, longest: int | None = None) -> str:
+    """Text with escapes for what a terminal would obey and no page can show: controls, lone surrogates.
+
+    If it is longer than `longest`, only its beginning.
+    """
+    if longest is not None and len(text) > longest:
+        text = f"{text[:longest]}…"
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
 class SvcTraceError(Exception):
     """An error that a user can fix. It is printed as two lines: what is wrong, what to do.
 
@@ -44,8 +59,8 @@ class SvcTraceError(Exception):
 
     def __init__(self, message: str, *, hint: str, slug: str, exit_code: ExitStatus = ExitStatus.BAD_INPUT) -> None:
         super().__init__(message)
-        self.message = message
-        self.hint = hint
+        self.message = printable(message, _LONGEST)
+        self.hint = printable(hint, _LONGEST)
         self.slug = slug
         self.exit_code = exit_code
 

@@ -28,6 +28,16 @@ _SNUBA, _OTHERS, _POSTGRES_ONLY = (
     444 + 1_340 + 22_337,
 )  # the numbers of tests are consecutive within a tier
 
+PEAK_PROGRAM: Final = """
+import atexit, runpy, sys
+def print_peak():
+    status = dict(line.split(":", 1) for line in open("/proc/self/status"))
+    print(status["VmHWM"].split()[0], file=sys.stderr)
+atexit.register(print_peak)
+runpy.run_module("tracer", run_name="__main__", alter_sys=True)
+"""
+"""Runs svc-trace and prints its peak memory in KiB. ru_maxrss would include the tests' process, which forks it."""
+
 
 def write_reports(directory: Path) -> list[Path]:
     """Write a report for each shard. All tests of a file are in one shard."""

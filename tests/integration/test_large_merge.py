@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from large_reports import write_reports, write_small_reports
+from large_reports import PEAK_PROGRAM, write_reports, write_small_reports
 
 PEAK_MB = 300
 SMALL_REPORTS = 10_000
@@ -57,17 +57,6 @@ tests/snuba  2,329 tests
 """
 
 
-PROGRAM = """
-import atexit, runpy, sys
-def print_peak():
-    status = dict(line.split(":", 1) for line in open("/proc/self/status"))
-    print(status["VmHWM"].split()[0], file=sys.stderr)
-atexit.register(print_peak)
-runpy.run_module("tracer", run_name="__main__", alter_sys=True)
-"""
-"""Runs svc-trace and prints its peak memory in KiB. ru_maxrss would include the tests' process, which forks it."""
-
-
 @pytest.fixture(scope="module")
 def merged(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The merged report. `merge` must not use more than PEAK_MB."""
@@ -75,7 +64,7 @@ def merged(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_reports(directory)
     output = directory / "merged.json"
     arguments = ("merge", str(directory / "shard-*.json"), "-o", str(output), "--format", "json")
-    command = [sys.executable, "-I", "-c", PROGRAM, *arguments]
+    command = [sys.executable, "-I", "-c", PEAK_PROGRAM, *arguments]
     done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=True)
     assert int(done.stderr) / 1024 <= PEAK_MB
     return output

@@ -70,15 +70,23 @@ def matches_path(path: str, pattern: str) -> bool:
     A part `**` matches any number of directories, including none. Within a part `*`, `?` and `[…]` match as in a shell,
     but never a slash.
     """
-    return _matches(tuple(path.split("/")), tuple(pattern.split("/")))
+    patterns = pattern.split("/")
+    places = _next_places(patterns, {0})  # how many of the patterns may match what was read so far
+    for part in path.split("/"):
+        stay = {place for place in places if place < len(patterns) and patterns[place] == "**"}
+        go_on = {place + 1 for place in places if place < len(patterns) and fnmatchcase(part, patterns[place])}
+        places = _next_places(patterns, stay | go_on)
+    return len(patterns) in places
 
 
-def _matches(parts: tuple[str, ...], patterns: tuple[str, ...]) -> bool:
-    if not patterns:
-        return not parts
-    if patterns[0] == "**":
-        return _matches(parts, patterns[1:]) or (bool(parts) and _matches(parts[1:], patterns))
-    return bool(parts) and fnmatchcase(parts[0], patterns[0]) and _matches(parts[1:], patterns[1:])
+def _next_places(patterns: list[str], places: set[int]) -> set[int]:
+    """These places, and those behind each `**`, which may match nothing."""
+    found = set(places)
+    for place in places:
+        while place < len(patterns) and patterns[place] == "**":
+            place += 1
+            found.add(place)
+    return found
 
 
 @lru_cache(maxsize=65536)  # rules × classes of a suite

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from tracer.classify.services.config import Rules
 from tracer.trace.endpoint import Endpoint
@@ -16,6 +16,12 @@ _UNKNOWN: Final = "unknown:"
 """Begins the name of a service that is an endpoint which no rule names."""
 ALL_UNKNOWN: Final = "(unknown)"
 """The name of all endpoints that no rule names, where they count as one service."""
+
+_HIGHEST: Final = (1 << 63) - 1
+Count = Annotated[int, Meta(ge=0, le=_HIGHEST)]
+"""A number of things. The limits are for reports from elsewhere: sums and shares of larger numbers would fail."""
+Integer = Annotated[int, Meta(ge=-_HIGHEST, le=_HIGHEST)]
+Seconds = Annotated[float, Meta(ge=-1e12, le=1e12)]
 
 How = Literal["direct", "inherited", "ambient", "goodbye"]
 Phase = Literal["collection", "setup", "call", "teardown"]
@@ -93,11 +99,11 @@ class Evidence(Struct, frozen=True, kw_only=True):
     strength: Strength
     self_hosted: bool = False  # a process of the run itself listens at the endpoint
     ambiguous: bool = False  # several tests ran in one process at once, and the sending thread belongs to none of them
-    connects: int
-    sends: int
-    bytes: int
+    connects: Count
+    sends: Count
+    bytes: Count
     errno: str | None  # the symbolic name of the first failure, such as `ECONNREFUSED`
-    first_s: float | None  # seconds since the test began; inherited and run evidence: since the run began
+    first_s: Seconds | None  # seconds since the test began; inherited and run evidence: since the run began
     listener: str | None = None  # name of the process that listens at the endpoint, if no rule names the endpoint
 
     @property
@@ -111,10 +117,10 @@ class Evidence(Struct, frozen=True, kw_only=True):
 class RunResult(Struct, frozen=True, order=True):
     """A test's result in one of several runs."""
 
-    run: int  # position in the classification's `runs`
+    run: Integer  # position in the classification's `runs`
     outcome: Outcome  # of the last attempt in this run
-    duration_s: float
-    attempts: int
+    duration_s: Seconds
+    attempts: Count
 
 
 class TestResult(Struct, frozen=True, kw_only=True):
@@ -123,13 +129,13 @@ class TestResult(Struct, frozen=True, kw_only=True):
     __test__ = False  # not for pytest to collect
 
     outcome: Outcome  # of the last attempt
-    duration_s: float  # all phases of all attempts
-    attempts: int = 1
+    duration_s: Seconds  # all phases of all attempts
+    attempts: Count = 1
     services: tuple[str, ...]  # sorted; direct and inherited, external
     ambient: tuple[str, ...]  # sorted; services with only ambient evidence
     self_hosted: tuple[str, ...]  # sorted; provided by the run itself
     assumed: tuple[str, ...]  # sorted; services that the static rules claim
-    facts: int | None = None  # position of its static facts in the classification's `facts`; None: they were lost
+    facts: Integer | None = None  # position of its static facts in the classification's `facts`; None: they were lost
     evidence: tuple[Evidence, ...]
     runs: tuple[
         RunResult, ...
@@ -143,10 +149,10 @@ class RunInfo(Struct, frozen=True):
     backend: str
     kernel: str
     started_at: str  # ISO 8601, UTC, with a `Z`
-    duration_s: float
-    exit_status: int | None  # None: the trace was cut off
+    duration_s: Seconds
+    exit_status: Integer | None  # None: the trace was cut off
     complete: bool
-    lost_events: int
+    lost_events: Count
     warnings: tuple[RunWarning, ...]
     pytest_reported: bool = True  # whether the hook reported from any process; of merged runs: in each of them
     missing_tests: int | None = 0  # tests that should have run, and are not in the report; None: some
@@ -155,29 +161,29 @@ class RunInfo(Struct, frozen=True):
 class Directory(Struct, frozen=True):
     """A directory of the suite, with all directories below it."""
 
-    tests: int
-    services: Mapping[str, int]  # service → tests, most first
-    tiers: Mapping[str, int]  # tier → tests, in the configuration's order; only those with tests
+    tests: Count
+    services: Mapping[str, Count]  # service → tests, most first
+    tiers: Mapping[str, Count]  # tier → tests, in the configuration's order; only those with tests
 
 
 class Summary(Struct, frozen=True):
     """Numbers of tests."""
 
-    total_tests: int
-    services: Mapping[str, int]  # service → tests, most first
-    tiers: Mapping[str, int]  # tier → tests, in the configuration's order
+    total_tests: Count
+    services: Mapping[str, Count]  # service → tests, most first
+    tiers: Mapping[str, Count]  # tier → tests, in the configuration's order
     directories: Mapping[str, Directory] = {}  # by path from pytest's rootdir; "." is itself
 
 
 class AssumptionCheck(Struct, frozen=True):
     """One service's static rule, compared with its use. Each test counts in one of the first six fields."""
 
-    confirmed: int  # assumed and observed
+    confirmed: Count  # assumed and observed
     blind_spots: tuple[str, ...]  # node ids, sorted: observed, not assumed
     over_assumed: tuple[str, ...]  # node ids, sorted: assumed, not observed
-    neither: int  # not assumed, not observed
+    neither: Count  # not assumed, not observed
     ambient_only: tuple[str, ...]  # node ids, sorted: only ambient evidence, which neither confirms nor refutes
-    undecided: int  # not observed, but the test did not run to its end
+    undecided: Count  # not observed, but the test did not run to its end
     precision: float | None  # confirmed / (confirmed + over_assumed); None: nothing was assumed
     recall: float | None  # confirmed / (confirmed + blind_spots); None: nothing was observed
 
@@ -188,7 +194,7 @@ class ContractCheck(Struct, frozen=True):
     selector: Literal["marker", "path", "fixture"]
     value: str  # of a marker also `not NAME`: the tests without it
     services: Literal["none", "some"] | tuple[str, ...]
-    tests: int  # number of tests to which it applies
+    tests: Count  # number of tests to which it applies
     violations: tuple[str, ...]  # node ids, sorted
 
     @property
@@ -201,16 +207,16 @@ class ContractCheck(Struct, frozen=True):
 class Why(Struct, frozen=True):
     """Why tests need a service. Ambient and self-hosted evidence does not count."""
 
-    tests: int  # number of tests that use it
-    by_phase: Mapping[Phase, int]  # phase → tests with evidence in it
-    by_fixture: Mapping[str, int]  # fixture → tests with evidence through it, most first
-    only_through: Mapping[str, int]  # fixtures and phases that are the only reason → tests, most first
+    tests: Count  # number of tests that use it
+    by_phase: Mapping[Phase, Count]  # phase → tests with evidence in it
+    by_fixture: Mapping[str, Count]  # fixture → tests with evidence through it, most first
+    only_through: Mapping[str, Count]  # fixtures and phases that are the only reason → tests, most first
 
 
 class Variants(Struct, frozen=True):
     """The comparison of each test's variants."""
 
-    compared: int  # number of tests with several variants that ran
+    compared: Count  # number of tests with several variants that ran
     differing: Mapping[str, Mapping[str, tuple[str, ...]]]  # common part of the node ids → node id → services
 
 

@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from glob import glob, has_magic
 from pathlib import Path
 
+import click
+
 from tracer.classify.classification import classify, recheck
 from tracer.classify.merge import merge
 from tracer.classify.model import Classification
@@ -14,6 +16,7 @@ from tracer.classify.services.config import Rules, load_config
 from tracer.errors import SvcTraceError
 from tracer.reports.json_report import read_classification
 from tracer.trace.file import is_trace, read_trace
+from tracer.trace.input_file import open_input
 
 
 def read_reports(patterns: Iterable[str], rules: Rules | None = None, *, merged: bool = False) -> Classification:
@@ -34,10 +37,17 @@ def read_source(source: Path, config: Path | None) -> Classification:
 
     Raises:
         SvcTraceError: it cannot be read, or the configuration for a trace cannot be used.
+        click.UsageError: a configuration was given for a report.
     """
-    if is_trace(source):
-        return classify(read_trace(source), load_config(config, Path.cwd()), generated_at=datetime.now(UTC))
-    return read_classification(source)
+    with open_input(source) as file:  # once: it may be a pipe
+        if is_trace(file):
+            trace = read_trace(source, file)
+            return classify(trace, load_config(config, Path.cwd()), generated_at=datetime.now(UTC))
+        if config is not None:
+            raise click.UsageError(
+                "--config needs a trace. For the rules of a JSON report, use `svc-trace validate --config`."
+            )
+        return read_classification(source, file)
 
 
 def _paths(patterns: Iterable[str]) -> list[Path]:

@@ -11,7 +11,6 @@ from tracer.commands.fail_on import check_findings
 from tracer.commands.inputs import read_source
 from tracer.commands.options import INPUT, OUTPUT, config_option, fail_on_options
 from tracer.commands.output import Publish, summary_options
-from tracer.trace.file import is_trace
 
 
 @click.command("report")
@@ -38,10 +37,6 @@ def command(
     TRACE is a file that `svc-trace --trace` wrote, the PATH.partial of a run that was cut off, or a JSON report. It may
     be compressed with gzip.
     """
-    if config is not None and not is_trace(source):
-        raise click.UsageError(
-            "--config needs a trace. For the rules of a JSON report, use `svc-trace validate --config`."
-        )
     classification = read_source(source, config)
     publish(classification, config, output)
     check_findings(classification, fail_on, accepted)

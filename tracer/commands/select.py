@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import dropwhile, takewhile
 from pathlib import Path
 from typing import Final
@@ -19,7 +19,7 @@ from tracer.commands.services import check_services
 from tracer.errors import ExitStatus, SvcTraceError
 from tracer.reports.pytest_arguments import pytest_arguments
 from tracer.reports.text import counted
-from tracer.trace.storage import open_input
+from tracer.trace.input_file import InputFile, input_errors, open_input, size_limit
 
 _STDIN: Final = Path("-")
 _UNITS: Final[Mapping[Unit, str]] = {"test": "tests", "class": "classes and functions", "file": "files"}
@@ -112,17 +112,29 @@ def _check_complete(classification: Classification, strict: bool) -> None:
 
 def _collected(path: Path) -> list[str]:
     """The node ids in the output of `pytest --collect-only -q`: up to the first empty line after them."""
-    if path == _STDIN:
-        output = sys.stdin.buffer.read()
-    else:
-        with open_input(path) as file:
-            output = file.read()
-    lines = dropwhile(lambda line: "::" not in line, output.decode("utf-8", "surrogateescape").split("\n"))
-    nodeids = [line for line in takewhile(bool, lines) if "::" in line]
+    name = "stdin" if path == _STDIN else str(path)
+    try:
+        if path == _STDIN:
+            with input_errors(name):
+                nodeids = _nodeids(InputFile(sys.stdin.buffer, size_limit()).lines())
+        else:
+            with open_input(path) as file:
+                nodeids = _nodeids(file.lines())
+    except ValueError as error:
+        raise SvcTraceError(
+            f"cannot read {name}: {error}",
+            hint="Make it with `pytest --collect-only -q`.",
+            slug="cannot-read",
+        ) from error
     if not nodeids:
         raise SvcTraceError(
-            f"{'stdin' if path == _STDIN else path} names no tests",
+            f"{name} names no tests",
             hint="Make it with `pytest --collect-only` and exactly one -q, including those in pytest's configuration.",
             slug="no-collection",
         )
     return nodeids
+
+
+def _nodeids(lines: Iterable[bytes]) -> list[str]:
+    texts = (line.removesuffix(b"\n").decode("utf-8", "surrogateescape") for line in lines)
+    return [text for text in takewhile(bool, dropwhile(lambda text: "::" not in text, texts)) if "::" in text]

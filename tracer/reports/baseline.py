@@ -15,7 +15,7 @@ from typing import Final, cast, get_args
 
 from tracer.classify.findings import Finding, Kind
 from tracer.errors import SvcTraceError
-from tracer.trace.storage import open_input
+from tracer.trace.input_file import open_input
 
 _HEAD: Final = b"""\
 # Accepted findings of svc-trace: kind, service, test. `svc-trace validate --baseline` shows which findings are new.
@@ -41,19 +41,14 @@ def read_baseline(path: Path) -> frozenset[Finding]:
     Raises:
         SvcTraceError: it cannot be read, or is not a baseline; names the line.
     """
+    findings: set[Finding] = set()
+    number = 1
     with open_input(path) as file:
-        text = file.read()
-    findings = set()
-    for number, line in enumerate(text.split(b"\n"), 1):
         try:
-            stripped = line.decode().strip()
-            if not stripped or stripped.startswith("#"):
-                continue
-            if (match := _LINE.fullmatch(stripped)) is None:
-                raise ValueError("the line is not a finding")
-            if match["kind"] not in _KINDS:
-                raise ValueError(f"the kind {match['kind']!r} does not exist")
-            findings.add(Finding(cast(Kind, match["kind"]), _read(match["subject"]), _read(match["nodeid"] or "")))
+            for number, line in enumerate(file.lines(), 1):  # noqa: B007 -- of the line that the error names
+                stripped = line.decode().strip()
+                if stripped and not stripped.startswith("#"):
+                    findings.add(_finding(stripped))
         except ValueError as error:
             raise SvcTraceError(
                 f"{path}, line {number}: {error}",
@@ -61,6 +56,14 @@ def read_baseline(path: Path) -> frozenset[Finding]:
                 slug="bad-baseline",
             ) from error
     return frozenset(findings)
+
+
+def _finding(line: str) -> Finding:
+    if (match := _LINE.fullmatch(line)) is None:
+        raise ValueError("the line is not a finding")
+    if match["kind"] not in _KINDS:
+        raise ValueError(f"the kind {match['kind']!r:.40} does not exist")
+    return Finding(cast(Kind, match["kind"]), _read(match["subject"]), _read(match["nodeid"] or ""))
 
 
 def _read(text: str) -> str:

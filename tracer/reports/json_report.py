@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
@@ -14,8 +15,8 @@ from msgspec.structs import asdict
 from tracer.classify.model import SCHEMA, Classification, Evidence, TestResult
 from tracer.classify.services.config import Rules
 from tracer.errors import SvcTraceError
+from tracer.trace.input_file import InputFile, open_input
 from tracer.trace.json_codec import dump, load
-from tracer.trace.storage import open_input
 
 _OPTIONAL: Final = ("self_hosted", "ambiguous", "listener")
 """Fields of an evidence that are written only if they are true, or known."""
@@ -47,16 +48,22 @@ def render(classification: Classification) -> Iterator[bytes]:
     yield dump(tail, indent=True).removeprefix(b"{\n")
 
 
-def read_classification(path: Path) -> Classification:
+def read_classification(path: Path, file: InputFile | None = None) -> Classification:
     """Read a report, plain or gzip.
+
+    Args:
+        path: the report's.
+        file: the report, if it is open already.
 
     Raises:
         SvcTraceError: not a report that this version reads; names the place.
     """
     gc.disable()  # it would search the many small records for cycles, a good part of reading
     try:
-        with open_input(path) as file:
-            text = file.read()
+        with open_input(path) if file is None else nullcontext(file) as opened:
+            if opened.head().lstrip()[:1] != b"{":  # do not read /dev/zero up to the limit
+                raise ValueError("it is not a JSON object")
+            text = opened.read()
         schema = load(text, _Document).schema
         if schema != SCHEMA:
             raise ValueError(f"its schema is {schema!r:.40}, not {SCHEMA!r}")

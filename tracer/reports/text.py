@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
+from tracer.errors import printable as printable  # for all that the reports show
+
 LISTED: Final = 5
 """How many names a line lists before it only counts the others."""
 
@@ -52,13 +54,6 @@ def joined(names: Iterable[str]) -> str:
     """`a, b and c`; empty without names."""
     *others, last = names or [""]
     return f"{', '.join(others)} and {last}" if others else last
-
-
-def printable(text: str) -> str:
-    """Text with escapes for what a terminal would obey and no page can show: controls, lone surrogates."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 def first(names: Sequence[str], limit: int = LISTED) -> str:

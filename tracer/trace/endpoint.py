@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from ipaddress import IPv6Address, ip_address
-from typing import Any
+from typing import Any, Final
+
+_INTERNET: Final = re.compile(
+    r"(?P<protocol>[a-z][a-z0-9]{0,15})://"
+    r"(?:\[(?P<v6>[0-9A-Fa-f:.]{2,45})\]|(?P<v4>[0-9.]+)|(?P<name>[A-Za-z0-9._-]{1,255})):(?P<port>[0-9]{1,5})"
+)
 
 
 class Endpoint(str):
@@ -42,15 +48,14 @@ class Endpoint(str):
         Raises:
             ValueError: the text is not an endpoint.
         """
-        protocol, separator, rest = text.partition("://")
-        if not separator or not protocol:
-            raise ValueError(f"not an endpoint: {text!r}")
-        if protocol == "unix":
-            return cls("unix", path=rest)
-        host, colon, port = rest.rpartition(":")
-        if not colon or not port.isdecimal():
-            raise ValueError(f"not an endpoint: {text!r}")
-        return cls(protocol, host.strip("[]"), int(port))
+        if text.startswith("unix://"):
+            return cls("unix", path=text[7:])
+        match = _INTERNET.fullmatch(text)
+        if match is None or int(match["port"]) > 65535:
+            raise ValueError(f"not an endpoint: {text!r:.80}")
+        address = match["v6"] or match["v4"]
+        host = str(ip_address(address)) if address else match["name"]
+        return cls(match["protocol"], host, int(match["port"]))
 
     def at(self, host: str) -> Endpoint:
         """The same protocol and port at another host."""

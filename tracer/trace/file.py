@@ -22,13 +22,15 @@ from contextlib import suppress
 from pathlib import Path
 from sys import intern
 from types import TracebackType
-from typing import Any, BinaryIO, Final, Self
+from typing import Any, Final, Self
 
 from msgspec import NODEFAULT
 from msgspec.structs import FieldInfo, astuple, fields
 
 from tracer.errors import ExitStatus, SvcTraceError
+from tracer.trace.checks import PROCESS_DEPTH, SPAN_DEPTH, check_nesting, check_numbers, check_record
 from tracer.trace.ids import InstanceId, SpanId
+from tracer.trace.input_file import InputFile, open_input
 from tracer.trace.json_codec import convert, dump, load
 from tracer.trace.records import (
     PHASES,
@@ -47,7 +49,7 @@ from tracer.trace.records import (
     Thread,
     Trace,
 )
-from tracer.trace.storage import cannot_write, open_input, partial_path
+from tracer.trace.storage import cannot_write, partial_path
 
 SCHEMA: Final = "svc-trace-trace/1"
 RECORD_TYPES: Final[Mapping[str, type[Record]]] = {
@@ -157,8 +159,12 @@ class TraceWriter:
             raise cannot_write(self.path, error) from error
 
 
-def read_trace(path: Path) -> Trace:
+def read_trace(path: Path, file: InputFile | None = None) -> Trace:
     """Read a whole trace, also one that was cut off (its `end` is None).
+
+    Args:
+        path: the trace's.
+        file: the trace, if it is open already.
 
     Of several records with one id the last stands.
 
@@ -166,16 +172,23 @@ def read_trace(path: Path) -> Trace:
         SvcTraceError: not a trace; names the file and the line.
     """
     records: dict[type[Record], list[Any]] = {record_type: [] for record_type in RECORD_TYPES.values()}
-    for record in read_records(path):
+    for record in read_records(path) if file is None else _read_records(path, file):
         records[type(record)].append(record)
     if not records[Run]:
-        raise _bad_trace(path, 2, "it has no run")
+        raise _bad_trace(f"{path}, line 2", "it has no run")
     instances = {instance.id: instance for instance in records[Instance]}
+    processes = {process.id: process for process in records[Process]}
+    spans = {span.id: span for span in records[Span]}
+    try:
+        check_nesting("process", {process.id: process.parent for process in processes.values()}, PROCESS_DEPTH)
+        check_nesting("span", {span.id: span.parent for span in spans.values()}, SPAN_DEPTH)
+    except ValueError as error:
+        raise _bad_trace(str(path), str(error)) from error
     return Trace(
         run=records[Run][-1],
-        processes={process.id: process for process in records[Process]},
+        processes=processes,
         threads={(thread.process, thread.tid): thread for thread in records[Thread]},
-        spans=_needed_spans({span.id: span for span in records[Span]}, instances, records[Flow]),
+        spans=_needed_spans(spans, instances, records[Flow]),
         facts=tuple(records[StaticFacts]),
         attempts=tuple(records[Attempt]),
         instances=instances,
@@ -217,45 +230,39 @@ def read_records(path: Path) -> Iterator[Record]:
     Raises:
         SvcTraceError: not a trace; names the file and the line.
     """
+    with open_input(path) as file:
+        yield from _read_records(path, file)
+
+
+def _read_records(path: Path, file: InputFile) -> Iterator[Record]:
     number = 1
-    with open_input(path) as file:
-        try:
-            lines = _lines(file)
-            columns = _columns(next(lines, b""))
-            before: dict[str, list[object]] = {}  # tag → values of the last row
-            for line in lines:
-                number += 1
-                try:
-                    row = load(line)
-                except ValueError:
-                    if not line.endswith(b"\n"):  # the last one, cut off
-                        return
-                    raise ValueError("not JSON") from None
-                record = _record(row, columns, before)
-                if record is not None:
-                    yield record
-        except ValueError as error:
-            raise _bad_trace(path, number, str(error)) from error
+    try:
+        lines = file.lines()
+        columns = _columns(next(lines, b""))
+        before: dict[str, list[object]] = {}  # tag → values of the last row
+        for line in lines:
+            number += 1
+            try:
+                row = load(line)
+            except ValueError:
+                if not line.endswith(b"\n"):  # the last one, cut off
+                    return
+                raise ValueError("not JSON") from None
+            check_numbers(line, row)
+            record = _record(row, columns, before)
+            if record is not None:
+                yield record
+    except ValueError as error:
+        raise _bad_trace(f"{path}, line {number}", str(error)) from error
 
 
-def is_trace(path: Path) -> bool:
-    """Whether a file begins as a trace of any version does.
-
-    Raises:
-        SvcTraceError: it cannot be read.
-    """
-    with open_input(path) as file:
-        try:
-            header = load(next(_lines(file), b""))
-        except ValueError:
-            return False
+def is_trace(file: InputFile) -> bool:
+    """Whether an open file begins as a trace of any version does. It stays to be read."""
+    try:
+        header = load(file.head().partition(b"\n")[0])
+    except ValueError:
+        return False
     return str(_schema(header)).startswith("svc-trace-trace/")
-
-
-def _lines(file: BinaryIO) -> Iterator[bytes]:
-    """A file's lines, up to where a cut-off gzip file ends."""
-    with suppress(EOFError):
-        yield from file
 
 
 def _columns(header: bytes) -> dict[str, list[str]]:
@@ -293,7 +300,9 @@ def _record(row: object, columns: Mapping[str, list[str]], before: dict[str, lis
         last = before.get(tag, ())
         values[: len(last)] = map(_shared, values, last)
         before[tag] = values
-        return convert(dict(zip(columns[tag], values, strict=False)), record_type)  # type: ignore[no-any-return]
+        record: Record = convert(dict(zip(columns[tag], values, strict=False)), record_type)
+        check_record(record)
+        return record
     except ValueError as error:
         raise ValueError(f"{tag}: {error}") from None
 
@@ -306,9 +315,9 @@ def _shared(value: object, last: object) -> object:
     return intern(value) if type(value) is str else value
 
 
-def _bad_trace(path: Path, line: int, problem: str) -> SvcTraceError:
+def _bad_trace(place: str, problem: str) -> SvcTraceError:
     return SvcTraceError(
-        f"{path}, line {line}: {problem}",
+        f"{place}: {problem}",
         hint="Name a trace that `svc-trace --trace` wrote with this version, or record it again.",
         slug="bad-trace",
         exit_code=ExitStatus.BAD_INPUT,

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 from functools import cache, lru_cache
+from math import isfinite
 from typing import Any, Final
 
 import msgspec
@@ -28,7 +29,8 @@ def dump(value: object, *, indent: bool = False) -> bytes:
     try:
         text = _ENCODER.encode(value)
         return (msgspec.json.format(text, indent=2) if indent else text) + b"\n"
-    except UnicodeEncodeError:  # a lone surrogate: the only thing in UTF-8 that "backslashreplace" replaces
+    except (UnicodeEncodeError, OverflowError):
+        # A lone surrogate, the only thing in UTF-8 that "backslashreplace" replaces; or a sum of more than 64 bits.
         escaped = json.dumps(
             msgspec.to_builtins(value, enc_hook=_text),
             ensure_ascii=False,
@@ -38,7 +40,7 @@ def dump(value: object, *, indent: bool = False) -> bytes:
         return f"{escaped}\n".encode("utf-8", "backslashreplace")
 
 
-def load(text: bytes | msgspec.Raw, kind: Any = Any) -> Any:  # noqa: ANN401 -- a type, and a value of it
+def load(text: bytes | bytearray | msgspec.Raw, kind: Any = Any) -> Any:  # noqa: ANN401 -- a type, and a value of it
     """The value of a JSON text, checked to be of a type; keys that a record does not have are ignored.
 
     Raises:
@@ -52,7 +54,7 @@ def load(text: bytes | msgspec.Raw, kind: Any = Any) -> Any:  # noqa: ANN401 -- 
         text = bytes(text)
         if b"\\ud" not in text.lower() or isinstance(error, RecursionError):
             raise ValueError(str(error)) from None
-        return convert(json.loads(text), kind)  # lone surrogates, which msgspec refuses
+        return convert(_with_surrogates(text), kind)
 
 
 def load_items(text: bytes | msgspec.Raw) -> list[msgspec.Raw]:
@@ -63,8 +65,32 @@ def load_items(text: bytes | msgspec.Raw) -> list[msgspec.Raw]:
     """
     try:
         return _decoder(list[msgspec.Raw]).decode(text)  # type: ignore[no-any-return]
+    except RecursionError as error:
+        raise ValueError(str(error)) from None
     except msgspec.DecodeError:
         return [msgspec.Raw(dump(item)) for item in load(text, list[Any])]  # one that has lone surrogates, if any
+
+
+def _with_surrogates(text: bytes) -> object:
+    """The value of a JSON text that may contain lone surrogates, which msgspec refuses.
+
+    Raises:
+        ValueError: it is not JSON.
+    """
+    try:
+        return json.loads(text, parse_constant=_no_number, parse_float=_finite)
+    except RecursionError as error:
+        raise ValueError(str(error)) from None
+
+
+def _no_number(text: str) -> object:
+    raise ValueError(f"{text} is not JSON")
+
+
+def _finite(text: str) -> float:
+    if isfinite(value := float(text)):
+        return value
+    raise ValueError("a number is out of range")
 
 
 def convert(value: object, kind: Any) -> Any:  # noqa: ANN401 -- as of `load`
@@ -74,9 +100,17 @@ def convert(value: object, kind: Any) -> Any:  # noqa: ANN401 -- as of `load`
         ValueError: it is not of this type; says where.
     """
     try:
-        return msgspec.convert(value, kind, dec_hook=_parse)
+        if kind is Any or hasattr(kind, "__struct_fields__"):
+            return msgspec.convert(value, kind, dec_hook=_parse)
+        return msgspec.convert({"value": value}, _box(kind), dec_hook=_parse).value
     except (msgspec.ValidationError, RecursionError) as error:
-        raise ValueError(str(error)) from None
+        raise ValueError(str(error).replace("`$.value", "`$")) from None
+
+
+@cache  # few types
+def _box(kind: Any) -> Any:  # noqa: ANN401
+    """A struct with one field. msgspec keeps what it knows about a struct, and examines another type at each call."""
+    return msgspec.defstruct("_Box", [("value", kind)])
 
 
 @cache  # few types; msgspec would examine the type for each text

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Final, Literal
 
 from msgspec import Meta, Struct
 
-from tracer.classify.services.document import Text, Value, did_you_mean, read_document
+from tracer.classify.services.document import Text, Value, did_you_mean, read_document, shown
 from tracer.classify.services.protocols import MATCHERS
 
 Network = IPv4Network | IPv6Network
@@ -94,6 +94,9 @@ class Config(Struct, frozen=True):
     rules: Rules
 
 
+_GLOB_LIMIT: Final = 1024  # characters
+_CLOSED: Final = re.compile(r"(?:[^\[]|\[!?+\]?+[^\]]*+\])*+", re.S)  # as fnmatch has it
+
 _Marker = Annotated[str, Meta(pattern=r"^(not )?\S+\Z")]
 _Path = Annotated[str, Meta(pattern=r"^(?!\.{0,2}/)(?s:.*)[^/]\Z")]
 _SELECTORS: Final[Mapping[Selector, tuple[Any, str]]] = {  # selector → the type of its value, a hint
@@ -121,7 +124,13 @@ def load_config(path: Path | None, directory: Path) -> Config:
     if table.data is None:
         raise table.error("no such table", "Add it, or name another file.")
     presets = sorted(path.stem for path in _PRESETS.glob("*.toml"))
-    layers += [_preset(_known("preset", item, presets)) for item in table["extends"].items()]
+    extended: set[str] = set()
+    for item in table["extends"].items():
+        name = _known("preset", item, presets)
+        if name in extended:
+            raise item.error(f"the preset {name!r} again", "Name each preset once.")
+        extended.add(name)
+        layers.append(_preset(name))
     return _merge([*layers, table], table.file)
 
 
@@ -163,9 +172,11 @@ def _merge(layers: list[Value], source: str | None) -> Config:
             assumptions[name] = table.read(AssumptionRule)
             for item in table["paths"].items():
                 item.read(*_SELECTORS["path"])
+            _check_globs(table["paths"])
         tiers = _tiers(layer["tiers"], known) or tiers
         contracts += [_contract(table, known) for table in layer["contracts"].items()]
         variants = layer["variants"].read(VariantRule, default=variants)
+        _check_globs(layer["variants"]["parameters"])
     return Config(source, services, Rules(assumptions, tiers, tuple(contracts), variants))
 
 
@@ -173,6 +184,8 @@ def _service(name: str, table: Value) -> ServiceRule:
     if not _SERVICE_NAME.fullmatch(name):
         raise table.error("is not a name for a service", "Use letters, digits, `.`, `_` and `-`.")
     rule: ServiceRule = table.read(ServiceRule, parse=lambda kind, data: (_ports if kind is range else _host)(data))
+    _check_globs(table["hosts"])
+    _check_globs(table["unix"])
     if rule.protocol is not None:
         _known("protocol", table["protocol"], MATCHERS)
     if rule == ServiceRule(ignore=True):
@@ -189,7 +202,7 @@ def _ports(data: object) -> range:
     else:
         raise ValueError("is neither a port nor a range of ports", hint)
     if not 1 <= first <= 65535 or not 1 <= last <= 65535:
-        raise ValueError(f"{data!r} is outside 1-65535", hint)
+        raise ValueError(f"{shown(data)} is outside 1-65535", hint)
     if first > last:
         raise ValueError(f"the range {data!r} is reversed", f'Write "{last}-{first}".')
     return range(first, last + 1)
@@ -207,7 +220,7 @@ def _host(data: object) -> Host:
     if _HOST_NAME.fullmatch(text):
         return Host([text])
     raise ValueError(
-        f"{data!r} is not a host", 'Give an address, a network ("10.0.0.0/8"), a name or a glob ("10.0.*").'
+        f"{shown(data)} is not a host", 'Give an address, a network ("10.0.0.0/8"), a name or a glob ("10.0.*").'
     )
 
 
@@ -235,14 +248,28 @@ def _contract(table: Value, services: Collection[str]) -> Contract:
     if len(selectors) != 1:
         raise table.error("selects no tests, or selects them twice", "Give exactly one of marker, path, fixture.")
     value = table[selectors[0]].read(*_SELECTORS[selectors[0]])
+    if selectors == ["path"]:
+        _check_glob(table["path"])
     needed = table["services"].read(Needed, 'Give "none", "some", or a list of services.')
     for item in table["services"].items() if isinstance(needed, tuple) else ():
         _known("service", item, services)
     return Contract(selectors[0], value, needed)
 
 
+def _check_globs(values: Value) -> None:
+    for item in values.items():
+        _check_glob(item)
+
+
+def _check_glob(value: Value) -> None:
+    if not _CLOSED.fullmatch(value.data):
+        raise value.error("a `[` without its `]`", "Close it, or write `[[]` for the character.")
+    if len(value.data) > _GLOB_LIMIT:
+        raise value.error("the glob is too long", f"Give at most {_GLOB_LIMIT} characters.")
+
+
 def _known(noun: str, value: Value, names: Collection[str]) -> str:
     name: str = value.read(Text)
     if name not in names:
-        raise value.error(f"there is no {noun} {name!r}", did_you_mean(name, names))
+        raise value.error(f"there is no {noun} {shown(name)}", did_you_mean(name, names))
     return name

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
+import zlib
 from collections.abc import Callable, Collection
 from difflib import get_close_matches
 from pathlib import Path
@@ -13,12 +14,18 @@ from typing import Annotated, Any, Final
 from msgspec import Meta, Struct, ValidationError, convert
 
 from tracer.errors import ExitStatus, SvcTraceError
+from tracer.trace.input_file import MB, opened
 
 Text = Annotated[str, Meta(min_length=1)]
 
+_SHOWN: Final = 80  # characters of a value in a message
 _BARE_KEY: Final = re.compile(r"[A-Za-z0-9_-]+")  # TOML 1.0, "Keys"
 _PLACE: Final = re.compile(r" - at `\$(\S+)`\Z")  # at the end of msgspec's messages: the place within the value
 _WRONG_TYPE: Final = re.compile(r"Expected `(\w+)[^`]*`, got `(\w+)`")
+SIZE_LIMIT: Final = MB
+"""Bytes of a configuration. That of a large project, with all its other tools, has some 50,000."""
+_LONG_KEY: Final = re.compile(r"""(?<![\w.'"-])(?:(?:[\w-]+|"[^"\n]*"|'[^'\n]*')[ \t]*\.[ \t]*){64}""", re.ASCII)
+"""A dotted key, for which tomllib takes time with the square of its length."""
 _TYPES: Final = {"array": "a list", "bool": "a boolean", "int": "an integer", "object": "a table", "str": "a string"}
 
 
@@ -73,7 +80,7 @@ class Value(Struct, frozen=True):
             return convert(self.data, kind, dec_hook=parse)
         except ValidationError as error:
             message, place = str(error), _PLACE.search(str(error))
-            problem = f"{self.data!r} is not valid"
+            problem = f"{shown(self.data)} is not valid"
             if error.__cause__:
                 problem, hint = error.__cause__.args
             elif types := _WRONG_TYPE.match(message):
@@ -83,6 +90,15 @@ class Value(Struct, frozen=True):
             elif message.startswith("Expected") and " of length " in message:
                 problem, hint = "is empty", hint or "Fill it, or leave it out."
             raise Value(None, self.file, self.key + (place[1] if place else "")).error(problem, hint) from None
+
+
+def shown(data: object) -> str:
+    """A value for a message: its beginning, if it is long."""
+    try:
+        text = repr(data)
+    except ValueError:  # an integer of more digits than Python converts
+        return "the number"
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
 def did_you_mean(name: str, known: Collection[str]) -> str:
@@ -98,10 +114,15 @@ def read_document(path: Path, name: str) -> Value:
         SvcTraceError: it cannot be read (`config-unreadable`), or is no TOML in UTF-8 (`config-syntax`).
     """
     try:
-        return Value(tomllib.loads(path.read_bytes().decode()), name)
-    except OSError as error:
+        with opened(path, SIZE_LIMIT) as file:
+            text = file.read().decode()
+        if _LONG_KEY.search(text):
+            raise ValueError("a key has more than 64 parts")
+        return Value(tomllib.loads(text), name)
+    except (OSError, EOFError, zlib.error) as error:
         hint = "Name a configuration that exists and that you may read."
-        raise _bad_config(f"{name}: cannot be read: {error.strerror}", hint, slug="config-unreadable") from None
+        problem = getattr(error, "strerror", None) or str(error)
+        raise _bad_config(f"{name}: cannot be read: {problem}", hint, slug="config-unreadable") from None
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         problem = f"not UTF-8 (at line {line})"

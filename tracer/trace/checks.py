@@ -1,0 +1,97 @@
+"""What a trace must fulfil besides its records' types, so that everything that interprets it ends, and can compute."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from ipaddress import ip_address
+from typing import Any, Final
+
+from tracer.trace.endpoint import Endpoint
+from tracer.trace.records import Flow, Listen, Listener, Record, Run
+
+SPAN_DEPTH: Final = 1000
+"""Spans within each other; a test has some ten."""
+PROCESS_DEPTH: Final = 100_000
+"""Generations of processes: a daemon may fork itself again and again."""
+_LATEST: Final = 253402300800.0  # 10000-01-01, after which there is no datetime
+
+_LONG_NUMBER: Final = re.compile(rb"[0-9]{19}")
+_HEX: Final = re.compile(r"(?:[0-9A-Fa-f]{2})*")
+
+
+def check_numbers(line: bytes, row: object) -> None:
+    """Check that a row's numbers have at most 64 bits.
+
+    Raises:
+        ValueError: one has more.
+    """
+    if not _LONG_NUMBER.search(line):
+        return
+    waiting: list[Any] = [row]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, list):
+            waiting += value
+        elif isinstance(value, dict):
+            waiting += value.values()
+        elif isinstance(value, int) and not -(1 << 63) <= value < 1 << 64:
+            raise ValueError("a number has more than 64 bits")
+
+
+def check_record(record: Record) -> None:
+    """Check the values of a record.
+
+    Raises:
+        ValueError: one is out of its range.
+    """
+    if isinstance(record, Flow | Listen | Listener):
+        _check_address(record.endpoint)
+    if isinstance(record, Flow):
+        for text in (*record.prefixes, *record.heads):
+            if not _is_hexadecimal(text):
+                raise ValueError(f"{text!r:.40} is not hexadecimal")
+    elif isinstance(record, Run) and not 0 <= record.started_at < _LATEST:
+        raise ValueError(f"there is no date for {record.started_at}")
+
+
+@lru_cache(maxsize=4096)  # few endpoints
+def _check_address(endpoint: Endpoint) -> None:
+    """Check that the host is an address: the kernel knows no names."""
+    if endpoint.host:
+        ip_address(endpoint.host)
+
+
+@lru_cache(maxsize=4096)  # many flows begin alike
+def _is_hexadecimal(text: str) -> bool:
+    return _HEX.fullmatch(text) is not None
+
+
+def check_nesting(noun: str, parents: Mapping[Any, Any], limit: int) -> None:
+    """Check that nothing contains itself, and that nothing lies too deep.
+
+    Args:
+        noun: what it is.
+        parents: id → id of what it lies in.
+        limit: how deep it may lie.
+
+    Raises:
+        ValueError: one does.
+    """
+    depths: dict[object, int] = {}
+    for start in parents:
+        path = []
+        one = start
+        while one in parents and one not in depths:
+            depths[one] = 0  # on the path; replaced below
+            path.append(one)
+            one = parents[one]
+        depth = depths.get(one, 0)
+        if one in parents and depth == 0:
+            raise ValueError(f"{noun} {one} lies in itself")
+        for inner in reversed(path):
+            depth += 1
+            depths[inner] = depth
+        if depth > limit:
+            raise ValueError(f"{noun} {start} lies in more than {limit:,} others")
