@@ -95,9 +95,16 @@ static __always_inline void on_own_state(const struct sock *sk, int oldstate, in
 static __always_inline void on_peer_state(const struct sock *sk, int oldstate, int newstate)
 {
 	bool opening = oldstate == TCP_SYN_SENT || oldstate == TCP_SYN_RECV;
+	int protocol = FIELD(sk, sk_protocol);
 	struct svc_socket *entry;
 
-	if (oldstate == TCP_CLOSE || oldstate == TCP_LISTEN || FIELD(sk, sk_protocol) != IPPROTO_TCP)
+	if (protocol == IPPROTO_MPTCP && oldstate == TCP_LISTEN && newstate != TCP_CLOSE) {
+		/* A copy of a listener (mptcp_sk_clone_init). TCP's states belong to its subflows, other sockets. */
+		entry = socket_entry(sk);
+		if (entry)
+			entry->accepted = 1;
+	}
+	if (oldstate == TCP_CLOSE || oldstate == TCP_LISTEN || protocol != IPPROTO_TCP)
 		return;
 	entry = find_socket(sk);
 	if (entry && entry->since_ns) {

@@ -48,6 +48,14 @@ def _sk_data_ready() -> str | None:
     return None if known else "the kernel has no tracepoint sk_data_ready"
 
 
+def _ia32() -> str | None:
+    return None if Path("/proc/sys/abi/vsyscall32").exists() else "the kernel runs no 32-bit programs for x86"
+
+
+def _mptcp() -> str | None:
+    return None if Path("/proc/sys/net/mptcp/enabled").exists() else "the kernel has no MPTCP"
+
+
 _LACKS: Final[Mapping[str, Callable[[], str | None]]] = {
     "bpf": _bpf,
     "btf": _btf,
@@ -55,6 +63,8 @@ _LACKS: Final[Mapping[str, Callable[[], str | None]]] = {
     "io_uring": _io_uring,
     "ipv6": _ipv6,
     "sk_data_ready": _sk_data_ready,
+    "ia32": _ia32,
+    "mptcp": _mptcp,
 }
 
 
