@@ -160,7 +160,8 @@ READERS: list[Callable[[str], object]] = [
     arguments.host_tid, arguments.namespace, arguments.second_address, arguments.socket_descriptor,
     arguments.socket_error, arguments.socket_type,
     lambda text: [*arguments.sent_messages(text)], lambda text: [*arguments.socket_descriptors(text)],
-    *(partial(arguments.sent, call) for call in ("write", "writev", "pwritev2", "sendto", "sendmsg", "sendmmsg")),
+    *(partial(arguments.sent, call) for call in ("write", "writev", "pwritev2")),
+    *(partial(arguments.sent, call) for call in ("send", "sendto", "sendmsg", "sendmmsg")),
     *(partial(arguments.mount, call) for call in ("mount", "move_mount")),
     lambda text: arguments.socket_descriptor(text, "splice"),
 ]  # fmt: skip

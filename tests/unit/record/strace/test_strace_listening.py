@@ -5,7 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from strace_logs import address, socket_events
+from strace_logs import NO_PROC, STARTED, address, socket_events
+
+from tracer.record.capture.protocol import Kind, SocketEvent
+from tracer.record.capture.strace.lines import Call, Lines
+from tracer.record.capture.strace.observer import Observer
 
 TCP = "socket(AF_INET, SOCK_STREAM, IPPROTO_TCP) = 3<socket:[5]>"
 UDP = "socket(AF_INET, SOCK_DGRAM, IPPROTO_IP) = %s<socket:[%s]>"
@@ -51,3 +55,26 @@ def test_the_kernels_tables_are_read_only_for_open_sockets(
     sent = f'sendto(3<socket:[5]>, "1", 1, 0, {address(53)}, 16) = 1'
     events = socket_events(UDP % (3, 5), sent, *ending, proc=tmp_path)
     assert events == ["SEND 'udp://127.0.0.1:53' 1 b'1'", *listens]
+
+
+def test_a_unix_server_is_known_although_its_directory_is_gone(tmp_path: Path) -> None:
+    """The directory was a symbolic link when the bind was read, and is removed before the connect is."""
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path)
+    name = f'{{sa_family=AF_UNIX, sun_path="{link}/server"}}, 50'
+    observer, lines = Observer(NO_PROC), Lines(lambda ns: ns)
+    observer.start(7, 0)
+    calls = (
+        "socket(AF_UNIX, SOCK_STREAM, 0) = 3<socket:[5]>",
+        f"bind(3<socket:[5]>, {name}) = 0",
+        "listen(3<socket:[5]>, 1) = 0",
+        "socket(AF_UNIX, SOCK_STREAM, 0) = 4<socket:[6]>",
+        f"connect(4<socket:[6]>, {name}) = 0",
+    )
+    log = STARTED + "".join(f"7 2.00000000{at} {call} <0.000000001>\n" for at, call in enumerate(calls))
+    for item in lines.feed(log.encode()):
+        if isinstance(item, Call) and item.name == "connect":
+            link.unlink()
+        observer.take(item)
+    (event,) = (event for event in observer.events(0) if isinstance(event, SocketEvent))
+    assert (event.kind, event.peer_pid) == (Kind.CONNECT_RESULT, 7)

@@ -23,9 +23,11 @@ def test_head_and_prefix() -> None:
     ("call", "event"),
     [
         ('write(3<socket:[5]>, "ask", 3) = 2', "2 b'as'"),
+        ('send(3<socket:[5]>, "ask", 3, 0) = 3', "3 b'ask'"),
         (f'sendto(3<socket:[5]>, "ask", 3, 0, {address(81)}, 16) = 3', "3 b'ask'"),  # TCP ignores the address
         ('sendto(3<socket:[5]>, "ask", 3, 0, NULL, 0) = -1 EPIPE (Broken pipe)', "EPIPE b''"),
         ("sendfile(3<socket:[5]>, 4</file>, NULL, 9) = 9", "9 b''"),
+        ("sendfile64(3<socket:[5]>, 4</file>, NULL, 9) = 9", "9 b''"),
         ("splice(4<pipe:[9]>, NULL, 3<socket:[5]>, NULL, 9, 0) = 9", "9 b''"),
     ],
 )

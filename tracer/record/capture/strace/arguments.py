@@ -49,6 +49,7 @@ _SENT: Final = {
     "write": re.compile(_SECOND + _DATA, re.S),
     "writev": re.compile(_SECOND + _VECTOR, re.S),
     "pwritev2": re.compile(_SECOND + _VECTOR, re.S),
+    "send": re.compile(_SECOND + _DATA, re.S),
     "sendto": re.compile(rf"{_SECOND}{_DATA}, \d+, (?P<flags>[^,]+), {_TO}, \d+", re.S),
     "sendmsg": re.compile(_SECOND + _MESSAGE, re.S),
     "sendmmsg": re.compile(rf"{_SECOND}\[\{{msg_hdr={_MESSAGE}", re.S),
@@ -204,7 +205,7 @@ class Sent(NamedTuple):
 
 @lru_cache(maxsize=1024)  # a client's requests are often alike
 def sent(call: str, text: str) -> Sent | None:
-    """What write(2), writev(2), pwritev2(2), sendto(2) or sendmsg(2) sends, or sendmmsg(2) sends first."""
+    """What write(2), writev(2), pwritev2(2), send(2), sendto(2) or sendmsg(2) sends, or sendmmsg(2) sends first."""
     match = _SENT[call].match(text)
     return _sent(match) if match else None
 

@@ -39,8 +39,9 @@ class Listening:
         if sock.type.family == socket.AF_UNIX and address.path:
             path = address.path
             if not path.startswith("@"):
-                path = os.path.realpath(task.process.directories.from_outside(path))
-            self._bound[path] = sock
+                path = task.process.directories.from_outside(path)
+                self._bound[os.path.realpath(path)] = sock
+            self._bound[path] = sock  # by this one, too: a symbolic link in it may be removed soon
         if sock.type.kind == "SOCK_DGRAM":
             self.receive(task, sock, call.end_ns)
 

@@ -20,7 +20,7 @@ from tracer.trace.ids import Tid
 _ENDINGS: Final = frozenset({"exit_group", "kill", "tgkill"})
 _EFFECTIVE_FAILURES: Final = _ENDINGS | {
     *("connect", "close", "clone", "clone3", "execve", "execveat", "fork", "vfork"),
-    *("pwritev2", "sendfile", "sendmmsg", "sendmsg", "sendto", "splice", "write", "writev"),
+    *("pwritev2", "send", "sendfile", "sendfile64", "sendmmsg", "sendmsg", "sendto", "splice", "write", "writev"),
 }
 """Calls that matter even if they fail. All others have no effect then."""
 _WAITING_LIMIT: Final = 100_000
@@ -57,8 +57,8 @@ class Observer:
             "getsockname": self._listening.getsockname,
             "listen": self._listening.listen,
             "shutdown": self._listening.shutdown,
-            **dict.fromkeys(("pwritev2", "sendmsg", "sendto", "writev"), self._sending.send),
-            **dict.fromkeys(("sendfile", "splice"), self._sending.sendfile),
+            **dict.fromkeys(("pwritev2", "send", "sendmsg", "sendto", "writev"), self._sending.send),
+            **dict.fromkeys(("sendfile", "sendfile64", "splice"), self._sending.sendfile),
             "sendmmsg": self._sending.sendmmsg,
         }
         self._handlers: dict[str, Callable[[Task, Call], None]] = {
@@ -67,7 +67,7 @@ class Observer:
             "close": self._lifetimes.close,
             "close_range": self._lifetimes.close_range,
             **dict.fromkeys(("dup", "dup2", "dup3", "pidfd_getfd"), self._lifetimes.duplicate),
-            "fcntl": self._lifetimes.fcntl,
+            **dict.fromkeys(("fcntl", "fcntl64"), self._lifetimes.fcntl),
             **dict.fromkeys(("socket", "socketpair"), self._lifetimes.socket),
             **dict.fromkeys(
                 ("chdir", "chroot", "fchdir"),
@@ -84,7 +84,7 @@ class Observer:
 
     @property
     def calls(self) -> tuple[str, ...]:
-        """The system calls that strace has to trace."""
+        """The system calls that strace has to trace. Some exist only for 32-bit programs."""
         return (*self._socket_handlers, *self._handlers)
 
     @property
