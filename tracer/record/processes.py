@@ -94,6 +94,10 @@ class Processes:
         ]
         return entries[-1].process.id if len({entry.pidns for entry in entries}) == 1 else NO_PROCESS
 
+    def start_ns(self, process: ProcessId) -> int:
+        """When a process that is remembered was forked."""
+        return self._entries[process].process.start_ns
+
     def by_host_pid(self, pid: HostPid, ns: int, generation: PidGeneration) -> ProcessId:
         """The last process that had this pid in the initial pid namespace, up to `ns`; 0: none of the tree.
 

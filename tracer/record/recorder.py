@@ -10,6 +10,7 @@ from typing import Final
 
 from tracer.record.boundary.messages import Packet
 from tracer.record.capture.protocol import Event, SocketEvent, TaskEvent
+from tracer.record.clocks import Clocks
 from tracer.record.flows import Flows
 from tracer.record.processes import Processes
 from tracer.record.runners import Runners
@@ -33,6 +34,7 @@ class Recorder:
 
     Attributes:
         runners: the processes whose hooks report.
+        clocks: those of them that read another clock.
         flows: the socket events so far.
     """
 
@@ -41,6 +43,7 @@ class Recorder:
         self._timeline = Timeline()
         self._processes = Processes(self._timeline)
         self.runners = Runners(self._timeline)
+        self.clocks = Clocks(self._processes)
         self.flows = Flows(self._timeline, self._processes)
         self._pidns = PidNamespace(Path("/proc/self/ns/pid").stat().st_ino)
         self._ahead: list[SocketEvent | Process] = []  # events and ended processes, later than the turn's beginning
@@ -76,7 +79,10 @@ class Recorder:
                 self._writer.write(record)
                 if isinstance(record, Process):
                     (happened if event.ns <= began_ns else self._ahead).append(record)
-        self._apply_packets([*self._unread, *read()], began_ns)
+        reading_ns = time.monotonic_ns()
+        packets = [*read()]
+        self.clocks.check_late(packets, reading_ns)
+        self._apply_packets([*self._unread, *packets], began_ns)
         self._apply(happened)
         # A late event may still add to a flow in the turn in which its span closed, but not in the next turn.
         self._write(self.flows.take(closed_before))
@@ -84,6 +90,7 @@ class Recorder:
         for process in self._processes.forget_before(self._turns[0]):
             self._timeline.forget_process(process)
             self.runners.forget_process(process)
+            self.clocks.forget_process(process)
 
     def _apply_packets(self, packets: Iterable[Packet], until_ns: int) -> None:
         """Apply the packets up to the first that is later, and keep the rest. They are in the order of time."""
@@ -96,8 +103,9 @@ class Recorder:
                 self._unread = packets[index:]
                 break
             process = self._processes.by_pid(packet.pidns, packet.pid, packet_ns)
-            # A time in the future is that of another clock, in a time namespace (time_namespaces(7)).
-            if process and (packet_ns or 0) <= now_ns:
+            if self.clocks.is_wrong(packet, process, now_ns):
+                continue
+            if process:
                 self._write(self.runners.apply(process, packet))
             else:
                 self._waiting.append(packet)

@@ -116,15 +116,17 @@ def _record(session: Session, child: Child, fifo: Fifo, writer: TraceWriter, dir
     recorder.finish(end_ns)
     lost_boundaries = decoder.lost + decoder.malformed + recorder.unknown_packets + recorder.runners.cut_off
     damaged = fifo.is_displaced() or directory.is_damaged()
-    lost_boundaries += fifo.silenced + damaged
+    lost_boundaries += fifo.silenced
     for warning in _warnings(session, lost_boundaries, recorder, damaged=damaged):
         writer.write(warning)
     for listener in listeners(recorder.flows.reached):
         writer.write(listener)
-    runners = recorder.runners
+    runners, clocks = recorder.runners, recorder.clocks
+    lost_boundaries += damaged + clocks.unusable
     not_begun, untraced = runners.not_begun, sum(runners.untraced.values())
-    missing = None if not_begun is None else not_begun + untraced
-    writer.write(End(end_ns, status, session.lost(), lost_boundaries, runners.reported, missing))
+    missing = None if not_begun is None or clocks.wrong else not_begun + untraced
+    reported = runners.reported or bool(clocks.wrong)
+    writer.write(End(end_ns, status, session.lost(), lost_boundaries, reported, missing))
     return status
 
 
@@ -152,10 +154,10 @@ def _warnings(session: Session, lost_boundaries: int, recorder: Recorder, *, dam
             "the command removed or replaced svc-trace's temporary files: tests may be missing",
             "Look for a test that empties the directory for temporary files (TMPDIR).",
         )
-    if lost_boundaries > damaged:
+    if lost_boundaries:
         yield RunWarning(
             "lost-boundaries",
-            f"{lost_boundaries - damaged:,} of the hook's records were lost: some evidence may be misplaced",
+            f"{lost_boundaries:,} of the hook's records were lost: some evidence may be misplaced",
             "Look for a test that closes or exhausts all file descriptors, or writes to them.",
         )
     if recorder.runners.unfinished:
@@ -163,6 +165,12 @@ def _warnings(session: Session, lost_boundaries: int, recorder: Recorder, *, dam
             "unfinished-session",
             f"{recorder.runners.unfinished:,} pytest processes did not end their session",
             "Look for crashes, and for processes that still run after the command's end: tests may be missing.",
+        )
+    if wrong := recorder.clocks.wrong:
+        yield RunWarning(
+            "wrong-clock",
+            f"{len(wrong):,} pytest processes read another clock than the kernel's: their tests are missing",
+            "Run them in svc-trace's time namespace. With libfaketime, set FAKETIME_DONT_FAKE_MONOTONIC=1.",
         )
     if untraced := recorder.runners.untraced:
         yield RunWarning(
@@ -177,7 +185,7 @@ def _warnings(session: Session, lost_boundaries: int, recorder: Recorder, *, dam
             f"the hook is inactive in pytest {pytest} on Python {python}: the tests that it ran are unknown",
             "Run these tests with pytest 7.0 or newer on Python 3.8 or newer.",
         )
-    if not recorder.runners.reported and not recorder.runners.inactive:
+    if not (recorder.runners.reported or recorder.runners.inactive or recorder.clocks.wrong):
         yield RunWarning(
             "no-hook",
             "no pytest reported, so the tests are unknown",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import Final, TypeVar
 from unittest.mock import patch
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from plain import plain
@@ -44,6 +46,7 @@ from tracer.trace.records import End, PhaseName, Run, StaticFacts
 
 PIDNS: Final = 4026531836
 TURN_NS: Final = 20_000_000
+SECOND_NS: Final = 1_000_000_000
 ENDPOINTS: Final = (
     *(Endpoint("tcp", "127.0.0.1", port) for port in (5432, 6379, 9092)),
     Endpoint("unix", path="/run/x.sock"),
@@ -243,14 +246,16 @@ def delayed(history: History) -> list[tuple[int, Event]]:
     return sorted(timed, key=lambda one: one[0])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Clock:
-    """Stands still."""
+    """The clock during a turn: first its beginning, and then the time after everything was read."""
 
     ns: int
+    later_ns: int
 
     def monotonic_ns(self) -> int:
-        return self.ns
+        now_ns, self.ns = self.ns, self.later_ns
+        return now_ns
 
 
 @cache
@@ -263,9 +268,10 @@ def take_turns(recorder: Recorder, history: History, turns: list[int], events: l
     arriving, written = deque(events), deque(history.packets)
     for moment in turns:
         events_now = list(until_ns(arriving, moment))
-        packets_now = list(until_ns(written, moment + history.chance.randint(0, TURN_NS // 4)))
+        read_ns = moment + history.chance.randint(0, TURN_NS // 4)
+        packets_now = list(until_ns(written, read_ns))
         # It forgets by the clock, so its clock has to be the history's.
-        with patch.object(module, "time", Clock(moment)):
+        with patch.object(module, "time", Clock(moment, read_ns)):
             recorder.turn(partial(iter, events_now), partial(iter, packets_now))
 
 
@@ -359,3 +365,37 @@ def test_what_outlives_a_crashed_runner_is_no_longer_its_tests() -> None:
     (test,) = told.tests.values()
     assert (test.outcome, sum(one.connects for one in test.evidence)) == ("crashed", 1)
     assert sum(one.connects for one in told.run_evidence) == 1
+
+
+def clocked(tmp_path: Path, ages_ns: list[int]) -> Recorder:
+    """A process that is 10 s old writes, after a turn that found the FIFO empty, packets with times of such ages."""
+    now_ns = time.monotonic_ns()
+    start = plain(TaskEvent)(
+        now_ns - 10 * SECOND_NS, Kind.EXEC, 1, 7, 0, 7, 7, PIDNS, now_ns - 10 * SECOND_NS, "python", 0
+    )
+    packets = [
+        plain(Packet)(PIDNS, 7, 7, seq, (Hello(now_ns - age, "3", "8", None),)) for seq, age in enumerate(ages_ns)
+    ]
+    with TraceWriter(tmp_path / "trace") as writer:
+        recorder = Recorder(writer)
+        recorder.turn(lambda: [start], lambda: [])
+        recorder.turn(lambda: [], lambda: packets)
+    return recorder
+
+
+@pytest.mark.parametrize(
+    ("ages_s", "wrong"),
+    [
+        ([0.0, 0.0], False),
+        ([-5.0], True),  # in the future
+        ([11.0], True),  # before the process
+        ([3.0, 3.0, 3.0], True),
+        ([3.0, 3.0, 0.0, 3.0], False),  # the process was stopped between reading the time and writing
+        ([0.9, 0.9, 0.9], False),
+    ],
+)
+def test_another_clock_is_recognised(tmp_path: Path, ages_s: list[float], wrong: bool) -> None:
+    recorder = clocked(tmp_path, [int(age * SECOND_NS) for age in ages_s])
+    assert bool(recorder.clocks.wrong) == wrong
+    assert bool(recorder.clocks.unusable) == wrong
+    assert recorder.unknown_packets == 0

@@ -22,6 +22,7 @@ from typing import Final
 import tracer
 from tracer.errors import SvcTraceError, cannot_trace
 from tracer.record.capture.bpf import bcc_loader, session, wake_ups
+from tracer.record.capture.bpf.clock import check_clock
 from tracer.record.capture.bpf.programs import BTF, SOURCES, check_can_load
 from tracer.record.capture.bpf.ringbuf import possible_cpus
 from tracer.record.capture.bpf.session import BpfLoaded, Maps
@@ -58,10 +59,11 @@ class BccBackend(Backend):
         """Compile, load and attach, in a process of its own; takes about a second.
 
         Raises:
-            SvcTraceError: not-root, no-probes, no-bcc, no-kernel-headers, kernel-too-old, bpf-forbidden,
+            SvcTraceError: not-root, no-probes, wrong-clock, no-bcc, no-kernel-headers, kernel-too-old, bpf-forbidden,
                 compile-failed or load-failed.
         """
         check_can_load(SOURCES)
+        check_clock()
         loaded = _load()
         with ExitStack() as resources:
             for descriptor in (*loaded.maps, *loaded.programs, *loaded.links):

@@ -14,6 +14,7 @@ from typing import Final
 
 from tracer.errors import ExitStatus, SvcTraceError, cannot_trace
 from tracer.record.capture.bpf import features, session
+from tracer.record.capture.bpf.clock import check_clock
 from tracer.record.capture.bpf.library import Library
 from tracer.record.capture.bpf.programs import (
     DATA_READY,
@@ -79,9 +80,11 @@ class LibbpfBackend(Backend):
         """Load and attach; takes some tens of milliseconds.
 
         Raises:
-            SvcTraceError: not-root, no-libbpf, no-probes, no-btf, kernel-lacks, bpf-forbidden or load-failed.
+            SvcTraceError: not-root, no-probes, wrong-clock, no-libbpf, no-btf, kernel-lacks, bpf-forbidden or
+                load-failed.
         """
         check_can_load(OBJECT)
+        check_clock()
         library = Library()
         with ExitStack() as resources:
             loaded, sends = load(library, self._sends)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import select
 import shutil
 import signal
@@ -34,6 +35,7 @@ CAPACITY: Final = 1 << 20  # bytes of the pipe; if it is full, the tree waits
 READ_LIMIT: Final = 8 << 20  # bytes read by one `drain`
 PATIENCE_S: Final = 10.0
 """How long strace may write nothing about what has happened: on a busy machine it is the last to run."""
+_TIME: Final = re.compile(rb"^(\d+)\.(\d{9}) ", re.MULTILINE)
 _POLL_MS: Final = 20
 _SILENCE_S: Final = 0.5  # after so long without output, look whether strace was stopped
 _INSTALL: Final = "Install it: apt-get install strace, or dnf install strace."
@@ -54,15 +56,16 @@ class StraceBackend(Backend):
         """Trace a small program for a trial, as the invoking user.
 
         Raises:
-            SvcTraceError: no-strace, strace-too-old, ptrace-forbidden or strace-failed.
+            SvcTraceError: no-strace, strace-too-old, ptrace-forbidden, strace-failed or wrong-clock.
         """
         program = shutil.which("strace")
         if program is None:
             raise cannot_trace("strace is not installed", _INSTALL, "no-strace")
         invoker = Invoker.find()
         privileged = os.geteuid() == 0
+        before_ns = time.time_ns()
         trial = subprocess.run(
-            [*_arguments(program, Observer(), Path(os.devnull)), "true"],
+            [*_arguments(program, Observer()), "true"],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
@@ -73,6 +76,7 @@ class StraceBackend(Backend):
         )
         if trial.returncode:
             raise _refusal(trial.stderr.decode(errors="replace"))
+        _check_clock(trial.stderr, before_ns, time.time_ns())
         return StraceLoaded(program)
 
 
@@ -115,8 +119,8 @@ class StraceSession(Session):
         with suppress(OSError):  # the user's pipes may be at their limit
             fcntl.fcntl(self._fd, fcntl.F_SETPIPE_SZ, CAPACITY)
         # --daemonize: outside of the command's session and process group, so that their signals do not reach strace.
-        name, *options = _arguments(program, self._observer, output)
-        arguments = (name, "--daemonize=session", *options)
+        name, *options = _arguments(program, self._observer)
+        arguments = (name, "--daemonize=session", f"--output={output}", *options)
         # With TZ, localtime(3), which strace calls for each time that it prints, does not look for /etc/localtime.
         self.wrapper = Wrapper(arguments, self._errors, {"TZ": "UTC0"}, self._exec_result)
 
@@ -249,10 +253,10 @@ class StraceSession(Session):
         self._fd = -1
 
 
-def _arguments(program: str, observer: Observer, output: Path) -> tuple[str, ...]:
+def _arguments(program: str, observer: Observer) -> tuple[str, ...]:
     """The command line of strace, without the command."""
     calls = ",".join(f"?{name}" for name in observer.calls)  # `?`: some architectures lack some
-    return program, *OPTIONS, f"--trace={calls}", f"--output={output}"
+    return program, *OPTIONS, f"--trace={calls}"
 
 
 def _tracer_of(pid: int) -> int:
@@ -262,6 +266,20 @@ def _tracer_of(pid: int) -> int:
             if line.startswith("TracerPid:"):
                 return int(line.split()[1])
     return 0
+
+
+def _check_clock(output: bytes, before_ns: int, after_ns: int) -> None:
+    """Check the times in strace's output of the trial: strace must read the tracer's CLOCK_REALTIME.
+
+    In a time namespace it does: that shifts other clocks only. A library that fakes the time may differ.
+    """
+    times = [int(seconds) * 10**9 + int(ns) for seconds, ns in _TIME.findall(output)]
+    if not all(before_ns <= one <= after_ns for one in times):
+        raise cannot_trace(
+            "the clock of svc-trace is not strace's, so tests and their sends cannot be joined",
+            "Run svc-trace without libfaketime (LD_PRELOAD).",
+            "wrong-clock",
+        )
 
 
 def _refusal(output: str) -> SvcTraceError:

@@ -1,0 +1,5 @@
+from peers import gamma
+
+
+def test_it():
+    gamma.ask()
