@@ -28,7 +28,11 @@ _METADATA: Final = {
 RECORD does not list the modules, because pytest rewrites the assertions of those that it lists."""
 _PACKAGE: Final = Path("plugins", _PLUGIN)
 _TRACE: Final = "trace.svctrace"
-_CONTENTS: Final = {"plugins", "boundaries", f"boundaries{OFF}", "strace", "strace-errors", f"{_TRACE}.partial"}
+_ENVIRONMENT: Final = "pyvenv.cfg"  # marks a virtual environment: coverage measures no modules in one
+_CONTENTS: Final = {
+    *("plugins", _ENVIRONMENT, "boundaries", f"boundaries{OFF}"),
+    *("strace", "strace-errors", f"{_TRACE}.partial"),
+}
 """What can be in a run's directory, unless the command puts something there."""
 
 
@@ -50,6 +54,7 @@ class RunDirectory:
             (hidden / _DISTRIBUTION).mkdir(parents=True)
             for name, text in _METADATA.items():
                 (hidden / _DISTRIBUTION / name).write_text(text)
+            (hidden / _ENVIRONMENT).touch()
             (hidden / _PACKAGE).mkdir()
             for module in _HOOK.glob("*.py"):
                 shutil.copyfile(module, hidden / _PACKAGE / module.name)

@@ -105,3 +105,19 @@ def test_a_full_fifo_does_not_stop_an_unsupported_pytest(old_pytest: Environment
         status, output = old_pytest.run(tmp_path, fifo=fifo.path)
         assert (status, fifo.silenced) == (0, True), output
         assert not Decoder().feed(fifo.read())
+
+
+def test_coverage_does_not_measure_it(run_directory: RunDirectory, tmp_path: Path) -> None:
+    environment = Environment(environment_with(interpreter(MINORS[::-1]), ("pytest", "coverage")), run_directory)
+    (tmp_path / "test_it.py").write_text("def test_a(): pass")
+    python = str(environment.python)
+    with Fifo(tmp_path / "fifo") as fifo:
+        hooked = os.environ | run_directory.hook_environment({}) | {"SVC_TRACE_FIFO": str(fifo.path)}
+        measured = (python, "-m", "coverage", "run", "-m", "pytest", "-p", "no:cacheprovider")
+        subprocess.run(measured, cwd=tmp_path, env=hooked, check=True, stdout=subprocess.DEVNULL)
+        assert fifo.read()
+    report = subprocess.run(
+        [python, "-m", "coverage", "report"], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert "test_it.py" in report.stdout
+    assert "svc_trace_hook" not in report.stdout

@@ -57,3 +57,11 @@ def test_what_an_earlier_plugin_patches_is_not_the_hooks(patching: Environment, 
     assert reported.status == 0, reported.output
     assert reported.steps() == plain("test_a")
     assert (reported.lost, reported.malformed, reported.off) == (0, 0, False)
+
+
+@pytest.mark.parametrize("patch", ["eventlet", "gevent"])
+def test_a_full_pipe_stops_no_patched_suite(patching: Environment, tmp_path: Path, patch: str) -> None:
+    reported = run(patching, tmp_path, f"{PATCHES[patch]}\n{FULL}", "-q", "-p", "test_it")
+    assert reported.status == 0, reported.output
+    assert reported.packets[-1].seq < 4 * 150  # it was off before the end
+    assert reported.off
