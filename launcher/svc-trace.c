@@ -14,13 +14,14 @@
 #include <errno.h>
 #include <glob.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #define CANNOT_TRACE 69 /* tracer/errors.py */
-#define OWN_WORDS 9
+#define OWN_WORDS 11
 
 /* Outside of a virtual environment, the installation may be one user's: -I ignores it, and root has another home. */
 static char in_packages[] = "import site, sys; site.addsitedir(sys.argv.pop(1)); site.main(); "
@@ -88,6 +89,19 @@ static void start_in_packages(const char *bin, char **words, char **packages)
 	fail(*packages, "its Python is not installed");
 }
 
+/*
+ * Block SIGINT until tracer/commands can report it: while Python starts, it would end with a traceback and status 1,
+ * which is pytest's "tests failed". Returns whether it was not blocked before.
+ */
+static int block_interrupts(void)
+{
+	sigset_t interrupt, before;
+
+	sigemptyset(&interrupt);
+	sigaddset(&interrupt, SIGINT);
+	return sigprocmask(SIG_BLOCK, &interrupt, &before) == 0 && !sigismember(&before, SIGINT);
+}
+
 int main(int argc, char **argv)
 {
 	char bin[PATH_MAX + 1];
@@ -101,6 +115,10 @@ int main(int argc, char **argv)
 	words[count++] = "-I";
 	words[count++] = "-X"; /* for messages: the command's path (tracer/record/capture/bpf/programs.py) */
 	words[count++] = join("svc-trace", "=", bin);
+	if (block_interrupts()) {
+		words[count++] = "-X";
+		words[count++] = "svc-trace-unblock";
+	}
 	if (geteuid() == 0)
 		words[count++] = "-B";
 	*strrchr(bin, '/') = '\0';

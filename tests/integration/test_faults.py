@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import pytest
 
+from tracer.cli import COMMANDS
 from tracer.errors import ExitStatus
 
 pytestmark = [pytest.mark.kernel, pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount and limit")]
@@ -24,7 +25,6 @@ PYTEST: Final = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider")
 KEPT: Final = re.compile(
     r"^svc-trace: The trace is kept\. Make the report from it: svc-trace report (\S+) -o PATH$", re.M
 )
-PIDS: Final = Path("/sys/fs/cgroup/pids")
 SEND: Final = """
 import socket
 def test_it():
@@ -75,8 +75,9 @@ def run(
 def assert_error(done: subprocess.CompletedProcess[str], status: ExitStatus, slug: str) -> None:
     assert done.returncode == status, done.stderr
     assert "Traceback" not in done.stderr
-    wrong, hint, *_ = done.stderr.splitlines()
-    assert wrong.startswith("svc-trace: error: ")
+    lines = done.stderr.splitlines()
+    (index,) = [index for index, line in enumerate(lines) if line.startswith("svc-trace: error: ")]
+    wrong, hint = lines[index : index + 2]
     assert wrong.endswith(f"[{slug}]")
     assert hint.startswith("  ")
 
@@ -254,3 +255,92 @@ def test_what_is_refused_before_the_command_begins(
     assert len(done.stderr.splitlines()) == 2
     assert not (project / "begun").exists()
     assert (project / "left").read_text() == ""
+
+
+@pytest.fixture
+def cgroup() -> Iterator[Path]:
+    """A cgroup of its own with the controller `pids`."""
+    base = Path("/sys/fs/cgroup/pids")  # version 1
+    if not base.exists():
+        base = base.parent
+        (base / "cgroup.subtree_control").write_text("+pids")
+    group = base / f"svc-trace-tests-{os.getpid()}"
+    group.mkdir()
+    yield group
+    group.rmdir()
+
+
+def test_a_limit_of_processes(cgroup: Path, project: Path, temporary: Path) -> None:
+    (cgroup / "pids.max").write_text("1")
+    done = run(project, temporary, "-q", "--", "touch", "begun", before=f"echo $$ >{cgroup}/cgroup.procs")
+    assert_error(done, ExitStatus.SYSTEM, "system-error")
+    assert "pids.max" in done.stderr
+    assert not (project / "begun").exists()
+
+
+@pytest.mark.parametrize("call", [1, *range(20, 201, 20)])
+def test_an_interrupt_at_any_moment_of_the_start(call: int, project: Path, temporary: Path) -> None:
+    """It gets SIGINT when it opens its Nth file. The first one is opened before it can block signals."""
+    svc_trace = Path(sys.executable).with_name("svc-trace")
+    at = ("--quiet=all", "--output=/dev/null", "--trace=openat", f"--inject=openat:signal=SIGINT:when={call}")
+    done = subprocess.run(
+        ["strace", *at, svc_trace, "-q", "--backend", "libbpf", "--", "sleep", "9"],
+        cwd=project, env=environment(temporary), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == (-signal.SIGINT if call == 1 else 130)
+    assert done.stderr == ""
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report of one test, with a configuration beside it."""
+    directory = tmp_path_factory.mktemp("report")
+    (directory / "test_it.py").write_text(SEND)
+    (directory / "svc-trace.toml").write_text('[[tiers]]\nname = "none"\nwithin = []\n[[tiers]]\nname = "rest"\n')
+    subprocess.run([*TRACER, "-q", "-o", "report.json", "--", *PYTEST], cwd=directory, check=True, capture_output=True)
+    return directory / "report.json"
+
+
+PRINTING: Final = {
+    "report": "report report.json",
+    "validate": "validate report.json",
+    "explain": "explain report.json test_it.py::test_it",
+    "diff": "diff report.json report.json",
+    "select": "select report.json --within statsd",
+    "merge": "merge report.json -o merged.json",
+    "doctor": "doctor",
+}
+
+
+def test_every_command_that_prints_is_tried() -> None:
+    assert {*PRINTING} == {*COMMANDS} - {"run"}
+
+
+@pytest.mark.parametrize("line", [*PRINTING.values(), "report report.json --format json", "--help", "--version"])
+@pytest.mark.parametrize("stdout", [">&-", ">/dev/full"])
+def test_a_stdout_that_cannot_be_written(stdout: str, line: str, report: Path) -> None:
+    script = f"{shlex.join(TRACER)} {line} {stdout}"
+    done = subprocess.run(["sh", "-c", script], cwd=report.parent, capture_output=True, text=True, check=False)
+    assert_error(done, ExitStatus.CANNOT_WRITE, "cannot-write")
+    assert "stdout" in done.stderr
+
+
+@pytest.mark.parametrize("streams", [">&-", ">&- 2>&-", "<&- >&- 2>&-", ">/dev/full", ">/dev/full 2>/dev/full"])
+def test_the_command_has_the_same_streams(backend: str, streams: str, project: Path, temporary: Path) -> None:
+    """Closed streams stay closed for the command, and its own status is passed on."""
+    command = shlex.join([sys.executable, "-c", "import os; os.write(1, b'x')"])
+
+    def status(before: str) -> int:
+        script = f"{before} sh -c {shlex.quote(f'{command} 2>/dev/null; exit $((3 + $?))')} {streams}"
+        return subprocess.run(["sh", "-c", script], cwd=project, env=environment(temporary), check=False).returncode
+
+    assert status("") == 4
+    assert status(shlex.join([*TRACER, "--backend", backend, "--"])) == 4
+    assert json.loads((project / "svc-trace.json").read_text())["run"]["exit_status"] == 4
+
+
+@pytest.mark.parametrize("before", ["2>&-", "2>/dev/full"])
+def test_a_message_that_cannot_be_printed(before: str, project: Path) -> None:
+    """The status remains."""
+    script = f"{shlex.join(TRACER)} report missing.json {before}"
+    assert subprocess.run(["sh", "-c", script], cwd=project, check=False).returncode == ExitStatus.BAD_INPUT

@@ -118,6 +118,20 @@ os._exit(7)
     assert "strace-died" in [warning["slug"] for warning in run["warnings"]]
 
 
+def test_a_strace_that_is_stopped_continues(tmp_path: Path) -> None:
+    stop = """
+import os, signal, socket
+tracer = next(line.split()[1] for line in open("/proc/self/status") if line.startswith("TracerPid"))
+os.kill(int(tracer), signal.SIGSTOP)
+socket.socket(type=socket.SOCK_DGRAM).sendto(b"count:1|c", ("127.0.0.1", 8125))
+"""
+    done = subprocess.run([*TRACER, sys.executable, "-c", stop], cwd=tmp_path, capture_output=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, b"")
+    report = report_of(tmp_path)
+    assert report["run"]["complete"] is True
+    assert [evidence["service"] for evidence in report["run_evidence"]] == ["statsd"]
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_signals_reach_the_command(number: signal.Signals, tmp_path: Path) -> None:
     waiting = f"import signal; signal.signal({number:d}, signal.SIG_DFL); print('ready', flush=True); signal.pause()"

@@ -27,16 +27,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     (`BaseException.add_note`) follow, one line each.
     """
     try:
+        if "svc-trace-unblock" in sys._xoptions:  # launcher/svc-trace.c has blocked it until now
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         _replace_closed_streams()
         status = _invoke(list(sys.argv[1:] if arguments is None else arguments))
         sys.stdout.flush()
     except (Exception, KeyboardInterrupt) as error:
         cause = _explained(error) if isinstance(error, OSError) else error
-        try:
+        with suppress(OSError):  # stderr is full
             _print(cause, getattr(error, "__notes__", ()))
-        except OSError:  # stderr is full; the exit status remains
-            _discard(sys.stderr)
-        return _status(cause)
+        status = _status(cause)
+    try:
+        sys.stderr.flush()
+    except OSError:
+        _discard(sys.stderr)
     return status
 
 

@@ -71,7 +71,8 @@ def command(
 
     def say(line: str) -> None:
         if not quiet:
-            click.echo(f"svc-trace: {line}", err=True)
+            with suppress(OSError):  # stderr is full
+                click.echo(f"svc-trace: {line}", err=True)
 
     with invoker.root():
         starting = StartingBackend(backend, say)  # goes on while the rest is imported
