@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import signal
 import time
@@ -22,9 +21,9 @@ from tracer.record.launch import FORWARDED, Child
 from tracer.record.listeners import listeners
 from tracer.record.recorder import Recorder
 from tracer.record.run_directory import RunDirectory
+from tracer.trace.destination import check_writable
 from tracer.trace.file import TraceWriter
 from tracer.trace.records import End, Run, RunWarning
-from tracer.trace.storage import cannot_write
 
 _TURN_S: Final = 0.02
 """How often both streams are read. In that time, one core can fill about a tenth of the ring buffer."""
@@ -73,7 +72,7 @@ def record(options: RunOptions, loaded: Loaded, invoker: Invoker) -> Iterator[Re
                     session = loaded.trace(child.pid, directory.fifo)
                 tracing.callback(session.close)
                 invoker.become()
-                _check_writable(options.output)
+                check_writable(options.output)
                 kernel, cwd = os.uname().release, str(Path.cwd())
                 writer = TraceWriter(options.trace or directory.trace, renamed=options.trace is not None)
                 tracing.enter_context(writer)
@@ -86,18 +85,6 @@ def record(options: RunOptions, loaded: Loaded, invoker: Invoker) -> Iterator[Re
             recorded.enter_context(kept_on_error(trace, directory.path, options.trace, options.output))
             status = _record(session, child, fifo, writer, directory)
         yield Recorded(Path(f"/proc/self/fd/{trace}"), status)
-
-
-def _check_writable(output: Path) -> None:
-    """Check that the report can be written after the command's end."""
-    try:
-        special = output.exists() and not output.is_file()  # such as /dev/stdout
-        where = output if special else output.resolve().parent
-        where.stat()
-        if not os.access(where, os.W_OK):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-    except OSError as error:
-        raise cannot_write(output, error) from error
 
 
 def _record(session: Session, child: Child, fifo: Fifo, writer: TraceWriter, directory: RunDirectory) -> int:

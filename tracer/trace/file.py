@@ -29,6 +29,7 @@ from msgspec.structs import FieldInfo, astuple, fields
 
 from tracer.errors import ExitStatus, SvcTraceError
 from tracer.trace.checks import PROCESS_DEPTH, SPAN_DEPTH, check_nesting, check_numbers, check_record
+from tracer.trace.destination import PRIVATE, create, destination, put_in_place, remove_leftover
 from tracer.trace.ids import InstanceId, SpanId
 from tracer.trace.input_file import InputFile, open_input
 from tracer.trace.json_codec import convert, dump, load
@@ -83,7 +84,7 @@ _DEFAULTS: Final = {record_type: [*map(default_of, fields(record_type))] for rec
 
 
 class TraceWriter:
-    """Writes a trace, buffered, to `PATH.partial`; `close()` renames it to PATH.
+    """Writes a trace, buffered, to `PATH.partial`; `close()` renames it to PATH. Only its owner can read it.
 
     As a context manager it closes at the end of the block. When the block raises, the partial file is kept under that
     name: what was recorded can still be read.
@@ -94,13 +95,14 @@ class TraceWriter:
 
     def __init__(self, path: Path, *, renamed: bool = True) -> None:
         """`renamed`: False leaves the file at `PATH.partial`."""
-        self.path = path
-        self._partial = partial_path(path)
         self._renamed = renamed
         try:
-            if path.exists() and not path.is_file():
+            self.path = destination(path)
+            if self.path.is_char_device():
                 raise OSError(None, "not a regular file")
-            self._file = self._partial.open("wb")
+            self._partial = partial_path(self.path)
+            remove_leftover(self._partial)
+            self._file = create(self._partial, PRIVATE)
         except OSError as error:
             raise cannot_write(path, error) from error
         packed = gzip.GzipFile("", "wb", _LEVEL, self._file, mtime=0)
@@ -128,9 +130,7 @@ class TraceWriter:
             written = os.fstat(self._file.fileno())
             self._close()
             if self._renamed:
-                if not os.path.samestat(written, self._partial.lstat()):
-                    raise OSError(None, f"another file is at {self._partial}")
-                self._partial.replace(self.path)
+                put_in_place(written, self._partial, self.path)
         except OSError as error:
             raise cannot_write(self.path, error) from error
 
