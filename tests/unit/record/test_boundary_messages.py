@@ -33,7 +33,7 @@ from tracer.record.boundary.messages import (
     Results,
     Uses,
 )
-from tracer.record.boundary.svc_trace_hook import channel, fixtures, plugin
+from tracer.record.boundary.svc_trace_hook import attempts, channel, fixtures, plugin
 from tracer.trace.records import PHASES, StaticFacts
 
 SENDER: Final = "4026531836,17,18"
@@ -119,8 +119,8 @@ def test_the_formats_made_by_hand() -> None:
     told = [
         fixtures.OPEN_FIXTURE % (7, 8, 9),
         channel.CLOSE % (10, 11),
-        plugin.INTERRUPTED % (12, 13),
-        plugin.REPORT % (14, "call", "xpassed"),
+        attempts.INTERRUPTED % (12, 13),
+        attempts.REPORT % (14, "call", "xpassed"),
         plugin.PLAN % (15, 16),
     ]
     packets, _ = decoded(b"".join(encoded(0, *told)))

@@ -9,7 +9,8 @@ file too, so its syntax is that of Python 2.7 as well. There the hook is inactiv
 | module | content |
 | --- | --- |
 | `channel` | writes messages to the FIFO |
-| `plugin` | sessions, collections and tests: their spans, phases and outcomes |
+| `plugin` | sessions and collections, with their spans |
+| `attempts` | tests: their spans, phases and outcomes |
 | `fixtures` | what a test depends on: its static facts, and fixture instances with their spans |
 
 Each message is a JSON array that begins with a tag; `messages.py` decodes them. Times (`ns`) are nanoseconds of
