@@ -143,12 +143,11 @@ def test_signals_reach_the_command(number: signal.Signals, tmp_path: Path) -> No
 
 
 NETWORKS = """
-import atexit, ctypes, os, socket, subprocess, sys
+import ctypes, os, socket, subprocess
 
 NEW_NETWORK = 0x40000000
 PORT = 31280
 libc = ctypes.CDLL(None)
-atexit.register(print, flush=True)
 
 
 def enter_a_new_network():
@@ -227,12 +226,11 @@ join(outer)
 }
 
 
-@pytest.mark.parametrize("way", MAKE_AND_JOIN)
-def test_networks_are_known_although_strace_is_read_late(way: str, tmp_path: Path) -> None:
-    """The tracer reads strace's lines when the processes have ended, or are in another network."""
-    program = f"{NETWORKS}print(flush=True); sys.stdin.readline()\n{MAKE_AND_JOIN[way]}{END}"
-    arguments = [*TRACER, sys.executable, "-c", program]
-    with subprocess.Popen(arguments, cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+def trace_while_stopped(program: str, directory: Path) -> dict[str, Any]:
+    """The report about a Python program. The tracer reads strace's lines when the program has ended, or is about to."""
+    waiting = "import atexit, sys\natexit.register(print, flush=True)\nprint(flush=True); sys.stdin.readline()\n"
+    arguments = [*TRACER, sys.executable, "-c", waiting + program]
+    with subprocess.Popen(arguments, cwd=directory, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         assert process.stdout.readline() == b"\n"
@@ -244,5 +242,25 @@ def test_networks_are_known_although_strace_is_read_late(way: str, tmp_path: Pat
         finally:
             process.send_signal(signal.SIGCONT)
     assert process.returncode == 0
-    (evidence,) = report_of(tmp_path)["run_evidence"]
+    return report_of(directory)
+
+
+@pytest.mark.parametrize("way", MAKE_AND_JOIN)
+def test_networks_are_known_although_strace_is_read_late(way: str, tmp_path: Path) -> None:
+    report = trace_while_stopped(f"{NETWORKS}{MAKE_AND_JOIN[way]}{END}", tmp_path)
+    (evidence,) = report["run_evidence"]
     assert (evidence["endpoint"], evidence["bytes"], evidence.get("self_hosted")) == ("tcp://127.0.0.1:31280", 3, True)
+
+
+def test_a_runner_of_another_pid_namespace_is_known_although_strace_is_read_late(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        body = f"import socket\ndef test_it(): socket.create_connection({server.getsockname()}).send(b'ask')\n"
+        (tmp_path / "test_it.py").write_text(body)
+        pytest_ = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider"]
+        command = ["unshare", "--pid", "--fork", *pytest_]
+        report = trace_while_stopped(
+            f"import subprocess\nsubprocess.run({command}, stdout=subprocess.DEVNULL, check=True)", tmp_path
+        )
+    assert report["run"]["complete"] is True
+    (evidence,) = report["tests"]["test_it.py::test_it"]["evidence"]
+    assert (evidence["thread"], evidence["bytes"]) == ("test", 3)

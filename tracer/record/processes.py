@@ -55,6 +55,8 @@ class Processes:
             return Thread(event.process, event.tid, event.start_ns, event.command, event.lineage_ns)
         # The first event of the command is an EXEC.
         entry = self._entries.get(event.process) or self._add(event)
+        if event.pidns and not entry.pidns:
+            self._renumber(entry, event)
         process = entry.process
         if event.kind == Kind.EXEC and entry.used_socket:
             earlier, until_ns = (*process.earlier, process.command), (*process.earlier_until_ns, event.ns)
@@ -80,6 +82,13 @@ class Processes:
         self._by_host_pid.setdefault(entry.host_pid, []).append(entry)
         self._timeline.fork(process.id, process.parent)
         return entry
+
+    def _renumber(self, entry: _Entry, event: TaskEvent) -> None:
+        """The pid namespace of a process, and its pid there, are known at last."""
+        _remove(self._by_pid, entry.process.pid, entry)
+        entry.pidns = event.pidns
+        entry.process = replace(entry.process, pid=event.pid)
+        self._by_pid.setdefault(event.pid, []).append(entry)
 
     def by_pid(self, pidns: PidNamespace, pid: Pid, ns: int | None = None) -> ProcessId:
         """The process that had this pid in this pid namespace at `ns` (None: the last one); 0: none of the tree.

@@ -54,6 +54,15 @@ def test_a_life_becomes_a_record_at_its_end(processes: PlainProcesses, timeline:
     assert list(timeline.ancestors(ProcessId(2))) == [2, 1]
 
 
+def test_the_namespace_of_a_process_may_be_known_late(processes: PlainProcesses) -> None:
+    processes.apply(task(Kind.EXEC, 1, 10, 100))
+    processes.apply(task(Kind.FORK, 2, 0, 200, parent=1, pidns=0))
+    assert processes.by_pid(INNER, 1) == 0
+    processes.apply(task(Kind.FORK, 2, 1, 300, parent=1, pidns=INNER))
+    assert processes.by_pid(INNER, 1) == 2
+    assert processes.apply(task(Kind.EXIT, 2, 0, 400, pidns=0)) == Process(2, 1, 1, 200, "python", 400, 0)
+
+
 def test_threads_pass_through(processes: PlainProcesses) -> None:
     processes.apply(task(Kind.EXEC, 1, 10, 100))
     told = processes.apply(task(Kind.THREAD, 1, 10, 200, tid=17, command="rdk:broker1", start_ns=150))

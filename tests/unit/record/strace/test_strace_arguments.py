@@ -158,7 +158,7 @@ def test_strings(data: bytes) -> None:
 READERS: list[Callable[[str], object]] = [
     arguments.address, arguments.comm_file, arguments.descriptor, arguments.descriptor_range, arguments.first_string,
     arguments.host_tid, arguments.namespace, arguments.second_address, arguments.socket_descriptor,
-    arguments.socket_error, arguments.socket_type,
+    arguments.sender, arguments.socket_error, arguments.socket_type,
     lambda text: [*arguments.sent_messages(text)], lambda text: [*arguments.socket_descriptors(text)],
     *(partial(arguments.sent, call) for call in ("write", "writev", "pwritev2")),
     *(partial(arguments.sent, call) for call in ("send", "sendto", "sendmsg", "sendmmsg")),

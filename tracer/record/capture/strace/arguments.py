@@ -61,6 +61,7 @@ _SENT_MESSAGE: Final = re.compile(
 _HOST_TID: Final = re.compile(r"(\d{1,10})(?: /\* (\d{1,10}) in strace's PID NS \*/)?")
 _NAMESPACE: Final = re.compile(r"\d+<(\w+):\[(\d{1,19})\]>")
 _PIDFD: Final = re.compile(r"\d+<pid:(\d{1,10})>")
+_SENDER: Final = re.compile(rb"[\[+](\d{1,10}),(\d{1,10}),(\d{1,10}),")
 _COMM_FILE: Final = re.compile(r"/proc/(?:\d{1,10}/task/)?(\d{1,10})/comm")
 _MOUNT: Final = re.compile(rf"({_STRING}), ({_STRING}), [^,]*, ([A-Z_|]+)", re.S)
 _MOVED_MOUNT: Final = re.compile(rf'\d{{1,10}}<([^<>]*)>, "", [^,]*, ({_STRING})', re.S)
@@ -219,6 +220,13 @@ def sent_messages(text: str) -> Iterator[tuple[Sent, int]]:
 def _sent(match: re.Match[str]) -> Sent:
     parts = match.groupdict("")
     return Sent(string_bytes(parts["data"]), address(parts.get("to", "")), parts.get("flags", ""))
+
+
+def sender(text: str) -> tuple[int, int, int] | None:
+    """The pid namespace, the pid and the tid at the beginning of a packet that write(2) sends (svc_trace_hook)."""
+    written = sent("write", text)
+    match = _SENDER.match(written.data) if written else None
+    return (int(match[1]), int(match[2]), int(match[3])) if match else None
 
 
 def host_tid(text: str) -> int | None:

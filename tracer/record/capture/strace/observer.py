@@ -15,7 +15,7 @@ from tracer.record.capture.strace.listening import Listening
 from tracer.record.capture.strace.sending import Sending
 from tracer.record.capture.strace.sockets import Socket, Sockets
 from tracer.record.capture.strace.tasks import PROC, Task, Tree
-from tracer.trace.ids import Tid
+from tracer.trace.ids import Pid, PidNamespace, Tid
 
 _ENDINGS: Final = frozenset({"exit_group", "kill", "tgkill"})
 _EFFECTIVE_FAILURES: Final = _ENDINGS | {
@@ -253,7 +253,18 @@ class Observer:
             _, path = opened
             if path == self.fifo:
                 task.is_runner = True
+                self._identify(task, call)
             elif tid := arguments.comm_file(path):
                 renamed, sent = self._tree.tasks.get(tid), arguments.sent(call.name, call.arguments)
                 if renamed and sent:
                     renamed.rename(sent.data.rstrip(b"\n").decode("utf-8", "surrogateescape"))
+
+    def _identify(self, task: Task, call: Call) -> None:
+        """A boundary begins with its process's own numbers. They are needed if /proc was read after its end."""
+        process = task.process
+        if process.host_pid == self._root or process.pidns.inode:
+            return
+        if sender := arguments.sender(call.arguments):
+            inode, pid, tid = sender
+            process.pidns.inode, process.pid, task.tid = PidNamespace(inode), Pid(pid), Tid(tid)
+            self._events.append(task.event(call.ns, Kind.FORK))
