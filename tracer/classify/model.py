@@ -155,7 +155,7 @@ class RunInfo(Struct, frozen=True):
     lost_events: Count
     warnings: tuple[RunWarning, ...]
     pytest_reported: bool = True  # whether the hook reported from any process; of merged runs: in each of them
-    missing_tests: int | None = 0  # tests that should have run, and are not in the report; None: some
+    missing_tests: Count | None = 0  # tests that should have run, and are not in the report; None: some
 
 
 class Directory(Struct, frozen=True):

@@ -69,6 +69,7 @@ def read_classification(path: Path, file: InputFile | None = None) -> Classifica
             raise ValueError(f"its schema is {schema!r:.40}, not {SCHEMA!r}")
         classification: Classification = load(text, Classification)
         _check_numbers(classification)
+        _check_validation(classification)
     except (ValueError, EOFError) as error:
         raise SvcTraceError(
             f"cannot read {path} as a report: {error}",
@@ -88,6 +89,12 @@ def _check_numbers(classification: Classification) -> None:
             raise ValueError(f"tests: {nodeid}: facts: there are {len(facts)}, none has number {test.facts}")
         if bool(test.runs) != bool(runs) or any(one.run not in runs for one in test.runs):
             raise ValueError(f"tests: {nodeid}: runs: not those of the report, which has {len(runs)}")
+
+
+def _check_validation(classification: Classification) -> None:
+    """Check that each rule's check is in the report."""
+    if missing := next((one for one in classification.rules.assumptions if one not in classification.validation), None):
+        raise ValueError(f"validation: there is none of {missing!r:.80}")
 
 
 def _listed(parts: Iterable[bytes]) -> Iterator[bytes]:

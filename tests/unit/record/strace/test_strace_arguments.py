@@ -176,3 +176,8 @@ PIECES = [
 def test_no_text_makes_a_function_raise(text: str) -> None:
     for read in READERS:
         read(text)
+
+
+def test_an_escaped_digit_that_is_not_octal_is_itself() -> None:
+    """Found by scripts/fuzz: it was a ValueError."""
+    assert arguments.string_bytes(r'"\8\9\101"') == b"89A"

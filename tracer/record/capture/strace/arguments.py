@@ -99,7 +99,7 @@ def string_bytes(quoted: str) -> bytes:
 
 def _unescape(match: re.Match[bytes]) -> bytes:
     text = match[1]
-    if text.isdigit():
+    if text.isdigit() and text < b"8":
         return bytes([int(text, 8) & 0xFF])
     if len(text) == 3:
         return bytes([int(text[1:], 16)])

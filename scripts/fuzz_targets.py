@@ -1,0 +1,332 @@
+"""The readers that scripts/fuzz tries, each with valid inputs."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from io import BytesIO, TextIOWrapper
+from pathlib import Path
+from struct import calcsize
+from typing import Final
+
+from fuzz_mutations import Kind
+
+from tracer.classify.assumptions import matches_path
+from tracer.classify.classification import classify, recheck
+from tracer.classify.detailed_checks import check_in_detail
+from tracer.classify.diff import compare
+from tracer.classify.findings import find
+from tracer.classify.merge import merge
+from tracer.classify.model import Classification
+from tracer.classify.selection import by_unit, needs_of_tests
+from tracer.classify.services import config as config_module
+from tracer.classify.services.config import Config, Rules, load_config
+from tracer.classify.services.identify import Identifier
+from tracer.commands.select import _collected
+from tracer.errors import SvcTraceError
+from tracer.record.boundary.messages import Decoder
+from tracer.record.capture.bpf import wire
+from tracer.record.capture.protocol import Kind as EventKind
+from tracer.record.capture.strace import arguments as strace_arguments
+from tracer.record.capture.strace.lines import Call, Lines
+from tracer.reports import json_report
+from tracer.reports.baseline import read_baseline
+from tracer.reports.formats import FORMATS
+from tracer.reports.pages.explain import page as explain_page
+from tracer.reports.pages.summary import SummaryDocument
+from tracer.reports.pytest_arguments import pytest_arguments
+from tracer.trace.endpoint import Endpoint
+from tracer.trace.file import read_trace
+
+ROOT: Final = Path(__file__).parents[1]
+GENERATED_AT: Final = datetime(2026, 11, 20, tzinfo=UTC)
+_TURN: Final = itertools.count()
+TRACE: Final = """\
+{"schema":"svc-trace-trace/1","columns":{\
+"run":["command","backend","kernel","started_at","start_ns","directory"],\
+"process":["id","parent","pid","start_ns","command","end_ns","status","lineage_ns","earlier","earlier_until_ns"],\
+"thread":["process","tid","start_ns","name","lineage_ns"],\
+"span":["id","parent","process","tid","kind","start_ns","end_ns","subject","crashed"],\
+"facts":["path","fixtures","markers","bases","autouse"],\
+"attempt":["span","nodeid","facts","outcomes","instances"],\
+"instance":["id","process","name","scope","baseid","node","param","requires"],\
+"listen":["process","endpoint","network","start_ns","begins"],\
+"flow":["process","tid","socket","endpoint","spans","first_ns","last_ns","sends","bytes","connects","established",\
+"network","peer","prefixes","heads","errors","local"],\
+"listener":["endpoint","network","command"],"warning":["slug","message","hint"],\
+"end":["end_ns","exit_status","lost_events","lost_boundaries","pytest_reported"]}}
+["run",["pytest"],"libbpf","6.18.0",1763676000.0,1000,"/work"]
+["process",1,0,10,1000,"pytest",9000,0]
+["process",2,1,11,1100,"worker",null,null,1050,["sh"],[1070]]
+["thread",1,12,1200,"pool",1150]
+["facts","tests/test_a.py",["db"],["slow"],["a.Case"],["db"]]
+["span",2,1,1,10,"collection",1200,1300,"tests/test_a.py"]
+["span",4,3,1,10,"setup",1400,1500]
+["span",5,4,1,10,"fixture",1410,1490,1]
+["span",6,3,1,10,"call",1500,1600]
+["span",3,1,1,10,"test",1400,1700,"tests/test_a.py::test_b"]
+["span",1,0,1,10,"session",1100,8000,"/work"]
+["instance",1,1,"db","session","tests","",null,[]]
+["attempt",3,"tests/test_a.py::test_b",1,{"call":"failed"},[1]]
+["listen",1,"tcp://0.0.0.0:8000",7,1150]
+["flow",1,10,99,"tcp://127.0.0.1:5432",[5],1420,1430,3,120,1,1,7,0,["0000000804d2162f"],{},{},true]
+["flow",2,12,98,"tcp://[::1]:9092",[],1520,1630,3,120,1,0,7,0,["00000020001200040000000100"],\
+{"0000002000120004":3},{"ECONNREFUSED":1},true]
+["flow",1,10,97,"unix:///run/redis.sock",[6],1520,1630,3,120,1,1,7,2,["2a310d0a"]]
+["listener","tcp://127.0.0.1:5432",7,"postgres"]
+["warning","lost-events","something was lost","Do it again."]
+["end",9000,0,0,0]
+"""
+CONFIGURATION: Final = """\
+extends = ["django"]
+[services.postgres]
+ports = [5432, "15432-15440"]
+hosts = ["localhost", "10.0.0.0/8", "10.0.*"]
+unix = ["*/.s.PGSQL.*"]
+protocol = "postgres"
+[services.agent]
+unix = ["@agent"]
+ignore = true
+[services.kafka]
+ports = [9092]
+[assumptions.postgres]
+fixtures = ["db"]
+markers = ["django_db"]
+classes = ["django.test.TestCase"]
+paths = ["tests/**/test_[ab]*.py"]
+in_class = true
+[[tiers]]
+name = "none"
+within = []
+[[tiers]]
+name = "kafka"
+any = ["kafka"]
+[[contracts]]
+marker = "not unit"
+services = "some"
+[[contracts]]
+path = "tests/unit/**"
+services = ["postgres"]
+[variants]
+parameters = ["rust*"]
+class_suffixes = ["Rust"]
+"""
+MESSAGES: Final = """\
+[4026531836,17,18,0,[["hello",1,"3.13.0","9.2.0",null],["open",1,5,"session","/work",null]]]
+[4026531836,17,18,1,[["facts",1,{"path":"t.py","fixtures":["db"],"markers":[],"bases":["a.B"]}],["open",2,6,"test","t.py::a",1]]]
+[4026531836,17,18,2,[["instance",1,"db","session","","",null],["uses",2,[1]],["requires",1,[1]],["open",3,7,"fixture",1]]]
+[4026531836,17,18,3,[["phase",8,"call"],["report",2,"call","failed"],["close",3,9],["interrupted",2,10]]]
++4026531836,17,18,4,0,2,["phase",8
++4026531836,17,18,4,1,2,,"call"]
+"""
+
+
+@dataclass(frozen=True)
+class Target:
+    """A reader: it takes bytes, and may return an outcome."""
+
+    read: Callable[[bytes], object]  # None, or the outcome; a valid input has None
+    seeds: list[bytes]  # valid inputs
+    kind: Kind
+
+
+def _file(read: Callable[[Path], object]) -> Callable[[bytes], None]:
+    """A reader of a file as a reader of bytes. The file is in memory."""
+    descriptor = os.memfd_create("input")
+    path = Path(f"/proc/self/fd/{descriptor}")
+
+    def read_bytes(data: bytes) -> None:
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, data, 0)
+        read(path)
+
+    return read_bytes
+
+
+def _config(directory: Path) -> Config:
+    config_module._preset = functools.cache(config_module._preset)
+    path = directory / "good.toml"
+    path.write_text(CONFIGURATION)
+    return load_config(path, directory)
+
+
+def _interpret(classification: Classification, rules: Rules) -> None:
+    """Do what the commands do with a report."""
+    list(json_report.render(classification))
+    document = SummaryDocument(classification, (), 2, None)
+    for form in ("markdown", "terminal") if next(_TURN) % 50 == 0 else ():  # they take most of the time
+        FORMATS[form].print(document, TextIOWrapper(BytesIO()))
+    list(document.page())
+    for nodeid in list(classification.tests)[:2]:
+        list(explain_page(classification, nodeid))
+    find(recheck(classification, rules))
+    check_in_detail(classification, ())
+    for unit in ("test", "class", "file"):
+        by_unit(needs_of_tests(classification, None, ambient=True), unit)
+
+
+def _trace(directory: Path) -> Target:
+    config = _config(directory)
+
+    def read(path: Path) -> None:
+        _interpret(classify(read_trace(path), config, generated_at=GENERATED_AT), Rules())
+
+    return Target(_file(read), [TRACE.encode()], "json lines")
+
+
+def _report(directory: Path) -> Target:
+    config = _config(directory)
+    path = directory / "trace"
+    path.write_text(TRACE)
+    one = classify(read_trace(path), config, generated_at=GENERATED_AT)
+    seeds = [b"".join(json_report.render(part)) for part in (one, merge([one]))]
+
+    def read(path: Path) -> None:
+        classification = json_report.read_classification(path)
+        _interpret(classification, config.rules)
+        compare(one, classification)
+        merge([recheck(one, classification.rules), classification])
+
+    return Target(_file(read), seeds, "json")
+
+
+def _baseline(directory: Path) -> Target:
+    seed = b'# accepted\nblind-spots kafka t.py::a[b - c]\nunknown tcp://10.0.0.1:70\ncontracts "a b" "t\\u0000"\n'
+    return Target(_file(read_baseline), [seed], "lines")
+
+
+def _configuration(directory: Path) -> Target:
+    _config(directory)
+    return Target(
+        _file(lambda path: load_config(path, directory)),
+        [part.encode() for part in (CONFIGURATION, CONFIGURATION.partition("[services.kafka]")[0])],
+        "lines",
+    )
+
+
+def _list(directory: Path) -> Target:
+    seed = b"warning\n\ntests/test_a.py::test_b\ntests/test_a.py::T::test_c[x-1]\n\n2 tests collected\n"
+    return Target(_file(_collected), [seed], "lines")
+
+
+def _messages(_: Path) -> Target:
+    def read(data: bytes) -> object:
+        decoder = Decoder()
+        packets = decoder.feed(data[: len(data) // 2]) + decoder.feed(data[len(data) // 2 :] + b"\n")
+        times = [packet.ns for packet in packets]
+        return (decoder.malformed, len(times)) if decoder.malformed else None
+
+    return Target(read, [MESSAGES.strip().encode()], "json lines")
+
+
+def _records(_: Path) -> Target:
+    kinds = [int(kind) for kind in EventKind]
+    size = max(wire.layout(name).size for name in ("svc_socket_event", "svc_task_event"))
+    place = 0
+    for field, form in wire.FIELDS["svc_event"]:
+        if field == "kind":
+            break
+        place += calcsize(form)
+
+    def read(data: bytes) -> None:
+        record = bytearray(data[:size].ljust(size, b"\0"))
+        record[place] = kinds[record[place] % len(kinds)]  # the probes emit no other kind
+        wire.decode(memoryview(record), 0)
+
+    def seed(kind: int, family: int) -> bytes:
+        some = {"kind": kind, "family": family, "protocol": 6, "port": 5432, "flags": 1, "head_len": 8, "process": 1}
+        values = [b"" if form.endswith("s") else some.get(field, 0) for field, form in wire.FIELDS["svc_event"]]
+        return wire.EVENT.pack(*values).ljust(size, b"\0")
+
+    return Target(read, [seed(kind, family) for kind in kinds for family in (1, 2, 10)], "bytes")
+
+
+def _strace(_: Path) -> Target:
+    parsers: Final[list[Callable[[str], object]]] = [
+        strace_arguments.descriptor,
+        strace_arguments.socket_descriptor,
+        lambda text: list(strace_arguments.socket_descriptors(text)),
+        strace_arguments.descriptor_range,
+        strace_arguments.first_string,
+        strace_arguments.second_address,
+        strace_arguments.socket_type,
+        strace_arguments.socket_error,
+        strace_arguments.host_tid,
+        strace_arguments.namespace,
+        lambda text: list(strace_arguments.sent_messages(text)),
+        lambda text: strace_arguments.mount("mount", text),
+        lambda text: strace_arguments.mount("move_mount", text),
+    ]
+    sends = ("write", "writev", "pwritev2", "sendto", "sendmsg", "sendmmsg")
+
+    def read(data: bytes) -> object:
+        lines, parsed = Lines(lambda ns: ns), 0
+        for item in (*lines.feed(data[: len(data) // 2]), *lines.feed(data[len(data) // 2 :] + b"\n")):
+            if isinstance(item, Call):
+                for bit, parse in enumerate(parsers):
+                    parsed |= bool(parse(item.arguments)) << bit
+                strace_arguments.host_tid(item.returned)
+                strace_arguments.sent(item.name if item.name in sends else "sendto", item.arguments)
+        return (lines.unknown, parsed) if lines.unknown else None
+
+    logs = [ROOT / f"tests/unit/record/strace/data/{name}.log" for name in ("traffic", "tree")]
+    lines = [line for log in logs for line in log.read_bytes().splitlines(keepends=True)]
+    return Target(read, [b"".join(lines[at : at + 2]) for at in range(0, len(lines), 2)], "lines")
+
+
+def _endpoint(_: Path) -> Target:
+    def read(data: bytes) -> object:
+        text = data.decode("utf-8", "surrogateescape")
+        try:
+            endpoint = Endpoint.parse(text)
+        except ValueError:
+            return "refused"
+        assert Endpoint.parse(endpoint) == endpoint
+        identifier.service_of(endpoint)
+        return None
+
+    identifier = Identifier(Config(None, {}, Rules()))
+    seeds = [b"tcp://127.0.0.1:5432", b"udp://[::1]:53", b"unix:///run/x.sock", b"unix://@x", b"tcp://db.example:1"]
+    return Target(read, seeds, "bytes")
+
+
+def _globs(_: Path) -> Target:
+    def read(data: bytes) -> None:
+        path, _, pattern = data.decode("utf-8", "surrogateescape").partition("\0")
+        matches_path(path, pattern[:1024])  # a configuration has no longer ones
+
+    seeds = [b"tests/a/test_b.py\0tests/**/test_*.py", b"a/b/c/d\0**/[!x]/**/?", b"a\0[a-z]", b"x/y.py\0**/**/*.py"]
+    return Target(read, seeds, "bytes")
+
+
+def _arguments(_: Path) -> Target:
+    def read(data: bytes) -> object:
+        names = data.decode("utf-8", "surrogateescape").split("\n")
+        try:
+            pytest_arguments(names, b"\0")
+            pytest_arguments(names, b"\n")
+        except SvcTraceError as error:
+            return error.slug
+        return None
+
+    return Target(read, [b"tests/test_a.py::test_b\n-x.py::c\n@d.py::e"], "bytes")
+
+
+TARGETS: Final[Mapping[str, Callable[[Path], Target]]] = {
+    "trace": _trace,
+    "report": _report,
+    "baseline": _baseline,
+    "configuration": _configuration,
+    "collected": _list,
+    "messages": _messages,
+    "records": _records,
+    "strace": _strace,
+    "endpoint": _endpoint,
+    "globs": _globs,
+    "arguments": _arguments,
+}
+"""Name → makes the target, which may write to the directory."""
