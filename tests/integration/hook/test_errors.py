@@ -15,8 +15,8 @@ from tracer.record.run_directory import RunDirectory
 
 HOOK: Final = Path(svc_trace_hook.__path__[0])
 GUARDS: Final = {"safely", "turn_off"}
-UNREACHED: Final = {"Channel._wait", "NotRun.__init__", "Tests.report_not_run", "plain_nodeid"}
-"""Functions that the suite does not need: the pipe is never full, its tests run, and not in a worker of xdist."""
+UNREACHED: Final = {"Channel._wait", "NotRun.__init__", "Results._count", "Tests.report_not_run", "plain_nodeid"}
+"""Functions that the suite does not need: the pipe is never full, its tests run, and without xdist."""
 SUITE: Final = """
 @pytest.fixture(scope="module", params=["a", object()])
 def wide(request):

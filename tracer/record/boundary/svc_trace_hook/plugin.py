@@ -46,7 +46,7 @@ class Session:
         self.tests = Tests(channel)
         self.span = next(channel.ids)
         self.is_open = True
-        self.results = Results()
+        self.results = Results(channel)
 
     def open(self) -> None:
         root = quote(str(self.config.rootpath))
@@ -120,11 +120,15 @@ class Session:
 class Results:
     """The plugin for xdist's controller: it counts the results that arrive, because a worker may not be traced."""
 
-    def __init__(self) -> None:
+    def __init__(self, channel: Channel) -> None:
+        self.channel = channel
         self.tests: collections.Counter[tuple[str, str]] = collections.Counter()  # ids of the session and the worker
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: Any) -> None:
+        self.channel.safely(self._count, report)
+
+    def _count(self, report: Any) -> None:
         worker = getattr(report, "worker_id", None)
         if worker is not None and report.when == "setup":
             self.tests[getattr(report, "testrun_uid", ""), worker] += 1
