@@ -68,39 +68,58 @@ def test_a_summary_that_cannot_be_printed_does_not_change_the_exit_status(tmp_pa
 
 
 def test_a_pytest_that_outlives_the_command_makes_the_run_incomplete(tmp_path: Path) -> None:
+    """Its test waits until svc-trace has ended."""
+    go = tmp_path / "go"
+    os.mkfifo(go)
     (tmp_path / "test_it.py").write_text(
         "import os\n\n"
         "def test_it():\n"
         "    os.write(int(os.environ['SAID']), b'1')\n"
-        "    os.read(int(os.environ['GO']), 1)\n"
+        "    open('go', 'rb', buffering=0).read(1)\n"
     )
     script = """
 import os, subprocess, sys
 said, say = os.pipe()
-go, _ = os.pipe()
-child = subprocess.Popen([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"], pass_fds=(say, go),
-                         env=os.environ | {"SAID": str(say), "GO": str(go)}, stdout=subprocess.DEVNULL)
+subprocess.Popen([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"], pass_fds=(say,),
+                 env=os.environ | {"SAID": str(say)})
+os.close(say)
 os.read(said, 1)
-print(child.pid)
 """
-    command = (*TRACER, "--strict", "-o", "report.json", "--", sys.executable, "-c", script)
-    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    command = (*TRACER, "-q", "--strict", "-o", "report.json", "--", sys.executable, "-c", script)
+    with (
+        go.open("r+b", buffering=0) as gate,
+        subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as run,
+    ):
+        run.wait()
+        gate.write(b"1")
+        output, _ = run.communicate()  # until pytest has ended, which has the same stdout
     assert run.returncode == 80
+    assert "1 passed" in output
     report = json.loads((tmp_path / "report.json").read_text())
     assert not report["run"]["complete"]
     assert "unfinished-session" in {warning["slug"] for warning in report["run"]["warnings"]}
 
 
 def test_a_worker_that_is_interrupted_after_its_session_has_lost_nothing(tmp_path: Path) -> None:
-    """It waits until execnet sends SIGINT, 5 s after the controller asked for the end."""
+    """It waits until execnet sends SIGINT, 5 s after the controller asked for the end.
+
+    The controller asks for it as soon as the worker waits. By then the worker's plugins may have worked for seconds.
+    """
+    os.mkfifo(tmp_path / "waiting")
     (tmp_path / "test_it.py").write_text("def test_it(): pass")
     (tmp_path / "conftest.py").write_text(
         "import pathlib, threading\n"
         "import pytest\n\n"
+        "waiting = pathlib.Path(__file__).with_name('waiting')\n\n"
+        "@pytest.hookimpl(tryfirst=True)\n"
+        "def pytest_sessionfinish(session):\n"
+        "    if not hasattr(session.config, 'workerinput'):\n"
+        "        waiting.read_text()\n\n"
         "@pytest.hookimpl(tryfirst=True)\n"
         "def pytest_unconfigure(config):\n"
         "    if hasattr(config, 'workerinput'):\n"
         "        try:\n"
+        "            waiting.write_text('')\n"
         "            threading.Event().wait()\n"
         "        except KeyboardInterrupt:\n"
         "            pathlib.Path('interrupted').touch()\n"
