@@ -49,6 +49,27 @@ for _ in range(count):
 print((time.perf_counter() - began) / count * 1e9)
 """
 
+WAKE_UPS: Final = """
+import os, sys, time
+os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+count, one, read, write = int(sys.argv[1]), b"1", os.read, os.write
+asking, asked = os.pipe()
+answering, answered = os.pipe()
+if os.fork() == 0:
+    for _ in range(count):
+        read(asking, 1)
+        write(answered, one)
+    os._exit(0)
+times = []
+for _ in range(count // 200):
+    began = time.perf_counter()
+    for _ in range(200):
+        write(asked, one)
+        read(answering, 1)
+    times.append(time.perf_counter() - began)
+print(min(times) / 200 * 1e9)
+"""
+
 PYTEST: Final = """
 import subprocess, sys, time
 began = time.perf_counter()
@@ -177,6 +198,19 @@ def start_up(prefix: tuple[str, ...]) -> float:
     return (float(output) - began) * 1e3
 
 
+def time_wake_ups(backend: str, pairs: int, rounds: int) -> None:
+    """Print what a round of two processes costs, each of which wakes the other, within the traced tree and outside."""
+    run = figure_of(WAKE_UPS, str(rounds))
+    print_pairs("two wake-ups, traced", "ns", measure(pairs, backend, run), 0)
+    bare, beside = [], []
+    for _ in range(pairs):
+        bare.append(run(()))
+        loaded = BACKENDS[backend]().start()
+        beside.append(run(()))
+        loaded.close()
+    print_pairs("two wake-ups, outside of the tree", "ns", Pairs(tuple(bare), tuple(beside)), 0)
+
+
 def time_hook(tests: int) -> tuple[float, float]:
     """Microseconds that an empty test takes without and with the hook: medians of alternating blocks of one traced run.
 
@@ -246,6 +280,8 @@ def compare(backends: tuple[str, ...], pairs: int, queries: int, sends: int) -> 
         print_pairs("psycopg2 SELECT 1, a query", "µs", query, 2)
         send = measure(pairs, backend, figure_of(SENDS, str(count)))
         print_pairs("one-byte UDP send", "ns", send, 0)
+        if backend != "strace":  # it observes no wake-ups
+            time_wake_ups(backend, pairs, sends)
         suite = measure(pairs, backend, figure_of(PYTEST, cwd=SHOP))
         print_pairs("example suite", "s", suite, 3)
         megabytes = memory(backend)

@@ -43,11 +43,6 @@ def _ipv6() -> str | None:
     return None if Path("/proc/net/if_inet6").exists() else "the kernel has no IPv6"
 
 
-def _sk_data_ready() -> str | None:
-    known = features.tracepoint(Library(), "sk_data_ready").answer
-    return None if known else "the kernel has no tracepoint sk_data_ready"
-
-
 def _ia32() -> str | None:
     return None if Path("/proc/sys/abi/vsyscall32").exists() else "the kernel runs no 32-bit programs for x86"
 
@@ -62,7 +57,6 @@ _LACKS: Final[Mapping[str, Callable[[], str | None]]] = {
     "namespaces": _namespaces,
     "io_uring": _io_uring,
     "ipv6": _ipv6,
-    "sk_data_ready": _sk_data_ready,
     "ia32": _ia32,
     "mptcp": _mptcp,
 }

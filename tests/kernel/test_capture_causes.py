@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from textwrap import dedent
 from typing import Final, NamedTuple
 
 import pytest
+from build_native import compile_probes
 
-from kernel.traced import Peers, capturing, running, script
-from tracer.record.capture.protocol import COMMAND_PROCESS, Event, Kind, Loaded, SocketEvent, TaskEvent
+from kernel.traced import Peers, capturing, ended, running, script
+from tracer.record.capture.bpf import features, libbpf
+from tracer.record.capture.bpf.libbpf import LibbpfBackend
+from tracer.record.capture.bpf.library import Library
+from tracer.record.capture.bpf.programs import SOURCES
+from tracer.record.capture.bpf.session import BpfSession
+from tracer.record.capture.protocol import COMMAND_PROCESS, UNKNOWN_CAUSE, Event, Kind, Loaded, SocketEvent, TaskEvent
 
 pytestmark = [pytest.mark.kernel, pytest.mark.probes]
 
@@ -63,6 +71,13 @@ class Sent(NamedTuple):
 
 def run(loaded: Loaded, directory: Path, peers: Peers, text: str, *python: str, goes: int = 1) -> Sent:
     """Run a program whose main thread is a runner's. It waits at its beginning, and perhaps again, to go on."""
+    return _judge(*record(loaded, directory, peers, text, *python, goes=goes))
+
+
+def record(
+    loaded: Loaded, directory: Path, peers: Peers, text: str, *python: str, goes: int = 1
+) -> tuple[int, list[SocketEvent]]:
+    """The program's pid, and its socket events."""
     fifo, ready, go = (directory / name for name in ("boundaries", "ready", "go"))
     for path in (fifo, ready, go):
         os.mkfifo(path)
@@ -81,7 +96,7 @@ def run(loaded: Loaded, directory: Path, peers: Peers, text: str, *python: str, 
         assert command.session.lost() == command.lost_before
     exits = [event for event in events if isinstance(event, TaskEvent) and event.kind == Kind.EXIT]
     assert [event.status for event in exits if event.process == COMMAND_PROCESS] == [0]
-    return _judge(command.pid, [event for event in events if isinstance(event, SocketEvent)])
+    return command.pid, [event for event in events if isinstance(event, SocketEvent)]
 
 
 def _judge(tid: int, events: list[SocketEvent]) -> Sent:
@@ -163,12 +178,8 @@ def test_another_process_that_reads_a_pipe(loaded: Loaded, peers: Peers, tmp_pat
 
 
 @pytest.mark.parametrize("pair", ["unix", "tcp"])
-def test_an_event_loop_that_a_socket_wakes(
-    loaded: Loaded, peers: Peers, tmp_path: Path, pair: str, require: Callable[[str], None]
-) -> None:
+def test_an_event_loop_that_a_socket_wakes(loaded: Loaded, peers: Peers, tmp_path: Path, pair: str) -> None:
     """The loopback device delivers what a TCP socket sends in an interrupt's context, within the call that sends."""
-    if pair == "tcp":
-        require("sk_data_ready")
     text = f"""
         def tcp_pair():
             with create_server(("127.0.0.1", 0)) as server:
@@ -186,7 +197,8 @@ def test_an_event_loop_that_a_socket_wakes(
         sending.send(b"0")
         thread.join()
     """
-    assert run(loaded, tmp_path, peers, text) == ([b"job"], [])
+    seen = pair == "unix" or features.tracepoint(Library(), "sk_data_ready").answer
+    assert run(loaded, tmp_path, peers, text) == (([b"job"], []) if seen else ([], [b"job"]))
 
 
 POLL: Final = """
@@ -229,6 +241,81 @@ def test_a_timer_that_interrupts_the_runners_calls(loaded: Loaded, peers: Peers,
     sent = run(loaded, tmp_path, peers, text + polling("time.sleep(0.001)", "os.readv(zero, buffers)"))
     assert sent.asked == []
     assert len(sent.others) > 5
+
+
+def test_a_thread_that_waits_for_a_lock_within_the_kernel(loaded: Loaded, peers: Peers, tmp_path: Path) -> None:
+    """Two threads that write to one file wait in turn for the lock of its inode."""
+    text = """
+    file, data = os.memfd_create("file"), bytes(1 << 20)
+    """
+    write = "os.pwrite(file, data, 0)"
+    sent = run(loaded, tmp_path, peers, text + polling(f"time.sleep(0.001); {write}", write))
+    assert sent.asked == []
+    assert len(sent.others) > 5
+
+
+def test_an_executed_program_has_no_python_until_it_is_found(loaded: Loaded, tmp_path: Path) -> None:
+    """Otherwise, the first one's addresses would be taken for its own."""
+    ready, go, executed = (tmp_path / name for name in ("ready", "go", "executed"))
+    for path in (ready, go, executed):
+        os.mkfifo(path)
+    text = """
+import os, sys
+open(sys.argv[1], "w").close()
+open(sys.argv[2]).close()
+os.execv("/bin/sh", ["sh", "-c", ': > "$1"', "sh", sys.argv[3]])
+"""
+    with running(loaded, sys.executable, "-I", "-S", "-c", text, *map(str, (ready, go, executed))) as command:
+        assert isinstance(command.session, BpfSession)
+        ready.open().close()
+        assert [*command.session.drain()]
+        assert command.session._interpreters._is_known(COMMAND_PROCESS)
+        go.open("w").close()
+        executed.open().close()
+        assert not command.session._interpreters._is_known(COMMAND_PROCESS)
+        os.waitid(os.P_PID, command.pid, os.WEXITED | os.WNOWAIT)
+        assert [*command.session.drain()]
+
+
+CHECK: Final = "return here >= bottom && here < (__u64)regs && (long)NUMBER(regs) >= 0;"
+
+
+@pytest.mark.parametrize(
+    ("text", "changed", "reason"),
+    [
+        (
+            CHECK,
+            "return (here || bottom || regs) && false;",
+            "this kernel does not show which system call wakes a thread",
+        ),
+        (
+            *(CHECK, "return here || bottom || regs;"),
+            "this kernel does not show whether a system call or a timer wakes a thread",
+        ),
+        (
+            "other = find_task(woken);",
+            "other = (void *)FIELD(woken, stack);",
+            "this kernel refuses the probe at sched_waking",
+        ),
+    ],
+    ids=["no calls", "timers too", "refused"],
+)
+def test_a_kernel_without_causes(
+    text: str, changed: str, reason: str, peers: Peers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With other stacks, the check for a call is always false, or always true. All else works."""
+    shutil.copytree(SOURCES, tmp_path / "probes")
+    header = tmp_path / "probes" / "causes.h"
+    assert header.read_text().count(text) == 1
+    header.write_text(header.read_text().replace(text, changed))
+    compile_probes(tmp_path / "probes" / "svc_trace.bpf.c", tmp_path / "svc_trace.bpf.o")
+    monkeypatch.setattr(libbpf, "OBJECT", tmp_path / "svc_trace.bpf.o")
+    with closing(LibbpfBackend().start()) as probes:
+        assert probes.lacks_causes == reason
+        with ended(probes, *script("create_connection(P.tcp).send(b'1')", peers)) as command:
+            events = [event for event in command.session.drain() if isinstance(event, SocketEvent)]
+    assert {event.kind for event in events} == {Kind.CONNECT, Kind.CONNECT_RESULT, Kind.SEND}
+    assert {event.cause_ns for event in events} == {UNKNOWN_CAUSE}
 
 
 def interpreters() -> list[str]:
@@ -318,7 +405,8 @@ def test_the_sends_of_one_epoch_before_and_after_it_was_asked(loaded: Loaded, pe
             while count := jobs.get():
                 for turn in range(count): s.send(b"send")
                 done.put(None)
-        threading.Thread(target=work).start()
+        os.write(boundaries, b"boundary")
+        threading.Thread(target=work).start()  # caused by the same thread, but before the test
         begin(settled=False)
         began = True
         done.get()
@@ -328,7 +416,10 @@ def test_the_sends_of_one_epoch_before_and_after_it_was_asked(loaded: Loaded, pe
             done.get()
         jobs.put(0)
     """
-    assert run(loaded, tmp_path, peers, text) == ([b"send"] * 110, [b"send"] * 40)
+    pid, events = record(loaded, tmp_path, peers, text)
+    assert _judge(pid, events) == ([b"send"] * 110, [b"send"] * 40)
+    own = [event for event in events if event.kind == Kind.SEND and event.head == b"send" and not event.last_ns]
+    assert len(own) == 4 + 1 + 1  # those with a prefix, and the first of each tally
 
 
 def test_a_cause_ends_when_the_next_test_begins(loaded: Loaded, peers: Peers, tmp_path: Path) -> None:

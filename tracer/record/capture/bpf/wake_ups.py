@@ -18,7 +18,7 @@ from tracer.record.capture.bpf.session import BpfLoaded
 from tracer.record.capture.protocol import Event, Kind, SocketEvent
 
 REFUSED: Final = "this kernel refuses the probe at sched_waking"
-_TIMEOUT_S: Final = 20
+_TIMEOUT_S: Final = 60
 _PROGRAM: Final = """
 import os, select, sys, _socket
 directory = sys.argv[1]
@@ -58,7 +58,9 @@ def lacks_causes(loaded: BpfLoaded) -> str:
     try:
         with TemporaryDirectory() as directory:
             events = _run(loaded, Path(directory))
-    except (OSError, subprocess.SubprocessError) as error:
+    except subprocess.TimeoutExpired:
+        return f"the trial of wake-ups did not end within {_TIMEOUT_S} s"
+    except OSError as error:
         return f"the trial of wake-ups failed: {error}"
     sends = [event for event in events if isinstance(event, SocketEvent) and event.kind == Kind.SEND]
     calls = [event for event in sends if event.head == b"call"]
