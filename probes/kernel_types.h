@@ -152,6 +152,7 @@ struct task_struct {
 	char comm[16];
 	struct files_struct *files;
 	struct signal_struct *signal;
+	void *bpf_storage;
 };
 
 #if defined(__TARGET_ARCH_x86)

@@ -162,7 +162,8 @@ static __always_inline const struct pt_regs *current_regs(void)
 /* The entry of a task; NULL if it is not of the tree. */
 static __always_inline struct svc_task *find_task(struct task_struct *task)
 {
-	return bpf_task_storage_get(&tasks, task, 0, 0);
+	/* Most tasks have no storage at all: for them, a load replaces the call. */
+	return task->bpf_storage ? bpf_task_storage_get(&tasks, task, 0, 0) : NULL;
 }
 
 /* Add a task to the tree; NULL, and counted as lost, if that fails. */
