@@ -95,7 +95,7 @@ class Flows:
         return None
 
     def _spans(self, event: SocketEvent) -> tuple[_Spans, bool]:
-        """The spans of an event, and whether one of them asked for it: then it is the only one.
+        """The spans of an event, and whether one of them asked for it: then it is the first.
 
         The result of an attempt has the spans in which the attempt began, perhaps long ago.
         """
@@ -105,7 +105,7 @@ class Flows:
         asking = self._timeline.asking(event.cause_process, event.cause_tid, event.cause_ns, event.ns)
         asked = asking in spans
         if asked:
-            spans = (asking,)
+            spans = (asking, *(span for span in spans if span != asking))
         if event.kind == Kind.CONNECT:
             self._connecting[event.socket] = spans
         return spans, asked

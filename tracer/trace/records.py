@@ -172,8 +172,8 @@ class Flow(Struct, frozen=True):
     asked: int | None = None
     """How many of the attempts, the sends and the failed sends were asked for by the runner of `spans`: its thread with
     that span woke the sending thread, directly or through other threads, since the innermost test around the span
-    opened. Without a test around it: since the span opened. If several spans come into question, the flow has only the
-    one that asked. What a runner's thread does in its own span is asked for. 0 if `spans` is empty. null: unknown."""
+    opened. Without a test around it: since the span opened. If there are several spans, the first one asked. What a
+    runner's thread does in its own span is asked for. 0 if `spans` is empty. null: unknown."""
 
     def beginnings(self) -> Iterator[tuple[str, int]]:
         """Hex of the known first bytes of sends, and the number of sends that begin so."""
