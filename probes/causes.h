@@ -28,63 +28,75 @@ static __always_inline bool is_in_its_call(struct task_struct *task, const struc
 	return here >= bottom && here < (__u64)regs && (long)NUMBER(regs) >= 0;
 }
 
-/* Whether a futex is known not to be a Python's own lock, for which threads wait in turn. */
-static __always_inline bool may_cause(__u32 process, __u64 futex)
+/*
+ * Whether a thread that waits may wait for its Python's own lock, for which threads take turns: it waits on a futex
+ * among the Python's static data, or on any futex of a process whose Python is not known yet.
+ */
+static __always_inline bool may_await_its_turn(struct task_struct *task, __u32 process)
 {
-	const struct svc_interpreter *known = interpreter_at(process);
+	const struct pt_regs *regs = regs_of(task);
+	const struct svc_interpreter *known;
+	long number = syscall_number(regs);
+	__u64 futex;
 
-	return known && known->process == process && (futex < known->from || futex >= known->to);
+	if (number != NR_futex && number != NR_futex_wait)
+		return false;
+	known = interpreter_at(process);
+	if (!known || known->process != process)
+		return true;
+	futex = ARG1(regs);
+	return futex >= known->from && futex < known->to;
 }
 
 /* The program for sched_waking, in the waker's context. The kernel wakes a task once at a time (p->pi_lock). */
 static __always_inline void on_waking(struct task_struct *woken)
 {
-	struct task_struct *task = running_task();
-	struct svc_task *self = find_task(task), *other;
-	const struct pt_regs *regs;
-	long number;
+	struct svc_task *other = find_task(woken), *self;
+	struct task_struct *task;
 
-	if (!self || woken == task)
-		return;
-	other = find_task(woken);
-	if (!other || other->runner || (!self->runner && self->cause_ns <= other->cause_ns))
+	if (!other || other->runner)
 		return;
 	if (!(FIELD(woken, __state) & TASK_INTERRUPTIBLE))
 		return; /* it waits for the disk, or for a lock within the kernel */
-	regs = current_regs();
-	if (is_in_its_call(task, regs)) {
-		number = syscall_number(regs);
-		if ((number == NR_futex || number == NR_futex_wake) && !may_cause(self->process, ARG1(regs)))
-			return;
-	} else if (!self->delivering || self->process != other->process) {
+	if (may_await_its_turn(woken, other->process))
 		return;
-	}
-	pass_cause(self, other);
+	task = running_task();
+	self = find_task(task);
+	/* A runner's thread asks servers in the tree, too. What another thread sends to another process may be an
+	 * answer. */
+	if (self && woken != task &&
+	    (is_in_its_call(task, current_regs()) ||
+	     (self->delivering && (self->runner || self->process == other->process))))
+		pass_cause(self, other);
+	other->woken_ns = bpf_ktime_get_ns();
 }
 
 /*
- * The program for sk_data_ready (since 6.3): a socket has received data. The loopback device delivers within the
- * sender's call, but in an interrupt's context. What that wakes is caused by the sender if it is of the same process:
- * some clients wake their own threads by a pair of TCP sockets. A reply of a server in the tree causes nothing: the
- * server's cause may be another client.
+ * The program for sk_data_ready (since 6.3): a socket has received data or, if it listens, a connection. The loopback
+ * device delivers within the sender's call, but in an interrupt's context. What that wakes is caused by the sender:
+ * some clients wake their own threads by a pair of TCP sockets, and a test asks a server of its own.
  */
 static __always_inline void on_data_ready(const struct sock *sk)
 {
 	struct svc_task *self = find_task(running_task());
 	const struct pt_regs *regs;
 	struct sock *sender;
+	__be16 port;
 	long number;
 
 	if (!self || FIELD(sk, __sk_common.skc_family) == AF_UNIX)
 		return;
 	regs = current_regs();
 	number = syscall_number(regs);
-	if (number != NR_sendto && number != NR_sendmsg && number != NR_write && number != NR_writev)
+	if (number != NR_sendto && number != NR_sendmsg && number != NR_write && number != NR_writev &&
+	    number != NR_connect)
 		return;
 	sender = sock_of_fd(ARG1(regs));
-	if (BPF_CORE_READ((struct inet_sock *)sender, inet_sport) == FIELD(sk, __sk_common.skc_dport) &&
-	    bpf_ntohs(BPF_CORE_READ(sender, __sk_common.skc_dport)) == FIELD(sk, __sk_common.skc_num))
-		self->delivering = 1; /* the send's end resets it */
+	if (bpf_ntohs(BPF_CORE_READ(sender, __sk_common.skc_dport)) != FIELD(sk, __sk_common.skc_num))
+		return;
+	port = FIELD(sk, __sk_common.skc_dport);
+	if (port == 0 /* it listens */ || port == BPF_CORE_READ((struct inet_sock *)sender, inet_sport))
+		self->delivering = 1; /* the end of the call resets it */
 }
 
 #endif

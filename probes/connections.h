@@ -186,7 +186,7 @@ static __always_inline void emit_connect(const struct pt_regs *regs, long result
 }
 
 /* A socket got a name. A datagram socket can now be reached. */
-static __always_inline void emit_bind(const struct pt_regs *regs, const struct svc_task *self)
+static __always_inline void emit_bind(const struct pt_regs *regs, struct svc_task *self)
 {
 	struct sock *sk = sock_of_fd(ARG1(regs));
 	__u16 family;
@@ -234,6 +234,7 @@ static __always_inline void on_syscall_exit(const struct pt_regs *regs, long res
 		return;
 	connecting = self->connecting;
 	self->connecting = 0;
+	self->delivering = 0;
 	if (connecting == 1 || result == -EINPROGRESS || result == -EALREADY || result == -EISCONN ||
 	    result == -ENOTSOCK || (result <= -ERESTARTSYS && result >= -ERESTART_RESTARTBLOCK))
 		return;

@@ -162,14 +162,16 @@ static __always_inline __s64 cause_time(__u64 ns)
 	return control && control->causes ? (__s64)ns : SVC_UNKNOWN_CAUSE;
 }
 
-static __always_inline void set_cause(struct svc_event *event, const struct svc_task *self)
+static __always_inline void set_cause(struct svc_event *event, struct svc_task *self)
 {
+	if (!self->runner)
+		event->unsure_ns = unsure_ns(self);
 	event->cause_process = self->runner ? self->process : self->cause_process;
 	event->cause_tid = self->runner ? self->tid : self->cause_tid;
 	event->cause_ns = cause_time(self->runner ? event->ns : self->cause_ns);
 }
 
-static __always_inline void set_origin(struct svc_event *event, __u8 kind, const struct svc_task *self)
+static __always_inline void set_origin(struct svc_event *event, __u8 kind, struct svc_task *self)
 {
 	event->ns = bpf_ktime_get_ns();
 	event->kind = kind;

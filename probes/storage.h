@@ -153,10 +153,16 @@ static __always_inline struct task_struct *running_task(void)
 	return bpf_get_current_task_btf();
 }
 
+/* The registers with which a task entered the kernel. */
+static __always_inline const struct pt_regs *regs_of(struct task_struct *task)
+{
+	return (const struct pt_regs *)bpf_task_pt_regs(task);
+}
+
 /* The registers with which the running task entered the kernel. */
 static __always_inline const struct pt_regs *current_regs(void)
 {
-	return (const struct pt_regs *)bpf_task_pt_regs(running_task());
+	return regs_of(running_task());
 }
 
 /* The entry of a task; NULL if it is not of the tree. */

@@ -171,13 +171,18 @@ static __always_inline struct task_struct *running_task(void)
 	return (struct task_struct *)bpf_get_current_task();
 }
 
-/* The registers with which the running task entered the kernel: at the same offset in each task's stack. */
-static __always_inline const struct pt_regs *current_regs(void)
+/* The registers with which a task entered the kernel: at the same offset in each task's stack. */
+static __always_inline const struct pt_regs *regs_of(struct task_struct *task)
 {
 	__u32 zero = 0;
 	struct svc_setup *setup = setups.lookup(&zero);
 
-	return setup ? stack_of(running_task()) + setup->registers : NULL;
+	return setup ? stack_of(task) + setup->registers : NULL;
+}
+
+static __always_inline const struct pt_regs *current_regs(void)
+{
+	return regs_of(running_task());
 }
 
 static __always_inline struct svc_task *find_task(struct task_struct *task)

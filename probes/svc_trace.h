@@ -9,7 +9,7 @@
 #ifndef SVC_TRACE_H
 #define SVC_TRACE_H
 
-#define SVC_HEAD_LEN 8 /* bytes of every SVC_SEND: enough for the kind of request in framed protocols */
+#define SVC_HEAD_LEN 16 /* bytes of every SVC_SEND: enough for the kind of message in framed protocols */
 #define SVC_PREFIX_LEN 32 /* bytes of a socket's first sends: enough to identify the protocol */
 #define SVC_PREFIXES 4 /* how many sends of a socket have a prefix */
 #define SVC_PATH_LEN 108 /* sizeof(sockaddr_un.sun_path) */
@@ -61,8 +61,9 @@ struct svc_event {
 	__s64 cause_ns;
 	__u32 cause_process;
 	__u32 cause_tid;
+	__u64 unsure_ns; /* of connects and sends of other threads: see unsure_ns() */
 };
-_Static_assert(sizeof(struct svc_event) == 88, "svc_event has 88 bytes");
+_Static_assert(sizeof(struct svc_event) == 104, "svc_event has 104 bytes");
 
 /*
  * A counter for sends that emit no event: those of one thread on one socket to one peer in one epoch, and, if the
@@ -112,7 +113,7 @@ struct svc_socket_event {
 	__u8 path[SVC_PATH_LEN]; /* unix: the peer's name as its server bound it, or else as the client passed it */
 	__u8 padding[4]; /* 0 */
 };
-_Static_assert(sizeof(struct svc_socket_event) == 88 + 160, "svc_socket_event has 248 bytes");
+_Static_assert(sizeof(struct svc_socket_event) == 104 + 160, "svc_socket_event has 264 bytes");
 
 struct svc_task_event {
 	struct svc_event event; /* its tid: the thread; SVC_FORK: the first thread of the new process */
@@ -124,7 +125,7 @@ struct svc_task_event {
 	__u32 pidns; /* inode number of that namespace */
 	__u8 comm[SVC_COMM_LEN]; /* NUL-terminated */
 };
-_Static_assert(sizeof(struct svc_task_event) == 88 + 48, "svc_task_event has 136 bytes");
+_Static_assert(sizeof(struct svc_task_event) == 104 + 48, "svc_task_event has 152 bytes");
 
 /* The arguments of a send. Pointers are into the sender's memory. */
 struct send_args {
@@ -155,10 +156,12 @@ struct svc_task {
 	__u64 cause_ns; /* when a runner's thread last caused it to run, directly or through others: 0: never */
 	__u32 cause_process; /* serial number of that runner */
 	__u32 cause_tid; /* that runner's thread, in the runner's own pid namespace */
+	__u64 woken_ns; /* when it last began to run after it had waited, or was born */
+	__u64 unsure_ns; /* see unsure_ns() */
 	/* Of the running send. Not on the stack, where the verifier would track each value. */
 	struct send_args args;
 };
-_Static_assert(sizeof(struct svc_task) == 88, "svc_task has 88 bytes");
+_Static_assert(sizeof(struct svc_task) == 104, "svc_task has 104 bytes");
 
 /* The entry of each socket. */
 struct svc_socket {
@@ -178,7 +181,8 @@ struct svc_socket {
 	__u8 prefixes; /* how many prefixes were emitted */
 	__u8 accepted; /* the peer connected: the tree is the server */
 	__u8 named; /* datagrams: an SVC_LISTEN with its own address, for answers, was emitted */
-	__u8 reserved[5]; /* 0 */
+	__u8 tally_unsure; /* whether its sends' cause is unsure: see is_unsure() */
+	__u8 reserved[4]; /* 0 */
 };
 
 #endif

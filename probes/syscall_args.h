@@ -18,7 +18,7 @@ enum {
 	NR_futex = 202,
 	NR_sendmmsg = 307,
 	NR_pwritev2 = 328,
-	NR_futex_wake = 454,
+	NR_futex_wait = 455,
 };
 enum { USER32_CS = 0x23 };
 
@@ -46,7 +46,7 @@ enum {
 	NR_sendmsg = 211,
 	NR_sendmmsg = 269,
 	NR_pwritev2 = 287,
-	NR_futex_wake = 454,
+	NR_futex_wait = 455,
 };
 enum { PSR_MODE32_BIT = 0x10 };
 

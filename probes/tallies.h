@@ -40,11 +40,19 @@ static __always_inline __u64 cause_in_epoch(const struct svc_task *self)
 	return control && self->cause_ns > control->epoch_ns ? control->epoch_ns : self->cause_ns;
 }
 
-static __always_inline bool has_cause(const struct svc_socket *entry, const struct svc_task *self)
+/* Whether the cause of a thread is unsure in the running epoch. */
+static __always_inline bool is_unsure(struct svc_task *self)
+{
+	const struct svc_control *control = shared();
+
+	return control && unsure_ns(self) >= control->epoch_ns;
+}
+
+static __always_inline bool has_cause(const struct svc_socket *entry, struct svc_task *self)
 {
 	return self->runner ||
-	       (entry->tally_cause_ns == cause_in_epoch(self) && entry->tally_cause_process == self->cause_process &&
-		entry->tally_cause_tid == self->cause_tid);
+	       (entry->tally_unsure == is_unsure(self) && entry->tally_cause_ns == cause_in_epoch(self) &&
+		entry->tally_cause_process == self->cause_process && entry->tally_cause_tid == self->cause_tid);
 }
 
 /*
@@ -52,19 +60,19 @@ static __always_inline bool has_cause(const struct svc_socket *entry, const stru
  * peer's. In a thread that is no runner's, such as one of librdkafka, only the bytes and the cause show which test
  * requested a send: there, a tally counts only sends with the same first bytes and the same cause.
  */
-static __always_inline bool count_send(__u64 peer, const struct svc_socket *entry, const struct svc_task *self,
-				       int sent)
+static __always_inline bool count_send(__u64 peer, const struct svc_socket *entry, struct svc_task *self, int sent)
 {
 	const struct send_args *args = &self->args;
+	const __u64 *known = (const __u64 *)entry->tally_head;
+	__u64 head[SVC_HEAD_LEN / sizeof(__u64)] = {};
 	struct svc_tally *tally;
-	__u64 head = 0;
 
 	if (sent < 0 || args->name || !has_tally(entry) || entry->tally_process != self->process ||
 	    entry->tally_tid != self->tid || entry->tally_peer != peer || !has_cause(entry, self))
 		return false;
 	if (!self->runner) {
-		read_data(&head, SVC_HEAD_LEN, args, sent);
-		if (head != *(__u64 *)entry->tally_head)
+		read_data(head, SVC_HEAD_LEN, args, sent);
+		if (head[0] != known[0] || head[1] != known[1])
 			return false;
 	}
 	tally = tally_of(entry->tally);
@@ -78,7 +86,7 @@ static __always_inline bool count_send(__u64 peer, const struct svc_socket *entr
 
 /* Begin a tally for the next sends on this socket, in this epoch, by this thread, to this peer. */
 static __always_inline void begin_tally(struct svc_event *event, __u64 peer, struct svc_socket *entry,
-					const struct svc_task *self)
+					struct svc_task *self)
 {
 	const struct svc_control *control = shared();
 	struct svc_tally *tally;
@@ -103,6 +111,7 @@ static __always_inline void begin_tally(struct svc_event *event, __u64 peer, str
 	entry->tally_process = event->process;
 	entry->tally_tid = event->tid;
 	entry->tally_peer = peer;
+	entry->tally_unsure = is_unsure(self);
 	entry->tally_cause_ns = cause_in_epoch(self);
 	entry->tally_cause_process = self->cause_process;
 	entry->tally_cause_tid = self->cause_tid;

@@ -56,12 +56,36 @@ static __always_inline int emit_task(__u8 kind, struct task_struct *task, __u32 
 	return 0;
 }
 
-/* Make the running thread's cause that of a thread which it wakes, or has started; a runner's thread is its own. */
-static __always_inline void pass_cause(const struct svc_task *self, struct svc_task *other)
+/*
+ * The latest time at which a thread may have found new work without being woken for it; 0: never. A thread that has not
+ * waited since before the running epoch may find work at any time: the runner that gives it some does not wake it. What
+ * such a thread wakes or starts is as unsure.
+ */
+static __always_inline __u64 unsure_ns(struct svc_task *self)
 {
-	other->cause_process = self->runner ? self->process : self->cause_process;
-	other->cause_tid = self->runner ? self->tid : self->cause_tid;
-	other->cause_ns = self->runner ? bpf_ktime_get_ns() : self->cause_ns;
+	const struct svc_control *control = shared();
+
+	if (control && self->woken_ns < control->epoch_ns)
+		self->unsure_ns = bpf_ktime_get_ns();
+	return self->unsure_ns;
+}
+
+/* Make the running thread's cause that of a thread which it wakes, or has started; a runner's thread is its own. */
+static __always_inline void pass_cause(struct svc_task *self, struct svc_task *other)
+{
+	if (self->runner) {
+		other->cause_process = self->process;
+		other->cause_tid = self->tid;
+		other->cause_ns = bpf_ktime_get_ns();
+		return;
+	}
+	if (self->cause_ns > other->cause_ns) {
+		other->cause_process = self->cause_process;
+		other->cause_tid = self->cause_tid;
+		other->cause_ns = self->cause_ns;
+	}
+	if (unsure_ns(self) > other->unsure_ns)
+		other->unsure_ns = self->unsure_ns;
 }
 
 /*
@@ -81,6 +105,7 @@ static __always_inline struct svc_task *current_entry(void)
 	if (!leader)
 		return NULL;
 	worker.process = leader->process;
+	worker.woken_ns = bpf_ktime_get_ns();
 	pass_cause(leader, &worker);
 	read_pid(task, &worker.tid, &pidns);
 	return add_task(task, &worker);

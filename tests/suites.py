@@ -10,7 +10,7 @@ from tracer.classify.services.config import Rules
 from tracer.trace.endpoint import Endpoint
 from tracer.trace.records import StaticFacts
 
-RUN = RunInfo(("pytest",), "libbpf", "6.18.0", "2026-11-20T21:45:00Z", 1.5, 0, True, 0, ())
+RUN = RunInfo(("pytest",), "libbpf", "6.18.0", "2026-11-20T21:45:00Z", 1.5, 0, True, 0, (), lacks_causes="")
 
 
 def evidence(

@@ -76,6 +76,7 @@ def write_reports(directory: Path) -> list[Path]:
             complete=True,
             lost_events=0,
             warnings=(),
+            lacks_causes="",
         )
         one = assemble(tests, tuple(facts[shard]), rules, run=run, run_evidence=(), generated_at="2026-11-20T22:00:00Z")
         paths.append(directory / f"shard-{shard}.json")
@@ -85,7 +86,7 @@ def write_reports(directory: Path) -> list[Path]:
 
 def write_small_reports(directory: Path, reports: int) -> None:
     """Write reports of as many runs of the same three tests. The evidence of each has another time."""
-    run = RunInfo(("pytest",), "libbpf", "6.18.0", "2026-11-20T21:00:00Z", 1.5, 0, True, 0, ())
+    run = RunInfo(("pytest",), "libbpf", "6.18.0", "2026-11-20T21:00:00Z", 1.5, 0, True, 0, (), lacks_causes="")
     test = replace(result(["postgres"]), evidence=(replace(evidence("postgres"), first_s=0.123456),))
     one = assemble(
         {f"tests/test_a.py::test_{number}": test for number in range(3)},

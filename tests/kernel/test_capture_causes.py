@@ -36,16 +36,16 @@ def client():
     s.connect(P.udp)
     return s
 
-def settle():
-    "Wait until every other thread waits for something."
+def settle(*children):
+    "Wait until every other thread, also of these children, waits for something."
     before, same = None, 0
     while same < 20:
         now = []
-        for task in os.listdir("/proc/self/task"):
+        for task in (task for process in ("self", *children) for task in os.scandir(f"/proc/{process}/task")):
             with suppress(FileNotFoundError, ProcessLookupError):
-                if int(task) != threading.get_native_id():
-                    status = dict(line.split(":", 1) for line in open(f"/proc/self/task/{task}/status"))
-                    now.append((task, "S" in status["State"].split(), status["voluntary_ctxt_switches"]))
+                if task.name != str(threading.get_native_id()):
+                    status = dict(line.split(":", 1) for line in open(f"{task.path}/status"))
+                    now.append((task.name, "S" in status["State"].split(), status["voluntary_ctxt_switches"]))
         same = same + 1 if now == before and all(waits for _, waits, _ in now) else 0
         before = now
 
@@ -70,14 +70,14 @@ class Sent(NamedTuple):
 
 
 def run(loaded: Loaded, directory: Path, peers: Peers, text: str, *python: str, goes: int = 1) -> Sent:
-    """Run a program whose main thread is a runner's. It waits at its beginning, and perhaps again, to go on."""
+    """What a program sends whose main thread is a runner's. It waits at its beginning, and perhaps again, to go on."""
     return _judge(*record(loaded, directory, peers, text, *python, goes=goes))
 
 
 def record(
     loaded: Loaded, directory: Path, peers: Peers, text: str, *python: str, goes: int = 1
 ) -> tuple[int, list[SocketEvent]]:
-    """The program's pid, and its socket events."""
+    """The pid of such a program, and its events."""
     fifo, ready, go = (directory / name for name in ("boundaries", "ready", "go"))
     for path in (fifo, ready, go):
         os.mkfifo(path)
@@ -112,7 +112,7 @@ def _judge(tid: int, events: list[SocketEvent]) -> Sent:
 
 
 @pytest.fixture(scope="module")
-def loaded() -> Iterator[Loaded]:
+def loaded(_unloads_everything: None) -> Iterator[Loaded]:
     with capturing() as loaded:
         assert loaded.lacks_causes == ""
         yield loaded
@@ -177,6 +177,11 @@ def test_another_process_that_reads_a_pipe(loaded: Loaded, peers: Peers, tmp_pat
     assert run(loaded, tmp_path, peers, text) == ([b"job"], [])
 
 
+def sees_loopback() -> bool:
+    """Whether wake-ups by loopback's TCP can be causes on this kernel."""
+    return bool(features.tracepoint(Library(), "sk_data_ready").answer)
+
+
 @pytest.mark.parametrize("pair", ["unix", "tcp"])
 def test_an_event_loop_that_a_socket_wakes(loaded: Loaded, peers: Peers, tmp_path: Path, pair: str) -> None:
     """The loopback device delivers what a TCP socket sends in an interrupt's context, within the call that sends."""
@@ -197,7 +202,7 @@ def test_an_event_loop_that_a_socket_wakes(loaded: Loaded, peers: Peers, tmp_pat
         sending.send(b"0")
         thread.join()
     """
-    seen = pair == "unix" or features.tracepoint(Library(), "sk_data_ready").answer
+    seen = pair == "unix" or sees_loopback()
     assert run(loaded, tmp_path, peers, text) == (([b"job"], []) if seen else ([], [b"job"]))
 
 
@@ -293,8 +298,8 @@ CHECK: Final = "return here >= bottom && here < (__u64)regs && (long)NUMBER(regs
             "this kernel does not show whether a system call or a timer wakes a thread",
         ),
         (
-            "other = find_task(woken);",
-            "other = (void *)FIELD(woken, stack);",
+            "*other = find_task(woken)",
+            "*other = (void *)FIELD(woken, stack)",
             "this kernel refuses the probe at sched_waking",
         ),
     ],
@@ -352,7 +357,8 @@ def test_the_lock_of_a_forked_process(loaded: Loaded, peers: Peers, tmp_path: Pa
     """The runner wakes one thread of the child. Its other thread waits for the child's lock."""
     text = """
         read, write = os.pipe()
-        if os.fork() == 0:
+        child = os.fork()
+        if child == 0:
             def poll():
                 while not stop:
                     time.sleep(0.001)
@@ -367,7 +373,8 @@ def test_the_lock_of_a_forked_process(loaded: Loaded, peers: Peers, tmp_path: Pa
             stop = True
             thread.join()
             os._exit(0)
-        time.sleep(0.1)
+        reads = dict(x86_64="0", aarch64="63")[os.uname().machine]  # the number of the call in which it waits
+        while open(f"/proc/{child}/syscall").read().split()[0] != reads: pass
         begin()
         os.write(write, b".")
         os.wait()
@@ -420,6 +427,84 @@ def test_the_sends_of_one_epoch_before_and_after_it_was_asked(loaded: Loaded, pe
     assert _judge(pid, events) == ([b"send"] * 110, [b"send"] * 40)
     own = [event for event in events if event.kind == Kind.SEND and event.head == b"send" and not event.last_ns]
     assert len(own) == 4 + 1 + 1  # those with a prefix, and the first of each tally
+
+
+@pytest.mark.parametrize("wait", ["pass", "time.sleep(0.001)"], ids=["computes", "waits"])
+def test_a_thread_that_has_not_waited_since_before_the_test(
+    loaded: Loaded, peers: Peers, tmp_path: Path, wait: str
+) -> None:
+    """It may find work of the test without being woken. What it wakes is as unsure."""
+    text = f"""
+        def work():
+            while not job: {wait}
+            s.send(b"first")
+            pool.submit(other.send, b"second").result()
+        job, s, pool = [], client(), ThreadPoolExecutor(1)
+        other = pool.submit(client).result()
+        thread = threading.Thread(target=work)
+        thread.start()
+        begin(settled=False)
+        job.append(True)
+        thread.join()
+    """
+    _, events = record(loaded, tmp_path, peers, text)
+    (begun,) = [event for event in events if event.head == b"begin"]
+    sent = [event for event in events if event.head in (b"first", b"second")]
+    assert [event.head for event in sent] == [b"first", b"second"]
+    assert all(event.cause_ns < begun.ns for event in sent)
+    assert [event.unsure_ns >= begun.ns for event in sent] == [wait == "pass"] * 2
+
+
+SERVER: Final = """
+    server = socket()
+    server.bind(("127.0.0.1", 0))
+    server.listen()
+    def serve():
+        accepted = server.accept()[0]
+        s.send(b"accepted")
+        accepted.recv(1)
+        s.send(b"received")
+        accepted.send(b".")
+    s = client()
+"""
+
+
+def test_a_thread_that_serves_the_runner(loaded: Loaded, peers: Peers, tmp_path: Path) -> None:
+    text = """
+    threading.Thread(target=serve).start()
+    begin()
+    connection = create_connection(server.getsockname())
+    settle()
+    connection.send(b".")
+    connection.recv(1)
+    """
+    served = [b"accepted", b"received"]
+    assert run(loaded, tmp_path, peers, SERVER + text) == ((served, []) if sees_loopback() else ([], served))
+
+
+def test_a_process_that_serves_the_runner(loaded: Loaded, peers: Peers, tmp_path: Path) -> None:
+    """Its answer is no cause: it may be that of another client."""
+    text = """
+    child = os.fork()
+    if child == 0:
+        serve()
+        os._exit(0)
+    def wait():
+        connection.recv(1)
+        s.send(b"answered")
+    settle(child)
+    begin()
+    connection = create_connection(server.getsockname())
+    thread = threading.Thread(target=wait)
+    thread.start()
+    settle(child)
+    begin()
+    connection.send(b".")
+    thread.join()
+    """
+    served, answered = [b"accepted", b"received"], [b"answered"]
+    sent = run(loaded, tmp_path, peers, SERVER + text)
+    assert sent == ((served, answered) if sees_loopback() else ([], served + answered))
 
 
 def test_a_cause_ends_when_the_next_test_begins(loaded: Loaded, peers: Peers, tmp_path: Path) -> None:

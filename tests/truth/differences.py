@@ -9,7 +9,7 @@ from msgspec.structs import asdict
 from tracer.classify.model import Classification, Evidence, TestResult
 from truth.glob import matches
 from truth.matching import unmatched
-from truth.scenario import ExpectedEvidence, Scenario, Test
+from truth.scenario import ExpectedEvidence, Scenario, Test, with_causes
 
 _ESSENCE = ("service", "how", "via", "phase", "self_hosted", "ambiguous")
 
@@ -17,6 +17,7 @@ _ESSENCE = ("service", "how", "via", "phase", "self_hosted", "ambiguous")
 def differences(scenario: Scenario, report: Classification) -> Iterator[str]:
     """Yield a line for each difference between a scenario and the report of its run."""
     run = report.run
+    scenario = with_causes(scenario, not run.lacks_causes)
     if run.exit_status not in scenario.exit_statuses:
         yield f"the run: exit status {run.exit_status}, not {' or '.join(map(str, scenario.exit_statuses))}"
     if run.complete != scenario.complete:

@@ -30,7 +30,7 @@ _KEYS: Final = (
     *("warnings", "only_traced", "uncounted", "run_evidence", "tiers", "variants", "violations", "tests"),
 )
 _TEST_KEYS: Final = ("outcome", "attempts", "count", "assumed", "services", "evidence")
-_NUMBER_KEYS: Final = ("times", "optional", "any_number")
+_NUMBER_KEYS: Final = ("times", "optional", "any_number", "causes")
 """Keys of an expected evidence that are no facts: how many such entries the report has."""
 _EVIDENCE_KEYS: Final = (*Evidence.__struct_fields__, "transport", *_NUMBER_KEYS)
 _DEFAULTS: Final[Mapping[str, object]] = {
@@ -50,6 +50,9 @@ class ExpectedEvidence:
     times: int  # how many entries in the report have these facts
     optional: bool  # there may be fewer, or none
     any_number: bool  # there may be more
+    causes: (
+        bool | None
+    )  # expected only where it is known (True) or unknown (False) which thread woke which; None: always
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +131,16 @@ def load(directory: Path) -> Scenario:
     )
 
 
+def with_causes(scenario: Scenario, known: bool) -> Scenario:
+    """The scenario of backends that observe which thread wakes which, or of the others."""
+
+    def expected(evidence: tuple[ExpectedEvidence, ...]) -> tuple[ExpectedEvidence, ...]:
+        return tuple(entry for entry in evidence if entry.causes in (None, known))
+
+    tests = {name: replace(test, evidence=expected(test.evidence)) for name, test in scenario.tests.items()}
+    return replace(scenario, run_evidence=expected(scenario.run_evidence), tests=tests)
+
+
 def on_oldest(scenario: Scenario) -> Scenario:
     """The same scenario on the oldest supported Python and pytest."""
     return replace(scenario, python=MINORS[0], requires=OLDEST)
@@ -186,6 +199,7 @@ def _expected_entry(value: Value, defaults: Mapping[str, object]) -> ExpectedEvi
         times=times,
         optional=table["optional"].read(bool, default=False),
         any_number=table["any_number"].read(bool, default=False),
+        causes=table["causes"].read(bool | None),
     )
 
 

@@ -28,7 +28,7 @@ TEST = TestResult(
     assumed=(),
     evidence=(EVIDENCE,),
 )
-RUN = RunInfo(("pytest",), "libbpf", "6.18", "2026-11-20T22:00:00Z", 1.0, 0, True, 0, ())
+RUN = RunInfo(("pytest",), "libbpf", "6.18", "2026-11-20T22:00:00Z", 1.0, 0, True, 0, (), lacks_causes="")
 REPORT = Classification(
     generated_at="2026-11-20T22:00:00Z",
     run=RUN,

@@ -167,6 +167,7 @@ def _run_info(trace: Trace) -> RunInfo:
         lost_events=trace.end.lost_events if trace.end else 0,
         warnings=trace.warnings,
         pytest_reported=trace.end is None or trace.end.pytest_reported,
+        lacks_causes=trace.run.lacks_causes,
         missing_tests=trace.end.missing_tests if trace.end else None,
     )
 

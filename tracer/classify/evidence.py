@@ -60,6 +60,8 @@ class _Sum:
     sends: int = 0
     bytes: int = 0
     errno: str | None = None
+    asked: int | None = 0
+    unsure: int = 0
     listener: str | None = None
 
     def add(self, flow: Flow) -> None:
@@ -69,6 +71,13 @@ class _Sum:
         self.sends += flow.sends
         self.bytes += flow.bytes
         self.errno = self.errno or next(iter(flow.errors), None)
+        self.asked = None if self.asked is None or flow.asked is None else self.asked + flow.asked
+        self.unsure += flow.unsure
+
+    @property
+    def is_asked(self) -> bool | None:
+        """Whether the owner asked for at least one of the sends; None: unknown."""
+        return True if self.asked else None if self.asked is None or self.unsure else False
 
     @property
     def strength(self) -> Strength:
@@ -88,6 +97,7 @@ def _evidence(trace: Trace, owner: Owner, key: _Key, sums: _Sum) -> Evidence:
         phase=key.place.phase,
         fixture=key.place.fixture,
         thread="test" if key.own_thread else "other",
+        asked=None if key.own_thread else sums.is_asked,
         command=key.command,
         strength=sums.strength,
         self_hosted=key.self_hosted,

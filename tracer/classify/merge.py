@@ -216,6 +216,7 @@ def _as_one(runs: Sequence[RunInfo]) -> RunInfo:
         warnings=tuple(dict.fromkeys(warning for run in runs for warning in run.warnings)),
         pytest_reported=all(run.pytest_reported for run in runs),
         missing_tests=None if None in missing else sum(filter(None, missing)),
+        lacks_causes=next((run.lacks_causes for run in runs if run.lacks_causes), ""),
     )
 
 

@@ -95,6 +95,9 @@ class Evidence(Struct, frozen=True, kw_only=True):
     phase: Phase | None  # None only for evidence of the run
     fixture: str | None
     thread: Literal["test", "other"]
+    asked: bool | None = None
+    """Whether the test, or the fixture or module that it inherits from, woke the other thread or process that sent it,
+    directly or through others. None: unknown; or the test's own thread sent it."""
     command: str  # the process's command name
     strength: Strength
     self_hosted: bool = False  # a process of the run itself listens at the endpoint
@@ -156,6 +159,9 @@ class RunInfo(Struct, frozen=True):
     warnings: tuple[RunWarning, ...]
     pytest_reported: bool = True  # whether the hook reported from any process; of merged runs: in each of them
     missing_tests: Count | None = 0  # tests that should have run, and are not in the report; None: some
+    lacks_causes: str = "an older svc-trace made the report"
+    """Why it is unknown which thread woke which, so that older rules decide; empty: it is known. Of merged runs: the
+    first reason."""
 
 
 class Directory(Struct, frozen=True):

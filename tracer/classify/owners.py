@@ -42,8 +42,12 @@ class Owners:
         return {owner: OwnedFlow(named, *how, ambiguous=len(owned) > 1) for owner, how in owned.items()}
 
     def _innermost_places(self, flow: Flow) -> list[Place]:
-        """The places of a flow, one for each owner. The run's place is included only if there is no other."""
-        places = [self._places.of(span) for span in flow.spans if span in self._trace.spans]
+        """The places of a flow, one for each owner. The run's place is included only if there is no other.
+
+        If one of several spans asked for the flow, it is the first, and the only one that counts.
+        """
+        spans = flow.spans[:1] if flow.asked else flow.spans
+        places = [self._places.of(span) for span in spans if span in self._trace.spans]
         owners = {self._owner(place): place for place in reversed(places)}
         thread = flow.process, flow.tid
         run = owners.pop(RUN, Place(*thread) if thread in self._span_threads else OUTSIDE)
@@ -57,20 +61,30 @@ class Owners:
     def _origin(self, named: NamedFlow, place: Place) -> Place | None:
         """The place that caused the sends of another thread: this place, else the test around it; None: neither.
 
-        A place caused them in three cases. The thread, or its process, began within the place. The sends are requests,
-        for protocols whose bytes show that (Kafka, HTTP/2). The connection was opened within the place; this does not
-        apply to Kafka's housekeeping, including attempts to connect.
+        It is the place within which the sender's lineage began, or the place that asked for the sends.
         """
-        flow, service = named.flow, named.service
-        kafka = service.protocol == "kafka" or (service.declared == "kafka" and not flow.sends)
         for candidate in (place, place.outside()):
-            if candidate.owner == RUN or self._began_within(flow, candidate) or _is_requested(flow, service.protocol):
-                return candidate
-            if not kafka and any(
-                self._places.includes(candidate, self._places.of(span)) for span in named.opener.spans
-            ):
+            if candidate.owner == RUN or self._began_within(named.flow, candidate) or self._asked(named, candidate):
                 return candidate
         return None
+
+    def _asked(self, named: NamedFlow, place: Place) -> bool:
+        """Whether a place asked for at least one of a flow's sends or attempts.
+
+        The bytes of a request show that, for protocols whose clients also send requests when a timer wakes them (Kafka,
+        HTTP/2). Otherwise the wake-ups show it. If they were not observed, or are unsure, the place counts as asking if
+        the connection was opened within it. This does not apply to Kafka's housekeeping, including attempts to connect.
+        """
+        flow, service = named.flow, named.service
+        if _is_requested(flow, service.protocol):
+            return True
+        if flow.asked:
+            return True
+        if flow.asked == 0 and not flow.unsure:
+            return False
+        if service.protocol == "kafka" or (service.declared == "kafka" and not flow.sends):
+            return False
+        return any(self._places.includes(place, self._places.of(span)) for span in named.opener.spans)
 
     def _began_within(self, flow: Flow, place: Place) -> bool:
         """Whether the lineage of the flow's thread, or of its process if that is another one, began within a place."""

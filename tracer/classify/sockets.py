@@ -165,6 +165,8 @@ def _sum(flow: Flow, later: Flow) -> Flow:
         prefixes=flow.prefixes + later.prefixes,
         heads=dict(Counter(flow.heads) + Counter(later.heads)),
         errors=dict(Counter(flow.errors) + Counter(later.errors)),
+        asked=None if flow.asked is None or later.asked is None else flow.asked + later.asked,
+        unsure=flow.unsure + later.unsure,
     )
 
 

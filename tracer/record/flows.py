@@ -43,6 +43,7 @@ class _Flow(Struct):
     errors: dict[str, int] = {}
     local: bool = False
     asked: int | None = None
+    unsure: int = 0
 
     def record(self, key: _Key, spans: _Spans) -> Flow:
         process, tid, socket, endpoint = key
@@ -68,7 +69,7 @@ class Flows:
         if event.kind in (Kind.LISTEN, Kind.LISTEN_END):
             begins = event.kind == Kind.LISTEN
             return Listen(event.process, event.endpoint, event.network, event.ns, begins)
-        spans, asked = self._spans(event)
+        spans, asked, unsure = self._spans(event)
         flow = self._flow(event, spans, event.since_ns or event.ns)
         flow.last_ns = max(flow.last_ns, event.ns, event.last_ns)
         flow.local = flow.local or event.local
@@ -80,6 +81,8 @@ class Flows:
             return None  # connect sends nothing here (udp(7)); the flow shows that the socket was opened
         if asked:
             flow.asked = (flow.asked or 0) + event.sends
+        if unsure:
+            flow.unsure += event.sends
         if event.result < 0:
             name = errno.errorcode.get(-event.result, str(-event.result))
             flow.errors[name] = flow.errors.get(name, 0) + 1
@@ -94,21 +97,24 @@ class Flows:
             flow.peer = self._processes.by_host_pid(event.peer_pid, event.ns, event.peer_generation)
         return None
 
-    def _spans(self, event: SocketEvent) -> tuple[_Spans, bool]:
-        """The spans of an event, and whether one of them asked for it: then it is the first.
+    def _spans(self, event: SocketEvent) -> tuple[_Spans, bool, bool]:
+        """The spans of an event, whether one of them asked for it (then it is the first), and whether one may have.
 
         The result of an attempt has the spans in which the attempt began, perhaps long ago.
         """
         if event.kind == Kind.CONNECT_RESULT and event.socket in self._connecting:
-            return self._connecting.pop(event.socket), False
+            return self._connecting.pop(event.socket), False, False
         spans = self._timeline.at(event.process, event.tid, event.ns)
         asking = self._timeline.asking(event.cause_process, event.cause_tid, event.cause_ns, event.ns)
         asked = asking in spans
+        unsure = False
         if asked:
             spans = (asking, *(span for span in spans if span != asking))
+        elif event.unsure_ns:
+            unsure = self._timeline.is_unsure(event.process, event.tid, event.unsure_ns, event.ns)
         if event.kind == Kind.CONNECT:
             self._connecting[event.socket] = spans
-        return spans, asked
+        return spans, asked, unsure
 
     def _flow(self, event: SocketEvent, spans: _Spans, began_ns: int) -> _Flow:
         flows = self._open.setdefault(spans, {})

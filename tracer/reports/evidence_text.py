@@ -12,10 +12,16 @@ _VERBS: Final = {"sent": "sent to", "connected": "connected to", "attempted": "t
 
 def activity(evidence: Evidence) -> str:
     """What happened, without numbers, so that many tests share it: `in the call, the test's thread sent to …`."""
-    sender = "the test's thread" if evidence.thread == "test" else f"another thread or process ({evidence.command})"
+    sender = "the test's thread" if evidence.thread == "test" else _other_sender(evidence)
     listener = f" [{evidence.listener}]" if evidence.listener else ""
     errno = f" ({evidence.errno})" if evidence.errno else ""
     return f"{_place(evidence)}, {sender} {_VERBS[evidence.strength]} {evidence.endpoint}{listener}{errno}"
+
+
+def _other_sender(evidence: Evidence) -> str:
+    origin = "test" if evidence.via is None else evidence.via.kind
+    woken = {True: f", which the {origin} woke,", False: f", which the {origin} did not wake,", None: ""}
+    return f"another thread or process ({evidence.command}){woken[evidence.asked]}"
 
 
 def amounts(evidence: Evidence) -> str:

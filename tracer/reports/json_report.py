@@ -18,8 +18,8 @@ from tracer.errors import SvcTraceError
 from tracer.trace.input_file import InputFile, open_input
 from tracer.trace.json_codec import dump, load
 
-_OPTIONAL: Final = ("self_hosted", "ambiguous", "listener")
-"""Fields of an evidence that are written only if they are true, or known."""
+_OPTIONAL: Final = {"self_hosted": False, "ambiguous": False, "asked": None, "listener": None}
+"""Fields of an evidence → the value with which they are not written."""
 
 
 class _Document(Struct):
@@ -116,7 +116,8 @@ def _test(nodeid: str, test: TestResult) -> bytes:
 
 @lru_cache(maxsize=4096)  # many tests share inherited evidence
 def _evidence(evidence: Evidence) -> bytes:
-    return _line({name: value for name, value in asdict(evidence).items() if value or name not in _OPTIONAL})
+    fields = asdict(evidence).items()
+    return _line({name: value for name, value in fields if name not in _OPTIONAL or value != _OPTIONAL[name]})
 
 
 def _line(value: object) -> bytes:

@@ -164,7 +164,7 @@ class Flow(Struct, frozen=True):
     peer: ProcessId = NO_PROCESS  # the process of the tree that listens at a unix socket; 0: none, or unknown
     prefixes: tuple[str, ...] = ()  # hex of the first ≤ 32 bytes of each of the socket's first 4 sends
     heads: Mapping[str, int] = field(default_factory=lambda: _NONE)
-    """Hex of a send's first ≤ 8 bytes → number of sends that begin so, at most 32 different beginnings. Sends with a
+    """Hex of a send's first ≤ 16 bytes → number of sends that begin so, at most 32 different beginnings. Sends with a
     prefix are not included. Threads with spans: only of flows with at most 2 sends, and without sends that a tally
     counted."""
     errors: Mapping[str, int] = field(default_factory=lambda: _NONE)  # errno name → failed connects and sends
@@ -174,6 +174,9 @@ class Flow(Struct, frozen=True):
     that span woke the sending thread, directly or through other threads, since the innermost test around the span
     opened. Without a test around it: since the span opened. If there are several spans, the first one asked. What a
     runner's thread does in its own span is asked for. 0 if `spans` is empty. null: unknown."""
+    unsure: int = 0
+    """How many of the others may have been asked for: the sending thread, or one that woke it, had not waited since
+    before the test. Such a thread finds new work without being woken."""
 
     def beginnings(self) -> Iterator[tuple[str, int]]:
         """Hex of the known first bytes of sends, and the number of sends that begin so."""

@@ -115,15 +115,18 @@ class Timeline:
         thread has an open span, it is that span. Otherwise it is the innermost span of each thread of the runner: as a
         rule one, and several if tests run in parallel threads.
         """
+        return tuple(opened.span for opened in self._at(process, tid, ns))
+
+    def _at(self, process: ProcessId, tid: Tid, ns: int) -> tuple[_Open, ...]:
         runner = process
         while runner:
             tracks = self._runners.get(runner)
             if tracks:
                 own = tracks.get(tid) if runner == process else None
-                if own is not None and (span := own.at(ns).span):
-                    return (span,)
-                if spans := tuple(span for track in tracks.values() if (span := track.at(ns).span)):
-                    return spans
+                if own is not None and (opened := own.at(ns)).span:
+                    return (opened,)
+                if innermost := tuple(opened for track in tracks.values() if (opened := track.at(ns)).span):
+                    return innermost
             runner = self._parents.get(runner, NO_PROCESS)
         return ()
 
@@ -135,6 +138,10 @@ class Timeline:
         track = self._runners.get(process, {}).get(tid)
         span, since_ns, _ = track.at(ns) if track else _NOTHING
         return span if since_ns <= cause_ns else NO_SPAN
+
+    def is_unsure(self, process: ProcessId, tid: Tid, unsure_ns: int, ns: int) -> bool:
+        """Whether one of the spans of an event may have asked for it, if its cause may be as late as `unsure_ns`."""
+        return any(opened.since_ns <= unsure_ns for opened in self._at(process, tid, ns))
 
     def forget_before(self, ns: int) -> None:
         """Forget the moments before `ns`: no query about them will come."""

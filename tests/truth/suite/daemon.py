@@ -7,6 +7,7 @@ import socket
 from typing import Dict, Optional
 
 import peers
+from settled import settle
 
 
 class Daemon:
@@ -35,6 +36,7 @@ class Daemon:
 
     def ask(self, peer: str) -> None:
         """Let the daemon send to a peer, by name, and wait until the peer has answered."""
+        settle()
         os.write(self.requests, peer.encode().ljust(8))
         assert os.read(self.answers, 1)
 

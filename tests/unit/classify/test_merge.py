@@ -48,6 +48,7 @@ RUNS = st.builds(
     warnings=st.sampled_from([(), (RunWarning("no-hook", "m"),), (RunWarning("no-hook", "n"),)]),
     pytest_reported=st.booleans(),
     missing_tests=st.sampled_from([0, 2, None]),
+    lacks_causes=st.sampled_from(["", "strace", "kernel"]),
 )
 
 
@@ -141,7 +142,7 @@ def test_a_test_of_two_runs_has_the_services_of_both_and_the_last_ones_outcome()
 
 
 def test_shards_are_told_as_one_run() -> None:
-    lossy = replace(LATE, backend="strace", complete=False, lost_events=3, exit_status=1)
+    lossy = replace(LATE, backend="strace", complete=False, lost_events=3, exit_status=1, lacks_causes="strace")
     merged = merge([part({"b.py::y": suites.result(["postgres"])}, lossy), part({"a.py::x": suites.result()})])
     assert merged.run == RunInfo(
         command=(),
@@ -153,6 +154,7 @@ def test_shards_are_told_as_one_run() -> None:
         complete=False,
         lost_events=3,
         warnings=(),
+        lacks_causes="strace",
     )
     assert list(merged.tests) == ["a.py::x", "b.py::y"]
     assert merged.summary.tiers == {"no_services": 1, "rest": 1}

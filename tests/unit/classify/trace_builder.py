@@ -123,6 +123,8 @@ class TraceBuilder:
         prefixes: tuple[bytes, ...] = (),
         peer: int = 0,
         errors: dict[str, int] | None = None,
+        asked: int | None = None,
+        unsure: int = 0,
     ) -> Flow:
         flow = Flow(
             process=ProcessId(process),
@@ -140,6 +142,8 @@ class TraceBuilder:
             prefixes=tuple(prefix.hex() for prefix in prefixes),
             heads={head.hex(): 1 for head in heads},
             errors=errors or {},
+            asked=asked,
+            unsure=unsure,
         )
         self.flows.append(flow)
         return flow

@@ -42,6 +42,7 @@ def stored(path: Path, tests: Mapping[str, TestResult], rules: Rules = RULES, **
         "complete": True,
         "lost_events": 0,
         "warnings": (),
+        "lacks_causes": "",
     }
     one = assemble(
         tests, (), rules, run=RunInfo(**{**about, **run}), run_evidence=(), generated_at="2026-11-20T22:00:00Z"

@@ -82,6 +82,13 @@ def test_what_was_asked_for_is_counted(flows: Flows) -> None:
     assert flow.asked is None
 
 
+def test_what_may_have_been_asked_for_is_counted(flows: Flows) -> None:
+    """It may be as late as `unsure_ns`; the test began at 100."""
+    before, since = caused(110, 0, unsure_ns=99), caused(120, 0, sends=10, unsure_ns=100)
+    (flow,) = fold(flows, before, since, caused(130, 105, unsure_ns=120))
+    assert (flow.sends, flow.asked, flow.unsure) == (12, 1, 10)
+
+
 def test_failed_sends_and_attempts_can_be_asked_for(flows: Flows) -> None:
     began = caused(120, 110, kind=Kind.CONNECT, result=0)
     (flow,) = fold(

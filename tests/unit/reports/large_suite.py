@@ -56,6 +56,7 @@ def classification() -> Classification:
             complete=True,
             lost_events=0,
             warnings=(),
+            lacks_causes="",
         ),
         rules=RULES,
         facts=tuple(_facts(module) for module in range(MODULES)),

@@ -19,7 +19,8 @@ AS_IN_THE_DESIGN = """
 {"schema": "svc-trace/1", "generated_at": "2026-11-20T22:00:00Z",
  "run": {"command": ["pytest"], "backend": "libbpf", "kernel": "6.18.0", "started_at": "2026-11-20T21:00:00Z",
          "duration_s": 1.5, "exit_status": 0, "complete": true, "lost_events": 0,
-         "warnings": [{"slug": "s", "message": "m", "hint": "h"}], "pytest_reported": true, "missing_tests": 0},
+         "warnings": [{"slug": "s", "message": "m", "hint": "h"}], "pytest_reported": true, "missing_tests": 0,
+         "lacks_causes": ""},
  "rules": {
     "assumptions": {"postgres": {"fixtures": ["db"], "markers": [], "classes": [], "paths": [], "in_class": false}},
     "tiers": [{"name": "postgres_only", "within": ["postgres"], "any": null}],

@@ -39,6 +39,9 @@ class PlainTimeline(Timeline):
     def asking(self, process: int, tid: int, cause_ns: int, ns: int) -> SpanId:
         return super().asking(ProcessId(process), Tid(tid), cause_ns, ns)
 
+    def is_unsure(self, process: int, tid: int, unsure_ns: int, ns: int) -> bool:
+        return super().is_unsure(ProcessId(process), Tid(tid), unsure_ns, ns)
+
     def owns_spans(self, process: int, tid: int) -> bool:
         return super().owns_spans(ProcessId(process), Tid(tid))
 
@@ -84,6 +87,15 @@ def test_a_cause_counts_since_the_test_around_the_span_opened(timeline: PlainTim
     assert [timeline.asking(COMMAND, 1, cause_ns, 510) for cause_ns in (99, 100)] == [0, 10]
     timeline.close(COMMAND, 1, 10, 600)
     assert timeline.asking(COMMAND, 1, 610, 610) == 0
+
+
+def test_an_unsure_cause_counts_for_each_span_of_the_event(timeline: PlainTimeline) -> None:
+    timeline.open(COMMAND, 1, 10, 100)
+    timeline.open(COMMAND, 1, 11, 200, test=True)
+    assert [timeline.is_unsure(COMMAND, 9, unsure_ns, 210) for unsure_ns in (199, 200)] == [False, True]
+    timeline.open(COMMAND, 2, 12, 150, test=True)
+    assert [timeline.is_unsure(COMMAND, 9, unsure_ns, 210) for unsure_ns in (149, 150)] == [False, True]
+    assert not timeline.is_unsure(COMMAND, 9, 99, 99)  # no span was open
 
 
 def test_closing_a_span_closes_what_is_inside(timeline: PlainTimeline) -> None:

@@ -77,7 +77,7 @@ class SocketEvent(NamedTuple):
     network: NetworkNamespace  # inode number of the network namespace; 0 where unknown
     endpoint: Endpoint  # the peer; LISTEN, LISTEN_END: the socket's own address
     result: int  # SEND: bytes of all sends or -errno; CONNECT_RESULT: 0 or -errno
-    head: bytes = b""  # SEND: the first ≤ 8 bytes
+    head: bytes = b""  # SEND: the first ≤ 16 bytes
     prefix: bytes = b""  # SEND: the first ≤ 32 bytes, for the first sends of a socket
     since_ns: int = 0  # CONNECT_RESULT: when the attempt began; 0: there was no CONNECT event of it
     peer_pid: HostPid = HostPid(0)  # unix: the listener's pid in the initial pid namespace; 0 where unknown
@@ -90,6 +90,7 @@ class SocketEvent(NamedTuple):
     thread. 0: never. UNKNOWN_CAUSE: wake-ups are not observed. Not set in the CONNECT_RESULT of a CONNECT."""
     cause_process: ProcessId = NO_PROCESS  # that runner
     cause_tid: Tid = Tid(0)  # that runner's thread
+    unsure_ns: int = 0  # the latest time at which the thread may have found new work without being woken for it
 
 
 Event = TaskEvent | SocketEvent

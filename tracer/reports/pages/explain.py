@@ -64,9 +64,10 @@ def _title(evidence: Evidence) -> str:
         return f"{evidence.service}, provided by the run itself"
     if evidence.how == "goodbye":
         return f"{evidence.service}, goodbye: a connection was closed that the test did not use otherwise"
-    return (
-        evidence.service if evidence.is_need else f"{evidence.service}, ambient: used while the test ran, but not by it"
-    )
+    if evidence.how == "ambient":
+        asked = "unknown whether this test asked for it" if evidence.asked is None else "this test did not ask for it"
+        return f"{evidence.service}, ambient: used while the test ran; {asked}"
+    return evidence.service
 
 
 def _sentence(evidence: Evidence) -> str:

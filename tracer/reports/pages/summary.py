@@ -95,6 +95,8 @@ def _headline(classification: Classification) -> blocks.Headline:
     details: list[blocks.Text] = [tuple(outcomes)] if outcomes else []
     if not run.complete:
         details.append(Styled(_loss(run), "strong bad"))
+    if run.lacks_causes:
+        details.append(f"It is unknown which thread woke which: {run.lacks_causes}. Older rules decide.")
     return blocks.Headline((tests, origin, status), tuple(details))
 
 

@@ -14,7 +14,7 @@ from tracer.record.capture.strace.listening import Listening
 from tracer.record.capture.strace.sockets import Socket, Sockets
 from tracer.record.capture.strace.tasks import Task
 
-_HEAD: Final = 8  # SVC_HEAD_LEN
+_HEAD: Final = 16  # SVC_HEAD_LEN
 _PREFIXES: Final = 4  # SVC_PREFIXES
 
 

@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import urllib3
+from settled import settle
 
 SEARCH = os.environ["SHOP_SEARCH_URL"] + "/search?q=a"
 pool = urllib3.PoolManager()
@@ -27,6 +28,7 @@ def test_urllib3_again():
 
 
 def test_urllib3_in_a_worker():
+    settle()
     worker.submit(pool.request, "GET", SEARCH).result()
 
 
@@ -35,10 +37,12 @@ def test_httpx(client):
 
 
 def test_httpx_in_the_worker(client):
+    settle()
     worker.submit(client.get, SEARCH).result()
 
 
 def test_urllib3_in_the_worker_again():
+    settle()
     worker.submit(pool.request, "GET", SEARCH).result()
 
 

@@ -1,5 +1,7 @@
 from concurrent.futures import ThreadPoolExecutor
 
+from settled import settle
+
 worker = ThreadPoolExecutor(1)
 
 
@@ -28,11 +30,13 @@ def test_second_of_the_pool(pool, connection):
 
 
 def test_in_a_global_worker(connection):
+    settle()
     worker.submit(select, connection).result()
 
 
 def test_in_that_worker_unrequested(pytestconfig):
     connection = pytestconfig.pool.getconn()
+    settle()
     worker.submit(select, connection).result()
     select(connection)
     pytestconfig.pool.putconn(connection)

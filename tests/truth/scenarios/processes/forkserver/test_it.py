@@ -2,11 +2,13 @@ import multiprocessing
 import socket
 
 from peers import alpha, ask, beta, closed, gamma, udp
+from settled import settle
 
 context = multiprocessing.get_context("forkserver")
 
 
 def run(function, *arguments):
+    settle()
     process = context.Process(target=function, args=arguments)
     process.start()
     process.join()

@@ -1,6 +1,7 @@
 import pytest
 from peers import beta
 from pools import ask_on_kept, new_pool
+from settled import settle
 
 
 @pytest.fixture(scope="module")
@@ -10,12 +11,15 @@ def pool():
 
 
 def test_first(pool):
+    settle()
     pool.submit(ask_on_kept).result()
 
 
 def test_same_connection(pool):
+    settle()
     pool.submit(ask_on_kept).result()
 
 
 def test_new_connection(pool):
+    settle()
     pool.submit(beta.ask).result()

@@ -4,6 +4,7 @@ from threading import Thread
 
 import pytest
 from peers import alpha, ask, beta, gamma
+from settled import settle
 
 ports = {}
 
@@ -23,6 +24,7 @@ def bound():
 
 
 def through(port):
+    settle()
     with socket.create_connection(("127.0.0.1", port)) as sock:
         ask(sock)
 

@@ -3,6 +3,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from peers import alpha, ask, beta
+from settled import settle
 
 
 @pytest.fixture(scope="module")
@@ -15,6 +16,7 @@ def loop():
 
 
 async def in_executor(function, *args):
+    settle()
     return await asyncio.get_running_loop().run_in_executor(None, function, *args)
 
 

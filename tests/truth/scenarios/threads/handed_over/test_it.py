@@ -2,6 +2,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from peers import alpha, ask, beta, gamma
+from settled import settle
 
 worker = ThreadPoolExecutor(1)
 
@@ -21,13 +22,16 @@ def test_sends_itself_on_the_worker_s_connection():
 
 
 def test_lets_the_worker_send_on_its_own():
+    settle()
     with beta.connect() as sock:
         worker.submit(ask, sock).result()
 
 
 def test_lets_the_worker_send_on_a_fixture_s(session_connection):
+    settle()
     worker.submit(ask, session_connection).result()
 
 
 def test_lets_the_worker_send_on_its_old_one():
+    settle()
     worker.submit(ask, test_first.sock).result()

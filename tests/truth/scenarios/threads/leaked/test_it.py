@@ -12,14 +12,14 @@ def test_leaks():
 
 def test_is_disturbed():
     beta.ask()
-    leaked["poller"].wake()
+    leaked["poller"].wait()
 
 
 @pytest.fixture
 def disturbed():
-    leaked["poller"].wake()
+    leaked["poller"].wait()
     yield
-    leaked["poller"].wake()
+    leaked["poller"].wait()
 
 
 def test_is_disturbed_around_its_call(disturbed):
@@ -29,9 +29,9 @@ def test_is_disturbed_around_its_call(disturbed):
 @pytest.fixture(scope="module")
 def service():
     gamma.ask()
-    leaked["poller"].wake()
+    leaked["poller"].wait()
     yield
-    leaked["poller"].wake()
+    leaked["poller"].wait()
 
 
 def test_whose_fixture_is_disturbed(service):

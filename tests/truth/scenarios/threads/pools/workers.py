@@ -2,6 +2,7 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier, local
 
 from peers import ask
+from settled import settle
 
 _own = local()
 
@@ -15,6 +16,7 @@ class Pool(ThreadPoolExecutor):
 
     def ask(self, threads=1):
         """Send once from each of so many threads."""
+        settle()
         together = Barrier(threads, timeout=30)
         for job in [self.submit(self._ask, together) for _ in range(threads)]:
             job.result()

@@ -1,6 +1,7 @@
 from concurrent.futures import ThreadPoolExecutor
 
 from peers import alpha, ask
+from settled import settle
 
 worker = ThreadPoolExecutor(1)
 
@@ -10,4 +11,5 @@ def test_leaks():
 
 
 def test_is_disturbed():
+    settle()
     worker.submit(ask, test_leaks.sock).result()

@@ -1,0 +1,49 @@
+"""Waits until older threads wait. Standard library only, Python 3.8 and later.
+
+A thread that has just answered may still run when the next test gives it work. Then the test does not wake it, and the
+cause is unsure. Suites that test causes call `settle` before they give work to older threads or processes.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Dict, Iterator, List, Tuple
+
+_LOOKS = 20
+"""A thread waits if so many looks in succession find it waiting, without a switch in between."""
+
+
+def settle() -> None:
+    """Wait until all other threads and processes of this run wait."""
+    same = 0
+    before: Dict[str, Tuple[bool, str]] = {}
+    own = threading.get_native_id()
+    processes = [*_processes()]
+    while same < _LOOKS:
+        now = dict(_threads(processes, own))
+        same = same + 1 if now == before and all(waits for waits, _ in now.values()) else 0
+        before = now
+        time.sleep(0.0005)
+
+
+def _processes() -> Iterator[Path]:
+    """The threads' directories of the processes of this run, which have its environment."""
+    mark = f"TRUTH_OUTCOMES={os.environ['TRUTH_OUTCOMES']}".encode()
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if mark in (process / "environ").read_bytes().split(b"\0"):
+                yield process / "task"
+
+
+def _threads(processes: List[Path], own: int) -> Iterator[Tuple[str, Tuple[bool, str]]]:
+    """Each other thread: whether it waits, and how often it has given up its processor."""
+    for process in processes:
+        with suppress(OSError):
+            for thread in process.iterdir():
+                if thread.name != str(own):
+                    status = dict(line.split(":", 1) for line in (thread / "status").read_text().splitlines())
+                    yield thread.name, ("S" in status["State"].split(), status["voluntary_ctxt_switches"])
