@@ -71,6 +71,13 @@ def test_files_that_are_named_exist(page: Path) -> None:
         assert "NAME" in path or (ROOT / path).exists(), path
 
 
+def test_the_tests_of_the_security_page_exist() -> None:
+    named = re.findall(r"`([a-z_/]+\.py)(?:::(\w+))?`", (ROOT / "docs" / "security.md").read_text())
+    assert len(named) > 50
+    for path, test in named:
+        assert f"def {test}" in (ROOT / "tests" / path).read_text(), f"{path}::{test}"
+
+
 def test_every_field_of_the_report_is_explained() -> None:
     page = (ROOT / "docs" / "report.md").read_text()
     records = (

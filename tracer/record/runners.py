@@ -50,7 +50,7 @@ class _Test(Struct):
 
 
 class _Session(Struct):
-    """An open session of the suite, neither within a test nor of a worker: its end tells whether tests are missing."""
+    """An open session of the suite, neither within a test nor of a worker: its end shows whether tests are missing."""
 
     planned: int | None = None  # tests that it is going to run; None: it did not come so far
     begun: int = 0
