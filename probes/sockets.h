@@ -162,10 +162,14 @@ static __always_inline __s64 cause_time(__u64 ns)
 	return control && control->causes ? (__s64)ns : SVC_UNKNOWN_CAUSE;
 }
 
-static __always_inline void set_cause(struct svc_event *event, struct svc_task *self)
+static __always_inline void set_cause(struct svc_event *event, const struct svc_task *self)
 {
+	struct svc_unsure unsure = {};
+
 	if (!self->runner)
-		event->unsure_ns = unsure_ns(self);
+		unsure = unsure_of(self);
+	event->unsure_from_ns = unsure.from_ns;
+	event->unsure_to_ns = unsure.to_ns;
 	event->cause_process = self->runner ? self->process : self->cause_process;
 	event->cause_tid = self->runner ? self->tid : self->cause_tid;
 	event->cause_ns = cause_time(self->runner ? event->ns : self->cause_ns);

@@ -36,6 +36,15 @@ enum svc_flag {
 	SVC_LOCAL = 4, /* the peer has the socket's own address: it is on this machine */
 };
 
+/*
+ * An interval in which a thread may have found new work without being woken for it, because it did not wait: a runner
+ * that gives it work then does not wake it. What such a thread wakes or starts has the same interval.
+ */
+struct svc_unsure {
+	__u64 from_ns; /* it has not waited since then */
+	__u64 to_ns; /* 0: none */
+};
+
 /* Every record begins with this. */
 struct svc_event {
 	__u64 ns; /* when it happened */
@@ -61,9 +70,10 @@ struct svc_event {
 	__s64 cause_ns;
 	__u32 cause_process;
 	__u32 cause_tid;
-	__u64 unsure_ns; /* of connects and sends of other threads: see unsure_ns() */
+	__u64 unsure_from_ns; /* of connects and sends of other threads: svc_unsure */
+	__u64 unsure_to_ns;
 };
-_Static_assert(sizeof(struct svc_event) == 104, "svc_event has 104 bytes");
+_Static_assert(sizeof(struct svc_event) == 112, "svc_event has 112 bytes");
 
 /*
  * A counter for sends that emit no event: those of one thread on one socket to one peer in one epoch, and, if the
@@ -113,7 +123,7 @@ struct svc_socket_event {
 	__u8 path[SVC_PATH_LEN]; /* unix: the peer's name as its server bound it, or else as the client passed it */
 	__u8 padding[4]; /* 0 */
 };
-_Static_assert(sizeof(struct svc_socket_event) == 104 + 160, "svc_socket_event has 264 bytes");
+_Static_assert(sizeof(struct svc_socket_event) == 112 + 160, "svc_socket_event has 272 bytes");
 
 struct svc_task_event {
 	struct svc_event event; /* its tid: the thread; SVC_FORK: the first thread of the new process */
@@ -125,7 +135,7 @@ struct svc_task_event {
 	__u32 pidns; /* inode number of that namespace */
 	__u8 comm[SVC_COMM_LEN]; /* NUL-terminated */
 };
-_Static_assert(sizeof(struct svc_task_event) == 104 + 48, "svc_task_event has 152 bytes");
+_Static_assert(sizeof(struct svc_task_event) == 112 + 48, "svc_task_event has 160 bytes");
 
 /* The arguments of a send. Pointers are into the sender's memory. */
 struct send_args {
@@ -157,11 +167,11 @@ struct svc_task {
 	__u32 cause_process; /* serial number of that runner */
 	__u32 cause_tid; /* that runner's thread, in the runner's own pid namespace */
 	__u64 woken_ns; /* when it last began to run after it had waited, or was born */
-	__u64 unsure_ns; /* see unsure_ns() */
+	struct svc_unsure unsure; /* of the last thread that woke or started it, if that one was unsure */
 	/* Of the running send. Not on the stack, where the verifier would track each value. */
 	struct send_args args;
 };
-_Static_assert(sizeof(struct svc_task) == 104, "svc_task has 104 bytes");
+_Static_assert(sizeof(struct svc_task) == 112, "svc_task has 112 bytes");
 
 /* The entry of each socket. */
 struct svc_socket {

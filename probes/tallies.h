@@ -45,7 +45,7 @@ static __always_inline bool is_unsure(struct svc_task *self)
 {
 	const struct svc_control *control = shared();
 
-	return control && unsure_ns(self) >= control->epoch_ns;
+	return control && unsure_of(self).to_ns >= control->epoch_ns;
 }
 
 static __always_inline bool has_cause(const struct svc_socket *entry, struct svc_task *self)

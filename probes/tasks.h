@@ -56,23 +56,23 @@ static __always_inline int emit_task(__u8 kind, struct task_struct *task, __u32 
 	return 0;
 }
 
-/*
- * The latest time at which a thread may have found new work without being woken for it; 0: never. A thread that has not
- * waited since before the running epoch may find work at any time: the runner that gives it some does not wake it. What
- * such a thread wakes or starts is as unsure.
- */
-static __always_inline __u64 unsure_ns(struct svc_task *self)
+/* The running thread's interval: its own if the running epoch began in it, else that of the thread that woke it. */
+static __always_inline struct svc_unsure unsure_of(const struct svc_task *self)
 {
 	const struct svc_control *control = shared();
+	struct svc_unsure own = {.from_ns = self->woken_ns};
 
-	if (control && self->woken_ns < control->epoch_ns)
-		self->unsure_ns = bpf_ktime_get_ns();
-	return self->unsure_ns;
+	if (!control || self->woken_ns >= control->epoch_ns)
+		return self->unsure;
+	own.to_ns = bpf_ktime_get_ns();
+	return own;
 }
 
 /* Make the running thread's cause that of a thread which it wakes, or has started; a runner's thread is its own. */
-static __always_inline void pass_cause(struct svc_task *self, struct svc_task *other)
+static __always_inline void pass_cause(const struct svc_task *self, struct svc_task *other)
 {
+	struct svc_unsure unsure;
+
 	if (self->runner) {
 		other->cause_process = self->process;
 		other->cause_tid = self->tid;
@@ -84,8 +84,9 @@ static __always_inline void pass_cause(struct svc_task *self, struct svc_task *o
 		other->cause_tid = self->cause_tid;
 		other->cause_ns = self->cause_ns;
 	}
-	if (unsure_ns(self) > other->unsure_ns)
-		other->unsure_ns = self->unsure_ns;
+	unsure = unsure_of(self);
+	if (unsure.to_ns > other->unsure.to_ns)
+		other->unsure = unsure;
 }
 
 /*

@@ -110,8 +110,9 @@ class Flows:
         unsure = False
         if asked:
             spans = (asking, *(span for span in spans if span != asking))
-        elif event.unsure_ns:
-            unsure = self._timeline.is_unsure(event.process, event.tid, event.unsure_ns, event.ns)
+        elif event.unsure_to_ns:
+            interval = event.unsure_from_ns, event.unsure_to_ns
+            unsure = self._timeline.is_unsure(event.process, event.tid, *interval, event.ns)
         if event.kind == Kind.CONNECT:
             self._connecting[event.socket] = spans
         return spans, asked, unsure

@@ -139,9 +139,9 @@ class Timeline:
         span, since_ns, _ = track.at(ns) if track else _NOTHING
         return span if since_ns <= cause_ns else NO_SPAN
 
-    def is_unsure(self, process: ProcessId, tid: Tid, unsure_ns: int, ns: int) -> bool:
-        """Whether one of the spans of an event may have asked for it, if its cause may be as late as `unsure_ns`."""
-        return any(opened.since_ns <= unsure_ns for opened in self._at(process, tid, ns))
+    def is_unsure(self, process: ProcessId, tid: Tid, from_ns: int, to_ns: int, ns: int) -> bool:
+        """Whether one of the spans of an event may have asked for it, counting causes from a time in between."""
+        return any(from_ns < opened.since_ns <= to_ns for opened in self._at(process, tid, ns))
 
     def forget_before(self, ns: int) -> None:
         """Forget the moments before `ns`: no query about them will come."""

@@ -83,10 +83,11 @@ def test_what_was_asked_for_is_counted(flows: Flows) -> None:
 
 
 def test_what_may_have_been_asked_for_is_counted(flows: Flows) -> None:
-    """It may be as late as `unsure_ns`; the test began at 100."""
-    before, since = caused(110, 0, unsure_ns=99), caused(120, 0, sends=10, unsure_ns=100)
-    (flow,) = fold(flows, before, since, caused(130, 105, unsure_ns=120))
-    assert (flow.sends, flow.asked, flow.unsure) == (12, 1, 10)
+    """The test began at 100."""
+    before, since = (caused(110, 0, unsure_from_ns=90, unsure_to_ns=to_ns, sends=10) for to_ns in (99, 100))
+    later = caused(120, 0, unsure_from_ns=100, unsure_to_ns=115)
+    (flow,) = fold(flows, before, since, later, caused(130, 105, unsure_from_ns=90, unsure_to_ns=120))
+    assert (flow.sends, flow.asked, flow.unsure) == (22, 1, 10)
 
 
 def test_failed_sends_and_attempts_can_be_asked_for(flows: Flows) -> None:

@@ -61,7 +61,7 @@ class Producer:
 def event(number: int, size: int) -> bytes:
     """A send with a number, bare or with details."""
     head = EVENT.pack(
-        number, 0, 1, 1, 1, 0, bytes(16), bytes(16), 80, 6, Kind.SEND, 2, size > EVENT.size, 0, number, *[0] * 5
+        number, 0, 1, 1, 1, 0, bytes(16), bytes(16), 80, 6, Kind.SEND, 2, size > EVENT.size, 0, number, *[0] * 6
     )
     return head.ljust(size, b"\0")
 

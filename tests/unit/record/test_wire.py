@@ -73,7 +73,8 @@ def test_a_bare_event_is_decoded(flags: int, local: bool) -> None:
             "cause_ns": 8,
             "cause_process": 2,
             "cause_tid": 6,
-            "unsure_ns": 4,
+            "unsure_from_ns": 4,
+            "unsure_to_ns": 5,
         },
     )
     assert decode(data, 8) == (
@@ -83,7 +84,8 @@ def test_a_bare_event_is_decoded(flags: int, local: bool) -> None:
             cause_ns=8,
             cause_process=2,
             cause_tid=6,
-            unsure_ns=4,
+            unsure_from_ns=4,
+            unsure_to_ns=5,
         ),
         0,
     )
@@ -92,7 +94,7 @@ def test_a_bare_event_is_decoded(flags: int, local: bool) -> None:
 def test_a_send_is_decoded_with_its_tally() -> None:
     event = {"ns": 11, "kind": Kind.SEND, "flags": 5, "family": socket.AF_INET, "protocol": socket.IPPROTO_UDP}
     bytes_sent = {"result": 9, "head": b"abcdefgh", "head_len": 3, "tally": 17}
-    event |= {"cause_ns": 8, "cause_process": 2, "cause_tid": 6, "unsure_ns": 4}
+    event |= {"cause_ns": 8, "cause_process": 2, "cause_tid": 6, "unsure_from_ns": 4, "unsure_to_ns": 5}
     data = record("svc_socket_event", event | bytes_sent, prefix=b"prefix", prefix_len=4)
     expected = plain(SocketEvent)(
         *(11, Kind.SEND, 0, 0, 0, 0, Endpoint("udp", "0.0.0.0"), 9, b"abc", b"pref"),
@@ -100,7 +102,8 @@ def test_a_send_is_decoded_with_its_tally() -> None:
         cause_ns=8,
         cause_process=2,
         cause_tid=6,
-        unsure_ns=4,
+        unsure_from_ns=4,
+        unsure_to_ns=5,
     )
     assert decode(data, 8) == (expected, 17)
 

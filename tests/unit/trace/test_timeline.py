@@ -39,8 +39,8 @@ class PlainTimeline(Timeline):
     def asking(self, process: int, tid: int, cause_ns: int, ns: int) -> SpanId:
         return super().asking(ProcessId(process), Tid(tid), cause_ns, ns)
 
-    def is_unsure(self, process: int, tid: int, unsure_ns: int, ns: int) -> bool:
-        return super().is_unsure(ProcessId(process), Tid(tid), unsure_ns, ns)
+    def is_unsure(self, process: int, tid: int, from_ns: int, to_ns: int, ns: int) -> bool:
+        return super().is_unsure(ProcessId(process), Tid(tid), from_ns, to_ns, ns)
 
     def owns_spans(self, process: int, tid: int) -> bool:
         return super().owns_spans(ProcessId(process), Tid(tid))
@@ -92,10 +92,11 @@ def test_a_cause_counts_since_the_test_around_the_span_opened(timeline: PlainTim
 def test_an_unsure_cause_counts_for_each_span_of_the_event(timeline: PlainTimeline) -> None:
     timeline.open(COMMAND, 1, 10, 100)
     timeline.open(COMMAND, 1, 11, 200, test=True)
-    assert [timeline.is_unsure(COMMAND, 9, unsure_ns, 210) for unsure_ns in (199, 200)] == [False, True]
+    assert [timeline.is_unsure(COMMAND, 9, 150, to_ns, 210) for to_ns in (199, 200)] == [False, True]
+    assert [timeline.is_unsure(COMMAND, 9, from_ns, 205, 210) for from_ns in (199, 200)] == [True, False]
     timeline.open(COMMAND, 2, 12, 150, test=True)
-    assert [timeline.is_unsure(COMMAND, 9, unsure_ns, 210) for unsure_ns in (149, 150)] == [False, True]
-    assert not timeline.is_unsure(COMMAND, 9, 99, 99)  # no span was open
+    assert [timeline.is_unsure(COMMAND, 9, 120, to_ns, 210) for to_ns in (149, 150)] == [False, True]
+    assert not timeline.is_unsure(COMMAND, 9, 50, 99, 99)  # no span was open
 
 
 def test_closing_a_span_closes_what_is_inside(timeline: PlainTimeline) -> None:

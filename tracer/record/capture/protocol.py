@@ -90,7 +90,8 @@ class SocketEvent(NamedTuple):
     thread. 0: never. UNKNOWN_CAUSE: wake-ups are not observed. Not set in the CONNECT_RESULT of a CONNECT."""
     cause_process: ProcessId = NO_PROCESS  # that runner
     cause_tid: Tid = Tid(0)  # that runner's thread
-    unsure_ns: int = 0  # the latest time at which the thread may have found new work without being woken for it
+    unsure_from_ns: int = 0  # the thread, or one that woke it, did not wait from then …
+    unsure_to_ns: int = 0  # … to then, so it may have found new work without being woken for it; 0: no such time
 
 
 Event = TaskEvent | SocketEvent

@@ -10,6 +10,7 @@ from contextlib import ExitStack, suppress
 from ctypes import byref, c_int
 from dataclasses import replace
 from functools import partial
+from struct import pack
 from typing import Final
 
 from tracer.errors import ExitStatus, SvcTraceError, cannot_trace
@@ -30,7 +31,7 @@ from tracer.record.capture.bpf.programs import (
 )
 from tracer.record.capture.bpf.ringbuf import possible_cpus
 from tracer.record.capture.bpf.session import BpfLoaded, Maps
-from tracer.record.capture.bpf.wire import FIELDS, TASK
+from tracer.record.capture.bpf.wire import TASK
 from tracer.record.capture.checks import Check
 from tracer.record.capture.protocol import COMMAND_PROCESS, Backend
 
@@ -225,7 +226,7 @@ def _set_root(library: Library, tasks: int, pid: int) -> None:
     """Give the stopped child `pid` an entry in the map `tasks`."""
     pidfd = os.pidfd_open(pid)
     try:
-        value = TASK.pack(COMMAND_PROCESS, pid, *[0] * (len(FIELDS["svc_task"]) - 3), b"")
+        value = pack("II", COMMAND_PROCESS, pid).ljust(TASK.size, b"\0")  # its first fields: process, tid
         if library.update(tasks, byref(c_int(pidfd)), value, 0):
             code = ctypes.get_errno()
             raise OSError(code, f"cannot trace process {pid}: {os.strerror(code)}")
