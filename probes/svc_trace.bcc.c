@@ -264,24 +264,27 @@ static __always_inline struct svc_socket *socket_entry(const struct sock *sk)
 #include "send_functions.h"
 #endif
 
-int svc_process_fork(struct bpf_raw_tracepoint_args *ctx)
-{
-	on_fork((struct task_struct *)ctx->args[0], (struct task_struct *)ctx->args[1]);
-	return 0;
-}
-
-/* The tracer cannot know the address of the command's task, but its pid. Its first act is exec. */
+/* The tracer cannot know the address of the command's task, but its pid. Its first act is exec or fork. */
 static __always_inline void add_root(struct task_struct *task)
 {
 	struct svc_task value = {.process = 1};
 	__u32 zero = 0, pidns;
 	struct svc_setup *setup = setups.lookup(&zero);
 
-	if (!setup || !setup->root)
+	if (!setup || !setup->root || find_task(task))
 		return;
 	read_pid(task, &value.tid, &pidns);
 	if (value.tid == setup->root && pidns == setup->root_pidns && add_task(task, &value))
 		setup->root = 0;
+}
+
+int svc_process_fork(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct task_struct *parent = (struct task_struct *)ctx->args[0];
+
+	add_root(parent);
+	on_fork(parent, (struct task_struct *)ctx->args[1]);
+	return 0;
 }
 
 int svc_process_exec(struct bpf_raw_tracepoint_args *ctx)
@@ -293,8 +296,7 @@ int svc_process_exec(struct bpf_raw_tracepoint_args *ctx)
 	/* A thread that executes gets the pid and the start of the first thread. */
 	if (life && pid_of(task) != (int)ctx->args[1])
 		life->start_ns = birth_of(task);
-	if (!find_task(task))
-		add_root(task);
+	add_root(task);
 	on_exec(task);
 	return 0;
 }

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from textwrap import dedent
 from typing import Final, NamedTuple
@@ -282,7 +283,18 @@ os.execv("/bin/sh", ["sh", "-c", ': > "$1"', "sh", sys.argv[3]])
         assert [*command.session.drain()]
 
 
+def changed_probes(directory: Path, text: str, changed: str) -> Path:
+    """The compiled probes, with another text in causes.h."""
+    shutil.copytree(SOURCES, directory / "probes")
+    header = directory / "probes" / "causes.h"
+    assert header.read_text().count(text) == 1
+    header.write_text(header.read_text().replace(text, changed))
+    compile_probes(directory / "probes" / "svc_trace.bpf.c", directory / "svc_trace.bpf.o")
+    return directory / "svc_trace.bpf.o"
+
+
 CHECK: Final = "return here >= bottom && here < (__u64)regs && (long)NUMBER(regs) >= 0;"
+ALWAYS: Final = "return here || bottom || regs;"
 
 
 @pytest.mark.parametrize(
@@ -294,7 +306,7 @@ CHECK: Final = "return here >= bottom && here < (__u64)regs && (long)NUMBER(regs
             "this kernel does not show which system call wakes a thread",
         ),
         (
-            *(CHECK, "return here || bottom || regs;"),
+            *(CHECK, ALWAYS),
             "this kernel does not show whether a system call or a timer wakes a thread",
         ),
         (
@@ -309,18 +321,34 @@ def test_a_kernel_without_causes(
     text: str, changed: str, reason: str, peers: Peers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With other stacks, the check for a call is always false, or always true. All else works."""
-    shutil.copytree(SOURCES, tmp_path / "probes")
-    header = tmp_path / "probes" / "causes.h"
-    assert header.read_text().count(text) == 1
-    header.write_text(header.read_text().replace(text, changed))
-    compile_probes(tmp_path / "probes" / "svc_trace.bpf.c", tmp_path / "svc_trace.bpf.o")
-    monkeypatch.setattr(libbpf, "OBJECT", tmp_path / "svc_trace.bpf.o")
+    monkeypatch.setattr(libbpf, "OBJECT", changed_probes(tmp_path, text, changed))
     with closing(LibbpfBackend().start()) as probes:
         assert probes.lacks_causes == reason
         with ended(probes, *script("create_connection(P.tcp).send(b'1')", peers)) as command:
             events = [event for event in command.session.drain() if isinstance(event, SocketEvent)]
     assert {event.kind for event in events} == {Kind.CONNECT, Kind.CONNECT_RESULT, Kind.SEND}
     assert {event.cause_ns for event in events} == {UNKNOWN_CAUSE}
+
+
+def test_the_trial_on_a_busy_processor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Timers that interrupt another process than the runner show nothing."""
+    monkeypatch.setattr(libbpf, "OBJECT", changed_probes(tmp_path, CHECK, ALWAYS))
+    processor = str(min(os.sched_getaffinity(0)))
+    spin = (
+        sys.executable,
+        "-I",
+        "-S",
+        "-c",
+        "import os, sys; os.sched_setaffinity(0, {int(sys.argv[1])})\nwhile 1: pass",
+    )
+    with ExitStack() as busy:
+        for _ in range(8):
+            busy.callback(busy.enter_context(subprocess.Popen((*spin, processor))).kill)
+        for _ in range(5):
+            with closing(LibbpfBackend().start()) as probes:
+                assert (
+                    probes.lacks_causes == "this kernel does not show whether a system call or a timer wakes a thread"
+                )
 
 
 def interpreters() -> list[str]:

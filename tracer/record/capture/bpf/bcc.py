@@ -78,7 +78,7 @@ class BccBackend(Backend):
 
 
 def _set_root(setup: int, pid: int) -> None:
-    """Let the stopped child `pid` be the root of the tree from its exec on."""
+    """Let the stopped child `pid` be the root of the tree from its first exec or fork on."""
     with mmap.mmap(setup, mmap.PAGESIZE) as page:
         registers, *_ = _SETUP.unpack_from(page)
         _SETUP.pack_into(page, 0, registers, pid, Path(f"/proc/{pid}/ns/pid").stat().st_ino)

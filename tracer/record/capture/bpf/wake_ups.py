@@ -2,16 +2,24 @@
 
 They recognise a call by the address of their own stack (probes/causes.h). On a kernel with other stacks, that would
 fail without an error: no wake-up would be a cause, or those by timers would be.
+
+The tracer forks for the trial, because an interpreter takes ten times as long to start. Another thread of it may import
+at the same time. What that thread has locked stays locked in a forked process, which therefore only calls the system.
 """
 
 from __future__ import annotations
 
+import errno
+import gc
+import mmap
 import os
-import subprocess
-import sys
-from contextlib import closing
+import select
+import signal
+import socket
+import time
+from collections.abc import Callable
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Final
 
 from tracer.record.capture.bpf.session import BpfLoaded
@@ -19,46 +27,18 @@ from tracer.record.capture.protocol import Event, Kind, SocketEvent
 
 REFUSED: Final = "this kernel refuses the probe at sched_waking"
 _TIMEOUT_S: Final = 60
-_PROGRAM: Final = """
-import os, select, sys, _socket
-directory = sys.argv[1]
-os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-receiver = _socket.socket(_socket.AF_UNIX, _socket.SOCK_DGRAM)
-receiver.bind(directory + "/socket")
-asking, asked = os.pipe()
-child = os.fork()
-if child == 0:
-    sender = _socket.socket(_socket.AF_UNIX, _socket.SOCK_DGRAM)
-    os.read(asking, 1)
-    sender.sendto(b"call", directory + "/socket")
-    for turn in range(3):
-        select.select([], [], [], 0.0002)
-        sender.sendto(b"timer", directory + "/socket")
-    os._exit(0)
-os.write(os.open(directory + "/boundaries", os.O_RDWR), b".")
-state = open(f"/proc/{child}/stat", "rb", 0)
-while b") S " not in state.read():
-    os.sched_yield()
-    state.seek(0)
-os.write(asked, b".")
-zero, buffers = os.open("/dev/zero", os.O_RDONLY), [bytearray(1 << 18)]
-while os.waitpid(child, os.WNOHANG) == (0, 0):
-    os.readv(zero, buffers)
-os._exit(0)  # at once
-"""
-"""A runner's thread wakes a child, which sends. Then the child is woken by timers, while the other is in a call.
-
-Both use one processor, so the timers interrupt the runner's thread.
-"""
-_AFTER_ROOT: Final = ("/bin/sh", "-c", 'read go && exec "$@"', "sh")  # bcc's root begins with an exec
+_TURNS: Final = 3
+_TURN_S: Final = 0.0002
+"""The runner's CPU time in each turn. Between two turns, the other process can begin to wait again."""
+_RING_BYTES: Final = 1 << 16  # more than its events need: to map the whole ring buffer would take 2 ms
+_TIMER_S: Final = 0.0001  # without a real-time priority, the kernel may add 50 µs (PR_SET_TIMERSLACK)
 
 
 def lacks_causes(loaded: BpfLoaded) -> str:
     """Try loaded probes; return why their causes cannot be relied on, or nothing."""
     try:
-        with TemporaryDirectory() as directory:
-            events = _run(loaded, Path(directory))
-    except subprocess.TimeoutExpired:
+        events = _run(loaded)
+    except TimeoutError:
         return f"the trial of wake-ups did not end within {_TIMEOUT_S} s"
     except OSError as error:
         return f"the trial of wake-ups failed: {error}"
@@ -72,18 +52,98 @@ def lacks_causes(loaded: BpfLoaded) -> str:
     return ""
 
 
-def _run(loaded: BpfLoaded, directory: Path) -> list[Event]:
-    boundaries = directory / "boundaries"
-    os.mkfifo(boundaries)
-    command = (*_AFTER_ROOT, sys.executable, "-I", "-S", "-c", _PROGRAM, str(directory))
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as child:
-        try:
-            with closing(loaded.trace(child.pid, boundaries)) as session:
-                _, errors = child.communicate(b"go\n", timeout=_TIMEOUT_S)
-                events = [*session.drain()]
-        except BaseException:
-            child.kill()
-            raise
-    if child.returncode:
-        raise OSError(errors.decode(errors="replace").strip().rpartition("\n")[2])
+def _run(loaded: BpfLoaded) -> list[Event]:
+    with ExitStack() as resources:
+        waiting, go = _pipe(resources)
+        _, boundaries = _pipe(resources)
+
+        def begin() -> None:
+            os.close(go)
+            os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+            with suppress(PermissionError):  # CAP_SYS_NICE or the cgroup's share of real time may be missing
+                os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+            if os.read(waiting, 1):  # otherwise the tracer has died
+                _wake(boundaries)
+
+        pid = _fork(begin)
+        resources.callback(os.waitpid, pid, 0)
+        resources.callback(os.kill, pid, signal.SIGKILL)
+        ended = os.pidfd_open(pid)
+        resources.callback(os.close, ended)
+        with closing(loaded.trace(pid, Path(f"/proc/self/fd/{boundaries}"), _RING_BYTES)) as session:
+            os.write(go, b".")
+            poll = select.poll()
+            poll.register(ended, select.POLLIN)
+            if not poll.poll(_TIMEOUT_S * 1000):
+                raise TimeoutError
+            events = [*session.drain()]
+        result = os.waitid(os.P_PIDFD, ended, os.WEXITED | os.WNOWAIT)
+    assert result is not None  # it waited
+    if result.si_code != os.CLD_EXITED:
+        raise OSError(f"signal {result.si_status} ended its process")
+    if result.si_status:
+        raise OSError(result.si_status, os.strerror(result.si_status))
     return events
+
+
+def _pipe(resources: ExitStack) -> tuple[int, int]:
+    read, write = os.pipe()
+    resources.callback(os.close, read)
+    resources.callback(os.close, write)
+    return read, write
+
+
+def _fork(act: Callable[[], None]) -> int:
+    """Fork a process that only does this, and return its pid. Its exit status is the number of an error."""
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # the tracer handles them
+    pid = os.fork()
+    if pid:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        return pid
+    code = errno.ECANCELED
+    try:
+        gc.disable()  # a finaliser might need a lock
+        act()
+        code = 0
+    except OSError as error:
+        code = error.errno or code
+    finally:
+        os._exit(code)
+
+
+def _wake(boundaries: int) -> None:
+    """Be a runner that wakes another process, which sends. Then timers wake that one, while the runner is in calls.
+
+    Both use one processor, so the timers interrupt the runner. They have a real-time priority, for some milliseconds:
+    on a busy machine, the timers would interrupt other processes, and each switch would take a turn of the scheduler.
+    """
+    receiver = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    receiver.bind("")  # an abstract address that is free
+    asking, asked = os.pipe()
+    done = mmap.mmap(-1, mmap.PAGESIZE)  # shared: to write to it wakes no process
+
+    def send() -> None:
+        os.close(asked)
+        sender = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        if os.read(asking, 1):
+            sender.sendto(b"call", receiver.getsockname())
+            while not done[0] and not select.select([asking], [], [], _TIMER_S)[0]:  # readable: the runner has died
+                pass
+            sender.sendto(b"timer", receiver.getsockname())
+
+    pid = _fork(send)
+    os.write(boundaries, b".")
+    state = os.open(f"/proc/{pid}/stat", os.O_RDONLY)
+    while b") S " not in os.pread(state, 64, 0):
+        os.sched_yield()
+    os.write(asked, b".")
+    zero, buffers = os.open("/dev/zero", os.O_RDONLY), [bytearray(1 << 18)]
+    for _ in range(_TURNS):
+        os.sched_yield()
+        until = time.process_time() + _TURN_S
+        while time.process_time() < until:
+            os.readv(zero, buffers)
+    done[0] = 1
+    _, status = os.waitpid(pid, 0)
+    if code := os.waitstatus_to_exitcode(status):
+        raise OSError(code, os.strerror(code))
