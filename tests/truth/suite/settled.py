@@ -13,30 +13,42 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Dict, Iterator, List, Tuple
 
-_LOOKS = 20
-"""A thread waits if so many looks in succession find it waiting, without a switch in between."""
+_LONG_ENOUGH_S = 0.01
+"""A thread waits if all looks within this time find it waiting, without a switch in between."""
 
 
 def settle() -> None:
     """Wait until all other threads and processes of this run wait."""
-    same = 0
     before: Dict[str, Tuple[bool, str]] = {}
     own = threading.get_native_id()
     processes = [*_processes()]
-    while same < _LOOKS:
+    since_s = time.monotonic()
+    while time.monotonic() < since_s + _LONG_ENOUGH_S:
         now = dict(_threads(processes, own))
-        same = same + 1 if now == before and all(waits for waits, _ in now.values()) else 0
+        if now != before or not all(waits for waits, _ in now.values()):
+            since_s = time.monotonic()
         before = now
         time.sleep(0.0005)
 
 
 def _processes() -> Iterator[Path]:
-    """The threads' directories of the processes of this run, which have its environment."""
+    """The threads' directories of the processes of this run, which have its environment.
+
+    Ancestors are left out: svc-trace is one of them, and never waits for long.
+    """
     mark = f"TRUTH_OUTCOMES={os.environ['TRUTH_OUTCOMES']}".encode()
+    ancestors = {*_ancestors()}
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
-            if mark in (process / "environ").read_bytes().split(b"\0"):
+            if process.name not in ancestors and mark in (process / "environ").read_bytes().split(b"\0"):
                 yield process / "task"
+
+
+def _ancestors() -> Iterator[str]:
+    pid = str(os.getppid())
+    while pid != "0":
+        yield pid
+        pid = (Path("/proc") / pid / "stat").read_text().rpartition(")")[2].split()[1]
 
 
 def _threads(processes: List[Path], own: int) -> Iterator[Tuple[str, Tuple[bool, str]]]:
