@@ -11,8 +11,10 @@ import threading
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Dict, Iterator, List, Tuple
+from typing import Dict, Iterator, List, Set, Tuple
 
+_others: Set[str] = set()
+"""The pids of processes that are known not to be of this run. Looking at all of them takes long under strace."""
 _LONG_ENOUGH_S = 0.01
 """A thread waits if all looks within this time find it waiting, without a switch in between."""
 
@@ -28,7 +30,7 @@ def settle() -> None:
         if now != before or not all(waits for waits, _ in now.values()):
             since_s = time.monotonic()
         before = now
-        time.sleep(0.0005)
+        time.sleep(0.002)
 
 
 def _processes() -> Iterator[Path]:
@@ -37,11 +39,14 @@ def _processes() -> Iterator[Path]:
     Ancestors are left out: svc-trace is one of them, and never waits for long.
     """
     mark = f"TRUTH_OUTCOMES={os.environ['TRUTH_OUTCOMES']}".encode()
-    ancestors = {*_ancestors()}
+    _others.update(_ancestors())
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
-            if process.name not in ancestors and mark in (process / "environ").read_bytes().split(b"\0"):
-                yield process / "task"
+            if process.name not in _others:
+                if mark in (process / "environ").read_bytes().split(b"\0"):
+                    yield process / "task"
+                else:
+                    _others.add(process.name)
 
 
 def _ancestors() -> Iterator[str]:
