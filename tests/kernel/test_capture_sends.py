@@ -56,17 +56,17 @@ def io_uring_send(s, data):
 
 # How it is sent → the program's lines, and the first bytes that the kernel can read.
 CALLS = {
-    "send": ("s.send(data)", b"one-two-"),
-    "sendto": ("s.sendto(data, P.tcp)", b"one-two-"),
+    "send": ("s.send(data)", b"one-two-three"),
+    "sendto": ("s.sendto(data, P.tcp)", b"one-two-three"),
     "sendmsg": ("s.sendmsg([b'one-', b'two-three'])", b"one-"),
-    "write": ("os.write(s.fileno(), data)", b"one-two-"),
+    "write": ("os.write(s.fileno(), data)", b"one-two-three"),
     "writev": ("os.writev(s.fileno(), [b'one-', b'two-three'])", b"one-"),
     "sendfile": ("os.sendfile(s.fileno(), os.open(name, os.O_RDONLY), 0, 13)", b""),
     "splice": ("r, w = os.pipe(); os.write(w, data); os.splice(r, s.fileno(), 13)", b""),
-    "sendmmsg": (SENDMMSG + "sendmmsg(s, (data, None))", b"one-two-"),
+    "sendmmsg": (SENDMMSG + "sendmmsg(s, (data, None))", b"one-two-three"),
     "io_uring": ("FLAGS = 0" + IO_URING + "io_uring_send(s, data)", b""),
     "io_uring, from a worker": ("FLAGS = 1 << 4  # IOSQE_ASYNC" + IO_URING + "io_uring_send(s, data)", b""),
-    "zero copy": ("s.setsockopt(SOL_SOCKET, 60, 1); s.send(data, 0x4000000)", b"one-two-"),
+    "zero copy": ("s.setsockopt(SOL_SOCKET, 60, 1); s.send(data, 0x4000000)", b"one-two-three"),
 }
 
 
@@ -317,7 +317,7 @@ def test_first_bytes_are_exact(family: str, peer: str, peers: Peers) -> None:
     sends = [event for event in run(text, peers).sockets if event.kind == Kind.SEND]
     assert [event.result for event in sends] == [5, 31, 32, 33, 34, 6]
     assert [event.prefix for event in sends] == [bytes(range(5)), bytes(range(31)), *[bytes(range(32))] * 2, b"", b""]
-    assert [event.head for event in sends] == [bytes(range(5)), *[bytes(range(8))] * 4, b""]
+    assert [event.head for event in sends] == [bytes(range(5)), *[bytes(range(16))] * 4, b""]
 
 
 def test_each_socket_has_its_own_first_sends(peers: Peers) -> None:

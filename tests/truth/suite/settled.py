@@ -17,10 +17,16 @@ _others: Set[str] = set()
 """The pids of processes that are known not to be of this run. Looking at all of them takes long under strace."""
 _LONG_ENOUGH_S = 0.01
 """A thread waits if all looks within this time find it waiting, without a switch in between."""
+_LIMIT_S = 30.0
 
 
 def settle() -> None:
-    """Wait until all other threads and processes of this run wait."""
+    """Wait until all other threads and processes of this run wait.
+
+    Raises:
+        TimeoutError: one does not wait within a limit.
+    """
+    deadline_s = time.monotonic() + _LIMIT_S
     before: Dict[str, Tuple[bool, str]] = {}
     own = threading.get_native_id()
     processes = [*_processes()]
@@ -30,20 +36,23 @@ def settle() -> None:
         if now != before or not all(waits for waits, _ in now.values()):
             since_s = time.monotonic()
         before = now
+        if since_s > deadline_s:
+            raise TimeoutError(f"these do not wait: {[tid for tid, (waits, _) in now.items() if not waits]}")
         time.sleep(0.002)
 
 
 def _processes() -> Iterator[Path]:
     """The threads' directories of the processes of this run, which have its environment.
 
-    Ancestors are left out: svc-trace is one of them, and never waits for long.
+    Ancestors are left out: svc-trace is one of them, and never waits for long. So is strace, which each look wakes.
     """
     mark = f"TRUTH_OUTCOMES={os.environ['TRUTH_OUTCOMES']}".encode()
     _others.update(_ancestors())
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             if process.name not in _others:
-                if mark in (process / "environ").read_bytes().split(b"\0"):
+                marked = mark in (process / "environ").read_bytes().split(b"\0")
+                if marked and (process / "comm").read_text() != "strace\n":
                     yield process / "task"
                 else:
                     _others.add(process.name)
