@@ -45,7 +45,10 @@ def measure() -> Callable[[], None]:
         directory = _DIRECTORY_FILE.read_text()
     except FileNotFoundError:
         return lambda: None
-    from coverage import Coverage
+    try:
+        from coverage import Coverage
+    except FileNotFoundError:  # the working directory was removed, which the import looks up
+        return lambda: None
 
     measurement = Coverage(
         data_file=f"{directory}/data",

@@ -59,13 +59,13 @@ class Client(socket.socket):
     server: Peer
 
     @classmethod
-    def of(cls, accepted: socket.socket) -> Client:
-        """Take over an accepted socket."""
+    def of(cls, accepted: socket.socket, client: object) -> Client:
+        """Take over an accepted socket. `client`: the address of the client, which may have gone by now."""
         self = cls(accepted.family, accepted.type, accepted.proto, accepted.detach())
         self.server = peer(self)
         if self.family != socket.AF_UNIX:
             self.setsockopt(socket.SOL_SOCKET, socket.SO_OOBINLINE, 1)  # an urgent byte counts like the others
-        if self.getpeername() not in {sock.getsockname() for sock in _OPEN}:  # not one that fills a queue
+        if client not in {sock.getsockname() for sock in _OPEN}:  # not one that fills a queue
             count(self.server, connections=1)
         return self
 
@@ -197,7 +197,7 @@ def accept_all(sock: socket.socket, answer: Callable[[Client], None]) -> None:
     """Accept until the socket is shut down."""
     with suppress(OSError):
         while True:
-            _start(_answer, Client.of(sock.accept()[0]), answer)
+            _start(_answer, Client.of(*sock.accept()), answer)
 
 
 def _answer(client: Client, answer: Callable[[Client], None]) -> None:

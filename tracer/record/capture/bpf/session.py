@@ -45,7 +45,7 @@ class BpfLoaded(Loaded):
     lacks_causes: str = ""
     privileged: bool = True
 
-    def trace(self, pid: int, fifo: Path, ring_bytes: int = RING_BYTES) -> BpfSession:
+    def trace(self, pid: int, fifo: Path, ring_bytes: int | None = None) -> BpfSession:
         """Make the stopped child the root of the tree: fork adds its descendants.
 
         `ring_bytes`: a session that ends before there were more bytes of events may map only these.
@@ -63,12 +63,14 @@ class BpfSession(Session):
     """The events of one tree, read from the memory of the maps."""
 
     def __init__(
-        self, maps: Maps, programs: Sequence[int], fifo: int, ring_bytes: int = RING_BYTES, *, causes: bool
+        self, maps: Maps, programs: Sequence[int], fifo: int, ring_bytes: int | None = None, *, causes: bool
     ) -> None:
         """Map the maps; `fifo` is the inode number of the FIFO for boundaries. `causes`: events have them."""
         self._programs = programs
         with ExitStack() as mapped:
-            self._ring = mapped.enter_context(closing(RingBuffer(maps.events, ring_bytes)))
+            self._ring = mapped.enter_context(
+                closing(RingBuffer(maps.events, min(ring_bytes or RING_BYTES, RING_BYTES)))
+            )
             self._tallies = mapped.enter_context(closing(Tallies(maps.tallies)))
             self._interpreters = mapped.enter_context(closing(Interpreters(maps.interpreters)))
             self._control = mapped.enter_context(mmap.mmap(maps.control, mmap.PAGESIZE))
