@@ -34,6 +34,9 @@ _PORTS: Final = (28_000, 32_768)
 _OPEN: Final[list[socket.socket]] = []
 """Sockets that stay open until the process ends."""
 
+_FILLING: Final[set[tuple[object, object]]] = set()
+"""Both addresses of the connections of this process itself that fill a queue. One local port can have several peers."""
+
 _BY_PORT: Final[dict[str, socket.socket]] = {}
 """Port → the socket that listens there on a client's request."""
 
@@ -65,7 +68,7 @@ class Client(socket.socket):
         self.server = peer(self)
         if self.family != socket.AF_UNIX:
             self.setsockopt(socket.SOL_SOCKET, socket.SO_OOBINLINE, 1)  # an urgent byte counts like the others
-        if client not in {sock.getsockname() for sock in _OPEN}:  # not one that fills a queue
+        if (client, self.server.address) not in _FILLING:
             count(self.server, connections=1)
         return self
 
@@ -308,7 +311,9 @@ def echo_datagrams(sock: socket.socket) -> NoReturn:
 def silent(sock: socket.socket) -> Peer:
     """A peer whose queue is full: the kernel does not answer further attempts to connect."""
     sock.listen(0)
-    _OPEN.append(socket.create_connection(sock.getsockname()))
+    filling = socket.create_connection(sock.getsockname())
+    _OPEN.append(filling)
+    _FILLING.add((filling.getsockname(), filling.getpeername()))
     return peer(sock)
 
 
