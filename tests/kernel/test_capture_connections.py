@@ -136,6 +136,8 @@ OWN_NETWORK = """
     for command in ("link set lo up", "address add 192.0.2.1/32 dev lo", "address add 2001:db8::1/128 dev lo nodad",
                     "route add 198.51.100.0/24 dev lo"):
         subprocess.run(["ip", *command.split()], check=True)
+    while b"2001:db8::1" not in subprocess.check_output(["ip", "-6", "route", "show", "table", "local"]):
+        pass  # the kernel adds the address first, and its route a little later (addrconf_dad_work)
 """
 
 

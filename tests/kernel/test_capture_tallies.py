@@ -90,7 +90,9 @@ def test_what_is_counted_is_told_in_every_turn(peers: Peers, tmp_path: Path) -> 
     for fifo in said, go:
         os.mkfifo(fifo)
     text = """
+        import time
         s = create_connection(P.tcp)
+        time.sleep(.001)  # before its first wait, its cause is unsure: that would be another tally
         with open(sys.argv[2], "wb", 0) as said, open(sys.argv[3], "rb", 0) as go:
             while count := go.read(1)[0]:
                 for turn in range(count): s.send(b"1")
