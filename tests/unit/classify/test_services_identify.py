@@ -134,11 +134,27 @@ def test_an_ignored_service_is_still_named(identifier: Identifier) -> None:
         "/run/systemd/resolve/io.systemd.Resolve",
         "/run/systemd/journal/socket",
         "/run/systemd/journal/dev-log",
+        "/run/systemd/journal.web/socket",
+        "/run/user/1000/systemd/notify",
         "/dev/log",
+        "/var/lib/samba/winbindd_privileged/pipe",
+        "/run/authd.sock",
+        "/run/uuidd/request",
+        "/var/run/uuidd/request",
+        "/run/.heim_org.h5l.kcm-socket",
+        "/var/run/.heim_org.h5l.kcm-socket",
+        "/run/gssproxy.default.sock",
+        "/var/lib/gssproxy/default.sock",
+        "/run/abrt/abrt.socket",
     ],
 )
 def test_plumbing_is_ignored_by_default(plain: Identifier, path: str) -> None:
     assert plain.service_of(Endpoint("unix", path=path)).ignored
+
+
+@pytest.mark.parametrize("path", ["/run/dbus/system_bus_socket", "/run/pcscd/pcscd.comm", "/tmp/uuidd/request"])
+def test_other_sockets_of_the_system_are_not_ignored(plain: Identifier, path: str) -> None:
+    assert not plain.service_of(Endpoint("unix", path=path)).ignored
 
 
 @pytest.mark.parametrize(
