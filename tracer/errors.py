@@ -47,6 +47,11 @@ def printable(text: str, longest: int | None = None) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
+def counted(count: int, unit: str) -> str:
+    """A number and its unit: `1 test`, `2,329 tests`, `2 processes`."""
+    return f"{count:,} {unit}{'' if count == 1 else 'es' if unit.endswith('s') else 's'}"
+
+
 class SvcTraceError(Exception):
     """An error that a user can fix. It is printed as two lines: what is wrong, what to do.
 

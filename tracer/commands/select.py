@@ -22,7 +22,11 @@ from tracer.reports.text import counted
 from tracer.trace.input_file import InputFile, input_errors, open_input, size_limit
 
 _STDIN: Final = Path("-")
-_UNITS: Final[Mapping[Unit, str]] = {"test": "tests", "class": "classes and functions", "file": "files"}
+_UNITS: Final[Mapping[Unit, tuple[str, str]]] = {  # one, several
+    "test": ("test", "tests"),
+    "class": ("class or function", "classes and functions"),
+    "file": ("file", "files"),
+}
 
 
 @click.command("select")
@@ -85,7 +89,9 @@ def command(
     sys.stdout.buffer.writelines(pytest_arguments(selected, b"\0" if nul else b"\n"))
     unknown = sum(ANYTHING in services for services in needs.values())
     note = f"; nothing is known about {counted(unknown, 'test')}, which may need any service" if unknown else ""
-    click.echo(f"svc-trace: selected {len(selected):,} of {len(units):,} {_UNITS[unit]}{note}", err=True)
+    click.echo(
+        f"svc-trace: selected {len(selected):,} of {len(units):,} {_UNITS[unit][len(units) != 1]}{note}", err=True
+    )
     if not selected:
         raise SvcTraceError(
             "no test is selected",

@@ -12,6 +12,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from tracer.errors import counted
 from tracer.record.boundary.fifo import Fifo
 from tracer.record.boundary.messages import Decoder
 from tracer.record.capture.protocol import Loaded, Session
@@ -132,7 +133,7 @@ def _warnings(session: Session, lost_boundaries: int, recorder: Recorder, *, dam
     if (lost_events := session.lost()) and not explanations:
         yield RunWarning(
             "lost-events",
-            f"{lost_events:,} events were lost: some tests may use more than is reported",
+            f"{counted(lost_events, 'event')} lost: some tests may use more than is reported",
             "Run it again with fewer workers at a time, or on a machine with a free processor.",
         )
     if damaged:
@@ -144,26 +145,27 @@ def _warnings(session: Session, lost_boundaries: int, recorder: Recorder, *, dam
     if lost_boundaries:
         yield RunWarning(
             "lost-boundaries",
-            f"{lost_boundaries:,} of the hook's records were lost: some evidence may be misplaced",
+            f"{lost_boundaries:,} of the hook's records {'was' if lost_boundaries == 1 else 'were'} lost: "
+            "some evidence may be misplaced",
             "Look for a test that closes or exhausts all file descriptors, or writes to them.",
         )
-    if recorder.runners.unfinished:
+    if unfinished := recorder.runners.unfinished:
         yield RunWarning(
             "unfinished-session",
-            f"{recorder.runners.unfinished:,} pytest processes did not end their session",
+            f"{counted(unfinished, 'pytest process')} did not end {'its' if unfinished == 1 else 'their'} session",
             "Look for crashes, and for processes that still run after the command's end: tests may be missing.",
         )
     if wrong := recorder.clocks.wrong:
         yield RunWarning(
             "wrong-clock",
-            f"{len(wrong):,} pytest processes read another clock than the kernel's: their tests are missing",
+            f"{counted(len(wrong), 'pytest process')} read another clock than the kernel's: tests are missing",
             "Run them in svc-trace's time namespace. With libfaketime, set FAKETIME_DONT_FAKE_MONOTONIC=1.",
         )
     if untraced := recorder.runners.untraced:
         yield RunWarning(
             "untraced-workers",
-            f"the results of {sum(untraced.values()):,} tests came from workers of xdist that were not traced: "
-            "these tests are missing",
+            f"the results of {counted(sum(untraced.values()), 'test')} came from workers of xdist that were not "
+            "traced, and are missing",
             "Let pytest start its workers on this machine: -n NUMBER, or --tx popen.",
         )
     for python, pytest in sorted(recorder.runners.inactive):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
+from tracer.errors import counted as counted
 from tracer.errors import printable as printable  # for all that the reports show
 
 LISTED: Final = 5
@@ -33,11 +34,6 @@ def duration(seconds: float) -> str:
     if minutes < 60:
         return f"{minutes} min {rest} s"
     return f"{minutes // 60} h {minutes % 60} min"
-
-
-def counted(count: int, unit: str) -> str:
-    """A number and its unit: `1 test`, `2,329 tests`."""
-    return f"{count:,} {unit}{'' if count == 1 else 's'}"
 
 
 def listed(counts: Mapping[str, int], unit: str) -> str:

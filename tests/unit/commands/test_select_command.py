@@ -57,6 +57,13 @@ def test_no_services_are_given_as_nothing(report: str) -> None:
     assert svc_trace("select", report, "--within", "").stdout == "tests/a.py::x\n"
 
 
+def test_one_test_is_one_test(tmp_path: Path) -> None:
+    report = stored(tmp_path / "r.json", {"tests/a.py::x": using()})
+    for unit, noun in (("test", "test"), ("class", "class or function"), ("file", "file")):
+        told = svc_trace("select", report, "--within", "", "--by", unit).stderr
+        assert told == f"svc-trace: selected 1 of 1 {noun}\n"
+
+
 def test_several_reports_are_one(report: str, tmp_path: Path) -> None:
     other = stored(tmp_path / "o.json", {"tests/a.py::x": using("redis")}, started_at="2026-11-21T00:00:00Z")
     assert svc_trace("select", report, other, "--within", "postgres").stdout == "tests/a.py::A::y[1]\n"

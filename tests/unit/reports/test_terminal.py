@@ -14,7 +14,7 @@ from rich.console import Console
 from tracer.classify.model import Classification, Summary, Variants, Via
 from tracer.reports.formats.terminal import print_page
 from tracer.reports.pages.summary import SummaryDocument
-from tracer.reports.text import duration, percent
+from tracer.reports.text import counted, duration, percent
 from tracer.trace.records import RunWarning
 
 ESCAPE = "\x1b["
@@ -68,12 +68,12 @@ def printed(
     depth: int | None = None,
     report: Path | None = None,
 ) -> str:
-    """What a terminal of that width and encoding gets, without the spaces at line ends."""
+    """What a terminal of that width and encoding gets."""
     stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
     console = Console(file=stream, width=width, force_terminal=terminal, color_system="standard" if terminal else None)
     print_page(SummaryDocument(classification, list_tests, depth, report).page(), console)
     stream.seek(0)
-    return re.sub(" +$", "", stream.read(), flags=re.MULTILINE)
+    return stream.read()
 
 
 def lines_with(text: str, output: str) -> list[str]:
@@ -101,6 +101,18 @@ def test_nothing_is_wider_than_the_terminal_or_lost_on_it(sample: Classification
     assert max(map(len, output.splitlines())) <= width
     words = set(SUMMARY.removesuffix("report: svc-trace.json\n").split())
     assert words <= set(output.split())
+
+
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_no_line_ends_in_blanks(sample: Classification, width: int) -> None:
+    output = printed(sample, width=width, depth=3, list_tests=("redis",), report=Path("svc-trace.json"))
+    assert [line for line in output.splitlines() if line.endswith(" ")] == []
+
+
+def test_a_name_that_ends_in_blanks_can_be_copied(small: Classification) -> None:
+    ((_, test),) = small.tests.items()
+    output = printed(replace(small, tests={"t.py::test[a ": test}), list_tests=("postgres",))
+    assert "    t.py::test[a " in output.splitlines()
 
 
 def test_colours_are_for_terminals_only(sample: Classification) -> None:
@@ -257,3 +269,17 @@ def test_percent(part: int, whole: int, shown: str) -> None:
 )
 def test_duration(seconds: float, shown: str) -> None:
     assert duration(seconds) == shown
+
+
+@pytest.mark.parametrize(
+    ("count", "unit", "shown"),
+    [
+        (1, "test", "1 test"),
+        (0, "test", "0 tests"),
+        (2329, "test", "2,329 tests"),
+        (1, "pytest process", "1 pytest process"),
+        (2, "pytest process", "2 pytest processes"),
+    ],
+)
+def test_counted(count: int, unit: str, shown: str) -> None:
+    assert counted(count, unit) == shown

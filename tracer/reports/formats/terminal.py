@@ -6,6 +6,7 @@ endpoints) is never taken for markup or control sequences.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, TextIO
 
@@ -22,6 +23,7 @@ from tracer.reports.text import counted, printable
 _STYLES: Final = {"strong": "bold", "dim": "dim", "good": "green", "bad": "bold red", "warning": "yellow"}
 _PROGRAM: Final = "svc-trace: "
 _GAP: Final = 4  # columns between two tables
+_BLANKS: Final = re.compile(" +$", re.MULTILINE)
 _ANY_WIDTH: Final = 10_000
 """More columns than any terminal has: the width of a table that nothing limits."""
 
@@ -48,7 +50,12 @@ def print_page(page: Iterable[blocks.Block], console: Console) -> None:
     for block in page:
         if _begins_section(block, previous):
             console.print()
-        _print(block, console)
+        if isinstance(block, blocks.Names | blocks.Code):  # to be copied: a name may end in blanks
+            _print(block, console)
+        else:
+            with console.capture() as captured:
+                _print(block, console)
+            console.file.write(_BLANKS.sub("", captured.get()))  # rich fills the cells of tables
         previous = block
 
 
