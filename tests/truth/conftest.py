@@ -6,8 +6,6 @@ import json
 import os
 import shutil
 import socket
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -25,6 +23,7 @@ from tracer.trace.endpoint import Endpoint
 from truth.peers import certified
 from truth.received import Received
 from truth.runs import Surroundings
+from truth.servers import mosquitto, nats, serving
 
 collect_ignore = ["scenarios", "suite"]  # test_truth.py runs them in child processes
 
@@ -44,7 +43,7 @@ def bare_runs(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureR
 @pytest.fixture(scope="session")
 def plain() -> Iterator[Surroundings]:
     """The plain peers, in their own process."""
-    with _serving("peers.py") as (addresses, ask):
+    with serving("peers.py") as (addresses, ask):
         peers = json.loads(addresses).items()
         rules = {name: _plain_rule(peer["address"]) for name, peer in peers if name.isidentifier()}
         yield Surroundings({"TRUTH_PEERS": addresses.strip()}, _configuration(rules), partial(_received, ask))
@@ -78,49 +77,56 @@ def with_postgres_tls(plain: Surroundings) -> Iterator[Surroundings]:
 
 
 @pytest.fixture(scope="session")
-def with_grpc(plain: Surroundings) -> Iterator[Surroundings]:
-    """The plain peers, and a real gRPC server in its own process."""
-    with (
-        _certified_directory() as (_, certificate, key),
-        _serving("grpc_server.py", str(certificate), str(key)) as (line, _),
-    ):
+def certificate() -> Iterator[tuple[Path, Path]]:
+    """The paths of a server's certificate and its key."""
+    with _certified_directory() as (_, certificate, key):
+        yield certificate, key
+
+
+@pytest.fixture(scope="session")
+def grpc_server(certificate: tuple[Path, Path]) -> Iterator[dict[str, str]]:
+    """A real gRPC server in its own process. Yields the environment variables with its addresses."""
+    with serving("grpc_server.py", *map(str, certificate)) as (line, _):
         addresses = json.loads(line)
-        environment = {
+        yield {
             "TRUTH_GRPC": addresses["plain"],
             "TRUTH_GRPC_TLS": addresses["tls"],
-            "TRUTH_GRPC_CERTIFICATE": str(certificate),
+            "TRUTH_CERTIFICATE": str(certificate[0]),
         }
-        rules = {
-            "grpc": _rule_of_urls(f"//{addresses['plain']}"),
-            "grpc_tls": _rule_of_urls(f"//{addresses['tls']}"),
-        }
-        yield _added(plain, environment, rules)
+
+
+@pytest.fixture(scope="session")
+def with_grpc(plain: Surroundings, grpc_server: dict[str, str]) -> Surroundings:
+    """The plain peers, and the gRPC server."""
+    return _added(plain, grpc_server, _rules_of_grpc(grpc_server))
+
+
+@pytest.fixture(scope="session")
+def with_many(
+    with_servers: Surroundings, grpc_server: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Surroundings]:
+    """The plain peers, and nearly all servers."""
+    directory = tmp_path_factory.mktemp("servers")
+    with (
+        mosquitto(directory) as mqtt_address,
+        nats(directory) as nats_address,
+        serving("small_servers.py") as (line, _),
+    ):
+        addresses = {"mqtt": mqtt_address, "nats": nats_address, **json.loads(line)}
+        environment = {f"TRUTH_{name.upper()}": address for name, address in addresses.items()}
+        rules = {name: _rule_of_urls(f"//{address}") for name, address in addresses.items()}
+        yield _added(with_servers, {**grpc_server, **environment}, {**_rules_of_grpc(grpc_server), **rules})
+
+
+def _rules_of_grpc(addresses: Mapping[str, str]) -> Rules:
+    names = {"grpc": "TRUTH_GRPC", "grpc_tls": "TRUTH_GRPC_TLS"}
+    return {service: _rule_of_urls(f"//{addresses[name]}") for service, name in names.items()}
 
 
 def _added(plain: Surroundings, environment: Mapping[str, str], rules: Rules) -> Surroundings:
     """The plain peers, and other servers."""
     configuration = plain.configuration + _configuration(rules)
     return replace(plain, environment={**plain.environment, **environment}, configuration=configuration)
-
-
-@contextmanager
-def _serving(script: str, *arguments: str) -> Iterator[tuple[str, Callable[[], str]]]:
-    """The line that one of the servers beside this file prints, and a function that requests a further line.
-
-    It serves until its stdin ends.
-    """
-    server = [sys.executable, str(Path(__file__).with_name(script)), *arguments]
-    with subprocess.Popen(server, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdin
-        assert process.stdout
-        requests, lines = process.stdin, process.stdout
-
-        def ask() -> str:
-            requests.write("\n")
-            requests.flush()
-            return lines.readline()
-
-        yield lines.readline(), ask
 
 
 def _received(ask: Callable[[], str]) -> Received:

@@ -48,7 +48,7 @@ def _tests(expected: Mapping[str, Test], found: Mapping[str, TestResult]) -> Ite
             yield f"{name}: {len(nodeids)} tests in the report" + ("" if test.count is None else f", not {test.count}")
         for nodeid in nodeids:
             unexpected.pop(nodeid, None)
-            yield from _test(nodeid, test, found[nodeid])
+            yield from _test(nodeid, test.about(name, nodeid), found[nodeid])
     for nodeid in unexpected:
         yield f"{nodeid}: a test that is not expected"
 

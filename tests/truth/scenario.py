@@ -15,12 +15,12 @@ from environments import MINORS, OLDEST
 
 from tracer.classify.model import Evidence
 from tracer.classify.services.document import Text, Value, did_you_mean, read_document
-from truth.glob import matches
+from truth.glob import first_part, matches
 
 SERVERS: Final = ("kafka", "postgres", "redis", "search")
 """Real servers that a scenario may need."""
-ALONE: Final = ("grpc", "postgres_tls")
-"""Real servers that a scenario needs without any other: a gRPC server, a PostgreSQL that speaks TLS."""
+ALONE: Final = ("grpc", "many", "postgres_tls")
+"""What a scenario needs without naming any other: a gRPC server; all servers but the last; a PostgreSQL with TLS."""
 CAPABILITIES: Final = ("io_uring",)
 """Features that the machine or the backend may lack."""
 
@@ -69,6 +69,15 @@ class Test:
     def named(self, name: str, nodeid: str) -> bool:
         """Whether this entry, which has that name in the scenario, describes a test."""
         return name == nodeid if self.count is None else matches(name, nodeid)
+
+    def about(self, name: str, nodeid: str) -> Test:
+        """The truth about one of these tests: `$1` in a fact is what the first `*` of the name stands for."""
+        if self.count is None:
+            return self
+        part = first_part(name, nodeid)
+        return replace(
+            self, evidence=tuple(replace(entry, facts=_filled(entry.facts, part)) for entry in self.evidence)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +153,10 @@ def with_causes(scenario: Scenario, known: bool) -> Scenario:
 def on_oldest(scenario: Scenario) -> Scenario:
     """The same scenario on the oldest supported Python and pytest."""
     return replace(scenario, python=MINORS[0], requires=OLDEST)
+
+
+def _filled(facts: Mapping[str, object], part: str) -> Mapping[str, object]:
+    return {name: fact.replace("$1", part) if isinstance(fact, str) else fact for name, fact in facts.items()}
 
 
 def _suite(value: Value, directory: Path) -> Path:

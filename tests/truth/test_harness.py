@@ -51,6 +51,7 @@ def differences_from(text: str, directory: Path, report: Classification = REPORT
         TRUE,
         TRUE.replace("test[1]", "*").replace("evidence", "count = 1\nevidence"),
         TRUE.replace("alpha", "al*"),
+        TRUE.replace("test_a", "test_*").replace("evidence", "count = 1\nevidence").replace('"alpha', '"$1lpha'),
         TRUE.replace("evidence = [", 'evidence = [{ service = "beta", optional = true }, '),
         TRUE.replace("sends = 3", "sends = 3, optional = true"),
         TRUE.replace("evidence", 'services = ["alpha"]\nevidence').replace("sends = 3", "sends = 4"),
@@ -64,6 +65,7 @@ def test_a_true_report_has_no_differences(text: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "first"),
     [
+        ('"alpha"', '"$1lpha"', "test_a.py::test[1]: unexpected: alpha direct in call, endpoint"),
         ("sends = 3", "sends = 2", "test_a.py::test[1]: unexpected: alpha direct in call, endpoint"),
         ('"alpha"', '"beta"', "test_a.py::test[1]: unexpected: alpha direct in call, endpoint"),
         ('"alpha"', '"alpha", phase = "setup"', "test_a.py::test[1]: unexpected: alpha direct in call, endpoint"),

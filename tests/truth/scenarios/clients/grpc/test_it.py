@@ -63,7 +63,7 @@ def test_fixtures_channel_unused(own_channel):
 
 
 def test_tls():
-    credentials = grpc.ssl_channel_credentials(Path(os.environ["TRUTH_GRPC_CERTIFICATE"]).read_bytes())
+    credentials = grpc.ssl_channel_credentials(Path(os.environ["TRUTH_CERTIFICATE"]).read_bytes())
     options = [("grpc.ssl_target_name_override", "localhost")]
     with grpc.secure_channel(TLS_TARGET, credentials, options) as own:
         ask(own)

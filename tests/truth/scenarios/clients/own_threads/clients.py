@@ -2,24 +2,12 @@
 
 from functools import partial
 
+from own_workers import Asgiref, PoolInPool, Portal, Processes, QueueThread, ToThread
 from redis_requests import Redis, RedisInProcess
 from requests_of import SEARCH, Aiohttp, AsyncHttpx, Asyncpg, AsyncRedis, Httpx, Psycopg2
 from sentry_sdk import Client as SentryClient
 from sentry_sdk.transport import HttpTransport
-from workers import Asgiref, LoopThread, Pool, PoolInPool, Portal, Processes, QueueThread, ToThread
-
-
-class Client:
-    def __init__(self, worker, request):
-        self.worker = worker()
-        self.request = request()
-
-    def use(self):
-        self.worker.run(self.request.ask)
-
-    def close(self):
-        self.worker.run(self.request.close)
-        self.worker.close()
+from workers import Client, LoopThread, Pool
 
 
 class Sentry:

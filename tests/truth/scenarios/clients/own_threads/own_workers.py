@@ -1,24 +1,14 @@
-"""Threads and processes that do a test's work. They start with a worker's first job at the latest."""
+"""More threads, and processes. They start with a worker's first job at the latest."""
 
 import asyncio
 import multiprocessing
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from queue import Queue
 from threading import Thread
 
 from anyio.from_thread import start_blocking_portal
 from asgiref.sync import sync_to_async
-
-
-class Pool:
-    def __init__(self):
-        self.pool = ThreadPoolExecutor(1)
-
-    def run(self, job):
-        self.pool.submit(job).result(30)
-
-    def close(self):
-        self.pool.shutdown()
+from workers import OwnLoop, Pool
 
 
 class PoolInPool(Pool):
@@ -67,33 +57,11 @@ class Asgiref:
         pass
 
 
-class ToThread:
-    """A loop on the tests' thread that lasts longer than a test."""
-
-    def __init__(self):
-        self.loop = asyncio.new_event_loop()
+class ToThread(OwnLoop):
+    """asyncio's pool of threads."""
 
     def run(self, job):
-        self.loop.run_until_complete(asyncio.to_thread(job))
-
-    def close(self):
-        self.loop.run_until_complete(self.loop.shutdown_default_executor())
-        self.loop.close()
-
-
-class LoopThread:
-    def __init__(self):
-        self.loop = asyncio.new_event_loop()
-        self.thread = Thread(target=self.loop.run_forever)
-        self.thread.start()
-
-    def run(self, job):
-        asyncio.run_coroutine_threadsafe(job(), self.loop).result(30)
-
-    def close(self):
-        self.loop.call_soon_threadsafe(self.loop.stop)
-        self.thread.join()
-        self.loop.close()
+        super().run(lambda: asyncio.to_thread(job))
 
 
 class Portal:

@@ -1,0 +1,58 @@
+"""Servers that the scenarios' clients need, beside those of examples/services.py. Each is in its own process."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import services
+
+HOST = "127.0.0.1"
+
+
+@contextmanager
+def serving(script: str, *arguments: str) -> Iterator[tuple[str, Callable[[], str]]]:
+    """The line that one of the servers beside this file prints, and a function that requests a further line.
+
+    It serves until its stdin ends.
+    """
+    server = [sys.executable, str(Path(__file__).with_name(script)), *arguments]
+    with subprocess.Popen(server, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin
+        assert process.stdout
+        requests, lines = process.stdin, process.stdout
+
+        def ask() -> str:
+            requests.write("\n")
+            requests.flush()
+            return lines.readline()
+
+        yield lines.readline(), ask
+
+
+@contextmanager
+def mosquitto(directory: Path) -> Iterator[str]:
+    """An MQTT broker. Yields its address, HOST:PORT."""
+    with _listening("mosquitto", "-p", directory=directory) as address:  # without a configuration only on 127.0.0.1
+        yield address
+
+
+@contextmanager
+def nats(directory: Path) -> Iterator[str]:
+    """A NATS server. Yields its address, HOST:PORT."""
+    with _listening("nats-server", "-a", HOST, "-p", directory=directory) as address:
+        yield address
+
+
+@contextmanager
+def _listening(name: str, *arguments: str, directory: Path) -> Iterator[str]:
+    """A server whose last argument is a port, and whose program has its package's name."""
+    port = services.free_port()
+    command = [services.program(name, name), *arguments, str(port)]
+    with services.child(name, command, directory) as server:
+        server.wait_for(lambda: socket.create_connection((HOST, port)).close())
+        yield f"{HOST}:{port}"
