@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from tracer.classify.assumptions import assumed_services
 from tracer.classify.attribution import attribute
 from tracer.classify.checks import check_assumptions, check_contracts
+from tracer.classify.combinations import count_combinations
 from tracer.classify.directories import ROOT, count_by_directory
 from tracer.classify.model import (
     Classification,
@@ -71,6 +72,7 @@ def classify(trace: Trace, config: Config, *, generated_at: datetime) -> Classif
         run=_run_info(trace),
         run_evidence=attribution.run,
         generated_at=_iso(generated_at),
+        last_test_s=_last_test_s(trace, attribution.attempts),
     )
 
 
@@ -83,9 +85,10 @@ def assemble(
     run_evidence: tuple[Evidence, ...],
     generated_at: str,
     runs: tuple[RunInfo, ...] = (),
+    last_test_s: float | None = None,
 ) -> Classification:
     """A classification of these tests, with all tables and checks. The tests' `assumed` must follow from `rules`."""
-    summary = summarise(tests, rules)
+    summary = summarise(tests, rules, last_test_s)
     return Classification(
         generated_at=generated_at,
         run=run,
@@ -121,11 +124,12 @@ def recheck(classification: Classification, rules: Rules) -> Classification:
         run_evidence=classification.run_evidence,
         generated_at=classification.generated_at,
         runs=classification.runs,
+        last_test_s=classification.summary.last_test_s,
     )
 
 
-def summarise(tests: Mapping[str, TestResult], rules: Rules) -> Summary:
-    """Count tests by service, by tier and by directory."""
+def summarise(tests: Mapping[str, TestResult], rules: Rules, last_test_s: float | None = None) -> Summary:
+    """Count tests by service, by tier, by directory and by combination."""
     directories = count_by_directory(tests, rules.tiers)
     whole = directories.get(ROOT, Directory(0, {}, {}))
     return Summary(
@@ -133,6 +137,8 @@ def summarise(tests: Mapping[str, TestResult], rules: Rules) -> Summary:
         services=whole.services,
         tiers={**{tier.name: 0 for tier in rules.tiers}, **whole.tiers},
         directories=directories,
+        combinations=count_combinations(tests.values()),
+        last_test_s=last_test_s,
     )
 
 
@@ -170,6 +176,12 @@ def _run_info(trace: Trace) -> RunInfo:
         lacks_causes=trace.run.lacks_causes,
         missing_tests=trace.end.missing_tests if trace.end else None,
     )
+
+
+def _last_test_s(trace: Trace, attempts: tuple[Attempt, ...]) -> float | None:
+    ends = (trace.spans[attempt.span].end_ns for attempt in attempts)
+    last_ns = max(ends, default=None)
+    return None if last_ns is None else round((last_ns - trace.run.start_ns) / 1e9, 6)
 
 
 def _iso(moment: datetime) -> str:

@@ -172,6 +172,13 @@ class Directory(Struct, frozen=True):
     tiers: Mapping[str, Count]  # tier → tests, in the configuration's order; only those with tests
 
 
+class Combination(Struct, frozen=True):
+    """Tests that use exactly the same services."""
+
+    services: tuple[str, ...]  # sorted; all unknown endpoints together are `(unknown)`, at the end
+    tests: Count
+
+
 class Summary(Struct, frozen=True):
     """Numbers of tests."""
 
@@ -179,6 +186,8 @@ class Summary(Struct, frozen=True):
     services: Mapping[str, Count]  # service → tests, most first
     tiers: Mapping[str, Count]  # tier → tests, in the configuration's order
     directories: Mapping[str, Directory] = {}  # by path from pytest's rootdir; "." is itself
+    combinations: tuple[Combination, ...] = ()  # most tests first; empty also in reports of older versions
+    last_test_s: Seconds | None = None  # when the last test ended, since the run began; None: unknown, or merged runs
 
 
 class AssumptionCheck(Struct, frozen=True):

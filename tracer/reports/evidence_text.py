@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from tracer.classify.model import Evidence, Via
+from tracer.reports.fixture_names import known_fixture
 from tracer.reports.text import counted
 
 _VERBS: Final = {"sent": "sent to", "connected": "connected to", "attempted": "tried to reach"}
@@ -37,11 +38,13 @@ def _place(evidence: Evidence) -> str:
     elif evidence.phase is None:
         place = "outside of all tests"
     elif evidence.fixture is not None:
-        place = f"in the {evidence.phase} of fixture {evidence.fixture}"
+        place = f"in the {evidence.phase} of fixture {known_fixture(evidence.fixture)}"
     else:
         place = f"in the {evidence.phase}"
     if (via := evidence.via) and via.kind == "fixture":
-        place += f" ({defined_in(via)})" if via.name == evidence.fixture else f" (for fixture {via.name})"
+        place += (
+            f" ({defined_in(via)})" if via.name == evidence.fixture else f" (for fixture {known_fixture(via.name)})"
+        )
     return place
 
 

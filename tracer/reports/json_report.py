@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from msgspec import Struct, to_builtins
-from msgspec.structs import asdict
+from msgspec.structs import asdict, replace
 
+from tracer.classify.combinations import count_combinations
 from tracer.classify.model import SCHEMA, Classification, Evidence, TestResult
 from tracer.classify.services.config import Rules
 from tracer.errors import SvcTraceError
@@ -70,6 +71,9 @@ def read_classification(path: Path, file: InputFile | None = None) -> Classifica
         classification: Classification = load(text, Classification)
         _check_numbers(classification)
         _check_validation(classification)
+        if not classification.summary.combinations:  # of an older version
+            combinations = count_combinations(classification.tests.values())
+            classification = replace(classification, summary=replace(classification.summary, combinations=combinations))
     except (ValueError, EOFError) as error:
         raise SvcTraceError(
             f"cannot read {path} as a report: {error}",

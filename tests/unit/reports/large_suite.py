@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 from suites import evidence
 
+from tracer.classify.combinations import count_combinations
 from tracer.classify.model import AssumptionCheck, Classification, RunInfo, Summary, TestResult, Via
 from tracer.classify.services.config import AssumptionRule, Contract, Rules, Tier
 from tracer.trace.records import StaticFacts
@@ -62,7 +63,12 @@ def classification() -> Classification:
         facts=tuple(_facts(module) for module in range(MODULES)),
         tests=tests,
         run_evidence=(replace(SEEN, phase=None), replace(SEEN, service="redis", phase=None, sends=1)),
-        summary=Summary(len(tests), dict(sorted(counts.items(), key=lambda item: -item[1])) | unknown, TIERS),
+        summary=Summary(
+            len(tests),
+            dict(sorted(counts.items(), key=lambda item: -item[1])) | unknown,
+            TIERS,
+            combinations=count_combinations(tests.values()),
+        ),
         validation={
             "postgres": AssumptionCheck(len(tests), (), (), 0, (), 0, 1.0, 1.0),
             "kafka": AssumptionCheck(20, tuple(kafka[20:]), tuple(tests)[1:3], 1712, (), 0, 0.909, 0.07),

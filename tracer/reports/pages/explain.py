@@ -11,6 +11,7 @@ from tracer.classify.model import Classification, Evidence, TestResult
 from tracer.classify.tiers import tier_of
 from tracer.reports.blocks import Block, Heading, Line, Name, Names, Styled
 from tracer.reports.evidence_text import activity, amounts
+from tracer.reports.fixture_names import known_fixture
 from tracer.reports.text import counted, duration, joined
 
 _OUTCOMES: Final = {
@@ -54,7 +55,8 @@ def _rules(classification: Classification, test: TestResult) -> Iterator[Line]:
         elif used:
             yield Line(Styled(f"No rule claims that it uses {service}: a blind spot.", "bad"))
     if facts is not None:
-        names = {"fixtures": facts.fixtures, "markers": facts.markers, "classes": facts.bases}
+        fixtures = [name for name in facts.fixtures if known_fixture(name) == name]  # of others, no rule knows the name
+        names = {"fixtures": fixtures, "markers": facts.markers, "classes": facts.bases}
         known = "; ".join(f"{kind} {', '.join(of_kind)}" for kind, of_kind in names.items() if of_kind)
         yield Line(f"Rules can select it by: file {facts.path}" + (f"; {known}." if known else "."))
 

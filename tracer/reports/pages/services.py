@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Iterator
 from tracer.classify.model import Classification, Evidence
 from tracer.reports.blocks import Block, Heading, groups
 from tracer.reports.evidence_text import defined_in
+from tracer.reports.fixture_names import known_fixture
 from tracer.reports.text import counted
 
 
@@ -52,7 +53,11 @@ def _source(evidence: Evidence) -> str:
     via = evidence.via
     if via is None:
         return evidence.how
-    source = f"fixture {via.name} ({defined_in(via)})" if via.kind == "fixture" else f"the import of {via.name}"
+    source = (
+        f"fixture {known_fixture(via.name)} ({defined_in(via)})"
+        if via.kind == "fixture"
+        else f"the import of {via.name}"
+    )
     return f"{evidence.how} from {source}"
 
 

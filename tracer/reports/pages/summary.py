@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -18,12 +18,13 @@ from tracer.classify.model import (
     Variants,
     Why,
     is_unknown,
-    unknown_endpoint,
 )
 from tracer.reports import blocks, json_report
 from tracer.reports.blocks import Styled
+from tracer.reports.fixture_names import known_fixture
 from tracer.reports.pages import services
-from tracer.reports.text import LISTED, counted, duration, listed, percent, shares
+from tracer.reports.pages.notes import notes
+from tracer.reports.text import LISTED, counted, duration, percent, shares
 
 _OUTCOMES: Final[Mapping[Outcome, str]] = {  # in the order in which they are listed → style
     "passed": "good",
@@ -63,7 +64,7 @@ class SummaryDocument:
                 yield _directories(one, self.depth)
         if used_by := users(one):
             rows = tuple((Styled(service, "strong"), parts) for service, parts in used_by.items())
-            yield blocks.Table(("Service", "Where its tests use it"), rows, "ll")
+            yield blocks.Table(("Service", "How its tests use it"), rows, "ll")
         if noted := notes(one):
             yield blocks.Table((), tuple((Styled(label, "strong"), note) for label, note in noted.items()), "ll")
         if one.validation:
@@ -144,7 +145,7 @@ def _directories(classification: Classification, depth: int) -> blocks.Records:
 
 
 def users(classification: Classification) -> dict[str, str]:
-    """Service → where its tests use it, and their directory: `98 (98%) only through fixture flush (teardown); …`.
+    """Service → how its tests use it, and their directory: `98 of 99 only through fixture flush (teardown), 1 itself`.
 
     A service that every test uses itself, in all directories, is left out.
     """
@@ -152,16 +153,27 @@ def users(classification: Classification) -> dict[str, str]:
     for service, why in classification.why.items():
         home = tuple(_home(classification, service))
         if not is_unknown(service) and (why.only_through or home):
-            texts[service] = "; ".join((*_parts(why), *home))
+            texts[service] = "; ".join((", ".join(_parts(why)), *home))
     return texts
 
 
 def _parts(why: Why) -> Iterator[str]:
-    parts = Counter({f"only through {source}": tests for source, tests in why.only_through.items()})
-    parts["in the test itself"] = why.tests - parts.total()
-    first = +Counter(dict(parts.most_common(_PARTS_LISTED)))
-    first["only through other fixtures or hooks"] = why.tests - first.total()
-    yield from (f"{tests:,} ({percent(tests, why.tests)}) {part}" for part, tests in (+first).items())
+    only: Counter[str] = Counter()
+    for source, tests in why.only_through.items():
+        only[f"only through {known_fixture(source)}"] += tests
+    itself = why.tests - only.total()
+    parts = only + Counter({"itself" if itself == 1 else "themselves": itself})
+    first = Counter(dict(parts.most_common(_PARTS_LISTED)))
+    first += Counter({"only through other fixtures or hooks": why.tests - first.total()})
+    for number, (part, tests) in enumerate(first.items()):
+        yield f"{f'{tests:,}' if number else _share(tests, why.tests)} {part}"
+
+
+def _share(part: int, whole: int) -> str:
+    """`11 of 12`, `all 12`, `1`."""
+    if part != whole:
+        return f"{part:,} of {whole:,}"
+    return f"all {whole:,}" if whole > 1 else f"{whole:,}"
 
 
 def _home(classification: Classification, service: str) -> Iterator[str]:
@@ -175,40 +187,8 @@ def _home(classification: Classification, service: str) -> Iterator[str]:
     }
     if homes:
         path = max(homes, key=lambda path: path.count("/"))
-        using, tests = homes[path].services[service], homes[path].tests
-        share = "all" if using == whole else f"{using:,} of the {whole:,}"
-        yield f"{share} are in {path}, which has {counted(tests, 'test')}"
-
-
-def notes(classification: Classification) -> dict[str, str]:
-    """Services that are in no table: label → text."""
-    tests = classification.tests.values()
-    unknown = Counter(service for test in tests for service in test.services if is_unknown(service))
-    outside: Counter[str] = Counter()
-    for evidence in classification.run_evidence:
-        outside[evidence.service] += evidence.sends
-    texts = {
-        "Unknown endpoints": listed(described_unknown(classification, dict(unknown.most_common())), "test"),
-        "Self-hosted": listed(_counts(test.self_hosted for test in tests), "test"),
-        "Only ambient": listed(_counts(test.ambient for test in tests), "test"),
-        "Outside of tests": listed(dict(outside.most_common()), "send"),
-    }
-    return {label: text for label, text in texts.items() if text}
-
-
-def described_unknown(classification: Classification, tests: Mapping[str, int]) -> dict[str, int]:
-    """Unknown services → tests, by endpoint and the process that listens there: `tcp://127.0.0.1:7070 [billing]`."""
-    listeners = {
-        one.service: f" [{one.listener}]"
-        for test in (classification.tests.values() if tests else ())
-        for one in test.evidence
-        if one.listener
-    }
-    return {unknown_endpoint(name) + listeners.get(name, ""): number for name, number in tests.items()}
-
-
-def _counts(names: Iterable[tuple[str, ...]]) -> dict[str, int]:
-    return dict(Counter(name for group in names for name in group).most_common())
+        using = homes[path].services[service]
+        yield f"{'all' if using == whole > 1 else f'{using:,}'} {'is' if using == 1 else 'are'} in {path}"
 
 
 def _assumptions(classification: Classification) -> blocks.Table:

@@ -15,7 +15,7 @@ from tracer.classify.model import Classification, is_unknown, unknown_endpoint
 from tracer.classify.proposals import Proposal
 from tracer.reports.blocks import Block, Code, Heading, Headline, Line, Names, Styled, Table, group, groups
 from tracer.reports.evidence_text import activity
-from tracer.reports.pages.summary import described_unknown
+from tracer.reports.pages.notes import described_unknown
 from tracer.reports.rule_toml import false_positives, rule_lines
 from tracer.reports.text import counted, percent
 from tracer.trace.json_codec import dump
