@@ -48,27 +48,33 @@ static __always_inline bool may_await_its_turn(struct task_struct *task, __u32 p
 	return futex >= known->from && futex < known->to;
 }
 
-/* The program for sched_waking, in the waker's context. The kernel wakes a task once at a time (p->pi_lock). */
+/*
+ * The program for sched_waking, in the waker's context. The kernel wakes a task once at a time (p->pi_lock). Most
+ * wake-ups change nothing, so this is found out first.
+ */
 static __always_inline void on_waking(struct task_struct *woken)
 {
 	struct svc_task *other = find_task(woken), *self;
 	struct task_struct *task;
+	bool news;
 
 	if (!other || other->runner)
+		return;
+	task = running_task();
+	self = find_task(task);
+	news = self && woken != task && has_news(self, other);
+	if (!news && other->waited_ns == epoch_ns())
 		return;
 	if (!(FIELD(woken, __state) & TASK_INTERRUPTIBLE))
 		return; /* it waits for the disk, or for a lock within the kernel */
 	if (may_await_its_turn(woken, other->process))
 		return;
-	task = running_task();
-	self = find_task(task);
 	/* A runner's thread asks servers in the tree, too. What another thread sends to another process may be an
 	 * answer. */
-	if (self && woken != task &&
-	    (is_in_its_call(task, current_regs()) ||
-	     (self->delivering && (self->runner || self->process == other->process))))
+	if (news && (is_in_its_call(task, current_regs()) ||
+		     (self->delivering && (self->runner || self->process == other->process))))
 		pass_cause(self, other);
-	other->woken_ns = bpf_ktime_get_ns();
+	other->waited_ns = epoch_ns();
 }
 
 /*

@@ -27,7 +27,7 @@ static __always_inline void on_fork(struct task_struct *parent, struct task_stru
 	if (!from)
 		return;
 	born.process = from->process;
-	born.woken_ns = bpf_ktime_get_ns();
+	born.waited_ns = epoch_ns();
 	if (FIELD(child, pid) == FIELD(child, tgid))
 		born.process = next_process();
 	pass_cause(from, &born);

@@ -41,8 +41,8 @@ enum svc_flag {
  * that gives it work then does not wake it. What such a thread wakes or starts has the same interval.
  */
 struct svc_unsure {
-	__u64 from_ns; /* it has not waited since then */
-	__u64 to_ns; /* 0: none */
+	__u64 from_ns; /* when the epoch began in which it last waited */
+	__u64 to_ns; /* when the epoch began that was running; 0: none */
 };
 
 /* Every record begins with this. */
@@ -166,7 +166,7 @@ struct svc_task {
 	__u64 cause_ns; /* when a runner's thread last caused it to run, directly or through others: 0: never */
 	__u32 cause_process; /* serial number of that runner */
 	__u32 cause_tid; /* that runner's thread, in the runner's own pid namespace */
-	__u64 woken_ns; /* when it last began to run after it had waited, or was born */
+	__u64 waited_ns; /* when the epoch began in which it last waited, or was born */
 	struct svc_unsure unsure; /* of the last thread that woke or started it, if that one was unsure */
 	/* Of the running send. Not on the stack, where the verifier would track each value. */
 	struct send_args args;

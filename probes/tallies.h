@@ -43,9 +43,7 @@ static __always_inline __u64 cause_in_epoch(const struct svc_task *self)
 /* Whether the cause of a thread is unsure in the running epoch. */
 static __always_inline bool is_unsure(struct svc_task *self)
 {
-	const struct svc_control *control = shared();
-
-	return control && unsure_of(self).to_ns >= control->epoch_ns;
+	return unsure_of(self).to_ns >= epoch_ns();
 }
 
 static __always_inline bool has_cause(const struct svc_socket *entry, struct svc_task *self)

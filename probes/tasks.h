@@ -56,16 +56,34 @@ static __always_inline int emit_task(__u8 kind, struct task_struct *task, __u32 
 	return 0;
 }
 
-/* The running thread's interval: its own if the running epoch began in it, else that of the thread that woke it. */
-static __always_inline struct svc_unsure unsure_of(const struct svc_task *self)
+static __always_inline __u64 epoch_ns(void)
 {
 	const struct svc_control *control = shared();
-	struct svc_unsure own = {.from_ns = self->woken_ns};
 
-	if (!control || self->woken_ns >= control->epoch_ns)
-		return self->unsure;
-	own.to_ns = bpf_ktime_get_ns();
-	return own;
+	return control ? control->epoch_ns : 0;
+}
+
+/* A thread's interval: its own if it has not waited in the running epoch, else that of the thread that woke it. */
+static __always_inline struct svc_unsure unsure_of(const struct svc_task *self)
+{
+	struct svc_unsure own = {.from_ns = self->waited_ns, .to_ns = epoch_ns()};
+
+	return own.from_ns < own.to_ns ? own : self->unsure;
+}
+
+/* Whether an interval has something that a thread's does not have. */
+static __always_inline bool adds_doubt(struct svc_unsure unsure, const struct svc_unsure *known)
+{
+	return unsure.to_ns > known->to_ns || (unsure.to_ns == known->to_ns && unsure.from_ns < known->from_ns);
+}
+
+/* Whether pass_cause() would change something: causes that a runner's thread became in one epoch are the same. */
+static __always_inline bool has_news(const struct svc_task *self, const struct svc_task *other)
+{
+	if (self->runner)
+		return other->cause_process != self->process || other->cause_tid != self->tid ||
+		       other->cause_ns < epoch_ns();
+	return self->cause_ns > other->cause_ns || adds_doubt(unsure_of(self), &other->unsure);
 }
 
 /* Make the running thread's cause that of a thread which it wakes, or has started; a runner's thread is its own. */
@@ -85,7 +103,7 @@ static __always_inline void pass_cause(const struct svc_task *self, struct svc_t
 		other->cause_ns = self->cause_ns;
 	}
 	unsure = unsure_of(self);
-	if (unsure.to_ns > other->unsure.to_ns)
+	if (adds_doubt(unsure, &other->unsure))
 		other->unsure = unsure;
 }
 
@@ -106,7 +124,7 @@ static __always_inline struct svc_task *current_entry(void)
 	if (!leader)
 		return NULL;
 	worker.process = leader->process;
-	worker.woken_ns = bpf_ktime_get_ns();
+	worker.waited_ns = epoch_ns();
 	pass_cause(leader, &worker);
 	read_pid(task, &worker.tid, &pidns);
 	return add_task(task, &worker);

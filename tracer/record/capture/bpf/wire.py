@@ -33,7 +33,7 @@ FIELDS: Final = {
     "svc_task_event": _fields("event 112s, start_ns Q, lineage_ns Q, parent I, host_pid I, pid I, pidns I, comm 16s"),
     "svc_task": _fields(
         "process I, tid I, message I, announced B, connecting B, runner B, delivering B, ended I, padding I, "
-        "lineage_ns Q, sending Q, cause_ns Q, cause_process I, cause_tid I, woken_ns Q, "
+        "lineage_ns Q, sending Q, cause_ns Q, cause_process I, cause_tid I, waited_ns Q, "
         "unsure 16s, args 32s"
     ),
     "svc_tally": _fields("last_ns Q, bytes Q, sends I, epoch I"),
