@@ -54,10 +54,13 @@ static __always_inline bool may_await_its_turn(struct task_struct *task, __u32 p
  */
 static __always_inline void on_waking(struct task_struct *woken)
 {
-	struct svc_task *other = find_task(woken), *self;
+	struct svc_task *other, *self;
 	struct task_struct *task;
 	bool news;
 
+	if (!may_have_entry(woken)) /* most of the machine's tasks */
+		return;
+	other = find_task(woken);
 	if (!other || other->runner)
 		return;
 	task = running_task();
@@ -97,7 +100,7 @@ static __always_inline void on_data_ready(const struct sock *sk)
 	if (number != NR_sendto && number != NR_sendmsg && number != NR_write && number != NR_writev &&
 	    number != NR_connect)
 		return;
-	sender = sock_of_fd(ARG1(regs));
+	sender = sock_of_file(file_of_fd(ARG1(regs)));
 	if (bpf_ntohs(BPF_CORE_READ(sender, __sk_common.skc_dport)) != FIELD(sk, __sk_common.skc_num))
 		return;
 	port = FIELD(sk, __sk_common.skc_dport);

@@ -134,17 +134,17 @@ static __always_inline struct file *file_of_fd(__u32 fd)
 	return file;
 }
 
-static __always_inline struct sock *sock_of_fd(__u32 fd)
+static __always_inline struct sock *sock_of_file(const struct file *file)
 {
-	struct socket *socket = BPF_CORE_READ(file_of_fd(fd), private_data);
+	struct socket *socket = BPF_CORE_READ(file, private_data);
 
 	return BPF_CORE_READ(socket, sk);
 }
 
 /* A connect without a change of TCP's state: unix, UDP, or TCP that failed before its first packet. */
-static __always_inline void emit_connect(const struct pt_regs *regs, long result, struct svc_task *self, __u8 flags)
+static __always_inline void emit_connect(const struct pt_regs *regs, const struct sock *sk, long result,
+					 struct svc_task *self, __u8 flags)
 {
-	struct sock *sk = sock_of_fd(ARG1(regs));
 	const void *name = (const void *)ARG2(regs);
 	struct svc_socket_event *record;
 	struct unix_address *bound;
@@ -187,9 +187,8 @@ static __always_inline void emit_connect(const struct pt_regs *regs, long result
 }
 
 /* A socket got a name. A datagram socket can now be reached. */
-static __always_inline void emit_bind(const struct pt_regs *regs, struct svc_task *self)
+static __always_inline void emit_bind(const struct sock *sk, struct svc_task *self)
 {
-	struct sock *sk = sock_of_fd(ARG1(regs));
 	__u16 family;
 
 	if (!sk || BPF_CORE_READ(sk, sk_type) != SOCK_DGRAM)
@@ -200,10 +199,9 @@ static __always_inline void emit_bind(const struct pt_regs *regs, struct svc_tas
 }
 
 /* A write of a boundary begins an epoch, before its thread continues. */
-static __always_inline void note_boundary(const struct pt_regs *regs, struct svc_task *self)
+static __always_inline void note_boundary(const struct file *file, struct svc_task *self)
 {
 	struct svc_control *control = shared();
-	struct file *file = file_of_fd(ARG1(regs));
 
 	if (!control || BPF_CORE_READ(file, f_inode, i_ino) != control->fifo)
 		return;
@@ -216,6 +214,7 @@ static __always_inline void on_syscall_exit(const struct pt_regs *regs, long res
 {
 	long number = NUMBER(regs);
 	struct svc_task *self;
+	struct file *file;
 	__u8 connecting;
 
 	/* This runs at the end of all system calls of the machine: the most common case first. */
@@ -227,10 +226,13 @@ static __always_inline void on_syscall_exit(const struct pt_regs *regs, long res
 	if (!self)
 		return;
 	self->message = 0;
+	if (number == NR_sendmmsg)
+		return;
+	file = file_of_fd(ARG1(regs));
 	if (number == NR_write)
-		note_boundary(regs, self);
+		note_boundary(file, self);
 	if (number == NR_bind && result == 0)
-		emit_bind(regs, self);
+		emit_bind(sock_of_file(file), self);
 	if (number != NR_connect)
 		return;
 	connecting = self->connecting;
@@ -239,7 +241,7 @@ static __always_inline void on_syscall_exit(const struct pt_regs *regs, long res
 	if (connecting == 1 || result == -EINPROGRESS || result == -EALREADY || result == -EISCONN ||
 	    result == -ENOTSOCK || (result <= -ERESTARTSYS && result >= -ERESTART_RESTARTBLOCK))
 		return;
-	emit_connect(regs, result, self, connecting ? SVC_DETAIL : SVC_DETAIL | SVC_WHOLE);
+	emit_connect(regs, sock_of_file(file), result, self, connecting ? SVC_DETAIL : SVC_DETAIL | SVC_WHOLE);
 }
 
 #endif

@@ -34,7 +34,6 @@
 #define ERESTART_RESTARTBLOCK 516
 
 /* include/linux/sched.h */
-#define PF_IO_WORKER 0x00000010
 #define TASK_INTERRUPTIBLE 0x00000001
 
 #endif

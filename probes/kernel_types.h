@@ -140,7 +140,6 @@ struct signal_struct {
 };
 
 struct task_struct {
-	unsigned int flags;
 	unsigned int __state; /* since 5.14 */
 	void *stack;
 	int exit_code;

@@ -59,7 +59,7 @@ static __always_inline void on_missed_end(const struct pt_regs *regs, long resul
 	number = syscall_number(regs);
 	if ((number == NR_sendto || number == NR_sendmsg || number == NR_write || number == NR_writev ||
 	     number == NR_pwritev2) &&
-	    sock_of_fd(ARG1(regs)) == (struct sock *)self->sending) {
+	    sock_of_file(file_of_fd(ARG1(regs))) == (struct sock *)self->sending) {
 		on_send_ends(result);
 	} else {
 		self->sending = 0;

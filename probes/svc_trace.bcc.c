@@ -185,6 +185,11 @@ static __always_inline const struct pt_regs *current_regs(void)
 	return regs_of(running_task());
 }
 
+static __always_inline bool may_have_entry(struct task_struct *task)
+{
+	return true;
+}
+
 static __always_inline struct svc_task *find_task(struct task_struct *task)
 {
 	__u64 key = (__u64)task;
@@ -280,10 +285,10 @@ static __always_inline void add_root(struct task_struct *task)
 
 int svc_process_fork(struct bpf_raw_tracepoint_args *ctx)
 {
-	struct task_struct *parent = (struct task_struct *)ctx->args[0];
+	struct task_struct *parent = running_task();
 
 	add_root(parent);
-	on_fork(parent, (struct task_struct *)ctx->args[1]);
+	on_fork(parent, (struct task_struct *)ctx->args[0]);
 	return 0;
 }
 

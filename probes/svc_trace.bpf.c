@@ -30,10 +30,11 @@ const struct svc_interpreter *unused_interpreter __attribute__((unused));
 const enum svc_kind *unused_kind __attribute__((unused));
 const enum svc_flag *unused_flag __attribute__((unused));
 
-SEC("tp_btf/sched_process_fork")
-int BPF_PROG(process_fork, struct task_struct *parent, struct task_struct *child)
+/* Not sched_process_fork: the kernel creates the workers of an io_uring without it (create_io_thread). */
+SEC("tp_btf/task_newtask")
+int BPF_PROG(process_fork, struct task_struct *child)
 {
-	on_fork(parent, child);
+	on_fork(running_task(), child);
 	return 0;
 }
 

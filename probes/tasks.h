@@ -107,27 +107,10 @@ static __always_inline void pass_cause(const struct svc_task *self, struct svc_t
 		other->unsure = unsure;
 }
 
-/*
- * The running thread's entry; NULL if it is not of the tree. An io_uring worker is created without the tracepoint for
- * fork (create_io_thread): it gets its entry here.
- */
+/* The running thread's entry; NULL if it is not of the tree. */
 static __always_inline struct svc_task *current_entry(void)
 {
-	struct task_struct *task = running_task();
-	struct svc_task *entry = find_task(task);
-	struct svc_task *leader, worker = {};
-	__u32 pidns;
-
-	if (entry || !(FIELD(task, flags) & PF_IO_WORKER))
-		return entry;
-	leader = find_task(FIELD(task, group_leader));
-	if (!leader)
-		return NULL;
-	worker.process = leader->process;
-	worker.waited_ns = epoch_ns();
-	pass_cause(leader, &worker);
-	read_pid(task, &worker.tid, &pidns);
-	return add_task(task, &worker);
+	return find_task(running_task());
 }
 
 /* Emit SVC_THREAD before the first socket event of a thread, with its name and start. */

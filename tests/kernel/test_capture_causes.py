@@ -310,8 +310,8 @@ ALWAYS: Final = "return here || bottom || regs;"
             "this kernel does not show whether a system call or a timer wakes a thread",
         ),
         (
-            "*other = find_task(woken)",
-            "*other = (void *)FIELD(woken, stack)",
+            "other = find_task(woken)",
+            "other = (void *)FIELD(woken, stack)",
             "this kernel refuses the probe at sched_waking",
         ),
     ],

@@ -37,7 +37,7 @@ SEND_TRACEPOINT: Final = "sock_send_length"
 """The end of every send. Linux 6.3, commit 6e6eda44b939."""
 
 TRACEPOINTS: Final = {
-    "process_fork": "sched_process_fork",
+    "process_fork": "task_newtask",
     "process_exec": "sched_process_exec",
     "process_exit": "sched_process_exit",
     "socket_state": "inet_sock_set_state",
