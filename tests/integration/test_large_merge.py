@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from shlex import quote, split
 
 import pytest
 from large_reports import PEAK_PROGRAM, write_reports, write_small_reports
@@ -26,34 +27,36 @@ SERVICES = """\
 | objectstore | 13 | <0.1% |
 | redis-cluster | 3 | <0.1% |
 """
-TIERS = """\
-| Tier | Tests | % |
-| --- | ---: | ---: |
-| no_services | 8,651 | 26% |
-| postgres_only | 22,337 | 68% |
-| snuba_tier | 444 | 1.4% |
-| other_services | 1,340 | 4.1% |
-"""
+COMBINATIONS = {
+    "postgres": 22_337,
+    "": 8_651,
+    "postgres,redis": 901 - 64 - 36 - 13 - 3,
+    "postgres,redis,snuba": 378,
+    "kafka": 254 - 14,
+    "redis": 1_100 - 901 - 14,
+    "postgres,snuba": 444 - 378,
+    "postgres,redis,symbolicator": 64,
+}
+"""The largest, as `large_reports.py` makes them: services → tests."""
+OTHERS = "and 4 more combinations (66 tests)"  # 36 + 14 + 13 + 3
 SANITY_CHECK = "| `tests/snuba` | 2,329 |"
 TERMINAL = """
-Service         Tests      %    Tier             Tests     %
-postgres       23,682    72%    no_services      8,651   26%
-redis           1,478   4.5%    postgres_only   22,337   68%
-snuba             444   1.4%    snuba_tier         444  1.4%
-kafka             254   0.8%    other_services   1,340  4.1%
+Service         Tests      %
+postgres       23,682    72%
+redis           1,478   4.5%
+snuba             444   1.4%
+kafka             254   0.8%
 symbolicator       64   0.2%
 bigtable           36   0.1%
 objectstore        13  <0.1%
 redis-cluster       3  <0.1%
-
+"""
+DIRECTORIES = """
 tests/sentry  30,443 tests
   postgres 21,353 (70%), redis 1,364 (4.5%), snuba 330 (1.1%), kafka 254 (0.8%),
   symbolicator 64 (0.2%), and 3 more
-  no_services 8,651 (28%), postgres_only 20,122 (66%), snuba_tier 330 (1.1%),
-  other_services 1,340 (4.4%)
 tests/snuba  2,329 tests
   postgres 2,329 (100%), redis 114 (4.9%), snuba 114 (4.9%)
-  postgres_only 2,215 (95%), snuba_tier 114 (4.9%)
 """
 
 
@@ -77,16 +80,25 @@ def printed(*arguments: str | Path) -> str:
 
 def test_tables_on_the_terminal(merged: Path) -> None:
     text = printed("report", merged, "--directories", "2")
-    assert TERMINAL in "".join(f"{line.rstrip()}\n" for line in text.splitlines())
+    assert TERMINAL in text
+    assert DIRECTORIES in text
+    assert OTHERS in text
 
 
 def test_tables_in_markdown(merged: Path) -> None:
     text = printed("report", merged, "--format", "markdown")
     assert SERVICES in text
-    assert TIERS in text
     (sanity,) = [line for line in text.splitlines() if line.startswith(SANITY_CHECK)]
     assert "snuba 114 (4.9%)" in sanity
-    assert "postgres_only 2,215 (95%)" in sanity
+
+
+def test_combinations(merged: Path) -> None:
+    text = printed("report", merged, "--format", "markdown")
+    for services, tests in COMBINATIONS.items():
+        command = f"svc-trace select {quote(str(merged))} --exactly {quote(services)}"
+        assert f"| {' + '.join(services.split(',')) or 'none'} | {tests:,} | `{command}` |\n" in text
+        assert len(printed(*split(command)[1:]).splitlines()) == tests
+    assert OTHERS in text
 
 
 def test_tables_in_json(merged: Path) -> None:

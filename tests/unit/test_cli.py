@@ -154,11 +154,11 @@ def test_a_trace_is_reported_in_process(trace: Path) -> None:
 def test_a_service_of_the_configuration_may_have_no_tests(trace: Path, tmp_path: Path) -> None:
     listed = ("--tests", "--service", "kafka", "--service", "orders")
     (tmp_path / "svc-trace.toml").write_text("[services.orders]\nports = [7070]\n")
-    printed = svc_trace("report", trace, *listed, directory=tmp_path).stdout
+    printed = svc_trace("report", trace, *listed, directory=tmp_path).stdout.partition("Combination")[0]
     assert "\nkafka: 0 tests\n\norders: 0 tests\n\nsvc-trace: 1 test in" in printed
     assert "postgres: 1 test\n" not in printed
     svc_trace("report", trace, "-o", tmp_path / "r.json")
-    assert svc_trace("report", tmp_path / "r.json", *listed, directory=tmp_path).stdout == printed
+    assert svc_trace("report", tmp_path / "r.json", *listed, directory=tmp_path).stdout.startswith(printed)
     assert svc_trace("report", tmp_path / "r.json", *listed).returncode == ExitStatus.USAGE
 
 

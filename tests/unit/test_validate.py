@@ -125,7 +125,7 @@ def test_several_reports_are_merged(here: Path, capfd: pytest.CaptureFixture[str
 def test_a_test_is_explained(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["explain", "report.json", BLIND]) == 0
     told = capfd.readouterr().out
-    assert re.search(r"It uses kafka\. Its tier is other\.", told)
+    assert re.search(r"It uses kafka\.$", told, re.MULTILINE)
     assert "No rule claims that it uses kafka: a blind spot." in told
     assert (
         "    in the call, the test's thread sent to tcp://127.0.0.1:5432: 1 connect, 3 sends, 120 bytes; "

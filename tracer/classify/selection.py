@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final, Literal
 
+from tracer.classify.combinations import combination_of
 from tracer.classify.model import Classification, Outcome, TestResult, unknown_service
 
 Unit = Literal["test", "class", "file"]
@@ -37,8 +38,16 @@ def needs_of_tests(
         ambient: whether a test needs the services for which it has only ambient evidence.
     """
     tests = classification.tests
-    nodeids = tests if collected is None else dict.fromkeys(_plain(nodeid, tests) for nodeid in collected)
-    return {nodeid: _needs(tests.get(nodeid), ambient) for nodeid in nodeids}
+    return {nodeid: _needs(tests.get(nodeid), ambient) for nodeid in _present(tests, collected)}
+
+
+def uses_of_tests(classification: Classification, collected: Iterable[str] | None = None) -> dict[str, Needs]:
+    """The combination of services that each test used, by node id; `ANYTHING` for tests that are not in the report."""
+    tests = classification.tests
+    return {
+        nodeid: frozenset(combination_of(tests[nodeid].services)) if nodeid in tests else frozenset({ANYTHING})
+        for nodeid in _present(tests, collected)
+    }
 
 
 def by_unit(needs: Mapping[str, Needs], unit: Unit) -> dict[str, Needs]:
@@ -50,6 +59,10 @@ def by_unit(needs: Mapping[str, Needs], unit: Unit) -> dict[str, Needs]:
     for nodeid, services in needs.items():
         united[_NAMES[unit](nodeid)] |= services
     return dict(united)
+
+
+def _present(tests: Mapping[str, TestResult], collected: Iterable[str] | None) -> Iterable[str]:
+    return tests if collected is None else dict.fromkeys(_plain(nodeid, tests) for nodeid in collected)
 
 
 def _needs(test: TestResult | None, ambient: bool) -> Needs:

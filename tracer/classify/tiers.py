@@ -11,6 +11,20 @@ UNTIERED: Final = "other"
 """The tier of tests that fit no tier of the configuration."""
 
 
+_PRESET: Final = (
+    Tier("no_services", within=frozenset()),
+    Tier("postgres_only", within=frozenset({"postgres"})),
+    Tier("snuba_tier", any=frozenset({"snuba"})),
+    Tier("other_services"),
+)
+"""The tiers of the preset `default`, also in reports of older versions."""
+
+
+def chosen_tiers(tiers: tuple[Tier, ...]) -> tuple[Tier, ...]:
+    """The tiers that pages show: those of a report's rules, unless they are only the preset's, which no user chose."""
+    return () if tiers == _PRESET else tiers
+
+
 def tier_of(services: Collection[str], tiers: Iterable[Tier]) -> str:
     """The name of the first tier that fits; `UNTIERED` if none does.
 

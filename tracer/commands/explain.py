@@ -28,7 +28,7 @@ def command(source: Path, nodeid: str, config: Path | None) -> int:
 
     REPORT is a JSON report or a trace, plain or gzip.
     """
-    classification = read_source(source, config)
+    classification, _ = read_source(source, config)
     if nodeid not in classification.tests:
         near = ", ".join(_nearest(nodeid, classification.tests))
         raise SvcTraceError(

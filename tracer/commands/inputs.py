@@ -32,8 +32,8 @@ def read_reports(patterns: Iterable[str], rules: Rules | None = None, *, merged:
     return merge(parts) if merged or len(paths) > 1 else next(parts)
 
 
-def read_source(source: Path, config: Path | None) -> Classification:
-    """The classification in a report, or that of a trace, which the configuration gives.
+def read_source(source: Path, config: Path | None) -> tuple[Classification, bool]:
+    """The classification in a report, or that of a trace, which the configuration gives; and whether it is a report.
 
     Raises:
         SvcTraceError: it cannot be read, or the configuration for a trace cannot be used.
@@ -42,12 +42,12 @@ def read_source(source: Path, config: Path | None) -> Classification:
     with open_input(source) as file:  # once: it may be a pipe
         if is_trace(file):
             trace = read_trace(source, file)
-            return classify(trace, load_config(config, Path.cwd()), generated_at=datetime.now(UTC))
+            return classify(trace, load_config(config, Path.cwd()), generated_at=datetime.now(UTC)), False
         if config is not None:
             raise click.UsageError(
                 "--config needs a trace. For the rules of a JSON report, use `svc-trace validate --config`."
             )
-        return read_classification(source, file)
+        return read_classification(source, file), True
 
 
 def _paths(patterns: Iterable[str]) -> list[Path]:

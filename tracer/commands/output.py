@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import click
 
@@ -18,8 +18,14 @@ from tracer.reports.formats import FORMATS, Format, formats_for
 from tracer.reports.output import write_file
 from tracer.reports.pages.summary import SummaryDocument
 
-Publish = Callable[[Classification, Path | None, Path | None], None]
-"""Takes a classification, the configuration's path, and the JSON report's path."""
+
+class Publish(Protocol):
+    """Writes a classification's JSON report and prints it."""
+
+    def __call__(
+        self, classification: Classification, config: Path | None, output: Path | None, source: Path | None = None
+    ) -> None:
+        """Takes the paths of the configuration, of the JSON report to write, and of the JSON report that was read."""
 
 
 def format_option(document: type) -> Callable[[Any], Any]:
@@ -56,11 +62,14 @@ def summary_options(function: Any) -> Any:  # noqa: ANN401 -- as click's own dec
                 able = " or ".join(one.name for one in FORMATS.values() if option in one.options)
                 raise click.UsageError(f"--{option} works only with --format {able}. The JSON report has this always.")
 
-        def publish(classification: Classification, config: Path | None, output: Path | None) -> None:
+        def publish(
+            classification: Classification, config: Path | None, output: Path | None, source: Path | None = None
+        ) -> None:
             check_services(list_tests or (), config, classification)
             if output is not None:
                 write_file(output, json_report.render(classification))
-            form.print(SummaryDocument(classification, list_tests, directories or form.depth, output), sys.stdout)
+            document = SummaryDocument(classification, list_tests, directories or form.depth, output, source)
+            form.print(document, sys.stdout)
 
         return function(publish=publish, **others)
 

@@ -37,7 +37,7 @@ def command(
     TRACE is a file that `svc-trace --trace` wrote, the PATH.partial of a run that was cut off, or a JSON report. It may
     be compressed with gzip.
     """
-    classification = read_source(source, config)
-    publish(classification, config, output)
+    classification, is_report = read_source(source, config)
+    publish(classification, config, output, source if is_report and source.is_file() else None)
     check_findings(classification, fail_on, accepted)
     return 0

@@ -10,8 +10,8 @@ from typing import Final
 
 import click
 
-from tracer.classify.model import Classification
-from tracer.classify.selection import ANYTHING, Needs, Unit, by_unit, needs_of_tests
+from tracer.classify.model import ALL_UNKNOWN, Classification, is_unknown
+from tracer.classify.selection import ANYTHING, Needs, Unit, by_unit, needs_of_tests, uses_of_tests
 from tracer.classify.tiers import UNTIERED, tier_of
 from tracer.commands.inputs import read_reports
 from tracer.commands.nearest import check_names
@@ -37,6 +37,11 @@ _UNITS: Final[Mapping[Unit, tuple[str, str]]] = {  # one, several
     metavar="SERVICE,...",
     help="Select the tests that need no other services than these; '' for no service.",
 )
+@click.option(
+    "--exactly",
+    metavar="SERVICE,...",
+    help=f"Select the tests that used exactly these services; '' for none, {ALL_UNKNOWN} for endpoints without a name.",
+)
 @click.option("--invert", is_flag=True, help="Select what the other options do not select.")
 @click.option(
     "--by",
@@ -59,6 +64,7 @@ def command(
     reports: tuple[str, ...],
     tiers: tuple[str, ...],
     within: str | None,
+    exactly: str | None,
     invert: bool,
     unit: Unit,
     collected: Path | None,
@@ -68,24 +74,31 @@ def command(
 ) -> int:
     """Print the tests of REPORTs that need only certain services, one per line, as arguments for pytest.
 
-    A test that is not in the reports may need any service. So --within never selects it, and --tier selects it only
-    with the tier that takes all other tests.
+    A test that is not in the reports may need any service. So --within and --exactly never select it, and --tier
+    selects it only with the tier that takes all other tests.
     """
-    if bool(tiers) == (within is not None):
-        raise click.UsageError("Give either --tier or --within.")
+    if bool(tiers) + (within is not None) + (exactly is not None) != 1:
+        raise click.UsageError("Give one of --tier, --within and --exactly.")
     classification = read_reports(reports)
     check_names("tier", tiers, [*(tier.name for tier in classification.rules.tiers), UNTIERED])
-    allowed = frozenset(filter(None, (within or "").split(",")))
-    check_services(allowed, None, classification)
+    named = frozenset(filter(None, (within or exactly or "").split(",")))
+    if exactly is not None and any(map(is_unknown, named)):
+        raise click.UsageError(f"--exactly does not distinguish endpoints without a name: give {ALL_UNKNOWN!r}.")
+    check_services(named - {ALL_UNKNOWN} if exactly is not None else named, None, classification)
     _check_complete(classification, strict)
     present = None if collected is None else _collected(collected)
-    needs = needs_of_tests(classification, present, ambient=not no_ambient)
+    if exactly is None:
+        needs = needs_of_tests(classification, present, ambient=not no_ambient)
+    else:
+        needs = uses_of_tests(classification, present)
     units = by_unit(needs, unit)
 
     def fits(services: Needs) -> bool:
-        return (tier_of(services, classification.rules.tiers) in tiers if tiers else services <= allowed) != invert
+        if tiers:
+            return tier_of(services, classification.rules.tiers) in tiers
+        return services == named if exactly is not None else services <= named
 
-    selected = [name for name, services in units.items() if fits(services)]
+    selected = [name for name, services in units.items() if fits(services) != invert]
     sys.stdout.buffer.writelines(pytest_arguments(selected, b"\0" if nul else b"\n"))
     unknown = sum(ANYTHING in services for services in needs.values())
     note = f"; nothing is known about {counted(unknown, 'test')}, which may need any service" if unknown else ""

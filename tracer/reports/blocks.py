@@ -90,6 +90,15 @@ class Names:
 
 
 @dataclass(frozen=True, slots=True)
+class Commands:
+    """Rows of cells, each with a shell command to be copied. On a narrow terminal the commands are below the table."""
+
+    header: tuple[str, ...]  # the last is the commands'
+    rows: tuple[tuple[str, ...], ...]  # the last cell is a command
+    alignment: str
+
+
+@dataclass(frozen=True, slots=True)
 class Code:
     """Lines to be pasted into the configuration."""
 
@@ -103,7 +112,7 @@ class ReportPath:
     path: str
 
 
-Block = Headline | Heading | Line | Notice | Table | Tables | Records | Names | Code | ReportPath
+Block = Headline | Heading | Line | Notice | Table | Tables | Records | Names | Commands | Code | ReportPath
 
 
 def group(title: Text, names: Iterable[Name], limit: int | None = None) -> Iterator[Block]:

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from tracer.classify.services.config import Tier
-from tracer.classify.tiers import tier_of
+from tracer.classify.services.config import Tier, load_config
+from tracer.classify.tiers import chosen_tiers, tier_of
 
 TIERS = (
     Tier("no_services", within=frozenset()),
@@ -38,3 +40,14 @@ def test_a_test_that_no_tier_fits_is_in_other() -> None:
 
 def test_the_order_of_tiers_decides() -> None:
     assert tier_of([], reversed(TIERS)) == "other_services"
+
+
+def test_the_tiers_of_the_preset_default_are_not_chosen(tmp_path: Path) -> None:
+    (tmp_path / ".git").mkdir()
+    assert chosen_tiers(load_config(None, tmp_path).rules.tiers) == ()
+    (tmp_path / "svc-trace.toml").write_text("[services.billing]\nports = [7070]\n")
+    assert chosen_tiers(load_config(None, tmp_path).rules.tiers) == ()
+    for text in ('extends = ["django"]', '[[tiers]]\nname = "no_services"\nwithin = []'):
+        (tmp_path / "svc-trace.toml").write_text(text)
+        tiers = load_config(None, tmp_path).rules.tiers
+        assert chosen_tiers(tiers) == tiers != ()

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +10,7 @@ import click
 import pytest
 from stored_reports import stored, svc_trace, using
 
+from tracer.classify.services.config import Rules
 from tracer.commands import main
 from tracer.errors import ExitStatus, SvcTraceError
 
@@ -38,6 +41,10 @@ def report(tmp_path: Path) -> str:
         ("--within postgres --by class", "tests/a.py::x tests/a.py::A"),
         ("--within postgres --by file", "tests/a.py"),
         ("--tier snuba_tier --by file", "tests/b.py"),
+        ("--exactly postgres", "tests/a.py::A::y[1] tests/b.py::x"),
+        ("--exactly postgres --invert", "tests/a.py::x tests/b.py::B::y"),
+        ("--exactly postgres --by class", "tests/a.py::A tests/b.py::x"),
+        ("--exactly snuba,postgres --by file", "tests/b.py"),
     ],
 )
 def test_what_is_selected(report: str, options: str, selected: str) -> None:
@@ -62,6 +69,71 @@ def test_one_test_is_one_test(tmp_path: Path) -> None:
     for unit, noun in (("test", "test"), ("class", "class or function"), ("file", "file")):
         told = svc_trace("select", report, "--within", "", "--by", unit).stderr
         assert told == f"svc-trace: selected 1 of 1 {noun}\n"
+
+
+COMBINATIONS = {  # what the summary calls it → the tests that use exactly this
+    "none": {"a.py::none", "a.py::ambient", "a.py::own"},
+    "postgres": {"a.py::pg", "b.py::crashed"},
+    "(unknown)": {"b.py::unknown", "b.py::other"},
+    "postgres + (unknown)": {"b.py::both"},
+    "postgres + redis": {"c.py::redis[a b]"},
+}
+
+
+def combined(path: Path) -> str:
+    return stored(
+        path,
+        {
+            "a.py::none": using(assumed=("postgres",), outcome="failed"),
+            "a.py::ambient": using(ambient=("kafka",)),
+            "a.py::own": using(self_hosted=("redis", "unknown:tcp://127.0.0.1:41000")),
+            "a.py::pg": using("postgres"),
+            "b.py::crashed": using("postgres", outcome="crashed"),
+            "b.py::unknown": using("unknown:unix:///tmp/a,b (c)"),
+            "b.py::other": using("unknown:tcp://10.0.0.1:70", "unknown:tcp://10.0.0.1:71"),
+            "b.py::both": using("postgres", "unknown:tcp://10.0.0.1:70"),
+            "c.py::redis[a b]": using("postgres", "redis"),
+        },
+        Rules(),
+    )
+
+
+@pytest.mark.parametrize("width", ["80", "200"])
+def test_the_summarys_commands_print_the_tests_of_each_combination(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, width: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", width)
+    report = combined(tmp_path / "a report.json")
+    summary = svc_trace("report", report).stdout
+    commands = re.findall(r"svc-trace (select .*)", summary)
+    printed = [frozenset(svc_trace(*shlex.split(command)).stdout.splitlines()) for command in commands]
+    assert set(printed) == set(map(frozenset, COMBINATIONS.values()))
+    assert len(printed) == len(COMBINATIONS)
+    for name, tests in COMBINATIONS.items():
+        assert re.search(rf"^{re.escape(name)} +{len(tests)}\b", summary, re.MULTILINE)
+
+
+def test_the_commands_in_markdown_are_the_same(tmp_path: Path) -> None:
+    report = combined(tmp_path / "r.json")
+    terminal = svc_trace("report", report).stdout
+    markdown = svc_trace("report", report, "--format", "markdown").stdout
+    assert re.findall(r"svc-trace select .*", terminal) == re.findall(r"`(svc-trace select .*)`", markdown)
+
+
+def test_a_report_that_was_written_is_what_the_commands_name(tmp_path: Path) -> None:
+    report, other = combined(tmp_path / "r.json"), str(tmp_path / "o.json")
+    assert f"svc-trace select {other} --exactly ''" in svc_trace("report", report, "-o", other).stdout
+    merged = svc_trace("merge", report, "-o", other).stdout
+    assert f"svc-trace select {other} --exactly ''" in merged
+
+
+def test_a_combination_has_no_test_that_the_report_lacks(tmp_path: Path) -> None:
+    report = combined(tmp_path / "r.json")
+    (tmp_path / "collected").write_text("a.py::new\na.py::pg\nb.py::both\n\n")
+    options = ("--collected", tmp_path / "collected")
+    assert svc_trace("select", report, "--exactly", "postgres", *options).stdout == "a.py::pg\n"
+    assert svc_trace("select", report, "--exactly", "postgres,(unknown)", *options).stdout == "b.py::both\n"
+    assert svc_trace("select", report, "--exactly", "(unknown)", *options).stdout == ""
 
 
 def test_several_reports_are_one(report: str, tmp_path: Path) -> None:
@@ -146,8 +218,11 @@ def test_an_incomplete_report_is_a_warning_and_with_strict_an_error(tmp_path: Pa
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
-        ("", "Give either --tier or --within."),
-        ("--tier a --within b", "Give either --tier or --within."),
+        ("", "Give one of --tier, --within and --exactly."),
+        ("--tier a --within b", "Give one of --tier, --within and --exactly."),
+        ("--exactly a --within b", "Give one of --tier, --within and --exactly."),
+        ("--exactly postgers", "There is no service 'postgers'. Did you mean 'postgres'?"),
+        ("--exactly unknown:tcp://10.0.0.1:70", "give '(unknown)'"),
         ("--within postgers,kafka", "There is no service 'postgers'. Did you mean 'postgres'?"),
         (
             "--tier postgres-only",

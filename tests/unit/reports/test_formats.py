@@ -35,6 +35,10 @@ SAMPLES: dict[type, tuple[blocks.Block, list[str]]] = {  # block → what a read
         ["tests", "1,234", "kafka 7"],
     ),
     blocks.Names: (blocks.Names(("a.py::x", ("b.py::y", "remark"), "c.py::z"), 2), ["a.py::x", "remark", "and 1 more"]),
+    blocks.Commands: (
+        blocks.Commands(("Name", "Number", "How"), (("a", "1", "do 'it'"),), "lrl"),
+        ["Name", "Number", "How", "a", "1", "do 'it'"],
+    ),
     blocks.Code: (blocks.Code(("[table]", 'key = "value"')), ["[table]\n", 'key = "value"\n']),
 }
 

@@ -80,6 +80,12 @@ def test_a_report_of_an_older_version_has_no_rules_and_no_facts(tmp_path: Path) 
     assert (report.rules, report.facts, report.tests["a.py::b"].facts) == (Rules(), (), None)
 
 
+def test_a_report_of_an_older_version_gets_its_combinations(sample: Classification, tmp_path: Path) -> None:
+    older = json.loads(rendered(sample))
+    del older["summary"]["combinations"], older["summary"]["last_test_s"]
+    assert read_classification(stored(tmp_path / "r", json.dumps(older).encode())) == sample
+
+
 def test_optional_fields_of_an_evidence_are_written_if_true(sample: Classification, tmp_path: Path) -> None:
     one = replace(sample, run_evidence=(replace(SEEN, self_hosted=True, ambiguous=True, listener="java"),))
     data = rendered(one)

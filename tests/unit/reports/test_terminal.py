@@ -7,11 +7,14 @@ from typing import Any
 
 import large_suite
 import pytest
+import suites
 from large_suite import SEEN
 from msgspec.structs import replace
 from rich.console import Console
+from suites import result
 
 from tracer.classify.model import Classification, Summary, Variants, Via
+from tracer.classify.services.config import Rules, load_config
 from tracer.reports.formats.terminal import print_page
 from tracer.reports.pages.summary import SummaryDocument
 from tracer.reports.text import counted, duration, percent
@@ -89,6 +92,46 @@ def small(sample: Classification) -> Classification:
 
 def test_the_summary_at_80_columns(sample: Classification) -> None:
     assert printed(sample, report=Path("svc-trace.json")) == SUMMARY
+
+
+def combined() -> Classification:
+    """Ten combinations: no service (1 test), postgres (2 tests), and s1 to s8, each of as many tests as its number."""
+    used = [(), *[("postgres",)] * 2, *((f"s{n}",) for n in range(1, 9) for _ in range(n))]
+    tests = {f"t.py::{number}": result(services) for number, services in enumerate(used)}
+    return suites.classification(tests, (), Rules())
+
+
+def test_without_tiers_the_largest_combinations_are_shown() -> None:
+    output = printed(combined(), width=120, report=Path("r.json"))
+    shown = re.findall(r"^(\S+) +(\d+)  svc-trace select r.json --exactly (\S+)$", output, re.MULTILINE)
+    assert shown == [
+        *((f"s{n}", str(n), f"s{n}") for n in (8, 7, 6, 5, 4, 3)),
+        ("postgres", "2", "postgres"),
+        ("s2", "2", "s2"),
+    ]
+    assert lines_with("and 2 more combinations (2 tests)", output)
+    assert "Tier" not in output
+
+
+def test_on_a_narrow_terminal_the_commands_are_below_and_unbroken() -> None:
+    output = printed(combined(), width=40, report=Path("r.json"))
+    assert "\nCombination  Tests\ns8               8\ns7               7\n" in output
+    commands = "\nTo print its tests:\n  svc-trace select r.json --exactly s8\n  svc-trace select r.json --exactly s7\n"
+    assert commands in output
+
+
+def test_one_combination_more_is_one() -> None:
+    one = combined()
+    nine = suites.classification({name: test for name, test in one.tests.items() if test.services}, (), Rules())
+    assert lines_with("and 1 more combination (1 test)", printed(nine))
+
+
+def test_the_presets_tiers_are_not_shown(tmp_path: Path) -> None:
+    (tmp_path / ".git").mkdir()
+    default = load_config(None, tmp_path).rules
+    output = printed(suites.classification({"t.py::1": result(["postgres"])}, (), default), depth=1)
+    assert not re.search("tier|postgres_only", output, re.IGNORECASE)
+    assert lines_with("svc-trace select REPORT --exactly postgres", output)
 
 
 def test_ascii_terminals_get_the_same(sample: Classification) -> None:
@@ -205,6 +248,17 @@ def test_all_services_are_listed_on_request(sample: Classification) -> None:
     output = printed(sample, list_tests=())
     assert lines_with("statsd: 2 tests", output)
     assert lines_with("unknown:tcp://10.0.3.6:7006: 1 test", output)
+
+
+def test_unnamed_endpoints_of_the_run_itself_are_listed_only_by_name(small: Classification) -> None:
+    test = next(iter(small.tests.values()))
+    own, other = "unknown:tcp://127.0.0.1:41000", "unknown:tcp://10.0.0.1:70"
+    seen = (replace(SEEN, service=own, self_hosted=True), replace(SEEN, service="redis", self_hosted=True))
+    one = replace(small, tests={"a.py::x": replace(test, evidence=(*seen, replace(SEEN, service=other)))})
+    assert not lines_with(own, printed(one, list_tests=()))
+    assert lines_with(f"{other}: 0 tests", printed(one, list_tests=()))
+    assert lines_with("redis: 0 tests", printed(one, list_tests=()))
+    assert lines_with(f"{own}: 0 tests, and 1 test", printed(one, list_tests=(own,)))
 
 
 def test_a_service_that_no_test_used_has_no_tests(small: Classification) -> None:

@@ -57,6 +57,9 @@ def render(page: Iterable[blocks.Block]) -> Iterator[str]:
                     yield f"* {code(name)}\n" if isinstance(name, str) else f"* {code(name[0])}: {text(name[1])}\n"
                 if more := len(names[limit:]) if limit else 0:
                     yield f"* and {more:,} more\n"
+            case blocks.Commands(header, rows, alignment):
+                cells = ((*map(text, row[:-1]), code(row[-1])) for row in rows)
+                yield from table(header, cells, alignment)
             case blocks.Code(lines):
                 yield "\n```toml\n"
                 yield from (f"{line}\n" for line in lines)

@@ -64,7 +64,7 @@ def _begins_section(block: blocks.Block, previous: blocks.Block | None) -> bool:
     match block:
         case blocks.Headline() | blocks.Heading(_, 1):
             return True
-        case blocks.Table() | blocks.Tables() | blocks.Records():
+        case blocks.Table() | blocks.Tables() | blocks.Records() | blocks.Commands():
             return not isinstance(previous, blocks.Heading)
         case blocks.Notice():
             return not isinstance(previous, blocks.Notice | blocks.Headline)
@@ -107,6 +107,16 @@ def _print(block: blocks.Block, console: Console) -> None:
                 print_unbroken(name if isinstance(name, str) else f"{name[0]}: {name[1]}", indent="    ")
             if more := len(names[limit:]) if limit else 0:
                 print_unbroken(f"and {more:,} more", "dim", "    ")
+        case blocks.Commands(header, rows, alignment):
+            whole = _table(blocks.Table(header, rows, alignment), range(len(header)), console)
+            if _measured(whole, console) <= console.width:
+                console.print(whole)
+            else:
+                named = tuple(row[:-1] for row in rows)
+                console.print(_table(blocks.Table(header[:-1], named, alignment[:-1]), range(len(header) - 1), console))
+                print_unbroken(f"{header[-1]}:", "bold")
+                for row in rows:
+                    print_unbroken(row[-1], indent="  ")
         case blocks.Code(lines):
             for line in lines:
                 print_unbroken(line, indent="    ")
@@ -136,15 +146,19 @@ def _parts(block: blocks.Table, console: Console) -> Iterator[Table]:
     if "l" in block.alignment[1:columns]:  # texts, which can be broken
         yield _table(block, range(columns), console)
         return
-    unbounded = console.options.update_width(_ANY_WIDTH)
     first = 1
     while first < columns:
         for last in range(columns, first, -1):
             part = _table(block, (0, *range(first, last)), console)
-            if console.measure(part, options=unbounded).maximum <= console.width:
+            if _measured(part, console) <= console.width:
                 break
         yield part
         first = last
+
+
+def _measured(table: Table, console: Console) -> int:
+    """The columns that a table needs."""
+    return console.measure(table, options=console.options.update_width(_ANY_WIDTH)).maximum
 
 
 def _table(block: blocks.Table, columns: Iterable[int], console: Console) -> Table:

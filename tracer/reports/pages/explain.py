@@ -8,7 +8,7 @@ from typing import Final
 
 from tracer.classify.assumptions import claims
 from tracer.classify.model import Classification, Evidence, TestResult
-from tracer.classify.tiers import tier_of
+from tracer.classify.tiers import chosen_tiers, tier_of
 from tracer.reports.blocks import Block, Heading, Line, Name, Names, Styled
 from tracer.reports.evidence_text import activity, amounts
 from tracer.reports.fixture_names import known_fixture
@@ -30,8 +30,9 @@ def page(classification: Classification, nodeid: str) -> Iterator[Block]:
     attempts = f" in {counted(test.attempts, 'attempt')}" if test.attempts > 1 else ""
     yield Heading(nodeid)
     yield Line(f"It {_OUTCOMES.get(test.outcome, test.outcome)}{attempts}, and took {duration(test.duration_s)}.")
-    tier = tier_of(test.services, classification.rules.tiers)
-    yield Line(f"It uses {joined(test.services) or 'no service'}. Its tier is {tier}.")
+    tiers = chosen_tiers(classification.rules.tiers)
+    tier = f" Its tier is {tier_of(test.services, tiers)}." if tiers else ""
+    yield Line(f"It uses {joined(test.services) or 'no service'}.{tier}")
     yield from _rules(classification, test)
     others = sorted({one.service for one in test.evidence})
     services = tuple(dict.fromkeys((*test.services, *test.ambient, *test.self_hosted, *others)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
 
-from tracer.classify.model import Classification, Evidence
+from tracer.classify.model import Classification, Evidence, is_unknown
 from tracer.reports.blocks import Block, Heading, groups
 from tracer.reports.evidence_text import defined_in
 from tracer.reports.fixture_names import known_fixture
@@ -13,8 +13,11 @@ from tracer.reports.text import counted
 
 
 def page(classification: Classification, services: Collection[str]) -> Iterator[Block]:
-    """The tests of some services, or of each that occurs; in the order in which they ended."""
-    for service in services or seen_services(classification):
+    """The tests of some services, or of each that occurs; in the order in which they ended.
+
+    Endpoints of the run itself that no rule names are left out, unless they are among `services`.
+    """
+    for service in services or _listed(classification):
         of_service = {
             nodeid: [evidence for evidence in test.evidence if evidence.service == service]
             for nodeid, test in classification.tests.items()
@@ -34,6 +37,12 @@ def seen_services(classification: Classification) -> list[str]:
     ranked = list(classification.summary.services)
     seen = {evidence.service for test in classification.tests.values() for evidence in test.evidence}
     return ranked + sorted(seen.difference(ranked))
+
+
+def _listed(classification: Classification) -> list[str]:
+    evidence = (one for test in classification.tests.values() for one in test.evidence)
+    external = {one.service for one in evidence if not one.self_hosted}
+    return [one for one in seen_services(classification) if one in external or not is_unknown(one)]
 
 
 def _ways(evidence: Iterable[Evidence]) -> str:

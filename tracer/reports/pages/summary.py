@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from shlex import quote
 from typing import Final
 
 from tracer.classify.directories import count_by_directory
 from tracer.classify.model import (
     ALL_UNKNOWN,
     Classification,
+    Combination,
+    Directory,
     Outcome,
     RunInfo,
     Variants,
     Why,
     is_unknown,
 )
+from tracer.classify.tiers import chosen_tiers
 from tracer.reports import blocks, json_report
 from tracer.reports.blocks import Styled
 from tracer.reports.fixture_names import known_fixture
@@ -37,6 +41,7 @@ _OUTCOMES: Final[Mapping[Outcome, str]] = {  # in the order in which they are li
     "xpassed": "warning",
     "not run": "warning",
 }
+_COMBINATIONS_LISTED: Final = 8
 _PARTS_LISTED: Final = 3
 """How many parts of the tests are listed as users of a service."""
 _NEARLY_ALL: Final = 0.9
@@ -50,6 +55,7 @@ class SummaryDocument:
     list_tests: tuple[str, ...] | None = None  # list the tests of these services; empty: of each; None: of no service
     depth: int | None = None  # show what the tests of each directory use, down to so many levels
     report: Path | None = None  # where the JSON report was written
+    source: Path | None = None  # the JSON report that was read
 
     def page(self) -> Iterator[blocks.Block]:
         """The lists of tests, and the summary."""
@@ -59,7 +65,11 @@ class SummaryDocument:
         yield _headline(one)
         if one.tests:
             by_service = _shares("Service", _service_counts(one), total)
-            yield blocks.Tables((by_service, _shares("Tier", one.summary.tiers, total)))
+            if chosen_tiers(one.rules.tiers):
+                yield blocks.Tables((by_service, _shares("Tier", one.summary.tiers, total)))
+            else:
+                yield by_service
+                yield from _combinations(one.summary.combinations, self.report or self.source)
             if self.depth is not None:
                 yield _directories(one, self.depth)
         if used_by := users(one):
@@ -134,14 +144,30 @@ def _shares(title: str, tests: Mapping[str, int], whole: int) -> blocks.Table:
     return blocks.Table((title, "Tests", "%"), rows or ((Styled("none", "dim"), "", ""),))
 
 
+def _combinations(combinations: Sequence[Combination], report: Path | None) -> Iterator[blocks.Block]:
+    """The largest combinations of services, each with the command that prints its tests."""
+    select = f"svc-trace select {quote(str(report)) if report else 'REPORT'} --exactly"
+    rows = tuple(
+        (" + ".join(one.services) or "none", f"{one.tests:,}", f"{select} {quote(','.join(one.services))}")
+        for one in combinations[:_COMBINATIONS_LISTED]
+    )
+    yield blocks.Commands(("Combination", "Tests", "To print its tests"), rows, "lrl")
+    if others := combinations[_COMBINATIONS_LISTED:]:
+        tests = counted(sum(one.tests for one in others), "test")
+        yield blocks.Line(f"and {counted(len(others), 'more combination')} ({tests})")
+
+
 def _directories(classification: Classification, depth: int) -> blocks.Records:
     """The directories down to so many levels, each test in exactly one."""
-    directories = count_by_directory(classification.tests, classification.rules.tiers, depth=depth)
-    records = (
-        (path, one.tests, shares(one.services, one.tests) or "none", shares(one.tiers, one.tests))
-        for path, one in directories.items()
-    )
-    return blocks.Records(("Directory", "Tests", "Services", "Tiers"), tuple(records))
+    tiers = chosen_tiers(classification.rules.tiers)
+
+    def record(path: str, one: Directory) -> tuple[str, int, *tuple[str, ...]]:
+        used = shares(one.services, one.tests) or "none"
+        return (path, one.tests, used, shares(one.tiers, one.tests)) if tiers else (path, one.tests, used)
+
+    directories = count_by_directory(classification.tests, tiers, depth=depth)
+    records = tuple(record(path, one) for path, one in directories.items())
+    return blocks.Records(("Directory", "Tests", "Services", *(("Tiers",) if tiers else ())), records)
 
 
 def users(classification: Classification) -> dict[str, str]:
