@@ -13,9 +13,14 @@ LISTED: Final = 5
 
 
 def percent(part: int, whole: int) -> str:
-    """A share in two digits. Only an empty part is shown as 0%, and only the whole as 100%."""
+    """A share in two digits. Only an empty part is shown as 0%, and only the whole as 100%. `-` of an empty whole.
+
+    A report from elsewhere may contradict itself, so even an empty whole may have a part.
+    """
     if part in (0, whole):
         return "100%" if part else "0%"
+    if not whole:
+        return "-"
     share = 100 * part / whole
     if share < 0.1:
         return "<0.1%"

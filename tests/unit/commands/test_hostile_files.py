@@ -148,6 +148,15 @@ def test_a_report_without_the_check_of_one_of_its_rules(tmp_path: Path) -> None:
     assert error.slug == "bad-report"
 
 
+def test_a_report_whose_sums_contradict_each_other(tmp_path: Path) -> None:
+    """Found by scripts/fuzz: `report` divided by the number of tests."""
+    path = Path(stored(tmp_path / "r", {"tests/a.py::x": using("postgres")}))
+    text = path.read_text()
+    assert text.count('"total_tests": 1') == 1
+    path.write_text(text.replace('"total_tests": 1', '"total_tests": 0'))
+    assert svc_trace("report", path).exception is None
+
+
 def test_a_glob_takes_no_time_with_the_power_of_its_stars() -> None:
     begin = time.process_time()
     assert not matches_path("a/" * 500 + "b", "**/a/" * 100 + "c")

@@ -303,6 +303,7 @@ def test_the_runs_behind_a_merged_report_are_counted(sample: Classification) -> 
         (1, 1001, "<0.1%"),
         (9999, 10_000, ">99%"),
         (99, 100, "99%"),
+        (1, 0, "-"),
     ],
 )
 def test_percent(part: int, whole: int, shown: str) -> None:
