@@ -118,7 +118,7 @@ def load_config(path: Path | None, directory: Path) -> Config:
         SvcTraceError: `config-unreadable`, `config-syntax` or `config-invalid`.
     """
     table = _search(directory) if path is None else _table(path)
-    layers = [_preset("default")]
+    layers = [_DEFAULT]
     if table is None:
         return _merge(layers, None)
     if table.data is None:
@@ -153,6 +153,10 @@ def _table(path: Path) -> Value:
 
 def _preset(name: str) -> Value:
     return read_document(_PRESETS / f"{name}.toml", f"preset {name}")
+
+
+_DEFAULT: Final = _preset("default")
+"""Of every configuration. `run` imports it while the kernel verifies the probes."""
 
 
 def _merge(layers: list[Value], source: str | None) -> Config:
