@@ -389,7 +389,7 @@ def test_a_send_that_is_cut_short_is_never_taken_for_another_protocol(name: str)
         assert matching(bytes.fromhex(opening)[:length]) <= {protocol}
 
 
-@given(st.sampled_from([*OPENINGS.values()]), st.integers(0, SEEN), st.binary(max_size=4))
+@given(st.sampled_from([*OPENINGS.values()]), st.integers(0, SEEN), st.binary(max_size=2))
 def test_a_changed_opening_is_never_taken_for_another_protocol(
     opening: tuple[str, str], position: int, change: bytes
 ) -> None:

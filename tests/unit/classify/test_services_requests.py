@@ -17,6 +17,7 @@ from tracer.classify.services.requests import (
 )
 
 SEEN = 16  # bytes that a capture keeps of each send
+SEEN_FIRST = 32  # … of a socket's first sends
 
 
 @pytest.mark.parametrize(
@@ -83,6 +84,16 @@ GOODBYES = [  # as the clients in brackets sent them, else as the sources in req
     ("amqp", "01 0000 00000004 000a0033 ce"),
     ("http2", "000008 07 00 00000000 00000000"),
     ("zookeeper", "00000008 00000003 fffffff5"),
+    ("bolt", "0002 b002 0000"),  # neo4j 6.4
+    ("ldap", "3005 020103 4200"),  # ldap3 2.9
+    ("ldap", "3006 0202012c 4200"),
+    ("mongodb", "5d000000 67458b6b 00000000 dd070000 00000000 00 48000000 04" + b"endSessions".hex()),
+    ("mqtt", "e000"),  # paho-mqtt 2.2
+    ("mqtt", "e00104"),  # paho-mqtt 2.2, version 5
+    ("mqtt", "e007 00 05 11 00000000"),
+    ("pulsar", "0000000d 00000009 080f 7a05 0800 1003"),
+    ("pulsar", "0000000e 0000000a 0810 8201 05 0800 1003"),
+    ("ldap", "17 0303 0018 3d58"),
     ("postgres", "15 0303 001a 0000000000000002"),  # close_notify: TLS 1.2
     ("redis", "17 0303 0013 3d58"),  # TLS 1.3
     (None, "17 0303 0013 3d58"),
@@ -103,6 +114,16 @@ OTHERS = [
     ("amqp", "08 0000 00000000 ce"),  # a heartbeat
     ("http2", "000008 06 00 00000000"),
     ("zookeeper", "00000008 fffffffe 0000000b"),  # a ping
+    ("bolt", "0002 b00f 0000"),  # RESET
+    ("bolt", "0003 b002 0000"),
+    ("ldap", "300c 020101 6007 020103 0400 8000"),  # Bind
+    ("ldap", "3006 020103 500102"),  # Abandon
+    ("mongodb", "5d000000 67458b6b 00000000 dd070000 00000000 00 48000000 10" + b"endSessions".hex()),
+    ("mongodb", "5d000000 67458b6b 00000000 dd070000"),  # any OP_MSG
+    ("mqtt", "c000"),  # PINGREQ
+    ("mqtt", "3007 0003 612f62 6869"),  # PUBLISH
+    ("pulsar", "00000009 00000005 0812 920100"),  # PING
+    ("nats", b"UNSUB 1\r\n".hex()),
     ("redis", "17 0303 0016 3d58"),  # a request of 5 bytes
     ("postgres", "17 0303 0017 3d58"),
     ("postgres", "16 0301 0013 0100"),  # a handshake
@@ -114,12 +135,12 @@ OTHERS = [
 
 @pytest.mark.parametrize(("protocol", "head"), GOODBYES)
 def test_goodbyes_are_recognised(protocol: str | None, head: str) -> None:
-    assert is_goodbye(protocol, bytes.fromhex(head)[:SEEN])
+    assert is_goodbye(protocol, bytes.fromhex(head)[:SEEN_FIRST])
 
 
 @pytest.mark.parametrize(("protocol", "head"), OTHERS)
 def test_other_messages_are_no_goodbyes(protocol: str | None, head: str) -> None:
-    assert not is_goodbye(protocol, bytes.fromhex(head)[:SEEN])
+    assert not is_goodbye(protocol, bytes.fromhex(head)[:SEEN_FIRST])
 
 
 @given(st.sampled_from([*MATCHERS, None]), st.binary(max_size=SEEN))

@@ -33,14 +33,25 @@ _GOODBYES: Final[Mapping[str, re.Pattern[bytes]]] = {
     for protocol, pattern in {
         # Close and CloseOk of a channel or connection. Source: AMQP 0-9-1, 4.2.3 (frame) and the methods' numbers.
         "amqp": rb"\x01.{6}(?:\0\x0a\0[\x32\x33]|\0\x14\0[\x28\x29])",
+        # GOODBYE, which has no fields, in one chunk. Source: https://neo4j.com/docs/bolt/current/bolt/message/.
+        "bolt": rb"\0\x02\xb0\x02\0\0\Z",
         # A GOAWAY frame. Source: RFC 9113, 6.8.
         "http2": rb"\0.{2}\x07",
+        # UnbindRequest: an id of up to 4 bytes, an empty element 2. Source: RFC 4511, 4.1.1 and 4.3.
+        "ldap": rb"\x30[\x05-\x08]\x02[\x01-\x04].{1,4}\x42\0\Z",
         # Source: https://github.com/memcached/memcached/wiki/BinaryProtocolRevamped: quit and quitq, 24 bytes.
         "memcached": rb"quit\r\n\Z|\x80[\x07\x17]\0\0\0\0\0\0\0\0\0\0",
+        # endSessions: the first field of an OP_MSG's document, so in the first 32 bytes, not in 16. Source:
+        # https://www.mongodb.com/docs/manual/reference/mongodb-wire-protocol/ and https://bsonspec.org/spec.html.
+        "mongodb": rb".{8}\0{4}\xdd\x07\0\0.{4}\0.{4}\x04endSes",
+        # DISCONNECT: without a reason, or with one and properties. Source: MQTT 5.0, 3.14; MQTT 3.1.1, 3.14.
+        "mqtt": rb"\xe0(?:\0\Z|[\x01-\x7f].)",
         # COM_QUIT. Source: https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_quit.html.
         "mysql": rb"\x01\0\0\0\x01\Z",
         # Terminate. Source: https://www.postgresql.org/docs/current/protocol-message-formats.html.
         "postgres": rb"X\0\0\0\x04\Z",
+        # CLOSE_PRODUCER and CLOSE_CONSUMER: field 1, type 15 or 16; that field. Source: PulsarApi.proto, BaseCommand.
+        "pulsar": rb".{8}\x08(?:\x0f\x7a|\x10\x82\x01)",
         # Source: https://redis.io/docs/latest/commands/quit/.
         "redis": rb"\*1\r\n\$4\r\n(?i:quit)\r\n\Z",
         # Source: RFC 5321, 4.1.1.10.
@@ -59,7 +70,7 @@ AES-GCM (an explicit nonce of 8 bytes), each with a tag of 16.
 Source: RFC 8446, 5.2 and 6.1; RFC 5288, 3; RFC 7905, 2.
 """
 _TLS_OVERHEADS: Final = frozenset({16, 17, 24})
-_GOODBYE_LENGTHS: Final = {"memcached": 6, "mysql": 5, "postgres": 5, "smtp": 6}
+_GOODBYE_LENGTHS: Final = {"ldap": 7, "memcached": 6, "mysql": 5, "postgres": 5, "smtp": 6}
 """Protocol → bytes of its goodbye, where no other message of a client that is sent alone has as many."""
 
 
@@ -97,7 +108,8 @@ IS_REQUEST: Final[Mapping[str, Callable[[bytes], bool]]] = {"http2": is_http2_re
 def is_goodbye(protocol: str | None, head: bytes) -> bool:
     """Whether a send is a protocol's last message on a connection, by its first ≤ 16 bytes.
 
-    Over TLS, the length of the record decides: that of a close_notify, or that of the protocol's goodbye.
+    Of a socket's first sends, ≤ 32 bytes are known. Over TLS, the length of the record decides: that of a close_notify,
+    or that of the protocol's goodbye.
     """
     length = tls_record_length(head)
     if length is not None:
