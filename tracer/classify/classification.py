@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Final
 
@@ -69,10 +69,9 @@ def classify(trace: Trace, config: Config, *, generated_at: datetime) -> Classif
         {nodeid: result(of_test) for nodeid, of_test in attempts.items()},
         facts,
         config.rules,
-        run=_run_info(trace),
+        run=_run_info(trace, attribution.attempts),
         run_evidence=attribution.run,
         generated_at=_iso(generated_at),
-        last_test_s=_last_test_s(trace, attribution.attempts),
     )
 
 
@@ -85,10 +84,9 @@ def assemble(
     run_evidence: tuple[Evidence, ...],
     generated_at: str,
     runs: tuple[RunInfo, ...] = (),
-    last_test_s: float | None = None,
 ) -> Classification:
     """A classification of these tests, with all tables and checks. The tests' `assumed` must follow from `rules`."""
-    summary = summarise(tests, rules, last_test_s)
+    summary = summarise(tests, rules)
     return Classification(
         generated_at=generated_at,
         run=run,
@@ -124,11 +122,10 @@ def recheck(classification: Classification, rules: Rules) -> Classification:
         run_evidence=classification.run_evidence,
         generated_at=classification.generated_at,
         runs=classification.runs,
-        last_test_s=classification.summary.last_test_s,
     )
 
 
-def summarise(tests: Mapping[str, TestResult], rules: Rules, last_test_s: float | None = None) -> Summary:
+def summarise(tests: Mapping[str, TestResult], rules: Rules) -> Summary:
     """Count tests by service, by tier, by directory and by combination."""
     directories = count_by_directory(tests, rules.tiers)
     whole = directories.get(ROOT, Directory(0, {}, {}))
@@ -138,7 +135,6 @@ def summarise(tests: Mapping[str, TestResult], rules: Rules, last_test_s: float 
         tiers={**{tier.name: 0 for tier in rules.tiers}, **whole.tiers},
         directories=directories,
         combinations=count_combinations(tests.values()),
-        last_test_s=last_test_s,
     )
 
 
@@ -156,7 +152,8 @@ def _outcome(trace: Trace, attempt: Attempt) -> Outcome:
     return _UNFAILED.get(attempt.outcomes.get("setup") or call or "", "passed")
 
 
-def _run_info(trace: Trace) -> RunInfo:
+def _run_info(trace: Trace, attempts: Iterable[Attempt]) -> RunInfo:
+    last_test_ns = max((trace.spans[attempt.span].end_ns for attempt in attempts), default=None)
     last_ns = (
         trace.end.end_ns
         if trace.end
@@ -175,13 +172,8 @@ def _run_info(trace: Trace) -> RunInfo:
         pytest_reported=trace.end is None or trace.end.pytest_reported,
         lacks_causes=trace.run.lacks_causes,
         missing_tests=trace.end.missing_tests if trace.end else None,
+        last_test_s=None if last_test_ns is None else round((last_test_ns - trace.run.start_ns) / 1e9, 6),
     )
-
-
-def _last_test_s(trace: Trace, attempts: tuple[Attempt, ...]) -> float | None:
-    ends = (trace.spans[attempt.span].end_ns for attempt in attempts)
-    last_ns = max(ends, default=None)
-    return None if last_ns is None else round((last_ns - trace.run.start_ns) / 1e9, 6)
 
 
 def _iso(moment: datetime) -> str:

@@ -162,6 +162,9 @@ class RunInfo(Struct, frozen=True):
     lacks_causes: str = "an older svc-trace made the report"
     """Why it is unknown which thread woke which, so that older rules decide; empty: it is known. Of merged runs: the
     first reason."""
+    last_test_s: Seconds | None = None
+    """When the last test ended, since the run began. None: there was no test; it is unknown; or the run stands for
+    merged ones."""
 
 
 class Directory(Struct, frozen=True):
@@ -187,7 +190,6 @@ class Summary(Struct, frozen=True):
     tiers: Mapping[str, Count]  # tier → tests, in the configuration's order
     directories: Mapping[str, Directory] = {}  # by path from pytest's rootdir; "." is itself
     combinations: tuple[Combination, ...] = ()  # most tests first; empty also in reports of older versions
-    last_test_s: Seconds | None = None  # when the last test ended, since the run began; None: unknown, or merged runs
 
 
 class AssumptionCheck(Struct, frozen=True):

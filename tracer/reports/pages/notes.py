@@ -73,7 +73,7 @@ def _outside(classification: Classification) -> str:
         by_service[one.service].append(one)
     listeners = _listeners(external)
     ranked = sorted(by_service.items(), key=lambda item: -_sends(item[1]))
-    last_test_s = classification.summary.last_test_s
+    last_test_s = classification.run.last_test_s
     return first([f"{_described(name, listeners)} ({_events(evidence, last_test_s)})" for name, evidence in ranked])
 
 
