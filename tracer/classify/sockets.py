@@ -14,13 +14,15 @@ from msgspec.structs import replace
 
 from tracer.classify.services.identify import Identification, Identifier
 from tracer.classify.services.protocols import recognise
+from tracer.classify.spoken import SpokenProtocols
 from tracer.trace.endpoint import Endpoint
-from tracer.trace.ids import NetworkNamespace, SocketInode
+from tracer.trace.ids import NO_PROCESS, NetworkNamespace, SocketInode
 from tracer.trace.records import Flow, Listen, Trace
 
 _WILDCARDS = ("0.0.0.0", "::")
 
 _Place = tuple[NetworkNamespace, Endpoint]  # in another network namespace, an address is another machine's
+_Server = tuple[NetworkNamespace, Endpoint, bool]  # true: a server of the run
 
 
 class NamedFlow(NamedTuple):
@@ -33,73 +35,108 @@ class NamedFlow(NamedTuple):
     listener: str | None  # name of the process that listened there when the run ended; None: unknown
 
 
+class _Use:
+    """What the flows of one socket at one endpoint have in common."""
+
+    __slots__ = ("failed", "first", "local", "protocol", "self_hosted", "sends", "service")
+
+    def __init__(self, first: Flow) -> None:
+        self.first = first
+        self.failed = 0  # attempts to connect without success
+        self.local = False  # whether the endpoint is at an address of the traced machine
+        self.sends: tuple[bytes, ...] = ()  # the first bytes of the socket's first sends
+        self.protocol: str | None = None  # which they identify
+        self.self_hosted = False
+        self.service: Identification | None = None  # None: not needed yet
+
+
 class Sockets:
     """Facts about a trace's endpoints and sockets that no single flow contains."""
 
     def __init__(self, trace: Trace, identifier: Identifier) -> None:
-        self._flows = trace.flows
+        self._flows = _summed(sorted(trace.flows, key=lambda flow: flow.first_ns))
         self._identifier = identifier
         self._openers: dict[SocketInode, Flow] = {}
-        self._used: dict[tuple[SocketInode, Endpoint], int] = {}  # socket, endpoint → since when, ns
-        self._failed: Counter[tuple[SocketInode, Endpoint]] = Counter()  # socket, endpoint → attempts without success
-        self._prefixes: dict[_Place, dict[SocketInode, list[bytes]]] = {}  # the first bytes of first sends
-        self._identified: dict[_Place, Identification] = {}
-        for flow in sorted(trace.flows, key=lambda flow: flow.first_ns):
+        self._uses: dict[tuple[SocketInode, Endpoint], _Use] = {}
+        for flow in self._flows.values():
             opener = self._openers.setdefault(flow.socket, flow)
             if flow.connects and not opener.connects:
                 self._openers[flow.socket] = flow
-            self._used.setdefault((flow.socket, flow.endpoint), flow.first_ns)
-            self._failed[flow.socket, flow.endpoint] += flow.connects - flow.established
+            key = flow.socket, flow.endpoint
+            use = self._uses.get(key)
+            if use is None:
+                use = self._uses[key] = _Use(flow)
+            use.failed += flow.connects - flow.established
+            use.local = use.local or flow.local
             if flow.prefixes:
-                of_place = self._prefixes.setdefault(_place(flow), {})
-                of_place.setdefault(flow.socket, []).extend(map(bytes.fromhex, flow.prefixes))
+                use.sends += tuple(map(bytes.fromhex, flow.prefixes))
         self._listening = _Listening(trace.listens)
         self._listeners = {(listener.network, listener.endpoint): listener.command for listener in trace.listeners}
         self._own_paths = {_place(flow) for flow in trace.flows if flow.peer}
+        for use in self._uses.values():
+            use.protocol = recognise(use.sends)
+            use.self_hosted = self._listens_for(use)
+        self._spoken = SpokenProtocols(self._speaking())
 
     def named_flows(self) -> Iterator[NamedFlow]:
         """The trace's flows in the order of time, named. Flows of the same key are added up.
 
         Flows of ignored services are left out, and flows without an attempt to send.
         """
-        for flow in _summed(self._flows):
+        for flow in self._flows.values():
             service = self.identify(flow)
             if not service.ignored and not _is_silent(flow):
                 opener = self._openers[flow.socket]
                 yield NamedFlow(flow, service, opener, self.is_self_hosted(flow), self.listener(flow))
 
     def identify(self, flow: Flow) -> Identification:
-        """The service at a flow's endpoint. The first socket there whose bytes identify a protocol decides."""
-        place = _place(flow)
-        known = self._identified.get(place)
-        if known is None:
-            sockets: Iterable[list[bytes]] = self._prefixes.get(place, {}).values()
-            first = next((prefixes for prefixes in sockets if recognise(prefixes)), [])
-            known = self._identified[place] = self._identifier.service_of(flow.endpoint, first)
-        return known
+        """The service of a flow's socket, by its own bytes.
+
+        If they identify nothing, the bytes of another socket at the same endpoint count, the nearest in time. Only one
+        of two is the run's own server: then they are different servers.
+        """
+        use = self._use(flow)
+        if use.service is None:
+            protocol = use.protocol or self._spoken.nearest(_server(use), use.first.first_ns)
+            use.service = self._identifier.service_of(flow.endpoint, protocol)
+        return use.service
 
     def is_self_hosted(self, flow: Flow) -> bool:
         """Whether the run itself listens at this flow's endpoint.
 
         A successful TCP connection is self-hosted if the run listened when the connection was opened. A failed attempt
         is self-hosted if the run listens there at any time, because a test that waits for a server of the run starts
-        before the server listens. The same applies to datagrams: the end of their binding is not recorded, and the
-        events of two processes may be in another order.
+        before the server listens. Datagrams are
+        self-hosted if the run listens there at any time: the end of their binding is not recorded, and the events of
+        two processes may be in another order.
         """
-        if flow.peer:
-            return True
-        use = flow.socket, flow.endpoint
-        if self._failed[use] and _place(flow) in self._own_paths:
-            return True
-        at_ns = self._used[use] if flow.endpoint.protocol == "tcp" and not self._failed[use] else None
-        return any(
-            self._listening.at((flow.network, endpoint), at_ns) for endpoint in _reached_at(flow.endpoint, flow.local)
-        )
+        return flow.peer != NO_PROCESS or self._use(flow).self_hosted
 
     def listener(self, flow: Flow) -> str | None:
         """The name of the process that listened at this flow's endpoint when the run ended; None: unknown."""
+        if not self._listeners:
+            return None
         places = ((flow.network, endpoint) for endpoint in _reached_at(flow.endpoint, flow.local))
         return next((self._listeners[place] for place in places if place in self._listeners), None)
+
+    def _use(self, flow: Flow) -> _Use:
+        return self._uses[flow.socket, flow.endpoint]
+
+    def _listens_for(self, use: _Use) -> bool:
+        """Whether the run listens at a place that this use reaches, or tries to reach."""
+        flow = use.first
+        if use.failed and _place(flow) in self._own_paths:
+            return True
+        at_ns = flow.first_ns if flow.endpoint.protocol == "tcp" and not use.failed else None
+        reached = _reached_at(flow.endpoint, use.local)
+        return any(self._listening.at((flow.network, endpoint), at_ns) for endpoint in reached)
+
+    def _speaking(self) -> Iterator[tuple[_Server, int, str]]:
+        """Each server, time and protocol of the flows on sockets whose bytes identify a protocol."""
+        for flow in self._flows.values():
+            use = self._use(flow)
+            if use.protocol is not None:
+                yield _server(use), flow.first_ns, use.protocol
 
 
 class _Listening:
@@ -142,14 +179,18 @@ def _reached_at(endpoint: Endpoint, local: bool) -> tuple[Endpoint, ...]:
     return (endpoint, *(endpoint.at(wildcard) for wildcard in _WILDCARDS))
 
 
-def _summed(flows: Iterable[Flow]) -> Iterable[Flow]:
+def _server(use: _Use) -> _Server:
+    return *_place(use.first), use.self_hosted or use.first.peer != NO_PROCESS
+
+
+def _summed(flows: Iterable[Flow]) -> dict[tuple[object, ...], Flow]:
     """Flows in the order of time, with those of the same key added up: each may have a part of the facts."""
     sums: dict[tuple[object, ...], Flow] = {}
-    for flow in sorted(flows, key=lambda flow: flow.first_ns):
+    for flow in flows:
         key = (flow.process, flow.tid, flow.socket, flow.endpoint, flow.spans)
         known = sums.get(key)
         sums[key] = flow if known is None else _sum(known, flow)
-    return sums.values()
+    return sums
 
 
 def _sum(flow: Flow, later: Flow) -> Flow:

@@ -4,6 +4,7 @@ import pytest
 
 from tracer.classify.services.config import load_config
 from tracer.classify.services.identify import Identifier
+from tracer.classify.services.protocols import recognise
 from tracer.trace.endpoint import Endpoint
 
 REDIS = b"*1\r\n$4\r\nPING\r\n"
@@ -109,18 +110,18 @@ def test_by_the_endpoint_itself(identifier: Identifier, endpoint: str, service: 
 def test_by_protocol(
     identifier: Identifier, endpoint: str, opening: bytes, service: str | None, protocol: str | None
 ) -> None:
-    found = identifier.service_of(Endpoint.parse(endpoint), [b"", opening])
+    found = identifier.service_of(Endpoint.parse(endpoint), recognise([b"", opening]))
     assert (found.name, found.protocol, found.ignored) == (service or f"unknown:{endpoint}", protocol, False)
 
 
 def test_one_endpoint_may_speak_several_protocols_in_turn(identifier: Identifier) -> None:
     endpoint = Endpoint.parse("tcp://127.0.0.1:49999")
-    names = [identifier.service_of(endpoint, prefixes).name for prefixes in ([REDIS], [], [HTTP], [REDIS])]
+    names = [identifier.service_of(endpoint, protocol).name for protocol in ("redis", None, "http", "redis")]
     assert names == ["redis", f"unknown:{endpoint}", "web", "redis"]
 
 
 def test_an_ignored_service_is_still_named(identifier: Identifier) -> None:
-    found = identifier.service_of(Endpoint.parse("tcp://127.0.0.1:9999"), [HTTP])
+    found = identifier.service_of(Endpoint.parse("tcp://127.0.0.1:9999"), "http")
     assert (found.name, found.protocol, found.ignored) == ("noise", "http", True)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from struct import pack
 
 import pytest
 from msgspec.structs import replace
@@ -19,6 +20,9 @@ from tracer.trace.records import Flow, Listen
 Build = Callable[..., Sockets]
 PROCESS, TID, SOCKET = 1, 100, 5
 INSIDE, OUTSIDE = 4026531840, 4026532000  # two network namespaces
+PING, GET = b"*1\r\n$4\r\nPING\r\n".hex(), b"GET / HTTP/1.1\r\n".hex()
+STARTUP = pack(">ii", 41, 196608).hex() + b"user\0me\0database\0shop\0".hex()
+RANDOM = "tcp://127.0.0.1:49153"
 WEB, METRICS, PATH = "tcp://127.0.0.1:8000", "udp://127.0.0.1:8125", "unix:///run/own.sock"
 
 
@@ -28,7 +32,8 @@ def sockets(tmp_path_factory: pytest.TempPathFactory) -> Build:
     identifier = Identifier(load_config(None, tmp_path_factory.mktemp("no_configuration")))
 
     def build(listens: tuple[Listen, ...], *flows: Flow) -> Sockets:
-        return Sockets(replace(TraceBuilder().trace(), listens=listens, flows=flows), identifier)
+        trace = replace(TraceBuilder().trace(), listens=listens, flows=flows)
+        return Sockets(trace, identifier)
 
     return build
 
@@ -43,9 +48,10 @@ def flow(endpoint: str, first_ns: int = 200, **changes: object) -> Flow:
     return replace(made, **changes)
 
 
-def attempt(endpoint: str, first_ns: int = 200) -> Flow:
+def attempt(endpoint: str, first_ns: int = 200, **changes: object) -> Flow:
     """A connection that was refused."""
-    return flow(endpoint, first_ns, sends=0, bytes=0, established=0, errors={"ECONNREFUSED": 1})
+    refused = flow(endpoint, first_ns, sends=0, bytes=0, established=0, errors={"ECONNREFUSED": 1})
+    return replace(refused, **changes)
 
 
 @pytest.mark.parametrize(("first_ns", "own"), [(99, False), (100, True), (300, True), (301, False)])
@@ -133,7 +139,7 @@ def test_a_wildcard_stands_for_all_addresses_of_the_machine(
 
 
 def test_an_address_is_somebody_elses_in_another_network(sockets: Build) -> None:
-    inside = flow(WEB, prefixes=(b"*1\r\n$4\r\nPING\r\n".hex(),))
+    inside = flow(WEB, prefixes=(PING,))
     outside = flow(WEB, socket=6, network=OUTSIDE)
     facts = sockets((listen(WEB),), inside, outside)
     assert [facts.is_self_hosted(each) for each in (inside, outside)] == [True, False]
@@ -141,10 +147,58 @@ def test_an_address_is_somebody_elses_in_another_network(sockets: Build) -> None
 
 
 def test_one_socket_that_says_something_names_the_others_of_its_endpoint(sockets: Build) -> None:
-    silent, speaks = flow(WEB), flow(WEB, 300, socket=6, prefixes=(b"*1\r\n$4\r\nPING\r\n".hex(),))
+    silent, speaks = flow(WEB), flow(WEB, 300, socket=6, prefixes=(PING,))
     facts = sockets((), silent, speaks)
     assert facts.identify(silent) == facts.identify(speaks)
     assert facts.identify(silent).protocol == "redis"
+
+
+def test_a_sockets_own_bytes_name_it(sockets: Build) -> None:
+    """One port is several servers, one after the other."""
+    spoken = {200: GET, 300: PING, 400: STARTUP, 500: GET}
+    flows = [flow(RANDOM, ns, socket=ns, prefixes=(first,)) for ns, first in spoken.items()]
+    facts = sockets((), *flows)
+    names = [facts.identify(each).name for each in flows]
+    assert names == [f"unknown:{RANDOM}", "redis", "postgres", f"unknown:{RANDOM}"]
+    assert [facts.identify(each).protocol for each in flows] == ["http", "redis", "postgres", "http"]
+
+
+def test_a_socket_keeps_its_name_in_all_of_its_flows(sockets: Build) -> None:
+    first = flow(RANDOM, 200, prefixes=(GET,))
+    later = flow(RANDOM, 900, connects=0, established=0, spans=(7,))
+    other = flow(RANDOM, 850, socket=6, prefixes=(PING,))
+    facts = sockets((), first, later, other)
+    assert [facts.identify(each).protocol for each in (first, later, other)] == ["http", "http", "redis"]
+
+
+@pytest.mark.parametrize(
+    ("first_ns", "protocol"), [(100, "http"), (299, "http"), (349, "http"), (351, "redis"), (500, "redis")]
+)
+def test_bytes_that_name_nothing_leave_it_to_the_nearest_in_time(first_ns: int, protocol: str, sockets: Build) -> None:
+    spoken = flow(RANDOM, 200, prefixes=(GET,)), flow(RANDOM, 400, socket=6, prefixes=(PING,))
+    in_use = replace(spoken[0], first_ns=300, spans=(SpanId(8),), prefixes=(), connects=0, established=0)
+    unclear = flow(RANDOM, first_ns, socket=7, prefixes=(b"??".hex(),))
+    refused = attempt(RANDOM, first_ns, socket=8)
+    facts = sockets((), *spoken, in_use, unclear, refused)
+    assert [facts.identify(each).protocol for each in (unclear, refused)] == [protocol, protocol]
+
+
+def test_a_server_of_the_run_does_not_name_an_external_one(sockets: Build) -> None:
+    listens = listen(RANDOM, 100), listen(RANDOM, 300, begins=False)
+    own, external = flow(RANDOM, 200, prefixes=(PING,)), flow(RANDOM, 400, socket=6)
+    facts = sockets(listens, own, external)
+    assert [facts.identify(each).name for each in (own, external)] == ["redis", f"unknown:{RANDOM}"]
+
+
+def test_the_rule_for_a_port_comes_before_bytes(sockets: Build) -> None:
+    facts = sockets((), made := flow("tcp://127.0.0.1:6379", prefixes=(GET,)))
+    assert (facts.identify(made).name, facts.identify(made).protocol) == ("redis", "http")
+
+
+def test_a_datagram_socket_has_a_name_at_each_endpoint(sockets: Build) -> None:
+    first, second = (flow(f"udp://127.0.0.1:{port}", connects=0, established=0) for port in (8125, 53))
+    facts = sockets((), first, second)
+    assert [facts.identify(each).name for each in (first, second)] == ["statsd", "dns"]
 
 
 def test_who_opened_a_socket(sockets: Build) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
@@ -10,8 +9,9 @@ from msgspec import Struct
 
 from tracer.classify.model import unknown_service
 from tracer.classify.services.config import Config, ServiceRule
-from tracer.classify.services.protocols import recognise
 from tracer.trace.endpoint import Endpoint
+
+_Host = tuple[str, IPv4Address | IPv6Address | None]  # in lower case; the address, if it is one
 
 
 class Identification(Struct, frozen=True):
@@ -29,8 +29,9 @@ class Identifier:
     def __init__(self, config: Config) -> None:
         self._rules = config.services
         self._by_endpoint: dict[Endpoint, tuple[str | None, tuple[str, ...]]] = {}
+        self._known: dict[tuple[Endpoint, str | None], Identification] = {}
 
-    def service_of(self, endpoint: Endpoint, prefixes: Iterable[bytes] = ()) -> Identification:
+    def service_of(self, endpoint: Endpoint, protocol: str | None = None) -> Identification:
         """The service of an endpoint.
 
         It is that of the first rule whose ports, hosts or unix patterns match the endpoint. Otherwise it is that of the
@@ -38,9 +39,14 @@ class Identifier:
 
         Args:
             endpoint: the peer of a socket.
-            prefixes: the first ≤ 32 bytes of each of the socket's first sends.
+            protocol: what the socket's first bytes identify; None: nothing.
         """
-        protocol = recognise(prefixes)
+        known = self._known.get((endpoint, protocol))
+        if known is None:
+            known = self._known[endpoint, protocol] = self._find(endpoint, protocol)
+        return known
+
+    def _find(self, endpoint: Endpoint, protocol: str | None) -> Identification:
         if endpoint not in self._by_endpoint:
             self._by_endpoint[endpoint] = self._candidates(endpoint)
         name, by_protocol = self._by_endpoint[endpoint]
@@ -52,13 +58,10 @@ class Identifier:
 
     def _candidates(self, endpoint: Endpoint) -> tuple[str | None, tuple[str, ...]]:
         """The service whose rule matches this endpoint, and those that match if the bytes have their protocol."""
-        try:
-            address = ip_address(endpoint.host)
-        except ValueError:  # a name, or a unix socket
-            address = None
+        host = _host(endpoint.host)
         explicit, by_protocol = None, []
         for name, rule in self._rules.items():
-            at_hosts = _at_hosts(rule, endpoint, address)
+            at_hosts = not rule.hosts or _is_at(rule, host)
             if explicit is None and _names(rule, endpoint, at_hosts):
                 explicit = name
             if at_hosts and rule.protocol is not None:
@@ -75,12 +78,18 @@ def _names(rule: ServiceRule, endpoint: Endpoint, at_hosts: bool) -> bool:
     return at_hosts and bool(rule.hosts) and rule.protocol is None
 
 
-def _at_hosts(rule: ServiceRule, endpoint: Endpoint, address: IPv4Address | IPv6Address | None) -> bool:
-    """Whether the endpoint is at one of a rule's hosts. A rule without hosts matches all, including unix sockets."""
-    if not rule.hosts:
-        return True
+def _host(text: str) -> _Host:
+    try:
+        return text.lower(), ip_address(text)
+    except ValueError:  # a name, or a unix socket
+        return text.lower(), None
+
+
+def _is_at(rule: ServiceRule, host: _Host) -> bool:
+    """Whether a host is one of a rule's."""
+    name, address = host
     return any(
-        fnmatchcase(endpoint.host.lower(), part) if isinstance(part, str) else address is not None and address in part
+        fnmatchcase(name, part) if isinstance(part, str) else address is not None and address in part
         for host in rule.hosts
         for part in host
     )
