@@ -31,6 +31,8 @@ SERVICE_PORTS: Final = (443, 1218, 3021, 5432, 5434, 6080, 6381, 6382, 6443, 700
 """Ports of services that presets know, and one as Docker publishes them. Only this process has their address."""
 _PORTS: Final = (28_000, 32_768)
 """Ports that no preset knows, and below those that the kernel assigns (ip_local_port_range, ip(7))."""
+_FREE: Final = iter(random.sample(range(*_PORTS), _PORTS[1] - _PORTS[0]))
+"""Each port once: a rule for 127.0.0.1 applies to ::1, too."""
 _OPEN: Final[list[socket.socket]] = []
 """Sockets that stay open until the process ends."""
 
@@ -143,7 +145,7 @@ def reserve(host: str) -> tuple[socket.socket, socket.socket]:
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     while True:
-        address = (host, random.randrange(*_PORTS))
+        address = (host, next(_FREE))
         stream, datagram = socket.socket(family, socket.SOCK_STREAM), socket.socket(family, socket.SOCK_DGRAM)
         with suppress(OSError):  # the port is in use
             stream.bind(address)

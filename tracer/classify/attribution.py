@@ -44,8 +44,8 @@ class Attribution:
 
 def attribute(trace: Trace, identifier: Identifier) -> Attribution:
     """Find the test, fixture instance, module or run to which each flow belongs."""
-    sockets = Sockets(trace, identifier)
     places = Places(trace)
+    sockets = Sockets(trace, identifier, places)
     owners = Owners(trace, places)
     flows: dict[Owner, list[OwnedFlow]] = {}
     for named in sockets.named_flows():

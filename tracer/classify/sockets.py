@@ -12,11 +12,14 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
+from tracer.classify.attempts import LOCALHOST, FlowKey, answered_elsewhere
+from tracer.classify.model import is_unknown
+from tracer.classify.places import Places
 from tracer.classify.services.identify import Identification, Identifier
 from tracer.classify.services.protocols import recognise
 from tracer.classify.spoken import SpokenProtocols
 from tracer.trace.endpoint import Endpoint
-from tracer.trace.ids import NO_PROCESS, NetworkNamespace, SocketInode
+from tracer.trace.ids import NO_PROCESS, NO_SPAN, NetworkNamespace, SocketInode, SpanId
 from tracer.trace.records import Flow, Listen, Trace
 
 _WILDCARDS = ("0.0.0.0", "::")
@@ -53,9 +56,11 @@ class _Use:
 class Sockets:
     """Facts about a trace's endpoints and sockets that no single flow contains."""
 
-    def __init__(self, trace: Trace, identifier: Identifier) -> None:
+    def __init__(self, trace: Trace, identifier: Identifier, places: Places) -> None:
         self._flows = _summed(sorted(trace.flows, key=lambda flow: flow.first_ns))
         self._identifier = identifier
+        self._places = places
+        self._spans = trace.spans
         self._openers: dict[SocketInode, Flow] = {}
         self._uses: dict[tuple[SocketInode, Endpoint], _Use] = {}
         for flow in self._flows.values():
@@ -81,13 +86,19 @@ class Sockets:
     def named_flows(self) -> Iterator[NamedFlow]:
         """The trace's flows in the order of time, named. Flows of the same key are added up.
 
-        Flows of ignored services are left out, and flows without an attempt to send.
+        Flows of ignored services are left out, and flows without an attempt to send. A failed attempt counts at the
+        endpoint at which the client then connected, if both are addresses of one name.
         """
-        for flow in self._flows.values():
-            service = self.identify(flow)
-            if not service.ignored and not _is_silent(flow):
-                opener = self._openers[flow.socket]
-                yield NamedFlow(flow, service, opener, self.is_self_hosted(flow), self.listener(flow))
+        answered = answered_elsewhere(self._flows.values(), self._test_of)
+        for key, flow in self._flows.items():
+            answer = answered.get(key)
+            at = flow if answer is None or not self._is_same_service(flow, answer) else answer
+            service = self.identify(at)
+            if service.ignored or _is_silent(flow):
+                continue
+            if at is not flow:
+                flow = replace(flow, endpoint=at.endpoint, errors={})
+            yield NamedFlow(flow, service, self._openers[flow.socket], self.is_self_hosted(at), self.listener(at))
 
     def identify(self, flow: Flow) -> Identification:
         """The service of a flow's socket, by its own bytes.
@@ -106,7 +117,7 @@ class Sockets:
 
         A successful TCP connection is self-hosted if the run listened when the connection was opened. A failed attempt
         is self-hosted if the run listens there at any time, because a test that waits for a server of the run starts
-        before the server listens. Datagrams are
+        before the server listens. For a failed attempt, the two addresses of localhost are one place. Datagrams are
         self-hosted if the run listens there at any time: the end of their binding is not recorded, and the events of
         two processes may be in another order.
         """
@@ -129,6 +140,8 @@ class Sockets:
             return True
         at_ns = flow.first_ns if flow.endpoint.protocol == "tcp" and not use.failed else None
         reached = _reached_at(flow.endpoint, use.local)
+        if use.failed and flow.endpoint.host in LOCALHOST:
+            reached += tuple(flow.endpoint.at(host) for host in LOCALHOST)
         return any(self._listening.at((flow.network, endpoint), at_ns) for endpoint in reached)
 
     def _speaking(self) -> Iterator[tuple[_Server, int, str]]:
@@ -137,6 +150,14 @@ class Sockets:
             use = self._use(flow)
             if use.protocol is not None:
                 yield _server(use), flow.first_ns, use.protocol
+
+    def _test_of(self, span: SpanId) -> SpanId:
+        return self._places.of(span).test if span in self._spans else NO_SPAN
+
+    def _is_same_service(self, flow: Flow, answer: Flow) -> bool:
+        """Whether nothing shows that two endpoints are different services."""
+        name = self.identify(flow).name
+        return is_unknown(name) or name == self.identify(answer).name
 
 
 class _Listening:
@@ -183,9 +204,9 @@ def _server(use: _Use) -> _Server:
     return *_place(use.first), use.self_hosted or use.first.peer != NO_PROCESS
 
 
-def _summed(flows: Iterable[Flow]) -> dict[tuple[object, ...], Flow]:
+def _summed(flows: Iterable[Flow]) -> dict[FlowKey, Flow]:
     """Flows in the order of time, with those of the same key added up: each may have a part of the facts."""
-    sums: dict[tuple[object, ...], Flow] = {}
+    sums: dict[FlowKey, Flow] = {}
     for flow in flows:
         key = (flow.process, flow.tid, flow.socket, flow.endpoint, flow.spans)
         known = sums.get(key)

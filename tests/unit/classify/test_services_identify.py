@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tracer.classify.services.config import load_config
@@ -10,6 +12,7 @@ from tracer.trace.endpoint import Endpoint
 REDIS = b"*1\r\n$4\r\nPING\r\n"
 HTTP = b"GET / HTTP/1.1\r\n"
 AMQP = b"AMQP\0\0\x09\x01"
+LOOPBACK_RULES = ("four", "127.0.0.1"), ("six", "::1")
 
 RULES = """
 [services.local-db]
@@ -118,6 +121,27 @@ def test_one_endpoint_may_speak_several_protocols_in_turn(identifier: Identifier
     endpoint = Endpoint.parse("tcp://127.0.0.1:49999")
     names = [identifier.service_of(endpoint, protocol).name for protocol in ("redis", None, "http", "redis")]
     assert names == ["redis", f"unknown:{endpoint}", "web", "redis"]
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.0/8", "127.*", "::1", "localhost"])
+def test_a_rule_for_127_0_0_1_applies_to_1(host: str, tmp_path: Path) -> None:
+    path = tmp_path / "svc-trace.toml"
+    path.write_text(f'[services.cache]\nports = [7777]\nhosts = ["{host}"]')
+    identifier = Identifier(load_config(path, tmp_path))
+    found = {host: identifier.service_of(Endpoint("tcp", host, 7777)).name for host in ("127.0.0.1", "::1", "10.0.0.1")}
+    v4 = "unknown:tcp://127.0.0.1:7777" if host == "::1" else "cache"
+    assert found == {"127.0.0.1": v4, "::1": "cache", "10.0.0.1": "unknown:tcp://10.0.0.1:7777"}
+
+
+def test_a_rule_for_1_must_stand_before_that_for_127_0_0_1(tmp_path: Path) -> None:
+    rules = {name: f'[services.{name}]\nports = [7777]\nhosts = ["{host}"]\n' for name, host in LOOPBACK_RULES}
+    found = {}
+    for order in (("six", "four"), ("four", "six")):
+        path = tmp_path / "svc-trace.toml"
+        path.write_text("".join(rules[name] for name in order))
+        identifier = Identifier(load_config(path, tmp_path))
+        found[order[0]] = [identifier.service_of(Endpoint("tcp", host, 7777)).name for host in ("::1", "127.0.0.1")]
+    assert found == {"six": ["six", "four"], "four": ["four", "four"]}
 
 
 def test_an_ignored_service_is_still_named(identifier: Identifier) -> None:

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from plain import plain
 from trace_builder import TraceBuilder
 
+from tracer.classify.places import Places
 from tracer.classify.services.config import load_config
 from tracer.classify.services.identify import Identifier
 from tracer.classify.sockets import Sockets
@@ -33,7 +34,7 @@ def sockets(tmp_path_factory: pytest.TempPathFactory) -> Build:
 
     def build(listens: tuple[Listen, ...], *flows: Flow) -> Sockets:
         trace = replace(TraceBuilder().trace(), listens=listens, flows=flows)
-        return Sockets(trace, identifier)
+        return Sockets(trace, identifier, Places(trace))
 
     return build
 
@@ -199,6 +200,28 @@ def test_a_datagram_socket_has_a_name_at_each_endpoint(sockets: Build) -> None:
     first, second = (flow(f"udp://127.0.0.1:{port}", connects=0, established=0) for port in (8125, 53))
     facts = sockets((), first, second)
     assert [facts.identify(each).name for each in (first, second)] == ["statsd", "dns"]
+
+
+@pytest.mark.parametrize(
+    ("listener", "own"),
+    [
+        ("tcp://127.0.0.1:8000", True),
+        ("tcp://[::1]:8000", True),
+        ("tcp://127.0.0.2:8000", False),
+        ("tcp://127.0.0.1:8001", False),
+    ],
+)
+def test_a_refused_attempt_at_localhost_is_the_runs_own_if_it_listens_at_either_address(
+    listener: str, own: bool, sockets: Build
+) -> None:
+    refused = [attempt(f"tcp://{host}:8000", socket=socket) for socket, host in enumerate(("[::1]", "127.0.0.1"))]
+    facts = sockets((listen(listener, 900),), *refused)
+    assert [facts.is_self_hosted(each) for each in refused] == [own, own]
+
+
+def test_a_connection_at_localhost_is_the_runs_own_at_the_same_address_only(sockets: Build) -> None:
+    made = flow("tcp://[::1]:8000")
+    assert not sockets((listen(WEB),), made).is_self_hosted(made)
 
 
 def test_who_opened_a_socket(sockets: Build) -> None:

@@ -57,11 +57,14 @@ class Identifier:
         return Identification(name, protocol, self._rules[name].ignore, declared=self._rules[name].protocol)
 
     def _candidates(self, endpoint: Endpoint) -> tuple[str | None, tuple[str, ...]]:
-        """The service whose rule matches this endpoint, and those that match if the bytes have their protocol."""
-        host = _host(endpoint.host)
+        """The service whose rule matches this endpoint, and those that match if the bytes have their protocol.
+
+        Rules for 127.0.0.1 apply to ::1 as well, because clients try it first if they are given `localhost`.
+        """
+        hosts = [_host(endpoint.host), *([_host("127.0.0.1")] if endpoint.host == "::1" else ())]
         explicit, by_protocol = None, []
         for name, rule in self._rules.items():
-            at_hosts = not rule.hosts or _is_at(rule, host)
+            at_hosts = not rule.hosts or any(_is_at(rule, host) for host in hosts)
             if explicit is None and _names(rule, endpoint, at_hosts):
                 explicit = name
             if at_hosts and rule.protocol is not None:
