@@ -7,7 +7,7 @@ from struct import pack
 
 import pytest
 from msgspec.structs import replace
-from trace_builder import TraceBuilder
+from trace_builder import MAIN, TraceBuilder
 
 from tracer.classify.classification import classify
 from tracer.classify.model import Classification, TestResult
@@ -158,6 +158,63 @@ def test_a_session_within_a_test_is_part_of_it(suite: Suite, config: Config) -> 
     tests = classified(suite.trace(), config).tests
     assert list(tests) == ["a.py::outer"]
     assert hows(tests["a.py::outer"]) == {("redis", "direct", None)}
+
+
+class TestHousekeepingAndGoodbyes:
+    """A thread of a client that an earlier test opened."""
+
+    PROTOCOLS = pytest.mark.parametrize(
+        ("endpoint", "housekeeping", "goodbye"),
+        [
+            ("tcp://127.0.0.1:5672", "080000 00000000 ce", "01 0000 00000012 000a0032 00c8 06"),
+            ("tcp://127.0.0.1:1883", "c000", "e000"),
+            ("tcp://127.0.0.1:2181", "00000008 fffffffe 0000000b", "00000008 00000002 fffffff5"),
+        ],
+        ids=["amqp", "mqtt", "zookeeper"],
+    )
+
+    def second(self, suite: Suite, endpoint: str, *sends: tuple[int, str]) -> None:
+        """A first test opens a connection; then what threads send on it during a second one."""
+        first, call = suite.test("a.py::first", suite.runner, suite.session)
+        suite.thread(suite.runner, 7)
+        suite.send(endpoint, call, tid=7, connects=1)
+        suite.finish(first, call)
+        second, call = suite.test("a.py::second", suite.runner, suite.session)
+        for tid in {tid for tid, _ in sends}:
+            heads = tuple(bytes.fromhex(head) for of, head in sends if of == tid)
+            suite.send(endpoint, call, tid=tid, sends=len(heads), heads=heads)
+        suite.finish(second, call)
+
+    @PROTOCOLS
+    def test_housekeeping_of_another_thread_does_not_hide_its_goodbye(
+        self, suite: Suite, config: Config, endpoint: str, housekeeping: str, goodbye: str
+    ) -> None:
+        self.second(suite, endpoint, (7, housekeeping), (7, goodbye))
+        result = classified(suite.trace(), config).tests["a.py::second"]
+        assert (result.services, result.ambient, [one.how for one in result.evidence]) == ((), (), ["goodbye"])
+
+    @PROTOCOLS
+    def test_housekeeping_of_another_thread_does_not_hide_the_tests_goodbye(
+        self, suite: Suite, config: Config, endpoint: str, housekeeping: str, goodbye: str
+    ) -> None:
+        self.second(suite, endpoint, (7, housekeeping), (MAIN, goodbye))
+        result = classified(suite.trace(), config).tests["a.py::second"]
+        assert (result.services, sorted(one.how for one in result.evidence)) == ((), ["ambient", "goodbye"])
+
+    @PROTOCOLS
+    def test_what_the_test_itself_sends_before_is_a_use(
+        self, suite: Suite, config: Config, endpoint: str, housekeeping: str, goodbye: str
+    ) -> None:
+        self.second(suite, endpoint, (MAIN, housekeeping), (MAIN, goodbye))
+        assert [one.how for one in classified(suite.trace(), config).tests["a.py::second"].evidence] == ["direct"]
+
+    @PROTOCOLS
+    def test_unknown_messages_are_a_use(
+        self, suite: Suite, config: Config, endpoint: str, housekeeping: str, goodbye: str
+    ) -> None:
+        self.second(suite, endpoint, (7, "ff00"), (MAIN, goodbye))
+        result = classified(suite.trace(), config).tests["a.py::second"]
+        assert sorted(one.how for one in result.evidence) == ["ambient", "direct"]
 
 
 class TestOtherThreads:

@@ -14,6 +14,7 @@ from tracer.classify.services.requests import (
     is_goodbye,
     is_http2_request,
     kafka_api_key,
+    kind_of,
 )
 
 SEEN = 16  # bytes that a capture keeps of each send
@@ -68,6 +69,87 @@ def test_what_begins_no_kafka_request_has_no_api_key(head: str) -> None:
 )
 def test_requests_of_http2_are_the_frames_of_a_request(request_: bool, head: str) -> None:
     assert is_http2_request(bytes.fromhex(head)) is request_
+
+
+KINDS = [  # as cassandra-driver 3.30, kazoo 2.11, nats-py 2.16, paho-mqtt 2.2 and redis-py 8.1 sent them, else as the
+    # sources in requests.py have them
+    ("amqp", "housekeeping", b"AMQP\0\0\x09\x01".hex()),
+    ("amqp", "housekeeping", "08 0000 00000000 ce"),
+    ("amqp", "housekeeping", "01 0000 00000029 000a001f 07ff"),  # Connection.TuneOk
+    ("amqp", "housekeeping", "01 0001 00000005 0014000a 00"),  # Channel.Open
+    ("amqp", "housekeeping", "01 0001 0000000d 003c0050 00000000"),  # Basic.Ack
+    ("amqp", "request", "01 0001 00000010 003c0028 0000"),  # Basic.Publish
+    ("amqp", "request", "01 0001 0000000d 0032000a 0000"),  # Queue.Declare
+    ("amqp", "request", "02 0001 0000000e 003c0000 00000000"),  # a content's header
+    ("amqp", None, "01 0000 00000012 000a0032 00c8 06"),  # Connection.Close
+    ("amqp", None, "04 0001 00000000"),
+    ("cassandra", "housekeeping", "04 00 0000 05 00000000"),
+    ("cassandra", "housekeeping", "04 00 0001 01 0000005b 0003 000b 4452"),
+    ("cassandra", "housekeeping", "04 00 0002 0b 00000031 0003 000f"),
+    ("cassandra", "request", "04 00 0003 07 00000024 0000001d 53454c"),
+    ("cassandra", "request", "04 00 0003 0a 00000024 0010 00112233"),  # EXECUTE
+    ("cassandra", "request", "04 02 0003 0d 00000024 00 0001"),  # BATCH, traced
+    ("cassandra", "request", "2d0002 aabbcc 05 00 0007 07 00000024 00"),  # QUERY in a frame of version 5
+    ("cassandra", "housekeeping", "090002 aabbcc 05 00 0007 05 00000000"),
+    ("cassandra", None, "04 00 0003 0e 00000000"),
+    ("cassandra", None, "84 00 0003 07 00000024"),  # an answer
+    ("http2", "request", "000008 01 04 000000"),
+    ("http2", "housekeeping", "000008 06 01 000000"),
+    ("http2", None, "000008 07 00 00000000"),  # GOAWAY
+    ("http2", None, b"PRI * HTTP/2.0\r\n".hex()),
+    ("kafka", "request", "00000155 0000 0007"),
+    ("kafka", "housekeeping", "00000155 000c 0003"),
+    ("kafka", None, "00000155"),
+    ("mqtt", "housekeeping", "1013 0004 4d515454 04 02 0001"),
+    ("mqtt", "housekeeping", "c000"),
+    ("mqtt", "housekeeping", "4002 0001"),  # PUBACK
+    ("mqtt", "housekeeping", "6202 0001"),  # PUBREL
+    ("mqtt", "request", "3007 0003 612f62 6869"),
+    ("mqtt", "request", "3209 0003 612f62 0002 6869"),
+    ("mqtt", "request", "8208 0003 0003 782f23 00"),
+    ("mqtt", "request", "a207 0004 0003 782f23"),  # UNSUBSCRIBE
+    ("mqtt", None, "e000"),
+    ("nats", "housekeeping", b'CONNECT {"echo":'.hex()),
+    ("nats", "housekeeping", b"PING\r\n".hex()),
+    ("nats", "housekeeping", b"PONG\r\n".hex()),
+    ("nats", "request", b"PUB a  1\r\nx\r\nSUB".hex()),
+    ("nats", "request", b"hpub a 12 13\r\nNA".hex()),
+    ("nats", "request", b"UNSUB 1\r\n".hex()),
+    ("nats", None, b"PINGS".hex()),
+    ("postgres", "housekeeping", "64 00000026 72 00000000 0000"),  # CopyData: a standby's status
+    ("postgres", "housekeeping", "64 0000001d 68 00000000 0000"),  # its feedback
+    ("postgres", "housekeeping", "70 00000036 534352414d2d534841"),  # SASLInitialResponse
+    ("postgres", "housekeeping", "00000029 00030000 75736572"),
+    ("postgres", "housekeeping", "00000008 04d2162f"),
+    ("postgres", "request", "64 00000026 31 09 61"),  # CopyData: a row
+    ("postgres", "request", "51 0000000d 53454c"),
+    ("postgres", "request", "50 00000020 00 53454c"),
+    ("postgres", "request", "42 00000020 00"),
+    ("postgres", None, "58 00000004"),
+    ("postgres", None, "53 00000004"),  # Sync
+    ("redis", "housekeeping", b"*1\r\n$4\r\nPING\r\n".hex()),
+    ("redis", "housekeeping", b"*2\r\n$5\r\nHELLO\r\n$1\r\n3\r\n".hex()),
+    ("redis", "housekeeping", b"*4\r\n$6\r\nclient\r\n$7\r\n".hex()),
+    ("redis", "request", b"*2\r\n$3\r\nGET\r\n$1\r\nk\r\n".hex()),
+    ("redis", "request", b"*3\r\n$7\r\nPUBLISH\r\n".hex()),
+    ("redis", None, b"*1\r\n$4\r\nQUIT\r\n".hex()),
+    ("redis", None, b"PING\r\n".hex()),
+    ("zookeeper", "housekeeping", "00000008 fffffffe 0000000b"),
+    ("zookeeper", "housekeeping", "0000002d 00000000 00000005 00000011"),  # a session resumed
+    ("zookeeper", "housekeeping", "0000001c fffffff8 00000065"),  # setWatches
+    ("zookeeper", "request", "0000000f 00000001 00000003 00000002"),  # exists
+    ("zookeeper", "request", "0000000f 00000105 0000000e 00000000"),  # multi
+    ("zookeeper", None, "00000008 00000002 fffffff5"),
+    ("zookeeper", None, "0000000f 00000001 00000063"),
+    ("clickhouse", None, "0000000f 00000001"),
+    (None, None, "c000"),
+    ("mqtt", None, ""),
+]
+
+
+@pytest.mark.parametrize(("protocol", "kind", "head"), KINDS)
+def test_a_send_is_a_request_or_housekeeping_or_unknown(protocol: str | None, kind: str | None, head: str) -> None:
+    assert kind_of(protocol, bytes.fromhex(head)[:SEEN]) == kind
 
 
 GOODBYES = [  # as the clients in brackets sent them, else as the sources in requests.py have them
@@ -145,6 +227,6 @@ def test_other_messages_are_no_goodbyes(protocol: str | None, head: str) -> None
 
 @given(st.sampled_from([*MATCHERS, None]), st.binary(max_size=SEEN))
 def test_any_bytes_are_accepted(protocol: str | None, head: bytes) -> None:
-    is_goodbye(protocol, head)
+    assert kind_of(protocol, head) is None or not is_goodbye(protocol, head)
     for is_request in IS_REQUEST.values():
         is_request(head)

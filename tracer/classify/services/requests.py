@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from struct import Struct
-from typing import Final
+from typing import Final, Literal
+
+Kind = Literal["request", "housekeeping"]
 
 KAFKA_PRODUCE: Final = 0
 KAFKA_API_VERSIONS: Final = 18
@@ -25,8 +27,45 @@ _KAFKA_LARGEST: Final = 100 * 1024 * 1024  # the broker's default `socket.reques
 _KAFKA_LAST_KEY: Final = 99  # Kafka 4.1 has 0-92
 _KAFKA_LAST_VERSION: Final = 20  # Kafka 4.1: at most 18 (Fetch)
 
-_HTTP2_REQUESTS: Final = frozenset({0, 1, 9})  # DATA, HEADERS, CONTINUATION
-"""Frames of requests. The others (SETTINGS, PING, WINDOW_UPDATE, …) are housekeeping of a client's own threads."""
+_KINDS: Final[Mapping[str, re.Pattern[bytes]]] = {
+    protocol: re.compile(pattern, re.DOTALL)
+    for protocol, pattern in {
+        # Housekeeping: the header, heartbeats, methods of connections (10) and channels (20), Basic.Ack, .Reject and
+        # .Nack (60: 80, 90, 120). Requests: other methods, and contents of messages. Source: AMQP 0-9-1, 4.2.3 and the
+        # classes' numbers; https://www.rabbitmq.com/docs/specification (Confirm, 85; Nack).
+        "amqp": rb"(?P<housekeeping>AMQP|\x08\0\0\0\0\0\0|\x01.{6}\0(?:[\x0a\x14]|\x3c\0[\x50\x5a\x78]))"
+        rb"|(?P<request>\x01.{6}\0[\x28\x32\x3c\x55\x5a]|[\x02\x03])",
+        # Requests: QUERY, PREPARE, EXECUTE, BATCH. Housekeeping: STARTUP, CREDENTIALS, OPTIONS, REGISTER,
+        # AUTH_RESPONSE. From version 5 on, 6 bytes of a frame's header are before them. Source:
+        # https://github.com/apache/cassandra/blob/trunk/doc/native_protocol_v5.spec, 2.3 and 4.1.
+        "cassandra": rb"(?:.{6}\x05|[\x03-\x05\x41\x42])[\0-\x1f].{2}"
+        rb"(?:(?P<request>[\x07\x09\x0a\x0d])|(?P<housekeeping>[\x01\x04\x05\x0b\x0f]))",
+        # Length (3), type. Requests: DATA, HEADERS, CONTINUATION. Housekeeping: PRIORITY to PING, WINDOW_UPDATE, and
+        # frames of extensions. Source: RFC 9113, 4.1 and 6.
+        "http2": rb".{3}(?:(?P<request>[\0\x01\x09])|(?P<housekeeping>[\x02-\x06\x08\x0a-\x10]))",
+        # Requests: PUBLISH, SUBSCRIBE, UNSUBSCRIBE. Housekeeping: CONNECT, acknowledgements, PINGREQ, AUTH.
+        # Source: MQTT 5.0, 2.1.2 and 2.1.3.
+        "mqtt": rb"(?P<request>[\x30-\x3f\x82\xa2])|(?P<housekeeping>[\x10\x40\x50\x62\x70\xf0]|\xc0\0)",
+        # Source: https://docs.nats.io/reference/reference-protocols/nats-protocol.
+        "nats": rb"(?i:(?P<request>H?PUB|(?:UN)?SUB)[ \t]|(?P<housekeeping>PING|PONG|CONNECT)[ \t\r])",
+        # Housekeeping: a standby's status and feedback in CopyData of their lengths, the connection's start,
+        # authentication. Requests: queries in both protocols, function calls, COPY's data. Source:
+        # https://www.postgresql.org/docs/current/protocol-message-formats.html and …/protocol-replication.html.
+        "postgres": rb"(?P<housekeeping>d\0\0\0(?:\x26r|\x1dh)|p\0|\0\0.{2}(?:\0\x03\0|\x04\xd2\x16))"
+        rb"|(?P<request>[BCDEFPQcdf]\0)",
+        # Housekeeping: what clients send when they connect, check a connection or look for a cluster's nodes. Source:
+        # https://redis.io/docs/latest/commands/.
+        "redis": rb"\*[0-9]{1,4}\r\n\$(?:(?i:(?P<housekeeping>4\r\n(?:PING|AUTH)|5\r\nHELLO|6\r\n(?:CLIENT|SELECT)"
+        rb"|7\r\n(?:CLUSTER|COMMAND)|8\r\nREADONLY))|(?P<request>[0-9]+\r\n[A-Za-z]))",
+        # Length, xid, type. Housekeeping: xids below 0 (-2 ping, -4 auth, -8 setWatches), and ConnectRequest, which has
+        # zeros there. Requests: the types of ZooDefs.OpCode. Source:
+        # https://github.com/apache/zookeeper/blob/master/zookeeper-server/src/main/java/org/apache/zookeeper/ZooDefs.java
+        # and ClientCnxn.java there.
+        "zookeeper": rb".{4}(?:(?P<housekeeping>\xff{3}[\xf0-\xff]|\0{4})"
+        rb"|[\0-\x7f].{3}\0{3}(?P<request>[\x01-\x0a\x0c-\x18\x65-\x6b]))",
+    }.items()
+}
+"""Protocol → what begins a request, and what begins housekeeping. All else counts as unknown."""
 
 _GOODBYES: Final[Mapping[str, re.Pattern[bytes]]] = {
     protocol: re.compile(pattern, re.DOTALL)
@@ -94,15 +133,25 @@ def is_kafka_request(head: bytes) -> bool:
 
 
 def is_http2_request(head: bytes) -> bool:
-    """Whether a send begins with an HTTP/2 frame of a request, such as gRPC sends.
-
-    Source: RFC 9113, 4.1 and 6. Length (3 bytes), type, flags, stream (4).
-    """
-    return len(head) > 3 and head[3] in _HTTP2_REQUESTS
+    """Whether a send begins with an HTTP/2 frame of a request, such as gRPC sends."""
+    return kind_of("http2", head) == "request"
 
 
 IS_REQUEST: Final[Mapping[str, Callable[[bytes], bool]]] = {"http2": is_http2_request, "kafka": is_kafka_request}
 """Protocol whose clients send from their own threads → whether a send with these first bytes is a request."""
+
+
+def kind_of(protocol: str | None, head: bytes) -> Kind | None:
+    """Whether a send is a request or housekeeping, by its first ≤ 16 bytes; None: unknown, or a goodbye.
+
+    Housekeeping is what a client sends on its own: heartbeats, acknowledgements, what belongs to connecting. The first
+    message of a send decides.
+    """
+    if protocol == "kafka":
+        return None if kafka_api_key(head) is None else "request" if is_kafka_request(head) else "housekeeping"
+    pattern = _KINDS.get(protocol or "")
+    match = pattern.match(head) if pattern and not is_goodbye(protocol, head) else None
+    return None if match is None else "request" if match["request"] is not None else "housekeeping"
 
 
 def is_goodbye(protocol: str | None, head: bytes) -> bool:
