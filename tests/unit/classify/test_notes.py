@@ -145,6 +145,11 @@ def test_an_unknown_endpoint_is_described_by_its_listener() -> None:
     }
 
 
+def test_ambient_services_without_a_name_are_endpoints() -> None:
+    tests = {"t.py::1": result(ambient=["redis", "unknown:tcp://10.0.0.1:70"]), "t.py::2": result(ambient=["redis"])}
+    assert notes(classification(tests, (), Rules())) == {"Only ambient": "redis (2 tests), tcp://10.0.0.1:70 (1 test)"}
+
+
 def serve(suite: Suite, nodeid: str, *endpoints: str) -> None:
     """A test that serves and reaches these endpoints."""
     test, call = suite.test(nodeid, suite.runner, suite.session)

@@ -42,7 +42,7 @@ svc-trace: **2,000 tests** in 14 min 32 s, traced by libbpf: **complete**
 | Directory | Tests | Services | Tiers |
 | --- | ---: | --- | --- |
 | `tests/sentry` | 2,000 | postgres 2,000 (100%), redis 1,000 (50%), snuba 400 (20%), kafka 286 (14%), \
-redis-cluster 50 (2.5%), and 14 more | snuba_tier 400 (20%), other_services 1,600 (80%) |
+redis-cluster 50 (2.5%), and 8 more | snuba_tier 400 (20%), other_services 1,600 (80%) |
 
 * **Unknown endpoints**: tcp://10.0.3.0:7000 (1 test), tcp://10.0.3.1:7001 (1 test), tcp://10.0.3.2:7002 (1 test), \
 tcp://10.0.3.3:7003 (1 test), tcp://10.0.3.4:7004 (1 test), and 2 more

@@ -279,10 +279,17 @@ def test_the_use_of_a_directorys_tests_is_shown_on_request(sample: Classificatio
     assert """
 tests/sentry  2,000 tests
   postgres 2,000 (100%), redis 1,000 (50%), snuba 400 (20%), kafka 286 (14%),
-  redis-cluster 50 (2.5%), and 14 more
+  redis-cluster 50 (2.5%), and 8 more
   snuba_tier 400 (20%), other_services 1,600 (80%)
 
 """ in printed(sample, depth=2)
+
+
+def test_all_unknown_endpoints_of_a_directory_are_one_service() -> None:
+    used = [("unknown:tcp://10.0.0.1:1", "unknown:tcp://10.0.0.1:2"), ("postgres", "unknown:tcp://10.0.0.1:2"), ()]
+    tests = {f"a/t.py::{number}": result(services) for number, services in enumerate(used)}
+    output = printed(suites.classification(tests, (), Rules()), depth=1)
+    assert "\na  3 tests\n  (unknown) 2 (67%), postgres 1 (33%)\n" in output
 
 
 def test_the_runs_behind_a_merged_report_are_counted(sample: Classification) -> None:

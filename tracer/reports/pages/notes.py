@@ -27,11 +27,12 @@ def notes(classification: Classification) -> dict[str, str]:
     tests = classification.tests.values()
     unknown = Counter(service for test in tests for service in test.services if is_unknown(service))
     own = _counts(test.self_hosted for test in tests)
+    ambient = _counts(test.ambient for test in tests)
     texts = {
         "Unknown endpoints": listed(described_unknown(classification, dict(unknown.most_common())), "test"),
         "Self-hosted": listed({name: number for name, number in own.items() if not is_unknown(name)}, "test"),
         "Self-hosted, unnamed": _unnamed(classification, [unknown_endpoint(name) for name in own if is_unknown(name)]),
-        "Only ambient": listed(_counts(test.ambient for test in tests), "test"),
+        "Only ambient": listed({_described(name, {}): number for name, number in ambient.items()}, "test"),
         "Outside of tests": _outside(classification),
     }
     return {label: text for label, text in texts.items() if text}

@@ -10,6 +10,9 @@ from pathlib import Path
 from shlex import quote
 from typing import Final
 
+from msgspec.structs import replace
+
+from tracer.classify.combinations import combination_of
 from tracer.classify.directories import count_by_directory
 from tracer.classify.model import (
     ALL_UNKNOWN,
@@ -158,14 +161,17 @@ def _combinations(combinations: Sequence[Combination], report: Path | None) -> I
 
 
 def _directories(classification: Classification, depth: int) -> blocks.Records:
-    """The directories down to so many levels, each test in exactly one."""
+    """The directories down to so many levels, each test in exactly one. All unknown endpoints are one service."""
     tiers = chosen_tiers(classification.rules.tiers)
+    tests = classification.tests
+    if any(map(is_unknown, classification.summary.services)):
+        tests = {nodeid: replace(test, services=combination_of(test.services)) for nodeid, test in tests.items()}
 
     def record(path: str, one: Directory) -> tuple[str, int, *tuple[str, ...]]:
         used = shares(one.services, one.tests) or "none"
         return (path, one.tests, used, shares(one.tiers, one.tests)) if tiers else (path, one.tests, used)
 
-    directories = count_by_directory(classification.tests, tiers, depth=depth)
+    directories = count_by_directory(tests, tiers, depth=depth)
     records = tuple(record(path, one) for path, one in directories.items())
     return blocks.Records(("Directory", "Tests", "Services", *(("Tiers",) if tiers else ())), records)
 
