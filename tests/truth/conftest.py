@@ -23,7 +23,7 @@ from tracer.trace.endpoint import Endpoint
 from truth.peers import certified
 from truth.received import Received
 from truth.runs import Surroundings
-from truth.servers import mosquitto, nats, serving
+from truth.servers import mosquitto, serving
 
 collect_ignore = ["scenarios", "suite"]  # test_truth.py runs them in child processes
 
@@ -103,19 +103,33 @@ def with_grpc(plain: Surroundings, grpc_server: dict[str, str]) -> Surroundings:
 
 @pytest.fixture(scope="session")
 def with_many(
-    with_servers: Surroundings, grpc_server: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+    with_servers: Surroundings,
+    shop_services: dict[str, str],
+    grpc_server: dict[str, str],
+    certificate: tuple[Path, Path],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Surroundings]:
-    """The plain peers, and nearly all servers."""
+    """The plain peers, and nearly all servers; some also behind a proxy, as NAME_tls."""
     directory = tmp_path_factory.mktemp("servers")
+    kafka = shop_services["SHOP_KAFKA_BOOTSTRAP"].split(",")
+    behind = {name: [urlsplit(shop_services[f"SHOP_{name.upper()}_URL"]).netloc] for name in ("redis", "search")}
     with (
-        mosquitto(directory) as mqtt_address,
-        nats(directory) as nats_address,
-        serving("small_servers.py") as (line, _),
+        mosquitto(directory) as mqtt,
+        serving("small_servers.py") as (small, _),
     ):
-        addresses = {"mqtt": mqtt_address, "nats": nats_address, **json.loads(line)}
-        environment = {f"TRUTH_{name.upper()}": address for name, address in addresses.items()}
-        rules = {name: _rule_of_urls(f"//{address}") for name, address in addresses.items()}
-        yield _added(with_servers, {**grpc_server, **environment}, {**_rules_of_grpc(grpc_server), **rules})
+        own = {name: [address] for name, address in {"mqtt": mqtt, **json.loads(small)}.items()}
+        behind |= own
+        plain_addresses = [address for addresses in behind.values() for address in addresses]
+        with serving("tls_proxy.py", *map(str, certificate), *plain_addresses, "--kafka", *kafka) as (line, _):
+            proxied = json.loads(line)
+            over_tls = {
+                f"{name}_tls": [proxied[address] for address in addresses]
+                for name, addresses in {**behind, "kafka": kafka}.items()
+            }
+            added = {**own, **over_tls}
+            environment = {f"TRUTH_{name.upper()}": addresses[0] for name, addresses in added.items()}
+            rules = {name: _rule_of_urls(*(f"//{one}" for one in addresses)) for name, addresses in added.items()}
+            yield _added(with_servers, {**grpc_server, **environment}, {**_rules_of_grpc(grpc_server), **rules})
 
 
 def _rules_of_grpc(addresses: Mapping[str, str]) -> Rules:

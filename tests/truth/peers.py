@@ -323,8 +323,9 @@ def certified(directory: Path) -> ssl.SSLContext:
     """A server's context with a fresh self-signed certificate."""
     key, certificate = directory / "key.pem", directory / "certificate.pem"
     curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
-    names = ("-subj", "/CN=localhost", "-days", "1")
-    command = ["openssl", "req", "-x509", *curve, *names, "-keyout", str(key), "-out", str(certificate)]
+    names = ("-subj", "/CN=localhost", "-addext", f"subjectAltName=DNS:localhost,IP:{HOST}", "-days", "1")
+    server = ("-addext", "basicConstraints=critical,CA:FALSE")  # rustls refuses an authority's certificate
+    command = ["openssl", "req", "-x509", *curve, *names, *server, "-keyout", str(key), "-out", str(certificate)]
     subprocess.run(command, check=True, capture_output=True)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)

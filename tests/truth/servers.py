@@ -37,22 +37,8 @@ def serving(script: str, *arguments: str) -> Iterator[tuple[str, Callable[[], st
 @contextmanager
 def mosquitto(directory: Path) -> Iterator[str]:
     """An MQTT broker. Yields its address, HOST:PORT."""
-    with _listening("mosquitto", "-p", directory=directory) as address:  # without a configuration only on 127.0.0.1
-        yield address
-
-
-@contextmanager
-def nats(directory: Path) -> Iterator[str]:
-    """A NATS server. Yields its address, HOST:PORT."""
-    with _listening("nats-server", "-a", HOST, "-p", directory=directory) as address:
-        yield address
-
-
-@contextmanager
-def _listening(name: str, *arguments: str, directory: Path) -> Iterator[str]:
-    """A server whose last argument is a port, and whose program has its package's name."""
     port = services.free_port()
-    command = [services.program(name, name), *arguments, str(port)]
-    with services.child(name, command, directory) as server:
+    command = [services.program("mosquitto", "mosquitto"), "-p", str(port)]  # without a configuration only on 127.0.0.1
+    with services.child("mosquitto", command, directory) as server:
         server.wait_for(lambda: socket.create_connection((HOST, port)).close())
         yield f"{HOST}:{port}"

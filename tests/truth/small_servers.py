@@ -225,19 +225,29 @@ def _as_varint(value: int) -> bytes:
 
 
 class Http(BaseHTTPRequestHandler):
-    """Accepts all that a client stores: an object of S3, spans of OpenTelemetry."""
+    """Has each object of S3, and accepts OpenTelemetry's spans."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
 
-    def do_PUT(self) -> None:
-        self.rfile.read(int(self.headers["Content-Length"]))
-        self.send_response(200)
-        self.send_header("ETag", '"1"')
-        self.send_header("Content-Length", "0")
-        self.end_headers()
+    def do_HEAD(self) -> None:
+        self.answer(b"one")
 
-    do_POST = do_PUT
+    do_GET = do_HEAD
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.answer(b"")
+
+    def answer(self, body: bytes) -> None:
+        """Send a response with the headers that S3's have."""
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("ETag", '"1"')
+        self.send_header("Last-Modified", self.date_time_string(0))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Print nothing."""

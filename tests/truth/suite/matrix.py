@@ -38,6 +38,7 @@ def test_own(make: Make) -> None:
     client = make()
     client.use()
     client.close()
+    settle()  # some clients' threads say goodbye later
 
 
 def test_first_use(make: Make) -> None:
@@ -64,6 +65,7 @@ def test_computes() -> None:
 
 def test_closes(make: Make) -> None:
     shared.pop(make).close()
+    settle()
 
 
 @pytest.fixture(scope="session")
@@ -73,6 +75,7 @@ def client(request: pytest.FixtureRequest) -> Iterator[Client]:
     client.use()
     yield client
     client.close()
+    settle()
 
 
 def test_fixture_used(client: Client) -> None:
