@@ -127,7 +127,7 @@ KINDS = [  # as cassandra-driver 3.30, kazoo 2.11, nats-py 2.16, paho-mqtt 2.2 a
     ("postgres", "request", "42 00000020 00"),
     ("postgres", None, "58 00000004"),
     ("postgres", None, "53 00000004"),  # Sync
-    ("redis", "housekeeping", b"*1\r\n$4\r\nPING\r\n".hex()),
+    ("redis", "request", b"*1\r\n$4\r\nPING\r\n".hex()),
     ("redis", "housekeeping", b"*2\r\n$5\r\nHELLO\r\n$1\r\n3\r\n".hex()),
     ("redis", "housekeeping", b"*4\r\n$6\r\nclient\r\n$7\r\n".hex()),
     ("redis", "request", b"*2\r\n$3\r\nGET\r\n$1\r\nk\r\n".hex()),

@@ -53,9 +53,9 @@ _KINDS: Final[Mapping[str, re.Pattern[bytes]]] = {
         # https://www.postgresql.org/docs/current/protocol-message-formats.html and …/protocol-replication.html.
         "postgres": rb"(?P<housekeeping>d\0\0\0(?:\x26r|\x1dh)|p\0|\0\0.{2}(?:\0\x03\0|\x04\xd2\x16))"
         rb"|(?P<request>[BCDEFPQcdf]\0)",
-        # Housekeeping: what clients send when they connect, check a connection or look for a cluster's nodes. Source:
-        # https://redis.io/docs/latest/commands/.
-        "redis": rb"\*[0-9]{1,4}\r\n\$(?:(?i:(?P<housekeeping>4\r\n(?:PING|AUTH)|5\r\nHELLO|6\r\n(?:CLIENT|SELECT)"
+        # Housekeeping: what clients send when they connect or look for a cluster's nodes. PING is a request: programs
+        # ask for it. Source: https://redis.io/docs/latest/commands/.
+        "redis": rb"\*[0-9]{1,4}\r\n\$(?:(?i:(?P<housekeeping>4\r\nAUTH|5\r\nHELLO|6\r\n(?:CLIENT|SELECT)"
         rb"|7\r\n(?:CLUSTER|COMMAND)|8\r\nREADONLY))|(?P<request>[0-9]+\r\n[A-Za-z]))",
         # Length, xid, type. Housekeeping: xids below 0 (-2 ping, -4 auth, -8 setWatches), and ConnectRequest, which has
         # zeros there. Requests: the types of ZooDefs.OpCode. Source:
