@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -12,10 +13,12 @@ from msgspec.structs import replace
 from trace_builder import MAIN, TraceBuilder
 
 from tracer.classify.attempts import LOCALHOST
+from tracer.classify.classification import classify
 from tracer.classify.places import Places
 from tracer.classify.services.config import load_config
 from tracer.classify.services.identify import Identifier
 from tracer.classify.sockets import Sockets
+from tracer.commands.fail_on import check_findings
 from tracer.trace.endpoint import Endpoint
 from tracer.trace.ids import NetworkNamespace, SpanId
 from tracer.trace.records import Flow
@@ -190,6 +193,16 @@ def test_a_span_contains_the_addresses_of_a_name(client: Client) -> None:
     client.tries(V6, span=setup)
     client.tries(f"{V4}!")
     assert client.named() == ["2001:db8::5", "10.0.0.5!"]
+
+
+def test_a_suite_with_a_server_at_localhost_has_no_finding(client: Client) -> None:
+    client.listen("tcp://127.0.0.1:40000", client.runner)
+    client.tries("[::1]", "127.0.0.1!", "[::1]", "127.0.0.1")
+    client.finish(client.spans[client.call].parent, client.call)
+    found = classify(client.trace(), CONFIG, generated_at=datetime(2026, 1, 1, tzinfo=UTC))
+    (test,) = found.tests.values()
+    assert (test.services, test.self_hosted) == ((), ("unknown:tcp://127.0.0.1:40000", "unknown:tcp://[::1]:40000"))
+    check_findings(found, ["unknown"], None)
 
 
 def test_different_services_are_never_one(client: Client, tmp_path: Path) -> None:
