@@ -23,6 +23,7 @@ from tracer.trace.records import Attempt, SpanKind
 from tracer.trace.timeline import Timeline
 
 TCP = "tcp://127.0.0.1:5432", "tcp://127.0.0.1:6379", "tcp://127.0.0.1:9092", "tcp://10.1.1.1:1", "tcp://[::1]:5432"
+LOCALHOST = ["tcp://127.0.0.1:6379", "tcp://[::1]:6379"]
 UNIX = "unix:///run/x/.s.PGSQL.5432", "unix://@abstract"
 UDP = "udp://127.0.0.1:8125", "udp://[2001:db8::1]:53"
 LISTENED = "tcp://0.0.0.0:5432", "tcp://127.0.0.1:6379", "tcp://10.1.1.1:1", "tcp://[::]:4711"
@@ -151,14 +152,38 @@ class Story(TraceBuilder):
         for _ in range(self.chance.randint(0, 4)):
             what = self.chance.random()
             process = self.chance.choice(list(self.processes))
-            if what < 0.7:
+            if what < 0.6:
                 self.background_sends(process)
+            elif what < 0.7:
+                self.tries_localhost(process)
             elif what < 0.8:
                 self.thread(process, self.chance.choice(TIDS[3:]))
             elif what < 0.9:
                 self.process(process, self.chance.choice(["psql", "node"]))
             else:
                 self.listen(self.chance.choice(LISTENED), process)
+
+    def tries_localhost(self, process: ProcessId) -> None:
+        """Attempts at both addresses, each on a socket of its own. The last one may succeed."""
+        tid, network = self.chance.choice(TIDS), self.chance.choice([0, 4026531840])
+        attempts = self.chance.sample(LOCALHOST, 2) * self.chance.randint(1, 2)
+        is_found = self.chance.random() < 0.7
+        for left, endpoint in zip(range(len(attempts) - 1, -1, -1), attempts, strict=True):
+            self.sockets.append((endpoint, network))
+            socket, spans = len(self.sockets), self.timeline.at(process, tid, self.ns)
+            self.known.add((process, tid, socket, spans))
+            answers = is_found and not left
+            flow = self.send(
+                endpoint,
+                *spans,
+                process=process,
+                tid=tid,
+                socket=socket,
+                connects=1,
+                sends=int(answers),
+                errors={} if answers else {"ECONNREFUSED": 1},
+            )
+            self.flows[-1] = replace(flow, network=NetworkNamespace(network))
 
     def background_sends(self, process: ProcessId) -> None:
         chance = self.chance
