@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from plain import plain
 from stories import TCP, UNIX, Story
 
+from tracer.classify.attempts import LOCALHOST
 from tracer.classify.attribution import attribute
 from tracer.classify.classification import classify
 from tracer.classify.model import Classification, Evidence
@@ -352,10 +353,15 @@ def test_without_a_tests_flows_only_its_own_evidence_goes(trace: Trace, chance: 
     taken = takings(trace)
     own = set(taken.pop(("test", chosen.span, ""), ())).difference(*taken.values())
     shared = {flow.socket for index, flow in enumerate(trace.flows) if index not in own}
-    identifying = {
-        flow.socket for flow in trace.flows if flow.prefixes or flow.peer
-    }  # what it is, for all who go there
-    gone = {index for index in own if trace.flows[index].socket not in shared | identifying}
+    tried = {flow.endpoint.port for flow in trace.flows if flow.errors and flow.endpoint.host in LOCALHOST}
+    naming = {  # they name what others do there, or where an attempt counts
+        flow.socket
+        for flow in trace.flows
+        if flow.prefixes
+        or flow.peer
+        or (flow.connects and flow.endpoint.host in LOCALHOST and flow.endpoint.port in tried)
+    }
+    gone = {index for index in own if trace.flows[index].socket not in shared | naming}
     rest = replace(trace, flows=tuple(flow for index, flow in enumerate(trace.flows) if index not in gone))
     before, after = classified(trace), classified(rest)
     assert {name: test for name, test in after.tests.items() if name != chosen.nodeid} == {
