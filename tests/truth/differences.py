@@ -42,8 +42,10 @@ def differences(scenario: Scenario, report: Classification) -> Iterator[str]:
 
 def _tests(expected: Mapping[str, Test], found: Mapping[str, TestResult]) -> Iterator[str]:
     unexpected = dict(found)
+    single = {name for name, test in expected.items() if test.count is None}
     for name, test in expected.items():
-        nodeids = [nodeid for nodeid in found if test.named(name, nodeid)]
+        others = () if test.count is None else single
+        nodeids = [nodeid for nodeid in found if nodeid not in others and test.named(name, nodeid)]
         if len(nodeids) != (1 if test.count is None else test.count):
             yield f"{name}: {len(nodeids)} tests in the report" + ("" if test.count is None else f", not {test.count}")
         for nodeid in nodeids:

@@ -51,6 +51,7 @@ def differences_from(text: str, directory: Path, report: Classification = REPORT
         TRUE,
         TRUE.replace("test[1]", "*").replace("evidence", "count = 1\nevidence"),
         TRUE.replace("alpha", "al*"),
+        f'[tests."*"]\ncount = 0\n{TRUE}',
         TRUE.replace("test_a", "test_*").replace("evidence", "count = 1\nevidence").replace('"alpha', '"$1lpha'),
         TRUE.replace("evidence = [", 'evidence = [{ service = "beta", optional = true }, '),
         TRUE.replace("sends = 3", "sends = 3, optional = true"),

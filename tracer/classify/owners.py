@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from tracer.classify.places import OUTSIDE, RUN, Owner, Place, Places
-from tracer.classify.services.requests import IS_REQUEST
+from tracer.classify.services.requests import IS_REQUEST, OWN_THREADS, Kind, kind_of
 from tracer.classify.sockets import NamedFlow
 from tracer.trace.records import Flow, Trace
 
@@ -72,8 +72,9 @@ class Owners:
         """Whether a place asked for at least one of a flow's sends or attempts.
 
         The bytes of a request show that, for protocols whose clients also send requests when a timer wakes them (Kafka,
-        HTTP/2). Otherwise the wake-ups show it. If they were not observed, or are unsure, the place counts as asking if
-        the connection was opened within it. This does not apply to Kafka's housekeeping, including attempts to connect.
+        HTTP/2). Otherwise the wake-ups show it. If they were not observed, or are unsure, a request of a client's own
+        threads shows it, and the place counts as asking if the connection was opened within it. This does not apply to
+        housekeeping alone. Kafka's includes attempts to connect.
         """
         flow, service = named.flow, named.service
         if _is_requested(flow, service.protocol):
@@ -81,6 +82,11 @@ class Owners:
         if flow.asked:
             return True
         if flow.asked == 0 and not flow.unsure:
+            return False
+        kinds = _kinds(flow, service.protocol)
+        if "request" in kinds and service.protocol in OWN_THREADS:
+            return True
+        if kinds == {"housekeeping"} and not flow.connects:
             return False
         if service.protocol == "kafka" or (service.declared == "kafka" and not flow.sends):
             return False
@@ -97,6 +103,13 @@ class Owners:
                 process = known.parent
             began_ns = (known.lineage_ns or known.start_ns) if known else flow.first_ns
         return any(span.start_ns <= began_ns <= span.end_ns for span in self._places.spans(place.owner))
+
+
+def _kinds(flow: Flow, protocol: str | None) -> set[Kind | None]:
+    """What a flow's sends are; None: at least one is unknown."""
+    beginnings = list(flow.beginnings())
+    kinds = {kind_of(protocol, bytes.fromhex(head)) for head, _ in beginnings}
+    return kinds if sum(count for _, count in beginnings) == flow.sends else {*kinds, None}
 
 
 def _is_requested(flow: Flow, protocol: str | None) -> bool:

@@ -217,6 +217,55 @@ class TestHousekeepingAndGoodbyes:
         assert sorted(one.how for one in result.evidence) == ["ambient", "direct"]
 
 
+class TestRequestsWithoutCauses:
+    """An older thread sends on an older connection, and it is unknown, or known, whether the test asked for it."""
+
+    QUERY, OPTIONS = bytes.fromhex("04 00 0003 07 00000024 0000001d"), bytes.fromhex("04 00 0000 05 00000000")
+    GET, HELLO = b"*2\r\n$3\r\nGET\r\n$1\r", b"*2\r\n$5\r\nHELLO\r"
+
+    @pytest.mark.parametrize(
+        ("endpoint", "head", "asked", "how"),
+        [
+            ("tcp://127.0.0.1:9042", QUERY, None, "direct"),
+            ("tcp://127.0.0.1:9042", OPTIONS, None, "ambient"),
+            ("tcp://127.0.0.1:9042", QUERY, 0, "ambient"),
+            ("tcp://127.0.0.1:9042", OPTIONS, 1, "direct"),
+            (REDIS, GET, None, "ambient"),  # a leaked thread may send it
+        ],
+    )
+    def test_on_a_connection_of_another_test(
+        self, suite: Suite, config: Config, endpoint: str, head: bytes, asked: int | None, how: str
+    ) -> None:
+        first, call = suite.test("a.py::first", suite.runner, suite.session)
+        suite.thread(suite.runner, 7)
+        suite.send(endpoint, call, tid=7, connects=1, prefixes=(self.OPTIONS if "9042" in endpoint else self.HELLO,))
+        suite.finish(first, call)
+        second, call = suite.test("a.py::second", suite.runner, suite.session)
+        suite.send(endpoint, call, tid=7, heads=(head,), asked=asked)
+        suite.finish(second, call)
+        assert [one.how for one in classified(suite.trace(), config).tests["a.py::second"].evidence] == [how]
+
+    @pytest.mark.parametrize(
+        ("heads", "sends", "how"),
+        [
+            ((GET,), 1, "direct"),
+            ((HELLO,), 1, "ambient"),
+            ((HELLO, GET), 2, "direct"),
+            ((HELLO,), 2, "direct"),  # the other send is unknown
+        ],
+    )
+    def test_on_the_tests_own_connection(
+        self, suite: Suite, config: Config, heads: tuple[bytes, ...], sends: int, how: str
+    ) -> None:
+        suite.thread(suite.runner, 7)
+        test, call = suite.test("a.py::test", suite.runner, suite.session)
+        suite.send(REDIS, call, connects=1, prefixes=(self.GET,))
+        suite.send(REDIS, call, tid=7, sends=sends, heads=heads)
+        suite.finish(test, call)
+        evidence = classified(suite.trace(), config).tests["a.py::test"].evidence
+        assert {one.how for one in evidence if one.thread == "other"} == {how}
+
+
 class TestOtherThreads:
     def leaked(self, suite: Suite, **kwargs: object) -> None:
         """A first test starts a thread that connects; a second is what another thread sends in."""

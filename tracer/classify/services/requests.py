@@ -141,6 +141,10 @@ IS_REQUEST: Final[Mapping[str, Callable[[bytes], bool]]] = {"http2": is_http2_re
 """Protocol whose clients send from their own threads → whether a send with these first bytes is a request."""
 
 
+OWN_THREADS: Final = frozenset({"cassandra", "mqtt", "zookeeper"})
+"""Protocols whose clients send requests from threads of their own, and always for the program."""
+
+
 def kind_of(protocol: str | None, head: bytes) -> Kind | None:
     """Whether a send is a request or housekeeping, by its first ≤ 16 bytes; None: unknown, or a goodbye.
 
