@@ -14,6 +14,7 @@ from tracer.classify.merge import merge
 from tracer.classify.model import Classification
 from tracer.classify.services.config import Config, Rules, load_config
 from tracer.reports.pages.notes import notes
+from tracer.trace.endpoint import Endpoint
 from tracer.trace.ids import SpanId
 
 POSTGRES, REDIS = "tcp://127.0.0.1:5432", "tcp://127.0.0.1:6379"
@@ -184,5 +185,6 @@ def test_unnamed_endpoints_of_the_run_itself_are_counted(suite: Suite, config: C
     ],
 )
 def test_kinds_of_unnamed_endpoints(endpoint: str, shown: str) -> None:
-    tests = {"t.py::1": result(self_hosted=[f"unknown:{endpoint}"])}
+    own = replace(evidence(f"unknown:{endpoint}"), endpoint=Endpoint.parse(endpoint), self_hosted=True)
+    tests = {"t.py::1": result(self_hosted=[own.service], evidence=[own])}
     assert notes(classification(tests, (), Rules())) == {"Self-hosted, unnamed": f"{shown} (1 test)"}

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from msgspec.structs import replace
 from stored_reports import stored, svc_trace, using
 
 from tracer.classify.assumptions import matches_path
@@ -155,6 +156,12 @@ def test_a_report_whose_sums_contradict_each_other(tmp_path: Path) -> None:
     assert text.count('"total_tests": 1') == 1
     path.write_text(text.replace('"total_tests": 1', '"total_tests": 0'))
     assert svc_trace("report", path).exception is None
+
+
+def test_a_report_with_a_self_hosted_service_that_is_no_endpoint(tmp_path: Path) -> None:
+    """Found by scripts/fuzz: the summary parsed the service's name."""
+    own = replace(using("unknown:tcp://127.0.0.1:9"), self_hosted=("unknown:",))
+    assert svc_trace("report", stored(tmp_path / "r", {"tests/a.py::x": own})).exception is None
 
 
 def test_a_glob_takes_no_time_with_the_power_of_its_stars() -> None:

@@ -31,7 +31,7 @@ def notes(classification: Classification) -> dict[str, str]:
     texts = {
         "Unknown endpoints": listed(described_unknown(classification, dict(unknown.most_common())), "test"),
         "Self-hosted": listed({name: number for name, number in own.items() if not is_unknown(name)}, "test"),
-        "Self-hosted, unnamed": _unnamed(classification, [unknown_endpoint(name) for name in own if is_unknown(name)]),
+        "Self-hosted, unnamed": _unnamed(classification),
         "Only ambient": listed({_described(name, {}): number for name, number in ambient.items()}, "test"),
         "Outside of tests": _outside(classification),
     }
@@ -45,10 +45,14 @@ def described_unknown(classification: Classification, tests: Mapping[str, int]) 
     return {_described(name, listeners): number for name, number in tests.items()}
 
 
-def _unnamed(classification: Classification, endpoints: Iterable[str]) -> str:
-    """`3 loopback ports, 2 sockets in /tmp (6 tests)`; empty without endpoints."""
-    kinds = Counter(_kind(Endpoint.parse(endpoint)) for endpoint in endpoints)
-    tests = sum(any(map(is_unknown, test.self_hosted)) for test in classification.tests.values())
+def _unnamed(classification: Classification) -> str:
+    """The unknown services of the run itself: `3 loopback ports, 2 sockets in /tmp (6 tests)`; empty without any."""
+    tests, endpoints = 0, set()
+    for test in classification.tests.values():
+        unnamed = {name for name in test.self_hosted if is_unknown(name)}
+        tests += bool(unnamed)
+        endpoints |= {one.endpoint for one in test.evidence if one.service in unnamed}
+    kinds = Counter(map(_kind, sorted(endpoints)))
     texts = (f"{counted(number, noun)}{place}" for (noun, place), number in kinds.most_common())
     return f"{', '.join(texts)} ({counted(tests, 'test')})" if kinds else ""
 
