@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 
 from tracer.classify.model import Evidence, How, Strength, Via, is_unknown
 from tracer.classify.owners import OwnedFlow
 from tracer.classify.places import Owner, Place
 from tracer.classify.services.identify import Identification
+from tracer.classify.services.operations import list_operations, operation_of
 from tracer.trace.endpoint import Endpoint
 from tracer.trace.ids import SpanId
 from tracer.trace.records import Flow, Trace
@@ -30,7 +32,7 @@ def sum_up(trace: Trace, owner: Owner, flows: Iterable[OwnedFlow]) -> tuple[Evid
             ambiguous=owned.ambiguous,
         )
         total = sums.setdefault(key, _Sum(named.flow.first_ns))
-        total.add(named.flow)
+        total.add(named.flow, named.service.protocol or named.service.declared)
         if is_unknown(named.service.name) and total.listener is None:
             total.listener = named.listener
     return tuple(_evidence(trace, owner, key, total) for key, total in sums.items())
@@ -63,8 +65,9 @@ class _Sum:
     asked: int | None = 0
     unsure: int = 0
     listener: str | None = None
+    operations: dict[str, int] = field(default_factory=dict)  # operation → sends that are known to begin with it
 
-    def add(self, flow: Flow) -> None:
+    def add(self, flow: Flow, protocol: str | None) -> None:
         self.first_ns = min(self.first_ns, flow.first_ns)
         self.connects += flow.connects
         self.established += flow.established
@@ -73,6 +76,9 @@ class _Sum:
         self.errno = self.errno or next(iter(flow.errors), None)
         self.asked = None if self.asked is None or flow.asked is None else self.asked + flow.asked
         self.unsure += flow.unsure
+        for head, count in flow.beginnings():
+            if (operation := _operation(protocol, head)) is not None:
+                self.operations[operation] = self.operations.get(operation, 0) + count
 
     @property
     def is_asked(self) -> bool | None:
@@ -87,6 +93,7 @@ class _Sum:
 
 
 def _evidence(trace: Trace, owner: Owner, key: _Key, sums: _Sum) -> Evidence:
+    operations, other_sends = list_operations(sums.operations, sums.sends)
     since_ns = trace.spans[SpanId(owner.id)].start_ns if owner.kind == "test" else trace.run.start_ns
     return Evidence(
         service=key.service.name,
@@ -105,10 +112,17 @@ def _evidence(trace: Trace, owner: Owner, key: _Key, sums: _Sum) -> Evidence:
         connects=sums.connects,
         sends=sums.sends,
         bytes=sums.bytes,
+        operations=operations,
+        other_sends=other_sends,
         errno=sums.errno,
         first_s=round(max(0, sums.first_ns - since_ns) / 1e9, 6),
         listener=sums.listener,
     )
+
+
+@lru_cache(maxsize=1 << 14)  # a client's sends have few beginnings
+def _operation(protocol: str | None, head: str) -> str | None:
+    return operation_of(protocol, bytes.fromhex(head))
 
 
 def _command(trace: Trace, flow: Flow) -> str:

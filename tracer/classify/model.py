@@ -105,6 +105,9 @@ class Evidence(Struct, frozen=True, kw_only=True):
     connects: Count
     sends: Count
     bytes: Count
+    operations: tuple[str, ...] = ()
+    """Sorted names of the operations with which sends were seen to begin, at most the 8 with the most sends."""
+    other_sends: Count = 0  # sends that may begin with other operations; 0 without operations
     errno: str | None  # the symbolic name of the first failure, such as `ECONNREFUSED`
     first_s: Seconds | None  # seconds since the test began; inherited and run evidence: since the run began
     listener: str | None = None  # name of the process that listens at the endpoint, if no rule names the endpoint

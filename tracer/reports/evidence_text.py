@@ -26,9 +26,12 @@ def _other_sender(evidence: Evidence) -> str:
 
 
 def amounts(evidence: Evidence) -> str:
-    """The numbers: `3 sends, 120 bytes, 1 connect`."""
+    """The numbers: `1 connect, 3 sends (GET, SET), 120 bytes`; with `…`: perhaps other operations."""
     counts = {"connect": evidence.connects, "send": evidence.sends, "byte": evidence.bytes}
-    return ", ".join(counted(count, unit) for unit, count in counts.items() if count) or "nothing sent"
+    operations = ", ".join((*evidence.operations, *(["…"] if evidence.other_sends else [])))
+    details = {"send": f" ({operations})"} if evidence.operations else {}
+    texts = (counted(count, unit) + details.get(unit, "") for unit, count in counts.items() if count)
+    return ", ".join(texts) or "nothing sent"
 
 
 def _place(evidence: Evidence) -> str:

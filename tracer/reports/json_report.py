@@ -19,7 +19,14 @@ from tracer.errors import SvcTraceError
 from tracer.trace.input_file import InputFile, open_input
 from tracer.trace.json_codec import dump, load
 
-_OPTIONAL: Final = {"self_hosted": False, "ambiguous": False, "asked": None, "listener": None}
+_OPTIONAL: Final = {
+    "self_hosted": False,
+    "ambiguous": False,
+    "asked": None,
+    "listener": None,
+    "operations": (),
+    "other_sends": 0,
+}
 """Fields of an evidence → the value with which they are not written."""
 
 

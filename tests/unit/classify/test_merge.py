@@ -33,6 +33,8 @@ EVIDENCE = st.builds(
     self_hosted=st.booleans(),
     phase=st.sampled_from(["setup", "call", None]),
     errno=st.sampled_from([None, "ECONNREFUSED"]),
+    operations=st.sampled_from([(), ("SELECT",), ("INSERT", "SELECT")]),
+    other_sends=st.integers(0, 1),
     first_s=st.sampled_from([None, 0.0, 0.25]),
 )
 RUNS = st.builds(

@@ -10,7 +10,15 @@ from tracer.classify.model import AssumptionCheck, Classification, RunInfo, Summ
 from tracer.classify.services.config import AssumptionRule, Contract, Rules, Tier
 from tracer.trace.records import StaticFacts
 
-SEEN = replace(evidence("postgres"), protocol="postgres", sends=31, bytes=4711, first_s=0.0123)
+SEEN = replace(
+    evidence("postgres"),
+    protocol="postgres",
+    sends=31,
+    bytes=4711,
+    operations=("INSERT", "SELECT"),
+    other_sends=27,
+    first_s=0.0123,
+)
 """A test's plain use of Postgres."""
 
 SERVICES = {  # service → every how many tests one uses it

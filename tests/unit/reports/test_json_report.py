@@ -94,6 +94,15 @@ def test_optional_fields_of_an_evidence_are_written_if_true(sample: Classificati
     assert read_classification(stored(tmp_path / "r", data)) == one
 
 
+def test_operations_are_written_if_any_were_seen(sample: Classification, tmp_path: Path) -> None:
+    silent = replace(SEEN, operations=(), other_sends=0)
+    data = rendered(replace(sample, run_evidence=(SEEN, silent)))
+    first, second = json.loads(data)["run_evidence"]
+    assert (first["operations"], first["other_sends"]) == (["INSERT", "SELECT"], 27)
+    assert first.keys() - second.keys() == {"operations", "other_sends"}
+    assert read_classification(stored(tmp_path / "r", data)).run_evidence == (SEEN, silent)
+
+
 def test_variants_are_written_if_any_are_compared(sample: Classification, tmp_path: Path) -> None:
     assert "variants" not in json.loads(rendered(sample))
     one = replace(sample, variants=Variants(3, {"t.py::test": {"t.py::test[A]": ("redis",), "t.py::test[B]": ()}}))
