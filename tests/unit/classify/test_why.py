@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from msgspec.structs import replace
 from suites import evidence, facts, result
 
 from tracer.classify.model import Why
@@ -33,6 +34,32 @@ def test_what_makes_tests_need_a_service() -> None:
                 "import of the module": 1,
             },
         )
+    }
+
+
+def test_operations_are_named_where_all_are_known_and_few() -> None:
+    flush = replace(FLUSH, operations=("FLUSHDB",))
+    drop = replace(FLUSH, fixture="drop", operations=("DEL", "UNLINK"))
+    connect = replace(FLUSH, phase="setup", sends=0, strength="connected")
+    tests = {
+        "t::1": result(["redis"], evidence=[flush]),
+        "t::2": result(["redis"], evidence=[flush, POOL]),
+        "t::3": result(["redis"], evidence=[flush, connect]),
+        "t::4": result(["redis"], evidence=[drop]),
+        "t::5": result(["redis"], evidence=[replace(drop, operations=("SET",))]),
+        "t::6": result(["redis"], evidence=[drop, replace(POOL, operations=("GET",), other_sends=1)]),
+        "t::7": result(["redis"], evidence=[replace(flush, fixture="many", operations=("A", "B", "C", "D"))]),
+        "t::8": result(["redis"], evidence=[replace(flush, fixture="odd"), replace(FLUSH, fixture="odd")]),
+    }
+    (why,) = explain_needs(tests, [], ["redis"]).values()
+    assert why.only_through == {
+        "fixture drop (teardown: DEL + SET + UNLINK)": 2,
+        "fixture drop (teardown: DEL + UNLINK) and fixture pool (setup)": 1,
+        "fixture flush (setup, teardown: FLUSHDB)": 1,
+        "fixture flush (teardown: FLUSHDB)": 1,
+        "fixture flush (teardown: FLUSHDB) and fixture pool (setup)": 1,
+        "fixture many (teardown)": 1,
+        "fixture odd (teardown)": 1,
     }
 
 
