@@ -122,7 +122,8 @@ SHOWN = [  # by 16 bytes
     ("cassandra", cql(0x07, "SELECT * FROM t"), "SELECT"),  # three letters are visible
     ("cassandra", cql(0x07, "CREATE TABLE t"), "CREATE"),
     ("cassandra", cql(0x07, "DROP TABLE t"), "DROP"),
-    ("cassandra", cql(0x07, "DESCRIBE t"), "QUERY"),  # DES: or DESC
+    ("cassandra", cql(0x07, "INSERT INTO t"), "INSERT"),
+    ("cassandra", cql(0x07, "WITH t"), "QUERY"),  # no statement of CQL
     ("cassandra", cql(0x07, "SELECT * FROM t", flags=1), "QUERY"),  # compressed
     ("cassandra", cql(0x09, "SELECT * FROM t"), "PREPARE"),
     ("cassandra", cql(0x0A), "EXECUTE"),
@@ -155,9 +156,35 @@ SHOWN = [  # by 16 bytes
     ("mqtt", b"\x82\x08\0\x01\0\x03a/b\0", "SUBSCRIBE"),
     ("mqtt", b"\xa2\x07\0\x01\0\x03a/b", "UNSUBSCRIBE"),
     ("mqtt", b"\x10\x0c\0\x04MQTT\x04\x02", NO_OPERATION),
+    ("mqtt", b"\x30\xff\xff\x03\0\x03a/b" + bytes(7), "PUBLISH"),
+    ("mqtt", b"\x36\x0a\0\x03a/b", None),  # a QoS of 3
+    ("mqtt", b"\x30\xff\xff\xff\xff\x03", None),  # a length of 5 bytes
     ("mqtt", b"", None),
     ("http2", b"\0\0\x08\x01\x04\0\0\0\x01", None),
     (None, resp("GET", "key"), None),
+]
+RECORDED = [  # as the clients in brackets sent them; by 16 bytes
+    ("cassandra", "0400000107000000230000001c494e5345525420494e544f2074202861292056", "INSERT"),  # scylla-driver 3.29
+    ("cassandra", "04000001090000001d0000001953454c454354202a2046524f4d207420574845", "PREPARE"),
+    ("cassandra", "300002aabbcc0500000107000000190000000f53454c454354202a2046524f4d", "QUERY"),
+    ("mysql", "090000000353454c4543542031", "SELECT"),  # PyMySQL 1.2
+    ("mysql", "0700000003434f4d4d4954", "COMMIT"),
+    ("mysql", "010000000e", NO_OPERATION),
+    ("memcached", "736574206b203020302031206e6f7265706c790d0a760d0a", "set"),  # pymemcache 4.0
+    ("memcached", "666c7573685f616c6c2030206e6f7265706c790d0a", "flush_all"),
+    ("amqp", "0100010000000a003c0028000000017100ce", "basic.publish"),  # pamqp 4.0
+    ("amqp", "0100010000000e003c001400000171000000000000ce", "basic.consume"),
+    ("amqp", "0100010000000d003c0050000000000000000100ce", NO_OPERATION),
+    ("mqtt", "32080003612f62000178", "PUBLISH"),  # paho-mqtt 2.2
+    ("mqtt", "820800010003612f6200", "SUBSCRIBE"),
+    ("redis", b"*5\r\n$6\r\nCLIENT\r\n$19\r\nMAINT_NOT".hex(), NO_OPERATION),  # redis-py 8.1
+    ("redis", b"*2\r\n$3\r\nGET\r\n$1\r\nk\r\n".hex(), "GET"),
+]
+RECORDED_FIRST = [  # by 32 bytes
+    ("cassandra", "300002aabbcc0500000107000000190000000f53454c454354202a2046524f4d", "SELECT"),
+    ("mongodb", "4200000067458b6b00000000dd07000000000000002d0000000266696e640005", "find"),  # pymongo 4.20
+    ("mongodb", "5900000069983c6400000000dd07000000000000002200000002757064617465", "update…"),
+    ("mongodb", "31000000ff5c491900000000dd07000000000000001c0000001068656c6c6f00", NO_OPERATION),
 ]
 SHOWN_FIRST = [  # by 32 bytes
     ("redis", resp("ZRANGEBYSCORE", "key", "0", "1"), "ZRANGEBYSCORE"),
@@ -180,6 +207,16 @@ def test_sixteen_bytes_show_an_operation(protocol: str | None, send: bytes, oper
 @pytest.mark.parametrize(("protocol", "send", "operation"), SHOWN_FIRST)
 def test_thirty_two_bytes_show_more(protocol: str | None, send: bytes, operation: str | None) -> None:
     assert operation_of(protocol, send[:SEEN_FIRST]) == operation
+
+
+@pytest.mark.parametrize(("protocol", "send", "operation"), RECORDED)
+def test_sixteen_bytes_of_a_client_show_an_operation(protocol: str, send: str, operation: str) -> None:
+    assert operation_of(protocol, bytes.fromhex(send)[:SEEN]) == operation
+
+
+@pytest.mark.parametrize(("protocol", "send", "operation"), RECORDED_FIRST)
+def test_thirty_two_bytes_of_a_client_show_more(protocol: str, send: str, operation: str) -> None:
+    assert operation_of(protocol, bytes.fromhex(send)[:SEEN_FIRST]) == operation
 
 
 @pytest.mark.parametrize(("protocol", "send", "operation"), [*SHOWN, *SHOWN_FIRST])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from tracer.classify.services.protocols.web import http
@@ -16,9 +16,9 @@ NO_OPERATION: Final = ""
 _FEWEST_LETTERS: Final = 3
 """A name of which fewer letters are visible is unknown."""
 
-# Statements of PostgreSQL, MySQL and CQL. Source: https://www.postgresql.org/docs/current/sql-commands.html,
-# https://dev.mysql.com/doc/refman/8.4/en/sql-statements.html, https://cassandra.apache.org/doc/latest/cassandra/.
-_STATEMENTS: Final = (
+# Statements of PostgreSQL and MySQL. Source: https://www.postgresql.org/docs/current/sql-commands.html,
+# https://dev.mysql.com/doc/refman/8.4/en/sql-statements.html.
+_SQL: Final = (
     *("ABORT", "ALTER", "ANALYZE", "BEGIN", "BINLOG", "CACHE", "CALL", "CHANGE", "CHECK", "CHECKPOINT", "CHECKSUM"),
     *("CLONE", "CLOSE", "CLUSTER", "COMMENT", "COMMIT", "COPY", "CREATE", "DEALLOCATE", "DECLARE", "DELETE", "DESC"),
     *("DESCRIBE", "DISCARD", "DO", "DROP", "END", "EXECUTE", "EXPLAIN", "FETCH", "FLUSH", "GET", "GRANT", "HANDLER"),
@@ -26,6 +26,11 @@ _STATEMENTS: Final = (
     *("PREPARE", "PURGE", "REASSIGN", "REFRESH", "REINDEX", "RELEASE", "RENAME", "REPAIR", "REPLACE", "RESET"),
     *("RESTART", "REVOKE", "ROLLBACK", "SAVEPOINT", "SECURITY", "SELECT", "SET", "SHOW", "SHUTDOWN", "START", "STOP"),
     *("TABLE", "TRUNCATE", "UNINSTALL", "UNLISTEN", "UNLOCK", "UPDATE", "USE", "VACUUM", "VALUES", "WITH", "XA"),
+)
+# Source: https://cassandra.apache.org/doc/latest/cassandra/developing/cql/index.html.
+_CQL: Final = (
+    *("ALTER", "APPLY", "BEGIN", "CREATE", "DELETE", "DESCRIBE", "DROP", "GRANT", "INSERT", "LIST", "REVOKE"),
+    *("SELECT", "TRUNCATE", "UPDATE", "USE"),
 )
 _FIRST_WORD: Final = re.compile(rb"(?:[\s;(]|/\*(?!!).*?\*/|--[^\n]*\n)*([A-Za-z]+)(?![A-Za-z0-9_])", re.DOTALL)
 """Behind blanks and complete comments. MySQL executes what a comment with `!` contains."""
@@ -69,7 +74,7 @@ _AMQP: Final[Mapping[tuple[int, int], str]] = {
 }
 _AMQP_METHOD: Final = re.compile(rb"\x01.{6}\0(.)\0(.)", re.DOTALL)
 
-_CQL: Final = re.compile(rb"(?:.{6}\x05|[\x03-\x05\x41\x42])([\0-\x1f]).{2}([\x07\x09\x0a\x0d]).{4}", re.DOTALL)
+_CQL_FRAME: Final = re.compile(rb"(?:.{6}\x05|[\x03-\x05\x41\x42])([\0-\x1f]).{2}([\x07\x09\x0a\x0d]).{4}", re.DOTALL)
 _CQL_OPCODES: Final = {0x07: "QUERY", 0x09: "PREPARE", 0x0A: "EXECUTE", 0x0D: "BATCH"}
 _CQL_NOT_PLAIN: Final = 0x05  # flags: compressed; with a payload before the text
 
@@ -88,6 +93,8 @@ _MONGODB: Final = re.compile(rb".{12}\xdd\x07\0\0.{4}\0.{4}[\x01-\x13]([a-z][A-Z
 _MONGODB_CONNECTION: Final = ("hello", "isMast", "ismast", "saslSt", "saslCo")
 _MONGODB_QUERY: Final = b"\xd4\x07\0\0"  # OP_QUERY: servers since 5.1 accept only hello in it
 
+_MQTT: Final = re.compile(rb"(?:([\x30-\x35\x38-\x3d])|(\x82)|\xa2)[\x80-\xff]{0,3}[\0-\x7f]")
+
 _MYSQL_PLAIN: Final = {0x02: "USE", 0x0E: NO_OPERATION, 0x17: "EXECUTE", 0x19: NO_OPERATION, 0x1F: NO_OPERATION}
 """COM_INIT_DB, COM_PING, COM_STMT_EXECUTE, COM_STMT_CLOSE, COM_RESET_CONNECTION."""
 _MYSQL_TEXT: Final = (0x03, 0x16)  # COM_QUERY, COM_STMT_PREPARE
@@ -100,8 +107,8 @@ _REDIS: Final = re.compile(rb"\*[0-9]{1,7}\r\n\$([0-9]{1,3})\r\n([A-Za-z][A-Za-z
 def operation_of(protocol: str | None, head: bytes) -> str | None:
     """The operation with which a send begins, by its first ≤ 32 bytes.
 
-    A name that the bytes do not show to its end is completed if only one statement of SQL begins so. Others are cut,
-    and end with `…`.
+    A name that the bytes do not show to its end is completed if only one statement of the language begins so. Other
+    names are cut, and end with `…`.
 
     Returns:
         The name as the protocol's documentation spells it; `NO_OPERATION`; None: the bytes do not show it.
@@ -140,7 +147,7 @@ def list_operations(counts: Mapping[str, int], sends: int) -> tuple[tuple[str, .
 
 def _amqp(head: bytes) -> str | None:
     """Source: AMQP 0-9-1, 4.2.3. Type, channel (2), size (4), class (2), method (2). Contents follow a publish."""
-    if head[:1] in (b"\x02", b"\x03"):
+    if head[:1] in (b"\x02", b"\x03") and head[3:4] == b"\0":  # a size of less than 16 MiB
         return "basic.publish"
     method = _AMQP_METHOD.match(head)
     return _AMQP.get((method[1][0], method[2][0])) if method else None
@@ -148,14 +155,14 @@ def _amqp(head: bytes) -> str | None:
 
 def _cassandra(head: bytes) -> str | None:
     """Source: as for `kind_of`, and 4.1.4: QUERY's body begins with a text and its length (4)."""
-    frame = _CQL.match(head)
+    frame = _CQL_FRAME.match(head)
     if frame is None:
         return None
     name = _CQL_OPCODES[frame[2][0]]
     if name != "QUERY" or frame[1][0] & _CQL_NOT_PLAIN:
         return name
     length = int.from_bytes(head[frame.end() : frame.end() + 4], "big")
-    return _statement(head[frame.end() + 4 :], length) or name
+    return _statement(head[frame.end() + 4 :], length, _CQL) or name
 
 
 def _http(head: bytes) -> str | None:
@@ -189,9 +196,9 @@ def _mongodb(head: bytes) -> str | None:
 
 
 def _mqtt(head: bytes) -> str | None:
-    """Source: MQTT 5.0, 2.1.2. Packets of clients that are no housekeeping."""
-    first = head[0] if head else 0
-    return "PUBLISH" if first >> 4 == 3 else {0x82: "SUBSCRIBE", 0xA2: "UNSUBSCRIBE"}.get(first)
+    """Source: MQTT 5.0, 2.1.1 to 2.1.4. Type and flags, then a length of 1 to 4 bytes. The QoS is at most 2."""
+    packet = _MQTT.match(head)
+    return packet and ("PUBLISH" if packet[1] else "SUBSCRIBE" if packet[2] else "UNSUBSCRIBE")
 
 
 def _mysql(head: bytes) -> str | None:
@@ -241,12 +248,13 @@ def _redis(head: bytes) -> str | None:
     return _cut(name) if len(name) < length and not command[3] else None
 
 
-def _statement(text: bytes, length: int) -> str | None:
+def _statement(text: bytes, length: int, statements: Sequence[str] = _SQL) -> str | None:
     """The first word of SQL or CQL.
 
     Args:
         text: as much as is visible.
         length: of the whole text; negative: there is none.
+        statements: all first words of the language.
     """
     text = text[: max(0, length)]
     word = _FIRST_WORD.match(text)
@@ -254,8 +262,8 @@ def _statement(text: bytes, length: int) -> str | None:
         return None
     name = word[1].decode().upper()
     if word.end() < len(text) or len(text) == length:
-        return name if name in _STATEMENTS else None
-    found = [one for one in _STATEMENTS if one.startswith(name)] if len(name) >= _FEWEST_LETTERS else []
+        return name if name in statements else None
+    found = [one for one in statements if one.startswith(name)] if len(name) >= _FEWEST_LETTERS else []
     return found[0] if len(found) == 1 else None
 
 
