@@ -53,7 +53,7 @@ def shares(counts: Mapping[str, int], whole: int) -> str:
 
 def joined(names: Iterable[str]) -> str:
     """`a, b and c`; empty without names."""
-    *others, last = names or [""]
+    *others, last = [*names] or [""]
     return f"{', '.join(others)} and {last}" if others else last
 
 

@@ -164,6 +164,19 @@ def test_a_report_with_a_self_hosted_service_that_is_no_endpoint(tmp_path: Path)
     assert svc_trace("report", stored(tmp_path / "r", {"tests/a.py::x": own})).exception is None
 
 
+def test_a_test_that_is_assumed_to_use_a_service_by_no_entry(tmp_path: Path) -> None:
+    """Found by scripts/fuzz: `explain` ended with a traceback."""
+    rules = Rules(assumptions={"kafka": AssumptionRule(fixtures=frozenset({"kafka"}))})
+    path = Path(stored(tmp_path / "r", {"tests/a.py::x": using("kafka", assumed=("kafka",))}, rules))
+    report = json.loads(path.read_text())
+    report["facts"] = [{"path": "tests/a.py", "fixtures": [], "markers": [], "bases": []}]
+    report["tests"]["tests/a.py::x"]["facts"] = 0
+    path.write_text(json.dumps(report))
+    ended = svc_trace("explain", path, "tests/a.py::x")
+    assert ended.exception is None
+    assert "The rules claim that it uses kafka. It does." in ended.output
+
+
 def test_a_glob_takes_no_time_with_the_power_of_its_stars() -> None:
     begin = time.process_time()
     assert not matches_path("a/" * 500 + "b", "**/a/" * 100 + "c")

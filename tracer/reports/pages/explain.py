@@ -50,7 +50,8 @@ def _rules(classification: Classification, test: TestResult) -> Iterator[Line]:
     for service, rule in classification.rules.assumptions.items():
         used = service in test.services
         if service in test.assumed:
-            by = f" ({joined(map(str, claims(rule, facts)))})" if facts is not None else ""
+            entries = joined(map(str, claims(rule, facts))) if facts is not None else ""
+            by = f" ({entries})" if entries else ""
             result = "It does." if used else "It does not."
             yield Line(Styled(f"The rules claim that it uses {service}{by}. {result}", "" if used else "warning"))
         elif used:
