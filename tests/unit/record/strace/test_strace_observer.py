@@ -51,6 +51,24 @@ def test_a_child_before_its_parent_has_returned() -> None:
     assert observer.unknown == 0
 
 
+def test_a_child_of_a_child_before_any_parent_has_returned(tmp_path: Path) -> None:
+    """To find the first one's parent in /proc also explains the second one."""
+    log = """7 2.000000000 vfork( <unfinished ...>
+8 2.000000005 fork() = 9 <0.000000001>
+9 2.000000009 execve("/bin/true", ["true"], 0x1 /* 1 var */) = 0 <0.000000001>
+"""
+    (tmp_path / "8").mkdir()
+    (tmp_path / "8/status").write_text("Tgid:\t8\nPPid:\t7\nNSpid:\t8\n")
+    events, observer, _ = observe((STARTED + log).encode(), tmp_path)
+    assert [describe(event, 7) for event in events] == [
+        "EXEC 1 +0 python",
+        "FORK 2 +1 python 1",
+        "FORK 3 +2 python 2",
+        "EXEC 3 +2 true",
+    ]
+    assert observer.unknown == 0
+
+
 def test_a_command_that_cannot_be_executed() -> None:
     starter, command = STARTED.splitlines(keepends=True)
     command = command.replace("= 0", "= -1 EACCES (Permission denied)")

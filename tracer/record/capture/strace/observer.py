@@ -136,7 +136,8 @@ class Observer:
     def events(self, now_ns: int) -> list[Event]:
         """The events since the last call, completed by what the kernel's tables show now."""
         for tid in list(self._waiting):
-            self._find_parent(tid)
+            if tid in self._waiting:  # still: its parent may have been among those before it
+                self._find_parent(tid)
         entry_of = self._sockets.entries()
         self._connecting.complete(now_ns, entry_of)
         self._listening.complete(now_ns, entry_of)
