@@ -61,12 +61,8 @@ _KAFKA_CONNECTION: Final = frozenset({17, 18, 36, 71, 72})  # SaslHandshake, Api
 
 # Class and method. Source: AMQP 0-9-1, 1.3 and the XML specification; https://www.rabbitmq.com/docs/specification.
 _AMQP: Final[Mapping[tuple[int, int], str]] = {
-    **{
-        (40, 10): "exchange.declare",
-        (40, 20): "exchange.delete",
-        (40, 30): "exchange.bind",
-        (40, 40): "exchange.unbind",
-    },
+    **{(40, 10): "exchange.declare", (40, 20): "exchange.delete"},
+    **{(40, 30): "exchange.bind", (40, 40): "exchange.unbind"},
     **{(50, 10): "queue.declare", (50, 20): "queue.bind", (50, 30): "queue.purge", (50, 40): "queue.delete"},
     **{(50, 50): "queue.unbind", (60, 10): "basic.qos", (60, 20): "basic.consume", (60, 30): "basic.cancel"},
     **{(60, 40): "basic.publish", (60, 70): "basic.get", (60, 100): "basic.recover-async", (60, 110): "basic.recover"},

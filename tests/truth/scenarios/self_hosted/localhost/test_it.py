@@ -2,31 +2,12 @@ import asyncio
 import socket
 import subprocess
 import sys
-from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
 
 import pytest
+from echo import served
 from peers import ask
-
-
-@contextmanager
-def served(clients, host="127.0.0.1", port=0):
-    """An echo at one of the two addresses, which ends after so many clients."""
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
-        listener.listen()
-
-        def answer():
-            for _ in range(clients):
-                with listener.accept()[0] as client:
-                    client.sendall(client.recv(3))
-
-        thread = Thread(target=answer)
-        thread.start()
-        yield listener.getsockname()[1]
-        thread.join()
 
 
 def try_addresses(port, addresses=("::1", "127.0.0.1")):

@@ -3,8 +3,8 @@
 import socket
 import struct
 from contextlib import contextmanager
-from threading import Thread
 
+import echo
 from peers import ask, errand
 
 HTTP = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -15,22 +15,9 @@ ports = []
 
 @contextmanager
 def served(clients):
-    """An echo at one port, which ends after so many clients."""
-    with socket.socket() as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(("127.0.0.1", ports[0] if ports else 0))
-        listener.listen()
-        ports.append(listener.getsockname()[1])
-
-        def answer():
-            for _ in range(clients):
-                with listener.accept()[0] as client:
-                    client.sendall(client.recv(100))
-
-        thread = Thread(target=answer)
-        thread.start()
+    with echo.served(clients, port=ports[0] if ports else 0) as port:
+        ports.append(port)
         yield
-        thread.join()
 
 
 def say(data):
