@@ -15,6 +15,7 @@ import pytest
 from hypothesis import settings
 from machine import lacks
 
+from tracer.classify.services.config import Config, load_config
 from tracer.record.capture.backends import BACKENDS
 
 pytest_plugins = ["must_run"]
@@ -89,3 +90,9 @@ def shop_services() -> Iterator[dict[str, str]]:
 
     with running() as environment:
         yield environment
+
+
+@pytest.fixture(scope="session")
+def config(tmp_path_factory: pytest.TempPathFactory) -> Config:
+    """The configuration of a user without a file."""
+    return load_config(None, tmp_path_factory.mktemp("no_configuration"))

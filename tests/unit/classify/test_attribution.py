@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from struct import pack
 
 import pytest
 from msgspec.structs import replace
-from trace_builder import MAIN, TraceBuilder
+from trace_builder import MAIN, TraceBuilder, classified
 
-from tracer.classify.classification import classify
-from tracer.classify.model import Classification, TestResult
-from tracer.classify.services.config import Config, load_config
+from tracer.classify.model import TestResult
+from tracer.classify.services.config import Config
 from tracer.trace.endpoint import Endpoint
 from tracer.trace.ids import UNKNOWN_NETWORK, ProcessId
-from tracer.trace.records import Listener, Trace
+from tracer.trace.records import Listener
 
 POSTGRES = "tcp://127.0.0.1:5432"
 KAFKA = "tcp://127.0.0.1:9092"
@@ -24,15 +22,6 @@ API_VERSIONS = pack(">ihhi", 40, 18, 3, 1) + pack(">h", 7) + b"rdkafka" + bytes(
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 HEADERS, PING = (pack(">HBBBHB", 0, 8, kind, 4, 0, 0) for kind in (1, 6))
-
-
-@pytest.fixture(scope="module")
-def config(tmp_path_factory: pytest.TempPathFactory) -> Config:
-    return load_config(None, tmp_path_factory.mktemp("no_configuration"))
-
-
-def classified(trace: Trace, config: Config) -> Classification:
-    return classify(trace, config, generated_at=datetime(2026, 1, 1, tzinfo=UTC))
 
 
 def hows(test: TestResult) -> set[tuple[str, str, str | None]]:

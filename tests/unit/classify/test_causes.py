@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from struct import pack
 
 import pytest
-from trace_builder import TraceBuilder
+from trace_builder import TraceBuilder, classified
 
-from tracer.classify.classification import classify
 from tracer.classify.model import TestResult
-from tracer.classify.services.config import Config, load_config
+from tracer.classify.services.config import Config
 
 POSTGRES = "tcp://127.0.0.1:5432"
 KAFKA = "tcp://127.0.0.1:9092"
 PRODUCE, METADATA = (pack(">ihh", 40, key, 7) for key in (0, 3))
 API_VERSIONS = pack(">ihhi", 40, 18, 3, 1) + pack(">h", 7) + b"rdkafka" + bytes(15)
 OLDER = 7  # a thread that an earlier test started
-
-
-@pytest.fixture(scope="module")
-def config(tmp_path_factory: pytest.TempPathFactory) -> Config:
-    return load_config(None, tmp_path_factory.mktemp("no_configuration"))
 
 
 class Suite(TraceBuilder):
@@ -47,7 +40,7 @@ class Suite(TraceBuilder):
         changes = {"tid": OLDER, "socket": socket, "connects": connects, "heads": heads}
         self.send(self.endpoint, call, asked=asked, unsure=unsure, **changes)  # type: ignore[arg-type]  # by name
         self.finish(test, call)
-        result = classify(self.trace(), config, generated_at=datetime(2026, 1, 1, tzinfo=UTC))
+        result = classified(self.trace(), config)
         return result.tests["a.py::test_later"]
 
 
@@ -88,7 +81,7 @@ def test_the_tests_own_thread_needs_no_cause(config: Config) -> None:
     test, call = suite.test("a.py::test_own", suite.runner, suite.session)
     suite.send(POSTGRES, call, asked=1)
     suite.finish(test, call)
-    result = classify(suite.trace(), config, generated_at=datetime(2026, 1, 1, tzinfo=UTC))
+    result = classified(suite.trace(), config)
     (evidence,) = result.tests["a.py::test_own"].evidence
     assert (evidence.how, evidence.thread, evidence.asked) == ("direct", "test", None)
 
@@ -103,6 +96,6 @@ def test_of_tests_in_threads_the_one_that_asked_has_the_flow(config: Config) -> 
     suite.send(POSTGRES, its_call, other_call, tid=OLDER, socket=3, connects=1)
     suite.finish(first, its_call)
     suite.finish(second, other_call)
-    tests = classify(suite.trace(), config, generated_at=datetime(2026, 1, 1, tzinfo=UTC)).tests
+    tests = classified(suite.trace(), config).tests
     assert [(one.ambiguous, one.connects) for one in tests["a.py::test_11"].evidence] == [(True, 1)]
     assert [(one.ambiguous, one.connects) for one in tests["a.py::test_12"].evidence] == [(False, 1), (True, 1)]

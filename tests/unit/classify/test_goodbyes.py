@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import pytest
 from msgspec.structs import replace
-from trace_builder import TraceBuilder
+from trace_builder import TraceBuilder, classified
 
-from tracer.classify.classification import classify
 from tracer.classify.goodbyes import is_only_goodbyes
-from tracer.classify.model import Classification
-from tracer.classify.services.config import Config, load_config
+from tracer.classify.services.config import Config
 from tracer.trace.records import Flow
 
 POSTGRES = "tcp://127.0.0.1:5432"
@@ -39,20 +35,11 @@ def suite() -> Suite:
     return Suite()
 
 
-@pytest.fixture(scope="module")
-def config(tmp_path_factory: pytest.TempPathFactory) -> Config:
-    return load_config(None, tmp_path_factory.mktemp("no_configuration"))
-
-
-def classified(suite: Suite, config: Config) -> Classification:
-    return classify(suite.trace(), config, generated_at=datetime(2026, 1, 1, tzinfo=UTC))
-
-
 @pytest.mark.parametrize("tid", [100, 7], ids=["test", "other"])
 def test_a_goodbye_on_a_connection_of_another_test_is_no_use(suite: Suite, config: Config, tid: int) -> None:
     suite.run("a.py::test_opens", QUERY, connects=1)
     suite.run("a.py::test_closes", TERMINATE, tid=tid)
-    tests = classified(suite, config).tests
+    tests = classified(suite.trace(), config).tests
     assert tests["a.py::test_opens"].services == ("postgres",)
     closes = tests["a.py::test_closes"]
     assert (closes.services, closes.ambient, [one.how for one in closes.evidence]) == ((), (), ["goodbye"])
@@ -67,7 +54,7 @@ def test_a_goodbye_after_a_request_is_part_of_the_use(suite: Suite, config: Conf
     teardown = suite.open("teardown", suite.runner, test)
     suite.send(POSTGRES, teardown, heads=(TERMINATE,))
     suite.finish(test, teardown)
-    uses = classified(suite, config).tests["a.py::test_uses"]
+    uses = classified(suite.trace(), config).tests["a.py::test_uses"]
     assert uses.services == ("postgres",)
     assert [one.how for one in uses.evidence] == ["direct", "direct"]
 
@@ -78,13 +65,13 @@ def test_a_goodbye_on_one_connection_does_not_hide_a_request_on_another(suite: S
     suite.send(POSTGRES, call, heads=(TERMINATE,))
     suite.send(POSTGRES, call, socket=2, connects=1, heads=(QUERY,))
     suite.finish(test, call)
-    both = classified(suite, config).tests["a.py::test_both"]
+    both = classified(suite.trace(), config).tests["a.py::test_both"]
     assert (both.services, sorted(one.how for one in both.evidence)) == (("postgres",), ["direct", "goodbye"])
 
 
 def test_a_goodbye_on_a_connection_that_the_test_opened_is_part_of_the_use(suite: Suite, config: Config) -> None:
     suite.run("a.py::test", TERMINATE, connects=1)
-    assert classified(suite, config).tests["a.py::test"].services == ("postgres",)
+    assert classified(suite.trace(), config).tests["a.py::test"].services == ("postgres",)
 
 
 def test_tests_do_not_inherit_a_fixtures_goodbyes(suite: Suite, config: Config) -> None:
@@ -99,7 +86,7 @@ def test_tests_do_not_inherit_a_fixtures_goodbyes(suite: Suite, config: Config) 
         suite.close(span)
     suite.send(POSTGRES, span, heads=(TERMINATE,))
     suite.finish(test, instances=(pool,))
-    requests = classified(suite, config).tests["a.py::test_requests"]
+    requests = classified(suite.trace(), config).tests["a.py::test_requests"]
     assert (requests.services, [(one.how, str(one.via)) for one in requests.evidence]) == (
         (),
         [("goodbye", "fixture:pool@")],

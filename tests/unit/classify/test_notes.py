@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import pytest
 from msgspec.structs import replace
 from suites import classification, evidence, result
-from trace_builder import TraceBuilder
+from trace_builder import TraceBuilder, classified
 
-from tracer.classify.classification import classify
 from tracer.classify.merge import merge
-from tracer.classify.model import Classification
-from tracer.classify.services.config import Config, Rules, load_config
+from tracer.classify.services.config import Config, Rules
 from tracer.reports.pages.notes import notes
 from tracer.trace.endpoint import Endpoint
 from tracer.trace.ids import SpanId
@@ -40,17 +36,8 @@ def suite() -> Suite:
     return Suite()
 
 
-@pytest.fixture(scope="module")
-def config(tmp_path_factory: pytest.TempPathFactory) -> Config:
-    return load_config(None, tmp_path_factory.mktemp("no_configuration"))
-
-
-def classified(suite: Suite, config: Config) -> Classification:
-    return classify(suite.trace(), config, generated_at=datetime(2026, 1, 1, tzinfo=UTC))
-
-
 def outside(suite: Suite, config: Config) -> str | None:
-    return notes(classified(suite, config)).get("Outside of tests")
+    return notes(classified(suite.trace(), config)).get("Outside of tests")
 
 
 def test_sends_outside_of_tests_are_counted(suite: Suite, config: Config) -> None:
@@ -114,7 +101,7 @@ def test_goodbyes_of_merged_runs(suite: Suite, config: Config) -> None:
     """Their times are those of several runs."""
     used(suite)
     suite.send(POSTGRES, suite.session, heads=(TERMINATE,))
-    one = classified(suite, config)
+    one = classified(suite.trace(), config)
     other = replace(one, run=replace(one.run, started_at="2026-11-21T00:00:00Z"))
     assert notes(merge([one, other]))["Outside of tests"] == "postgres (goodbyes)"
 
@@ -165,7 +152,7 @@ def test_unnamed_endpoints_of_the_run_itself_are_counted(suite: Suite, config: C
     serve(suite, "a.py::2", "tcp://127.0.0.1:41002", "unix:///tmp/b", REDIS)
     serve(suite, "a.py::3", "tcp://127.0.0.1:41002", "tcp://[::1]:41003", "unix://@own")
     suite.run("a.py::4")
-    one = classified(suite, config)
+    one = classified(suite.trace(), config)
     assert notes(one) == {
         "Self-hosted": "redis (1 test)",
         "Self-hosted, unnamed": "3 loopback ports, 2 sockets in /tmp, 1 abstract socket (3 tests)",

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from itertools import count
 
 from msgspec.structs import replace
 
+from tracer.classify.classification import classify
+from tracer.classify.model import Classification
+from tracer.classify.services.config import Config
 from tracer.trace.endpoint import Endpoint
 from tracer.trace.ids import (
     NO_PROCESS,
@@ -166,3 +170,8 @@ class TraceBuilder:
             (),
             None if cut_off else End(self.tick(), 0, 0, 0),
         )
+
+
+def classified(trace: Trace, config: Config) -> Classification:
+    """The classification of a trace, made at a fixed time."""
+    return classify(trace, config, generated_at=datetime(2026, 1, 1, tzinfo=UTC))
