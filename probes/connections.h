@@ -104,6 +104,12 @@ static __always_inline void on_peer_state(const struct sock *sk, int oldstate, i
 		if (entry)
 			entry->accepted = 1;
 	}
+	if (protocol == IPPROTO_MPTCP && newstate == TCP_SYN_SENT) {
+		/* With bcc, this may be the entry of an accepted socket that was at the same address. */
+		entry = find_socket(sk);
+		if (entry)
+			entry->accepted = 0;
+	}
 	if (oldstate == TCP_CLOSE || oldstate == TCP_LISTEN || protocol != IPPROTO_TCP)
 		return;
 	entry = find_socket(sk);

@@ -50,6 +50,22 @@ def test_a_32_bit_program(
     assert {event.prefix for event in traced.sends} <= {b"ask" if reads_arguments else b""}
 
 
+def test_mptcp_clients_at_the_addresses_of_accepted_sockets(peers: Peers, require: Callable[[str], None]) -> None:
+    """The kernel uses a freed socket's memory again, whether it was a client's or an accepted one."""
+    require("mptcp")
+    text = """
+        server = socket(AF_INET, SOCK_STREAM, 262)
+        server.bind(("127.0.0.1", 0)); server.listen()
+        for turn in range(100):
+            client = socket(AF_INET, SOCK_STREAM, 262)
+            client.connect(server.getsockname())
+            accepted, _ = server.accept()
+            client.send(b"ask"); accepted.recv(3)
+            (accepted, client)[turn % 2].close(); (client, accepted)[turn % 2].close()
+    """
+    assert sum(event.sends for event in run(text, peers).sends) == 100
+
+
 def test_the_run_is_the_server_of_its_mptcp_connections(peers: Peers, require: Callable[[str], None]) -> None:
     require("mptcp")
     text = """
