@@ -98,17 +98,14 @@ static __always_inline void on_peer_state(const struct sock *sk, int oldstate, i
 	int protocol = FIELD(sk, sk_protocol);
 	struct svc_socket *entry;
 
+	if (protocol == IPPROTO_MPTCP && newstate == TCP_SYN_SENT)
+		forget_predecessor(sk);
 	if (protocol == IPPROTO_MPTCP && oldstate == TCP_LISTEN && newstate != TCP_CLOSE) {
 		/* A copy of a listener (mptcp_sk_clone_init). TCP's states belong to its subflows, other sockets. */
+		forget_predecessor(sk);
 		entry = socket_entry(sk);
 		if (entry)
 			entry->accepted = 1;
-	}
-	if (protocol == IPPROTO_MPTCP && newstate == TCP_SYN_SENT) {
-		/* With bcc, this may be the entry of an accepted socket that was at the same address. */
-		entry = find_socket(sk);
-		if (entry)
-			entry->accepted = 0;
 	}
 	if (oldstate == TCP_CLOSE || oldstate == TCP_LISTEN || protocol != IPPROTO_TCP)
 		return;
@@ -193,7 +190,7 @@ static __always_inline void emit_connect(const struct pt_regs *regs, const struc
 }
 
 /* A socket got a name. A datagram socket can now be reached. */
-static __always_inline void emit_bind(const struct sock *sk, struct svc_task *self)
+static __always_inline void emit_bind(const struct sock *sk, const struct svc_task *self)
 {
 	__u16 family;
 

@@ -208,6 +208,11 @@ static __always_inline struct svc_socket *find_socket(const struct sock *sk)
 	return bpf_sk_storage_get(&sockets, (void *)sk, 0, 0);
 }
 
+/* Delete the entry of an earlier socket at the same address. Here, an entry ends with its socket. */
+static __always_inline void forget_predecessor(const struct sock *sk)
+{
+}
+
 /* The entry of a socket, inserted if necessary; NULL, and counted as lost, if that fails. */
 static __always_inline struct svc_socket *socket_entry(const struct sock *sk)
 {

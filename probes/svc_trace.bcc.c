@@ -243,6 +243,14 @@ static __always_inline struct svc_socket *find_socket(const struct sock *sk)
 	return entry && is_of(entry, inode_behind(sk)) ? entry : NULL;
 }
 
+/* For sockets that begin, and are not of TCP: no tracepoint reports the end of those before them. */
+static __always_inline void forget_predecessor(const struct sock *sk)
+{
+	__u64 key = (__u64)sk;
+
+	others.delete(&key);
+}
+
 static __always_inline struct svc_socket *socket_entry(const struct sock *sk)
 {
 	struct svc_socket *entry = find_socket(sk), fresh = {};
