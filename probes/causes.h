@@ -87,7 +87,7 @@ static __always_inline void on_waking(struct task_struct *woken)
  */
 static __always_inline void on_data_ready(const struct sock *sk)
 {
-	struct svc_task *self = find_task(running_task());
+	struct svc_task *self = current_entry();
 	const struct pt_regs *regs;
 	struct sock *sender;
 	__be16 port;

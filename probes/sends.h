@@ -28,7 +28,7 @@ static __always_inline bool shares_its_name(const struct sock *sk)
 }
 
 /* A socket can be reached, or cannot any more: TCP has to listen; a datagram socket only needs a name. */
-static __always_inline void emit_listen(const struct sock *sk, __u8 kind, struct svc_task *self)
+static __always_inline void emit_listen(const struct sock *sk, __u8 kind, const struct svc_task *self)
 {
 	struct svc_socket_event *record = reserve(sizeof(*record));
 

@@ -175,7 +175,7 @@ static __always_inline void set_cause(struct svc_event *event, const struct svc_
 	event->cause_ns = cause_time(self->runner ? event->ns : self->cause_ns);
 }
 
-static __always_inline void set_origin(struct svc_event *event, __u8 kind, struct svc_task *self)
+static __always_inline void set_origin(struct svc_event *event, __u8 kind, const struct svc_task *self)
 {
 	event->ns = bpf_ktime_get_ns();
 	event->kind = kind;

@@ -35,18 +35,18 @@ static __always_inline bool has_tally(const struct svc_socket *entry)
  */
 static __always_inline __u64 cause_in_epoch(const struct svc_task *self)
 {
-	const struct svc_control *control = shared();
+	__u64 began = epoch_ns();
 
-	return control && self->cause_ns > control->epoch_ns ? control->epoch_ns : self->cause_ns;
+	return self->cause_ns > began ? began : self->cause_ns;
 }
 
 /* Whether the cause of a thread is unsure in the running epoch. */
-static __always_inline bool is_unsure(struct svc_task *self)
+static __always_inline bool is_unsure(const struct svc_task *self)
 {
 	return unsure_of(self).to_ns >= epoch_ns();
 }
 
-static __always_inline bool has_cause(const struct svc_socket *entry, struct svc_task *self)
+static __always_inline bool has_cause(const struct svc_socket *entry, const struct svc_task *self)
 {
 	return self->runner ||
 	       (entry->tally_unsure == is_unsure(self) && entry->tally_cause_ns == cause_in_epoch(self) &&
@@ -58,7 +58,8 @@ static __always_inline bool has_cause(const struct svc_socket *entry, struct svc
  * peer's. In a thread that is no runner's, such as one of librdkafka, only the bytes and the cause show which test
  * requested a send: there, a tally counts only sends with the same first bytes and the same cause.
  */
-static __always_inline bool count_send(__u64 peer, const struct svc_socket *entry, struct svc_task *self, int sent)
+static __always_inline bool count_send(__u64 peer, const struct svc_socket *entry, const struct svc_task *self,
+				       int sent)
 {
 	const struct send_args *args = &self->args;
 	const __u64 *known = (const __u64 *)entry->tally_head;
@@ -84,7 +85,7 @@ static __always_inline bool count_send(__u64 peer, const struct svc_socket *entr
 
 /* Begin a tally for the next sends on this socket, in this epoch, by this thread, to this peer. */
 static __always_inline void begin_tally(struct svc_event *event, __u64 peer, struct svc_socket *entry,
-					struct svc_task *self)
+					const struct svc_task *self)
 {
 	const struct svc_control *control = shared();
 	struct svc_tally *tally;
