@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
 import os
 from collections.abc import Callable, Mapping
@@ -23,7 +22,6 @@ from tracer.classify.findings import find
 from tracer.classify.merge import merge
 from tracer.classify.model import Classification
 from tracer.classify.selection import by_unit, needs_of_tests
-from tracer.classify.services import config as config_module
 from tracer.classify.services.config import Config, Rules, load_config
 from tracer.classify.services.identify import Identifier
 from tracer.commands.select import _collected
@@ -148,7 +146,6 @@ def _file(read: Callable[[Path], object]) -> Callable[[bytes], None]:
 
 
 def _config(directory: Path) -> Config:
-    config_module._preset = functools.cache(config_module._preset)
     path = directory / "good.toml"
     path.write_text(CONFIGURATION)
     return load_config(path, directory)

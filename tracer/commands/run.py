@@ -77,9 +77,10 @@ def command(
     with invoker.root():
         starting = StartingBackend(backend, say)  # goes on while the rest is imported
 
-        from tracer.classify.services.config import load_config
+        from tracer.classify.services.config import load_config, read_preset
         from tracer.record.run import RunOptions, record
 
+        read_preset("default")  # load_config needs it
         loaded = starting.result()
     with closing(loaded):
         configuration = load_config(config, Path.cwd())

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Collection, Mapping
+from functools import cache
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -118,7 +119,7 @@ def load_config(path: Path | None, directory: Path) -> Config:
         SvcTraceError: `config-unreadable`, `config-syntax` or `config-invalid`.
     """
     table = _search(directory) if path is None else _table(path)
-    layers = [_DEFAULT]
+    layers = [read_preset("default")]
     if table is None:
         return _merge(layers, None)
     if table.data is None:
@@ -130,7 +131,7 @@ def load_config(path: Path | None, directory: Path) -> Config:
         if name in extended:
             raise item.error(f"the preset {name!r} again", "Name each preset once.")
         extended.add(name)
-        layers.append(_preset(name))
+        layers.append(read_preset(name))
     return _merge([*layers, table], table.file)
 
 
@@ -151,12 +152,10 @@ def _table(path: Path) -> Value:
     return document["tool"]["svc-trace"] if path.name == "pyproject.toml" else document
 
 
-def _preset(name: str) -> Value:
+@cache
+def read_preset(name: str) -> Value:
+    """A preset of svc-trace's own; `default` is part of every configuration."""
     return read_document(_PRESETS / f"{name}.toml", f"preset {name}")
-
-
-_DEFAULT: Final = _preset("default")
-"""Of every configuration. `run` imports it while the kernel verifies the probes."""
 
 
 def _merge(layers: list[Value], source: str | None) -> Config:
