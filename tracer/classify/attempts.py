@@ -63,7 +63,7 @@ def _answers_at_localhost(flows: Iterable[Flow], test_of: Callable[[SpanId], Spa
         elif _is_failed(flow):
             answer = connections.get(server)
             if answer is not None and answer.endpoint != flow.endpoint:
-                answers[_key(flow)] = answer
+                answers[key_of(flow)] = answer
     return answers
 
 
@@ -80,12 +80,13 @@ def _answers_in_a_row(flows: Iterable[Flow]) -> dict[FlowKey, Flow]:
             if connection is not None and _at_port(after) == _at_port(flow):
                 end = connection
                 if (":" in flow.endpoint.host) != (":" in end.endpoint.host):
-                    answers[_key(flow)] = end
+                    answers[key_of(flow)] = end
         following[thread] = flow, end
     return answers
 
 
-def _key(flow: Flow) -> FlowKey:
+def key_of(flow: Flow) -> FlowKey:
+    """The key of a flow."""
     return flow.process, flow.tid, flow.socket, flow.endpoint, flow.spans
 
 

@@ -32,7 +32,7 @@ def sum_up(trace: Trace, owner: Owner, flows: Iterable[OwnedFlow]) -> tuple[Evid
             ambiguous=owned.ambiguous,
         )
         total = sums.setdefault(key, _Sum(named.flow.first_ns))
-        total.add(named.flow, named.service.protocol or named.service.declared)
+        total.add(named.flow, named.service.likely_protocol)
         if is_unknown(named.service.name) and total.listener is None:
             total.listener = named.listener
     return tuple(_evidence(trace, owner, key, total) for key, total in sums.items())

@@ -26,7 +26,9 @@ def mark_goodbyes(flows: Iterable[OwnedFlow]) -> list[OwnedFlow]:
     flows = list(flows)
     used: set[SocketInode] = set()
     for owned in flows:
-        if not is_only_goodbyes(owned.named.flow, _protocol(owned), housekeeping=not owned.own_thread):
+        if not is_only_goodbyes(
+            owned.named.flow, owned.named.service.likely_protocol, housekeeping=not owned.own_thread
+        ):
             used.add(owned.named.flow.socket)
     return [
         owned._replace(goodbye=True) if owned.named.flow.socket not in used and _has_goodbye(owned) else owned
@@ -59,9 +61,5 @@ def is_only_goodbyes(flow: Flow, protocol: str | None, *, housekeeping: bool = F
 
 
 def _has_goodbye(owned: OwnedFlow) -> bool:
-    protocol = _protocol(owned)
+    protocol = owned.named.service.likely_protocol
     return any(is_goodbye(protocol, bytes.fromhex(head)) for head, _ in owned.named.flow.beginnings())
-
-
-def _protocol(owned: OwnedFlow) -> str | None:
-    return owned.named.service.protocol or owned.named.service.declared

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from tracer.classify.attempts import LOCALHOST, FlowKey, answered_elsewhere
+from tracer.classify.attempts import LOCALHOST, FlowKey, answered_elsewhere, key_of
 from tracer.classify.model import is_unknown
 from tracer.classify.places import Places
 from tracer.classify.services.identify import Identification, Identifier
@@ -208,7 +208,7 @@ def _summed(flows: Iterable[Flow]) -> dict[FlowKey, Flow]:
     """Flows in the order of time, with those of the same key added up: each may have a part of the facts."""
     sums: dict[FlowKey, Flow] = {}
     for flow in flows:
-        key = (flow.process, flow.tid, flow.socket, flow.endpoint, flow.spans)
+        key = key_of(flow)
         known = sums.get(key)
         sums[key] = flow if known is None else _sum(known, flow)
     return sums

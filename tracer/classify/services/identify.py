@@ -22,6 +22,11 @@ class Identification(Struct, frozen=True):
     ignored: bool  # infrastructure that no report shows
     declared: str | None = None  # the protocol that the service's rule names
 
+    @property
+    def likely_protocol(self) -> str | None:
+        """The recognised protocol; if there is none, that of the service's rule."""
+        return self.protocol or self.declared
+
 
 class Identifier:
     """Finds the services of endpoints by one configuration. The rules of each endpoint are searched once."""
