@@ -98,11 +98,12 @@ static __always_inline void on_peer_state(const struct sock *sk, int oldstate, i
 	int protocol = FIELD(sk, sk_protocol);
 	struct svc_socket *entry;
 
-	if (protocol == IPPROTO_MPTCP && newstate == TCP_SYN_SENT)
+	/* A copy of a listener (inet_csk_clone_lock, mptcp_sk_clone_init), or the beginning of an MPTCP client. */
+	if ((oldstate == TCP_LISTEN && newstate != TCP_CLOSE) ||
+	    (protocol == IPPROTO_MPTCP && newstate == TCP_SYN_SENT))
 		forget_predecessor(sk);
 	if (protocol == IPPROTO_MPTCP && oldstate == TCP_LISTEN && newstate != TCP_CLOSE) {
-		/* A copy of a listener (mptcp_sk_clone_init). TCP's states belong to its subflows, other sockets. */
-		forget_predecessor(sk);
+		/* TCP's states belong to its subflows, other sockets. */
 		entry = socket_entry(sk);
 		if (entry)
 			entry->accepted = 1;

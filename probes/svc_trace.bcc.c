@@ -243,12 +243,18 @@ static __always_inline struct svc_socket *find_socket(const struct sock *sk)
 	return entry && is_of(entry, inode_behind(sk)) ? entry : NULL;
 }
 
-/* For sockets that begin, and are not of TCP: no tracepoint reports the end of those before them. */
+/*
+ * For sockets that begin without an inode number, by which find_socket() would recognise a stale entry. No tracepoint
+ * reports the end of a socket that is not of TCP, and the program that does so for TCP may have been skipped.
+ */
 static __always_inline void forget_predecessor(const struct sock *sk)
 {
 	__u64 key = (__u64)sk;
 
-	others.delete(&key);
+	if (is_tcp(sk))
+		streams.delete(&key);
+	else
+		others.delete(&key);
 }
 
 static __always_inline struct svc_socket *socket_entry(const struct sock *sk)

@@ -66,6 +66,24 @@ def test_mptcp_clients_at_the_addresses_of_accepted_sockets(peers: Peers, requir
     assert sum(event.sends for event in run(text, peers).sends) == 100
 
 
+def test_accepted_sockets_at_the_addresses_of_clients(peers: Peers) -> None:
+    """The run is the server of all of them."""
+    text = """
+        server = socket(AF_INET, SOCK_STREAM)
+        server.bind(("127.0.0.1", 0)); server.listen()
+        for turn in range(100):
+            client = socket(AF_INET, SOCK_STREAM)
+            client.connect(server.getsockname())
+            accepted, _ = server.accept()
+            client.send(b"ask"); accepted.recv(3)
+            accepted.send(b"answer"); client.recv(6)
+            (accepted, client)[turn % 2].close(); (client, accepted)[turn % 2].close()
+    """
+    sends = run(text, peers).sends
+    assert sum(event.sends for event in sends) == 100
+    assert {event.result for event in sends} == {3}
+
+
 def test_the_run_is_the_server_of_its_mptcp_connections(peers: Peers, require: Callable[[str], None]) -> None:
     require("mptcp")
     text = """
