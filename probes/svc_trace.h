@@ -28,6 +28,8 @@ enum svc_kind {
 	SVC_SEND, /* svc_socket_event: a send ended; result is its bytes or -errno */
 	SVC_LISTEN, /* svc_socket_event: a socket can be reached; `peer`, `port` and `path` are its own */
 	SVC_LISTEN_END, /* svc_socket_event: it cannot be reached any more; TCP only */
+	SVC_OPENING, /* svc_data_event: more of a send's first bytes, after its SVC_SEND; TCP only */
+	SVC_ANSWER, /* svc_data_event: what a thread read from a name server, or from systemd's resolver */
 };
 
 enum svc_flag {

@@ -54,8 +54,9 @@ TRACE: Final = """\
 "instance":["id","process","name","scope","baseid","node","param","requires"],\
 "listen":["process","endpoint","network","start_ns","begins"],\
 "flow":["process","tid","socket","endpoint","spans","first_ns","last_ns","sends","bytes","connects","established",\
-"network","peer","prefixes","heads","errors","local"],\
-"listener":["endpoint","network","command"],"warning":["slug","message","hint"],\
+"network","peer","prefixes","heads","errors","local","asked","unsure","host"],\
+"listener":["endpoint","network","command"],"host":["name","address","source","ns","process","network","port"],\
+"warning":["slug","message","hint"],\
 "end":["end_ns","exit_status","lost_events","lost_boundaries","pytest_reported"]}}
 ["run",["pytest"],"libbpf","6.18.0",1763676000.0,1000,"/work"]
 ["process",1,0,10,1000,"pytest",9000,0]
@@ -76,6 +77,7 @@ TRACE: Final = """\
 {"0000002000120004":3},{"ECONNREFUSED":1},true]
 ["flow",1,10,97,"unix:///run/redis.sock",[6],1520,1630,3,120,1,1,7,2,["2a310d0a"]]
 ["listener","tcp://127.0.0.1:5432",7,"postgres"]
+["host","db.internal","127.0.0.1","dns",5200,3,7]
 ["warning","lost-events","something was lost","Do it again."]
 ["end",9000,0,0,0]
 """

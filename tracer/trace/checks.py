@@ -9,7 +9,7 @@ from ipaddress import ip_address
 from typing import Any, Final
 
 from tracer.trace.endpoint import Endpoint
-from tracer.trace.records import Flow, Listen, Listener, Record, Run
+from tracer.trace.records import Flow, HostName, Listen, Listener, Record, Run
 
 SPAN_DEPTH: Final = 1000
 """Spans within each other; a test has some ten."""
@@ -52,6 +52,8 @@ def check_record(record: Record) -> None:
         for text in (*record.prefixes, *record.heads):
             if not _is_hexadecimal(text):
                 raise ValueError(f"{text!r:.40} is not hexadecimal")
+    elif isinstance(record, HostName):
+        ip_address(record.address)
     elif isinstance(record, Run) and not 0 <= record.started_at < _LATEST:
         raise ValueError(f"there is no date for {record.started_at}")
 

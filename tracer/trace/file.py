@@ -38,6 +38,7 @@ from tracer.trace.records import (
     Attempt,
     End,
     Flow,
+    HostName,
     Instance,
     Listen,
     Listener,
@@ -64,6 +65,7 @@ RECORD_TYPES: Final[Mapping[str, type[Record]]] = {
     "listen": Listen,
     "flow": Flow,
     "listener": Listener,
+    "host": HostName,
     "warning": RunWarning,
     "end": End,
 }
@@ -197,6 +199,7 @@ def read_trace(path: Path, file: InputFile | None = None) -> Trace:
         warnings=tuple(records[RunWarning]),
         end=records[End][-1] if records[End] else None,
         listeners=tuple(records[Listener]),
+        host_names=tuple(records[HostName]),
     )
 
 

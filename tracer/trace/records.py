@@ -29,6 +29,7 @@ from tracer.trace.ids import (
 )
 
 PhaseName = Literal["setup", "call", "teardown"]
+NameSource = Literal["dns", "hosts", "container", "compose"]
 SpanKind = Literal["session", "collection", "test", "fixture"] | PhaseName
 PHASES: Final = get_args(PhaseName)
 _NONE: Final[Mapping[str, Any]] = {}  # one for all: few flows have errors or heads
@@ -177,6 +178,9 @@ class Flow(Struct, frozen=True):
     unsure: int = 0
     """How many of the others may have been asked for: the sending thread, or one that woke it, had not waited since
     before the test. Such a thread finds new work without being woken."""
+    host: str = ""
+    """The name of the host that the socket's first sends contain: HTTP's `Host` or `:authority`, TLS's server name. In
+    lower case, without a port. Empty: they contain none."""
 
     def beginnings(self) -> Iterator[tuple[str, int]]:
         """Hex of the known first bytes of sends, and the number of sends that begin so."""
@@ -191,6 +195,20 @@ class Listener(Struct, frozen=True):
     endpoint: Endpoint  # the address it is bound to; a wildcard address stands for all addresses of the machine
     network: NetworkNamespace  # inode number of the network namespace
     command: str  # the process's name
+
+
+class HostName(Struct, frozen=True):
+    """A host has this name and this address, as the traced tree learnt from a name server or could read in a file."""
+
+    name: str  # in lower case, without the dot at its end
+    address: str  # of IPv4 or IPv6, in the canonical text form
+    source: NameSource
+    """dns: a name server's or a local resolver's answer; hosts: /etc/hosts; container: Docker; compose: a Compose
+    file."""
+    ns: int = 0  # dns: when the answer was read; others: 0, the name is valid during the whole run
+    process: ProcessId = NO_PROCESS  # dns: the process that read the answer; 0: any process
+    network: NetworkNamespace = UNKNOWN_NETWORK  # inode number of the network namespace; 0: any
+    port: int = 0  # the only port that the name is for, such as a container's published port; 0: all ports
 
 
 class RunWarning(Struct, frozen=True, order=True):
@@ -214,7 +232,21 @@ class End(Struct, frozen=True):
     not traced. null: some, of an unknown number."""
 
 
-Record = Run | Process | Thread | Span | StaticFacts | Attempt | Instance | Listen | Flow | Listener | RunWarning | End
+Record = (
+    Run
+    | Process
+    | Thread
+    | Span
+    | StaticFacts
+    | Attempt
+    | Instance
+    | Listen
+    | Flow
+    | Listener
+    | HostName
+    | RunWarning
+    | End
+)
 
 
 class Trace(Struct, frozen=True):
@@ -232,6 +264,7 @@ class Trace(Struct, frozen=True):
     warnings: tuple[RunWarning, ...]
     end: End | None  # None: the trace was cut off
     listeners: tuple[Listener, ...] = ()
+    host_names: tuple[HostName, ...] = ()  # in the order in which they were recorded
 
     def facts_of(self, attempt: Attempt) -> StaticFacts | None:
         """The static facts of an attempt; None: they were lost."""

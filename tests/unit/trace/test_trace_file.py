@@ -22,6 +22,7 @@ from tracer.trace.records import (
     Attempt,
     End,
     Flow,
+    HostName,
     Instance,
     Listener,
     Process,
@@ -86,6 +87,8 @@ def records_of(record_type: type[Record]) -> st.SearchStrategy[Record]:
     if record_type is Flow:
         fields["prefixes"] = st.lists(HEXADECIMAL, max_size=4).map(tuple)
         fields["heads"] = st.dictionaries(HEXADECIMAL, SCALARS[int], max_size=3)
+    if record_type is HostName:
+        fields["address"] = st.ip_addresses().map(str)
     return st.builds(record_type, **fields)
 
 

@@ -43,6 +43,8 @@ class Kind(IntEnum):
     SEND = 7
     LISTEN = 8
     LISTEN_END = 9
+    OPENING = 10
+    ANSWER = 11
 
 
 class TaskEvent(NamedTuple):
@@ -67,18 +69,24 @@ class TaskEvent(NamedTuple):
 
 
 class SocketEvent(NamedTuple):
-    """A thread connected, sent, or began or stopped to listen. Times are CLOCK_MONOTONIC ns."""
+    """A thread connected, sent, or began or stopped to listen; or it used bytes that contain host names.
+
+    Times are CLOCK_MONOTONIC ns. An OPENING comes after the SEND whose bytes it has; an ANSWER is what a thread read
+    from a name server, or from the resolver of systemd.
+    """
 
     ns: int
-    kind: Kind  # CONNECT, CONNECT_RESULT, SEND, LISTEN or LISTEN_END
+    kind: Kind  # one of those from CONNECT on
     process: ProcessId
     tid: Tid
     socket: SocketInode  # inode number
     network: NetworkNamespace  # inode number of the network namespace; 0 where unknown
     endpoint: Endpoint  # the peer; LISTEN, LISTEN_END: the socket's own address
-    result: int  # SEND: bytes of all sends or -errno; CONNECT_RESULT: 0 or -errno
+    result: int  # SEND: bytes of all sends or -errno; CONNECT_RESULT: 0 or -errno; OPENING, ANSWER: bytes
     head: bytes = b""  # SEND: the first ≤ 16 bytes
-    prefix: bytes = b""  # SEND: the first ≤ 32 bytes, for the first sends of a socket
+    prefix: bytes = b""
+    """SEND: the first ≤ 32 bytes, for the first sends of a socket. OPENING, ANSWER: the first ≤ 2,048 bytes. OPENING:
+    only of a TCP socket's first sends, those with more than 32 bytes."""
     since_ns: int = 0  # CONNECT_RESULT: when the attempt began; 0: there was no CONNECT event of it
     peer_pid: HostPid = HostPid(0)  # unix: the listener's pid in the initial pid namespace; 0 where unknown
     peer_generation: PidGeneration = UNKNOWN_GENERATION  # the pid_generation of that process
