@@ -12,6 +12,7 @@ from tracer.record.boundary.messages import Packet
 from tracer.record.capture.protocol import Event, SocketEvent, TaskEvent
 from tracer.record.clocks import Clocks
 from tracer.record.flows import Flows
+from tracer.record.names.host_names import HostNames
 from tracer.record.processes import Processes
 from tracer.record.runners import Runners
 from tracer.trace.file import TraceWriter
@@ -36,6 +37,7 @@ class Recorder:
         runners: the processes whose hooks report.
         clocks: those of them that read another clock.
         flows: the socket events so far.
+        host_names: the names of the hosts that the tree reaches.
     """
 
     def __init__(self, writer: TraceWriter) -> None:
@@ -45,6 +47,7 @@ class Recorder:
         self.runners = Runners(self._timeline)
         self.clocks = Clocks(self._processes)
         self.flows = Flows(self._timeline, self._processes)
+        self.host_names = HostNames(writer.write)
         self._pidns = PidNamespace(Path("/proc/self/ns/pid").stat().st_ino)
         self._ahead: list[SocketEvent | Process] = []  # events and ended processes, later than the turn's beginning
         self._unread: list[Packet] = []  # packets that are later than the turn's beginning
@@ -91,6 +94,7 @@ class Recorder:
             self._timeline.forget_process(process)
             self.runners.forget_process(process)
             self.clocks.forget_process(process)
+            self.host_names.forget_process(process)
 
     def _apply_packets(self, packets: Iterable[Packet], until_ns: int) -> None:
         """Apply the packets up to the first that is later, and keep the rest. They are in the order of time."""
