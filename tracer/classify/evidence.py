@@ -98,6 +98,7 @@ def _evidence(trace: Trace, owner: Owner, key: _Key, sums: _Sum) -> Evidence:
     return Evidence(
         service=key.service.name,
         endpoint=key.endpoint,
+        host=key.service.host,
         protocol=key.service.protocol,
         how="inherited" if owner.kind in ("instance", "module") and key.how != "goodbye" else key.how,
         via=_via(trace, key.place),

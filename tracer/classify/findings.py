@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 from msgspec import Struct
 
-from tracer.classify.model import Classification, RunInfo, is_unknown, unknown_endpoint
+from tracer.classify.model import Classification, RunInfo, is_unknown, unknown_place
 
 Kind = Literal["loss", "blind-spots", "contracts", "over-assumed", "unknown"]
 
@@ -59,4 +59,4 @@ def _findings(classification: Classification) -> Iterator[Finding]:
     for contract in classification.contracts:
         yield from (Finding("contracts", contract.name, nodeid) for nodeid in contract.violations)
     services = {service for test in classification.tests.values() for service in test.services}
-    yield from (Finding("unknown", unknown_endpoint(service), "") for service in services if is_unknown(service))
+    yield from (Finding("unknown", unknown_place(service), "") for service in services if is_unknown(service))

@@ -13,7 +13,7 @@ from tracer.trace.records import RunWarning, StaticFacts
 
 SCHEMA: Final = "svc-trace/1"
 _UNKNOWN: Final = "unknown:"
-"""Begins the name of a service that is an endpoint which no rule names."""
+"""Begins the name of a service that is an endpoint, or a host, which no rule names."""
 ALL_UNKNOWN: Final = "(unknown)"
 """The name of all endpoints that no rule names, where they count as one service."""
 
@@ -29,18 +29,22 @@ Strength = Literal["sent", "connected", "attempted"]
 Outcome = Literal["passed", "failed", "error", "skipped", "xfailed", "xpassed", "interrupted", "crashed", "not run"]
 
 
-def unknown_service(endpoint: Endpoint | None) -> str:
-    """The name of a service that is an endpoint which no rule names: `unknown:<endpoint>`; None: any endpoint."""
-    return f"{_UNKNOWN}{endpoint or ''}"
+def unknown_service(place: str) -> str:
+    """The name of a service that no rule names: `unknown:<place>`.
+
+    Args:
+        place: the endpoint, or a URL with the host's name; empty: any endpoint.
+    """
+    return _UNKNOWN + place
 
 
 def is_unknown(service: str) -> bool:
-    """Whether a service is an endpoint that no rule names."""
+    """Whether no rule names a service."""
     return service.startswith(_UNKNOWN)
 
 
-def unknown_endpoint(service: str) -> str:
-    """The text of the endpoint that an unknown service is."""
+def unknown_place(service: str) -> str:
+    """The endpoint of an unknown service, or the URL with its host's name."""
     return service.removeprefix(_UNKNOWN)
 
 
@@ -87,8 +91,9 @@ class Via(str):
 class Evidence(Struct, frozen=True, kw_only=True):
     """Evidence that a test uses a service: flows to one endpoint with the same phase, fixture and thread."""
 
-    service: str  # a configured name, or `unknown:<endpoint>`
+    service: str  # a configured name; `unknown:<endpoint>`, or `unknown:` and a URL with the host's name
     endpoint: Endpoint
+    host: str | None = None  # the host's name; None: unknown, or a unix socket
     protocol: str | None = None  # recognised from the first bytes sent; None: they identify none
     how: How
     via: Via | None  # only of inherited evidence

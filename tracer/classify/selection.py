@@ -18,7 +18,7 @@ Unit = Literal["test", "class", "file"]
 Needs = frozenset[str]
 """The services that a test needs, or all tests of a unit together."""
 
-ANYTHING: Final = unknown_service(None)
+ANYTHING: Final = unknown_service("")
 """A service that is not known at all: it may be any."""
 
 _FINISHED: Final[frozenset[Outcome]] = frozenset({"passed", "xfailed", "xpassed"})

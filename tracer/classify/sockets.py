@@ -1,4 +1,7 @@
-"""Names flows: the service at a flow's endpoint, its opener, and its listener. They follow from all flows together."""
+"""Names flows: the service at a flow's endpoint, its host, its opener, and its listener.
+
+They follow from all flows together.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +16,12 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from tracer.classify.attempts import LOCALHOST, FlowKey, answered_elsewhere, key_of
+from tracer.classify.hosts import Hosts
 from tracer.classify.model import is_unknown
 from tracer.classify.places import Places
 from tracer.classify.services.identify import Identification, Identifier
 from tracer.classify.services.protocols import recognise
-from tracer.classify.spoken import SpokenProtocols
+from tracer.classify.spoken import Spoken
 from tracer.trace.endpoint import Endpoint
 from tracer.trace.ids import NO_PROCESS, NO_SPAN, NetworkNamespace, SocketInode, SpanId
 from tracer.trace.records import Flow, Listen, Trace
@@ -41,16 +45,16 @@ class NamedFlow(NamedTuple):
 class _Use:
     """What the flows of one socket at one endpoint have in common."""
 
-    __slots__ = ("failed", "first", "local", "protocol", "self_hosted", "sends", "service")
+    __slots__ = ("failed", "first", "host", "local", "protocol", "self_hosted", "sends")
 
     def __init__(self, first: Flow) -> None:
         self.first = first
         self.failed = 0  # attempts to connect without success
         self.local = False  # whether the endpoint is at an address of the traced machine
         self.sends: tuple[bytes, ...] = ()  # the first bytes of the socket's first sends
-        self.protocol: str | None = None  # which they identify
+        self.protocol: str | None = None  # which they identify, or those of other sockets
+        self.host: str | None = None  # the name of the host
         self.self_hosted = False
-        self.service: Identification | None = None  # None: not needed yet
 
 
 class Sockets:
@@ -73,6 +77,7 @@ class Sockets:
                 use = self._uses[key] = _Use(flow)
             use.failed += flow.connects - flow.established
             use.local = use.local or flow.local
+            use.host = use.host or _said_host(flow)
             if flow.prefixes:
                 use.sends += tuple(map(bytes.fromhex, flow.prefixes))
         self._listening = _Listening(trace.listens)
@@ -81,7 +86,9 @@ class Sockets:
         for use in self._uses.values():
             use.protocol = recognise(use.sends)
             use.self_hosted = self._listens_for(use)
-        self._spoken = SpokenProtocols(self._speaking())
+        self._hosts = Hosts(trace.host_names)
+        self._find_hosts()
+        self._find_protocols()
 
     def named_flows(self) -> Iterator[NamedFlow]:
         """The trace's flows in the order of time, named. Flows of the same key are added up.
@@ -101,16 +108,14 @@ class Sockets:
             yield NamedFlow(flow, service, self._openers[flow.socket], self.is_self_hosted(at), self.listener(at))
 
     def identify(self, flow: Flow) -> Identification:
-        """The service of a flow's socket, by its own bytes.
+        """The service of a flow's socket, by its own bytes, and by the name of its host.
 
-        If they identify nothing, the bytes of another socket at the same endpoint count, the nearest in time. Only one
+        If the bytes identify nothing, those of another socket at the same endpoint count, the nearest in time. Only one
         of two is the run's own server: then they are different servers.
         """
         use = self._use(flow)
-        if use.service is None:
-            protocol = use.protocol or self._spoken.nearest(_server(use), use.first.first_ns)
-            use.service = self._identifier.service_of(flow.endpoint, protocol)
-        return use.service
+        host = _said_host(flow) or use.host
+        return self._identifier.service_of(flow.endpoint, use.protocol, host, self_hosted=use.self_hosted)
 
     def is_self_hosted(self, flow: Flow) -> bool:
         """Whether the run itself listens at this flow's endpoint.
@@ -144,12 +149,42 @@ class Sockets:
             reached += tuple(flow.endpoint.at(host) for host in LOCALHOST)
         return any(self._listening.at((flow.network, endpoint), at_ns) for endpoint in reached)
 
+    def _find_hosts(self) -> None:
+        """Find the names of hosts that the sockets' own bytes do not contain."""
+        said = [
+            (_server(self._use(flow)), flow.first_ns, host)
+            for flow in self._flows.values()
+            if (host := _said_host(flow))
+        ]
+        if not said and not self._hosts:
+            return
+        spoken = Spoken(said)
+        for use in self._uses.values():
+            flow = use.first
+            if use.host is None and flow.endpoint.host:
+                use.host = (
+                    self._hosts.name_of(flow)
+                    or spoken.nearest(_server(use), flow.first_ns)
+                    or self._hosts.later_name_of(flow)
+                )
+
+    def _find_protocols(self) -> None:
+        """Find the protocols of sockets whose own bytes identify none: at the same endpoint, or at the same host."""
+        spoken = Spoken(self._speaking())
+        for use in self._uses.values():
+            if use.protocol is None:
+                servers = (_server(use), _named_server(use))
+                found = (spoken.nearest(server, use.first.first_ns) for server in servers if server)
+                use.protocol = next(filter(None, found), None)
+
     def _speaking(self) -> Iterator[tuple[_Server, int, str]]:
         """Each server, time and protocol of the flows on sockets whose bytes identify a protocol."""
         for flow in self._flows.values():
             use = self._use(flow)
             if use.protocol is not None:
                 yield _server(use), flow.first_ns, use.protocol
+                if named := _named_server(use):
+                    yield named, flow.first_ns, use.protocol
 
     def _test_of(self, span: SpanId) -> SpanId:
         return self._places.of(span).test if span in self._spans else NO_SPAN
@@ -204,6 +239,19 @@ def _server(use: _Use) -> _Server:
     return *_place(use.first), use.self_hosted or use.first.peer != NO_PROCESS
 
 
+def _named_server(use: _Use) -> _Server | None:
+    """The server with the host's name instead of the address; None: the name is unknown."""
+    if use.host is None:
+        return None
+    network, endpoint, own = _server(use)
+    return network, endpoint.at(use.host), own
+
+
+def _said_host(flow: Flow) -> str | None:
+    """The name of the host that a flow's own bytes contain. A unix socket is at no host."""
+    return flow.host or None if flow.endpoint.host else None
+
+
 def _summed(flows: Iterable[Flow]) -> dict[FlowKey, Flow]:
     """Flows in the order of time, with those of the same key added up: each may have a part of the facts."""
     sums: dict[FlowKey, Flow] = {}
@@ -227,6 +275,7 @@ def _sum(flow: Flow, later: Flow) -> Flow:
         prefixes=flow.prefixes + later.prefixes,
         heads=dict(Counter(flow.heads) + Counter(later.heads)),
         errors=dict(Counter(flow.errors) + Counter(later.errors)),
+        host=flow.host or later.host,
         asked=None if flow.asked is None or later.asked is None else flow.asked + later.asked,
         unsure=flow.unsure + later.unsure,
     )

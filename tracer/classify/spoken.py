@@ -1,4 +1,4 @@
-"""Spoken protocols: what was spoken at a place, and when. It names the sockets there whose own bytes name nothing."""
+"""What the bytes of sockets show at a place, and when. It counts for the sockets there whose own bytes show nothing."""
 
 from __future__ import annotations
 
@@ -6,31 +6,31 @@ from bisect import bisect_right
 from collections.abc import Hashable, Iterable
 
 
-class SpokenProtocols:
-    """The protocols that were spoken at each place, in the order of time.
+class Spoken:
+    """The protocols, or the names of hosts, that the bytes at each place contain, in the order of time.
 
     One place can be several servers, one after the other: ports are used again.
     """
 
     def __init__(self, spoken: Iterable[tuple[Hashable, int, str]]) -> None:
-        """`spoken`: place, time in ns, protocol; in the order of time."""
-        self._periods: dict[Hashable, tuple[list[int], list[int], list[str]]] = {}  # first times, last times, protocols
-        for place, ns, protocol in spoken:
-            begins, ends, protocols = self._periods.setdefault(place, ([], [], []))
-            if protocols and protocols[-1] == protocol:
+        """`spoken`: place, time in ns, protocol or name; in the order of time."""
+        self._periods: dict[Hashable, tuple[list[int], list[int], list[str]]] = {}  # first times, last times, words
+        for place, ns, word in spoken:
+            begins, ends, words = self._periods.setdefault(place, ([], [], []))
+            if words and words[-1] == word:
                 ends[-1] = ns
             else:
                 begins.append(ns)
                 ends.append(ns)
-                protocols.append(protocol)
+                words.append(word)
 
     def nearest(self, place: Hashable, ns: int) -> str | None:
-        """The protocol that was spoken nearest in time, the earlier one if two are equally near; None: none was."""
+        """What was spoken nearest in time, the earlier if two are equally near; None: nothing was."""
         if place not in self._periods:
             return None
-        begins, ends, protocols = self._periods[place]
+        begins, ends, words = self._periods[place]
         after = bisect_right(begins, ns)
         if after == 0:
-            return protocols[0]
+            return words[0]
         is_nearer_after = after < len(begins) and begins[after] - ns < ns - ends[after - 1]
-        return protocols[after if is_nearer_after else after - 1]
+        return words[after if is_nearer_after else after - 1]

@@ -16,7 +16,14 @@ def activity(evidence: Evidence) -> str:
     sender = "the test's thread" if evidence.thread == "test" else _other_sender(evidence)
     listener = f" [{evidence.listener}]" if evidence.listener else ""
     errno = f" ({evidence.errno})" if evidence.errno else ""
-    return f"{_place(evidence)}, {sender} {_VERBS[evidence.strength]} {evidence.endpoint}{listener}{errno}"
+    return f"{_place(evidence)}, {sender} {_VERBS[evidence.strength]} {destination(evidence)}{listener}{errno}"
+
+
+def destination(evidence: Evidence) -> str:
+    """The endpoint, and the name of its host if it is known: `api.example.com (93.184.216.34:443)`."""
+    if evidence.host is None:
+        return evidence.endpoint
+    return f"{evidence.host} ({evidence.endpoint.removeprefix('tcp://')})"
 
 
 def _other_sender(evidence: Evidence) -> str:

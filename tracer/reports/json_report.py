@@ -20,6 +20,7 @@ from tracer.trace.input_file import InputFile, open_input
 from tracer.trace.json_codec import dump, load
 
 _OPTIONAL: Final = {
+    "host": None,
     "self_hosted": False,
     "ambiguous": False,
     "asked": None,

@@ -19,11 +19,13 @@ from tracer.trace.ids import (
     SpanId,
     Tid,
 )
-from tracer.trace.records import Attempt, SpanKind
+from tracer.trace.records import Attempt, NameSource, SpanKind
 from tracer.trace.timeline import Timeline
 
 TCP = "tcp://127.0.0.1:5432", "tcp://127.0.0.1:6379", "tcp://127.0.0.1:9092", "tcp://10.1.1.1:1", "tcp://[::1]:5432"
 LOCALHOST = ["tcp://127.0.0.1:6379", "tcp://[::1]:6379"]
+CLUSTER = ["tcp://10.1.1.1:1", "tcp://10.1.1.2:1"]  # addresses that may have one name
+NAMES = "a.internal", "b.internal"
 UNIX = "unix:///run/x/.s.PGSQL.5432", "unix://@abstract"
 UDP = "udp://127.0.0.1:8125", "udp://[2001:db8::1]:53"
 LISTENED = "tcp://0.0.0.0:5432", "tcp://127.0.0.1:6379", "tcp://10.1.1.1:1", "tcp://[::]:4711"
@@ -155,7 +157,9 @@ class Story(TraceBuilder):
             if what < 0.6:
                 self.background_sends(process)
             elif what < 0.7:
-                self.tries_localhost(process)
+                self.tries_addresses(process, self.chance.choice([LOCALHOST, CLUSTER]))
+            elif what < 0.75:
+                self.learns_a_name(process)
             elif what < 0.8:
                 self.thread(process, self.chance.choice(TIDS[3:]))
             elif what < 0.9:
@@ -163,10 +167,23 @@ class Story(TraceBuilder):
             else:
                 self.listen(self.chance.choice(LISTENED), process)
 
-    def tries_localhost(self, process: ProcessId) -> None:
+    def learns_a_name(self, process: ProcessId) -> None:
+        addresses = self.chance.sample(["10.1.1.1", "10.1.1.2", "2001:db8::1"], 2)
+        source: NameSource = self.chance.choice(["dns", "dns", "hosts", "container"])
+        network = self.chance.choice([0, 4026531840])
+        self.names(
+            self.chance.choice(NAMES),
+            *addresses,
+            source=source,
+            process=process if source == "dns" else 0,
+            network=network,
+            port=1 if source == "container" else 0,
+        )
+
+    def tries_addresses(self, process: ProcessId, addresses: list[str]) -> None:
         """Attempts at both addresses, each on a socket of its own. The last one may succeed."""
         tid, network = self.chance.choice(TIDS), self.chance.choice([0, 4026531840])
-        attempts = self.chance.sample(LOCALHOST, 2) * self.chance.randint(1, 2)
+        attempts = self.chance.sample(addresses, 2) * self.chance.randint(1, 2)
         is_found = self.chance.random() < 0.7
         for left, endpoint in zip(range(len(attempts) - 1, -1, -1), attempts, strict=True):
             self.sockets.append((endpoint, network))
@@ -209,6 +226,7 @@ class Story(TraceBuilder):
             errors=errors,
             peer=process if endpoint in UNIX and chance.random() < 0.2 else 0,
             prefixes=(b"GET / HTTP/1.1\r\n",) if fresh and chance.random() < 0.3 else (),
+            host=chance.choice(NAMES) if chance.random() < 0.1 else "",
         )
         heads = chance.sample(HEADS, flow.sends) if tid != MAIN and endpoint == KAFKA else []
         self.flows[-1] = replace(flow, network=NetworkNamespace(network), heads={head.hex(): 1 for head in heads})

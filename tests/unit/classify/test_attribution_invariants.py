@@ -16,7 +16,6 @@ from msgspec.structs import replace
 from plain import plain
 from stories import TCP, UNIX, Story
 
-from tracer.classify.attempts import LOCALHOST
 from tracer.classify.attribution import attribute
 from tracer.classify.classification import classify
 from tracer.classify.model import Classification, Evidence
@@ -158,8 +157,11 @@ def test_a_test_inherits_what_the_instances_it_requests_did_and_nothing_else(tra
 @given(traces(), chances)
 def test_the_order_of_records_does_not_matter(trace: Trace, chance: random.Random) -> None:
     order = {attempt.nodeid: chance.random() for attempt in trace.attempts}  # the attempts of one test keep theirs
+    answers = [one for one in trace.host_names if one.source == "dns"]
+    others = [one for one in trace.host_names if one.source != "dns"]  # a file's lines keep their order
     permuted = replace(
         trace,
+        host_names=(*chance.sample(answers, len(answers)), *others),
         processes=shuffled(chance, trace.processes),
         threads=shuffled(chance, trace.threads),
         spans=shuffled(chance, trace.spans),
@@ -185,6 +187,7 @@ def test_the_beginning_of_time_does_not_matter(trace: Trace, shift_ns: int) -> N
         threads={key: shift(thread) for key, thread in trace.threads.items()},
         spans={id_: shift(span) for id_, span in trace.spans.items()},
         listens=tuple(map(shift, trace.listens)),
+        host_names=tuple(replace(one, ns=one.ns + shift_ns) if one.ns else one for one in trace.host_names),
         flows=tuple(map(shift, trace.flows)),
         end=shift(trace.end) if trace.end else None,
     )
@@ -251,6 +254,7 @@ def test_numbers_mean_nothing(trace: Trace, chance: random.Random) -> None:
             for id_, old in trace.instances.items()
         },
         listens=tuple(replace(old, process=process[old.process]) for old in trace.listens),
+        host_names=tuple(replace(old, process=process[old.process]) for old in trace.host_names),
         flows=tuple(
             replace(
                 old,
@@ -281,6 +285,7 @@ def parts(flow: Flow, chance: random.Random) -> list[Flow]:
     established = chance.randint(0, flow.established)
     errors, heads, cut = some(flow.errors), some(flow.heads), chance.randint(0, len(flow.prefixes))
     middle_ns = chance.randint(flow.first_ns, flow.last_ns)
+    hosts = chance.choice([(flow.host, ""), ("", flow.host)])
     return [
         replace(
             flow,
@@ -291,6 +296,7 @@ def parts(flow: Flow, chance: random.Random) -> list[Flow]:
             errors=errors,
             prefixes=flow.prefixes[:cut],
             heads=heads,
+            host=hosts[0],
         ),
         replace(
             flow,
@@ -301,6 +307,7 @@ def parts(flow: Flow, chance: random.Random) -> list[Flow]:
             established=flow.established - established,
             errors=rest(flow.errors, errors),
             prefixes=flow.prefixes[cut:],
+            host=hosts[1],
             heads=rest(flow.heads, heads),
         ),
     ]
@@ -353,13 +360,11 @@ def test_without_a_tests_flows_only_its_own_evidence_goes(trace: Trace, chance: 
     taken = takings(trace)
     own = set(taken.pop(("test", chosen.span, ""), ())).difference(*taken.values())
     shared = {flow.socket for index, flow in enumerate(trace.flows) if index not in own}
-    tried = {flow.endpoint.port for flow in trace.flows if flow.errors and flow.endpoint.host in LOCALHOST}
+    tried = {flow.endpoint.port for flow in trace.flows if flow.errors}
     naming = {  # they name what others do there, or where an attempt counts
         flow.socket
         for flow in trace.flows
-        if flow.prefixes
-        or flow.peer
-        or (flow.connects and flow.endpoint.host in LOCALHOST and flow.endpoint.port in tried)
+        if flow.prefixes or flow.peer or flow.host or (flow.connects and flow.endpoint.port in tried)
     }
     gone = {index for index in own if trace.flows[index].socket not in shared | naming}
     rest = replace(trace, flows=tuple(flow for index, flow in enumerate(trace.flows) if index not in gone))
@@ -374,10 +379,13 @@ def test_without_a_tests_flows_only_its_own_evidence_goes(trace: Trace, chance: 
 
 
 def totals(counted: Iterable[Flow | Evidence]) -> Counter[tuple[Endpoint, str]]:
-    """(endpoint, what is counted) → how much. The two addresses of localhost are one."""
+    """(endpoint, what is counted) → how much. The two addresses of localhost are one, and those that share a name."""
+    same = {"::1": "127.0.0.1", "10.1.1.2": "10.1.1.1"}
     sums: Counter[tuple[Endpoint, str]] = Counter()
     for one in counted:
-        endpoint = one.endpoint.at("127.0.0.1") if one.endpoint.host == "::1" else one.endpoint
+        endpoint = (
+            one.endpoint.at(same.get(one.endpoint.host, one.endpoint.host)) if one.endpoint.host else one.endpoint
+        )
         sums[endpoint, "connects"] += one.connects
         sums[endpoint, "sends"] += one.sends
         sums[endpoint, "bytes"] += one.bytes

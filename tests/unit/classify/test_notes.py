@@ -7,6 +7,7 @@ from msgspec.structs import replace
 from suites import classification, evidence, result
 from trace_builder import TraceBuilder, classified
 
+from tracer.classify.findings import find
 from tracer.classify.merge import merge
 from tracer.classify.services.config import Config, Rules
 from tracer.reports.pages.notes import notes
@@ -131,6 +132,17 @@ def test_an_unknown_endpoint_is_described_by_its_listener() -> None:
         "Unknown endpoints": "tcp://127.0.0.1:7070 [billing] (1 test), tcp://10.0.0.1:70 (1 test)",
         "Outside of tests": "tcp://127.0.0.1:7070 [billing] (3 sends)",
     }
+
+
+def test_an_unknown_service_is_described_by_its_host(suite: Suite, config: Config) -> None:
+    suite.names("api.example.com", "10.0.0.1", "10.0.0.2")
+    for nodeid, address in (("a.py::1", "10.0.0.1"), ("a.py::2", "10.0.0.2")):
+        test, call = suite.test(nodeid, suite.runner, suite.session)
+        suite.send(f"tcp://{address}:443", call, socket=len(suite.flows) + 1, connects=1)
+        suite.finish(test, call)
+    one = classified(suite.trace(), config)
+    assert notes(one) == {"Unknown endpoints": "https://api.example.com (2 tests)"}
+    assert [finding.subject for finding in find(one)] == ["https://api.example.com"]
 
 
 def test_ambient_services_without_a_name_are_endpoints() -> None:

@@ -123,6 +123,98 @@ def test_one_endpoint_may_speak_several_protocols_in_turn(identifier: Identifier
     assert names == ["redis", f"unknown:{endpoint}", "web", "redis"]
 
 
+NAMED = """
+[services.search]
+hosts = ["search.*"]
+
+[services.s3]
+hosts = ["*.amazonaws.com", "10.0.0.9"]
+
+[services.api]
+hosts = ["API.example.com", "10.0.0.0/8"]
+protocol = "http"
+
+[services.api-admin]
+ports = [8443]
+hosts = ["admin.example.com"]
+protocol = "http"
+
+[services.bus]
+hosts = ["bus.internal"]
+protocol = "amqp"
+"""
+
+
+@pytest.fixture(scope="module")
+def named(tmp_path_factory: pytest.TempPathFactory) -> Identifier:
+    path = tmp_path_factory.mktemp("named") / "svc-trace.toml"
+    path.write_text(NAMED)
+    return Identifier(load_config(path, path.parent))
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "protocol", "host", "service"),
+    [
+        ("tcp://192.0.2.1:443", "tls", "search.internal", "search"),
+        ("tcp://192.0.2.1:80", "http", "search.internal", "search"),
+        ("tcp://192.0.2.1:9200", "http", "search.internal", "search"),  # not the preset's elasticsearch
+        ("tcp://192.0.2.1:9200", None, "search.internal", "search"),
+        ("tcp://192.0.2.1:9200", "http", "logs.internal", "elasticsearch"),
+        ("tcp://192.0.2.1:443", "tls", "b.s3.amazonaws.com", "s3"),
+        ("tcp://10.0.0.9:443", "tls", "minio.internal", "s3"),  # by the address
+        ("tcp://192.0.2.1:443", "tls", "amazonaws.com", None),
+        ("tcp://192.0.2.1:9999", "http", "api.example.com", "api"),
+        ("tcp://192.0.2.1:9200", "http", "api.example.com", "api"),
+        ("tcp://192.0.2.1:443", "tls", "api.example.com", "api"),  # TLS hides HTTP
+        ("udp://192.0.2.1:443", "quic", "api.example.com", "api"),
+        ("tcp://192.0.2.1:443", None, "api.example.com", "api"),  # refused, for example
+        ("tcp://192.0.2.1:4443", None, "api.example.com", None),
+        ("tcp://10.1.1.1:443", None, "other.example.com", None),
+        ("tcp://192.0.2.1:9999", "redis", "api.example.com", "redis"),
+        ("tcp://10.1.1.1:443", "tls", "other.example.com", None),  # in the rule's network: may be no HTTP
+        ("tcp://10.1.1.1:80", "http", "other.example.com", "api"),
+        ("tcp://192.0.2.1:443", "tls", "admin.example.com", "api-admin"),  # its protocol, on any port
+        ("tcp://192.0.2.1:8443", None, "admin.example.com", "api-admin"),
+        ("tcp://192.0.2.1:5671", "tls", "bus.internal", "rabbitmq"),  # TLS may hide any protocol but HTTP
+        ("tcp://192.0.2.1:9200", "amqp", "bus.internal", "bus"),
+    ],
+)
+def test_by_the_name_of_the_host(
+    named: Identifier, endpoint: str, protocol: str | None, host: str, service: str | None
+) -> None:
+    found = named.service_of(Endpoint.parse(endpoint), protocol, host)
+    assert (found.name if service else found.name.partition(":")[0]) == (service or "unknown")
+    assert (found.protocol, found.host) == (protocol, host)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "protocol", "name"),
+    [
+        ("tcp://192.0.2.1:443", "tls", "https://a.example.com"),
+        ("udp://192.0.2.1:443", "quic", "https://a.example.com"),
+        ("tcp://192.0.2.1:443", None, "https://a.example.com"),  # refused, for example
+        ("tcp://192.0.2.1:443", "http", "http://a.example.com:443"),
+        ("tcp://192.0.2.1:4443", "tls", "tcp://a.example.com:4443"),
+        ("tcp://192.0.2.1:80", "http", "http://a.example.com"),
+        ("tcp://192.0.2.1:80", None, "http://a.example.com"),
+        ("tcp://192.0.2.1:80", "tls", "tcp://a.example.com:80"),
+        ("udp://192.0.2.1:80", None, "udp://a.example.com:80"),
+        ("udp://192.0.2.1:443", None, "udp://a.example.com:443"),
+        ("tcp://[2001:db8::1]:8080", "http", "http://a.example.com:8080"),
+        ("tcp://192.0.2.1:50051", "http2", "http://a.example.com:50051"),
+        ("tcp://192.0.2.1:5433", None, "tcp://a.example.com:5433"),
+        ("udp://192.0.2.1:5433", None, "udp://a.example.com:5433"),
+    ],
+)
+def test_an_unknown_service_has_the_name_of_its_host(
+    plain: Identifier, endpoint: str, protocol: str | None, name: str
+) -> None:
+    parsed = Endpoint.parse(endpoint)
+    assert plain.service_of(parsed, protocol, "a.example.com").name == f"unknown:{name}"
+    assert plain.service_of(parsed, protocol, "a.example.com", self_hosted=True).name == f"unknown:{endpoint}"
+    assert plain.service_of(parsed, protocol).name == f"unknown:{endpoint}"
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.0/8", "127.*", "::1", "localhost"])
 def test_a_rule_for_127_0_0_1_applies_to_1(host: str, tmp_path: Path) -> None:
     path = tmp_path / "svc-trace.toml"

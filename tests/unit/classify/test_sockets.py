@@ -16,7 +16,7 @@ from tracer.classify.services.identify import Identifier
 from tracer.classify.sockets import Sockets
 from tracer.trace.endpoint import Endpoint
 from tracer.trace.ids import SpanId
-from tracer.trace.records import Flow, Listen
+from tracer.trace.records import Flow, HostName, Listen
 
 Build = Callable[..., Sockets]
 PROCESS, TID, SOCKET = 1, 100, 5
@@ -24,6 +24,8 @@ INSIDE, OUTSIDE = 4026531840, 4026532000  # two network namespaces
 PING, GET = b"*1\r\n$4\r\nPING\r\n".hex(), b"GET / HTTP/1.1\r\n".hex()
 STARTUP = pack(">ii", 41, 196608).hex() + b"user\0me\0database\0shop\0".hex()
 RANDOM = "tcp://127.0.0.1:49153"
+CLIENT_HELLO = (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(21)).hex()
+API, API_TOO = "tcp://93.184.216.34:443", "tcp://93.184.216.35:443"
 WEB, METRICS, PATH = "tcp://127.0.0.1:8000", "udp://127.0.0.1:8125", "unix:///run/own.sock"
 
 
@@ -32,8 +34,8 @@ def sockets(tmp_path_factory: pytest.TempPathFactory) -> Build:
     """Of a trace with these listeners and flows."""
     identifier = Identifier(load_config(None, tmp_path_factory.mktemp("no_configuration")))
 
-    def build(listens: tuple[Listen, ...], *flows: Flow) -> Sockets:
-        trace = replace(TraceBuilder().trace(), listens=listens, flows=flows)
+    def build(listens: tuple[Listen, ...], *flows: Flow, names: tuple[HostName, ...] = ()) -> Sockets:
+        trace = replace(TraceBuilder().trace(), listens=listens, flows=flows, host_names=names)
         return Sockets(trace, identifier, Places(trace))
 
     return build
@@ -53,6 +55,10 @@ def attempt(endpoint: str, first_ns: int = 200, **changes: object) -> Flow:
     """A connection that was refused."""
     refused = flow(endpoint, first_ns, sends=0, bytes=0, established=0, errors={"ECONNREFUSED": 1})
     return replace(refused, **changes)
+
+
+def answer(name: str, ns: int, address: str = "93.184.216.34", process: int = PROCESS) -> HostName:
+    return plain(HostName)(name, address, "dns", ns, process, INSIDE)
 
 
 @pytest.mark.parametrize(("first_ns", "own"), [(99, False), (100, True), (300, True), (301, False)])
@@ -233,3 +239,83 @@ def test_who_opened_a_socket(sockets: Build) -> None:
     openers = {named.flow.first_ns: named.opener for named in facts.named_flows()}
     assert openers[again.first_ns] == openers[used.first_ns] == made
     assert openers[120] == unconnected[1]
+
+
+def hosts_of(facts: Sockets, *flows: Flow) -> list[str | None]:
+    return [facts.identify(each).host for each in flows]
+
+
+def test_a_sockets_own_bytes_name_its_host_in_all_of_its_flows(sockets: Build) -> None:
+    before, says = flow(API, 200), flow(API, 210, connects=0, spans=(SpanId(7),), host="api.example.com")
+    facts = sockets((), before, says, names=(answer("cdn.example.net", 100),))
+    assert hosts_of(facts, before, says) == ["api.example.com"] * 2
+
+
+def test_a_flow_may_have_a_name_of_its_own(sockets: Build) -> None:
+    """A connection to a proxy carries requests to several hosts."""
+    flows = [flow(API, ns, spans=(SpanId(ns),), host=host) for ns, host in ((200, "a"), (300, ""), (400, "b"))]
+    assert hosts_of(sockets((), *flows), *flows) == ["a", "a", "b"]
+
+
+def test_parts_of_a_flow_keep_its_host(sockets: Build) -> None:
+    parts = flow(API, 200), flow(API, 210, connects=0, established=0, host="api.example.com")
+    (named,) = sockets((), *parts).named_flows()
+    assert (named.flow.host, named.service.host) == ("api.example.com",) * 2
+
+
+def test_without_bytes_the_last_answer_before_the_connection_names_its_host(sockets: Build) -> None:
+    """A connection keeps its name, also if the address gets another one."""
+    names = answer("a.example.com", 100), answer("b.example.com", 300)
+    first, second = flow(API, 200), flow(API, 400, socket=6)
+    later = replace(first, first_ns=500, spans=(SpanId(7),), connects=0, established=0)
+    facts = sockets((), first, second, later, names=names)
+    assert hosts_of(facts, first, second, later) == ["a.example.com", "b.example.com", "a.example.com"]
+
+
+@pytest.mark.parametrize("known", ["bytes", "answer"])
+def test_what_is_known_later_names_an_endpoint_that_has_no_name_else(known: str, sockets: Build) -> None:
+    refused = attempt(API, 200)
+    says = flow(API, 300, socket=6, host="api.example.com" if known == "bytes" else "")
+    names = (answer("api.example.com", 400, process=2),) if known == "answer" else ()
+    facts = sockets((), refused, says, names=names)
+    assert hosts_of(facts, refused, says) == ["api.example.com"] * 2
+    assert {facts.identify(each).name for each in (refused, says)} == {"unknown:https://api.example.com"}
+
+
+def test_the_bytes_of_another_server_name_no_host(sockets: Build) -> None:
+    """At another port, in another network namespace, or one of the run itself."""
+    says = flow(RANDOM, host="api.example.com")
+    others = [
+        flow("tcp://127.0.0.1:49154", socket=6),
+        flow(RANDOM, socket=7, network=OUTSIDE),
+        flow(RANDOM, 400, socket=8),
+    ]
+    facts = sockets((listen(RANDOM, 100), listen(RANDOM, 300, begins=False)), says, *others)
+    assert hosts_of(facts, says, *others) == ["api.example.com", None, None, None]
+
+
+def test_a_unix_socket_is_at_no_host(sockets: Build) -> None:
+    docker = flow("unix:///run/docker.sock", host="docker", prefixes=(GET,))
+    assert hosts_of(sockets((), docker), docker) == [None]
+
+
+def test_a_host_with_several_addresses_is_one_service(sockets: Build) -> None:
+    names = answer("api.example.com", 100), answer("api.example.com", 100, "93.184.216.35")
+    flows = flow(API, prefixes=(CLIENT_HELLO,)), flow(API_TOO, socket=6), attempt(API_TOO, 300, socket=7)
+    facts = sockets((), *flows, names=names)
+    assert {facts.identify(each).name for each in flows} == {"unknown:https://api.example.com"}
+
+
+def test_the_bytes_of_another_address_of_the_host_identify_the_protocol(sockets: Build) -> None:
+    names = answer("es.internal", 100), answer("es.internal", 100, "93.184.216.35")
+    spoken, refused = flow("tcp://93.184.216.34:4711", prefixes=(GET,)), attempt("tcp://93.184.216.35:4711", socket=6)
+    facts = sockets((), spoken, refused, names=names)
+    assert [facts.identify(each).name for each in (spoken, refused)] == ["unknown:http://es.internal:4711"] * 2
+    assert facts.identify(refused).protocol == "http"
+
+
+def test_a_server_of_the_run_keeps_its_address(sockets: Build) -> None:
+    """It stands in for the host that its clients name."""
+    made = flow(WEB, prefixes=(GET,), host="api.example.com")
+    found = sockets((listen(WEB),), made).identify(made)
+    assert (found.name, found.host) == (f"unknown:{WEB}", "api.example.com")

@@ -18,6 +18,7 @@ from tracer.trace.ids import (
     UNKNOWN_NETWORK,
     FactsNumber,
     InstanceId,
+    NetworkNamespace,
     Pid,
     ProcessId,
     SocketInode,
@@ -28,8 +29,10 @@ from tracer.trace.records import (
     Attempt,
     End,
     Flow,
+    HostName,
     Instance,
     Listen,
+    NameSource,
     Process,
     Run,
     Span,
@@ -55,6 +58,7 @@ class TraceBuilder:
     instances: dict[InstanceId, Instance] = field(default_factory=dict)
     listens: list[Listen] = field(default_factory=list)
     flows: list[Flow] = field(default_factory=list)
+    host_names: list[HostName] = field(default_factory=list)
     _ids: count[int] = field(default_factory=lambda: count(1))
 
     def tick(self) -> int:
@@ -129,6 +133,7 @@ class TraceBuilder:
         errors: dict[str, int] | None = None,
         asked: int | None = None,
         unsure: int = 0,
+        host: str = "",
     ) -> Flow:
         flow = Flow(
             process=ProcessId(process),
@@ -148,9 +153,25 @@ class TraceBuilder:
             errors=errors or {},
             asked=asked,
             unsure=unsure,
+            host=host,
         )
         self.flows.append(flow)
         return flow
+
+    def names(
+        self,
+        name: str,
+        *addresses: str,
+        source: NameSource = "dns",
+        process: int = 0,
+        network: int = UNKNOWN_NETWORK,
+        port: int = 0,
+    ) -> None:
+        """A host's name becomes known, by an answer or for the whole run."""
+        ns = self.tick() if source == "dns" else 0
+        for address in addresses:
+            one = HostName(name, address, source, ns, ProcessId(process), NetworkNamespace(network), port)
+            self.host_names.append(one)
 
     def listen(self, endpoint: str, process: ProcessId) -> None:
         self.listens.append(Listen(process, Endpoint.parse(endpoint), UNKNOWN_NETWORK, self.tick()))
@@ -169,6 +190,7 @@ class TraceBuilder:
             tuple(self.flows),
             (),
             None if cut_off else End(self.tick(), 0, 0, 0),
+            host_names=tuple(self.host_names),
         )
 
 

@@ -87,10 +87,11 @@ def test_a_report_of_an_older_version_gets_its_combinations(sample: Classificati
 
 
 def test_optional_fields_of_an_evidence_are_written_if_true(sample: Classification, tmp_path: Path) -> None:
-    one = replace(sample, run_evidence=(replace(SEEN, self_hosted=True, ambiguous=True, listener="java"),))
+    one = replace(sample, run_evidence=(replace(SEEN, self_hosted=True, ambiguous=True, listener="java", host="es"),))
     data = rendered(one)
-    assert json.loads(data)["run_evidence"][0]["self_hosted"] is True
-    assert "self_hosted" not in json.loads(rendered(sample))["run_evidence"][0]
+    (written,) = json.loads(data)["run_evidence"]
+    assert (written["self_hosted"], written["host"]) == (True, "es")
+    assert not {"self_hosted", "host"} & json.loads(rendered(sample))["run_evidence"][0].keys()
     assert read_classification(stored(tmp_path / "r", data)) == one
 
 

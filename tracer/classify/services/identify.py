@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fnmatch import fnmatchcase
 from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import Final
 
 from msgspec import Struct
 
@@ -13,14 +14,20 @@ from tracer.trace.endpoint import Endpoint
 
 _Host = tuple[str, IPv4Address | IPv6Address | None]  # in lower case; the address, if it is one
 
+_HTTP: Final = ("http", "http2")
+_HTTP_PORT: Final = 80
+_ENCRYPTED: Final = ("tls", "quic")
+_HTTPS_PORT: Final = 443
+
 
 class Identification(Struct, frozen=True):
-    """The service of an endpoint, and its protocol."""
+    """The service of an endpoint, its protocol, and its host's name."""
 
-    name: str  # a configured service, or `unknown:<endpoint>`
+    name: str  # a configured service, or `unknown:` and its endpoint or URL
     protocol: str | None  # recognised from the first bytes sent; None: they identify none
     ignored: bool  # infrastructure that no report shows
     declared: str | None = None  # the protocol that the service's rule names
+    host: str | None = None  # None: unknown
 
     @property
     def likely_protocol(self) -> str | None:
@@ -29,61 +36,90 @@ class Identification(Struct, frozen=True):
 
 
 class Identifier:
-    """Finds the services of endpoints by one configuration. The rules of each endpoint are searched once."""
+    """Finds the services of endpoints by one configuration. The same question is answered once."""
 
     def __init__(self, config: Config) -> None:
         self._rules = config.services
-        self._by_endpoint: dict[Endpoint, tuple[str | None, tuple[str, ...]]] = {}
-        self._known: dict[tuple[Endpoint, str | None], Identification] = {}
+        self._known: dict[tuple[Endpoint, str | None, str | None, bool], Identification] = {}
 
-    def service_of(self, endpoint: Endpoint, protocol: str | None = None) -> Identification:
-        """The service of an endpoint.
-
-        It is that of the first rule whose ports, hosts or unix patterns match the endpoint. Otherwise it is that of the
-        first rule for the protocol of the bytes, and for the host. Otherwise it is `unknown:<endpoint>`.
+    def service_of(
+        self,
+        endpoint: Endpoint,
+        protocol: str | None = None,
+        host: str | None = None,
+        *,
+        self_hosted: bool = False,
+    ) -> Identification:
+        """The service of an endpoint, by the first rule that matches; docs/configuration.md explains the order.
 
         Args:
             endpoint: the peer of a socket.
             protocol: what the socket's first bytes identify; None: nothing.
+            host: the name of the endpoint's host; None: unknown.
+            self_hosted: whether the run itself is the server. If no rule matches, it is named by its address, because
+                the name is that of another host, for which it stands in.
         """
-        known = self._known.get((endpoint, protocol))
+        known = self._known.get((endpoint, protocol, host, self_hosted))
         if known is None:
-            known = self._known[endpoint, protocol] = self._find(endpoint, protocol)
+            name = self._name(endpoint, protocol, host)
+            if name is None:
+                place = endpoint if host is None or self_hosted else _url(endpoint, protocol, host)
+                known = Identification(unknown_service(place), protocol, ignored=False, host=host)
+            else:
+                rule = self._rules[name]
+                known = Identification(name, protocol, rule.ignore, rule.protocol, host)
+            self._known[endpoint, protocol, host, self_hosted] = known
         return known
 
-    def _find(self, endpoint: Endpoint, protocol: str | None) -> Identification:
-        if endpoint not in self._by_endpoint:
-            self._by_endpoint[endpoint] = self._candidates(endpoint)
-        name, by_protocol = self._by_endpoint[endpoint]
-        if name is None and protocol is not None:
-            name = next((candidate for candidate in by_protocol if self._rules[candidate].protocol == protocol), None)
-        if name is None:
-            return Identification(unknown_service(endpoint), protocol, ignored=False)
-        return Identification(name, protocol, self._rules[name].ignore, declared=self._rules[name].protocol)
-
-    def _candidates(self, endpoint: Endpoint) -> tuple[str | None, tuple[str, ...]]:
-        """The service whose rule matches this endpoint, and those that match if the bytes have their protocol.
-
-        Rules for 127.0.0.1 apply to ::1 as well, because clients try it first if they are given `localhost`.
-        """
-        hosts = [_host(endpoint.host), *([_host("127.0.0.1")] if endpoint.host == "::1" else ())]
-        explicit, by_protocol = None, []
+    def _name(self, endpoint: Endpoint, protocol: str | None, host: str | None) -> str | None:
+        """The first service whose rule matches. A rule matches by the protocol alone only if no other rule matches."""
+        peer = _Peer(endpoint, protocol, host)
+        by_protocol = None
         for name, rule in self._rules.items():
-            at_hosts = not rule.hosts or any(_is_at(rule, host) for host in hosts)
-            if explicit is None and _names(rule, endpoint, at_hosts):
-                explicit = name
-            if at_hosts and rule.protocol is not None:
-                by_protocol.append(name)
-        return explicit, tuple(by_protocol)
+            at_hosts = not rule.hosts or peer.is_at(rule)
+            if peer.is_named_by(rule, at_hosts):
+                return name
+            if by_protocol is None and at_hosts and peer.speaks(rule):
+                by_protocol = name
+        return by_protocol
 
 
-def _names(rule: ServiceRule, endpoint: Endpoint, at_hosts: bool) -> bool:
-    """Whether a rule matches by the endpoint alone."""
-    if endpoint.protocol == "unix":
-        return any(fnmatchcase(endpoint.path, pattern) for pattern in rule.unix)
-    if rule.ports:
-        return at_hosts and any(endpoint.port in ports for ports in rule.ports)
-    return at_hosts and bool(rule.hosts) and rule.protocol is None
+class _Peer:
+    """An endpoint with what is known of it, compared with rules."""
+
+    def __init__(self, endpoint: Endpoint, protocol: str | None, host: str | None) -> None:
+        self._endpoint = endpoint
+        self._protocol = protocol
+        self._host = host
+        self._hosts = [_host(endpoint.host)]
+        if endpoint.host == "::1":  # clients try it first if they are given `localhost`
+            self._hosts.append(_host("127.0.0.1"))
+        if host is not None:
+            self._hosts.append((host, None))
+
+    def is_at(self, rule: ServiceRule) -> bool:
+        """Whether the endpoint is at one of a rule's hosts, by its address or its host's name."""
+        return any(_is_at(rule, host) for host in self._hosts)
+
+    def speaks(self, rule: ServiceRule) -> bool:
+        """Whether the bytes show a rule's protocol.
+
+        TLS and QUIC hide HTTP, and a refused connection has no bytes. For rules that name the host, encrypted bytes and
+        the usual ports count as HTTP.
+        """
+        if rule.protocol == "http" and (self._protocol in _ENCRYPTED or _has_http_port(self._endpoint, self._protocol)):
+            return self._host is not None and _is_at(rule, (self._host, None))
+        return self._protocol is not None and rule.protocol == self._protocol
+
+    def is_named_by(self, rule: ServiceRule, at_hosts: bool) -> bool:
+        """Whether a rule matches by more than the protocol: by the port, the host or the path of a unix socket."""
+        if self._endpoint.protocol == "unix":
+            return any(fnmatchcase(self._endpoint.path, pattern) for pattern in rule.unix)
+        if not at_hosts:
+            return False
+        if rule.ports:
+            return any(self._endpoint.port in ports for ports in rule.ports)
+        return bool(rule.hosts) and (rule.protocol is None or self.speaks(rule))
 
 
 def _host(text: str) -> _Host:
@@ -101,3 +137,18 @@ def _is_at(rule: ServiceRule, host: _Host) -> bool:
         for host in rule.hosts
         for part in host
     )
+
+
+def _url(endpoint: Endpoint, protocol: str | None, host: str) -> str:
+    """An endpoint by its host's name. Without bytes, ports 443 and 80 show HTTPS and HTTP."""
+    port, by_port = endpoint.port, _has_http_port(endpoint, protocol)
+    if port == _HTTPS_PORT and (protocol in _ENCRYPTED or by_port):
+        return f"https://{host}"
+    if protocol in _HTTP or by_port:
+        return f"http://{host}" if port == _HTTP_PORT else f"http://{host}:{port}"
+    return endpoint.at(host)
+
+
+def _has_http_port(endpoint: Endpoint, protocol: str | None) -> bool:
+    """Whether nothing but the port shows that an endpoint speaks HTTP."""
+    return protocol is None and endpoint.protocol == "tcp" and endpoint.port in (_HTTP_PORT, _HTTPS_PORT)

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from tracer.classify.model import Classification, Evidence, is_unknown, unknown_endpoint
+from tracer.classify.model import Classification, Evidence, is_unknown, unknown_place
 from tracer.reports.text import counted, first, listed
 from tracer.trace.endpoint import Endpoint
 
@@ -110,7 +110,7 @@ def _listeners(evidence: Iterable[Evidence]) -> dict[str, str]:
 
 def _described(service: str, listeners: Mapping[str, str]) -> str:
     """A service's name; if it has none, its endpoint and the process that listens there."""
-    return unknown_endpoint(service) + listeners.get(service, "")
+    return unknown_place(service) + listeners.get(service, "")
 
 
 def _counts(names: Iterable[tuple[str, ...]]) -> dict[str, int]:

@@ -11,7 +11,7 @@ from msgspec.structs import asdict
 
 from tracer.classify.detailed_checks import DetailedCheck, EntryCheck
 from tracer.classify.findings import BaselineComparison, Finding
-from tracer.classify.model import Classification, is_unknown, unknown_endpoint
+from tracer.classify.model import Classification, is_unknown, unknown_place
 from tracer.classify.proposals import Proposal
 from tracer.reports.blocks import Block, Code, Heading, Headline, Line, Names, Styled, Table, group, groups
 from tracer.reports.evidence_text import activity
@@ -168,7 +168,7 @@ def _unknown_endpoints(classification: Classification, new: Collection[Finding])
     endpoints = {
         service: tests
         for service, tests in classification.summary.services.items()
-        if is_unknown(service) and Finding("unknown", unknown_endpoint(service), "") in new
+        if is_unknown(service) and Finding("unknown", unknown_place(service), "") in new
     }
     if endpoints:
         yield Heading(Styled(counted(len(endpoints), "unknown endpoint"), "warning"))
