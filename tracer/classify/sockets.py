@@ -96,7 +96,7 @@ class Sockets:
         Flows of ignored services are left out, and flows without an attempt to send. A failed attempt counts at the
         endpoint at which the client then connected, if both are addresses of one name.
         """
-        answered = answered_elsewhere(self._flows.values(), self._test_of)
+        answered = answered_elsewhere(self._flows.values(), self._test_of, self._hosts.name_of)
         for key, flow in self._flows.items():
             answer = answered.get(key)
             at = flow if answer is None or not self._is_same_service(flow, answer) else answer

@@ -195,6 +195,55 @@ def test_a_span_contains_the_addresses_of_a_name(client: Client) -> None:
     assert client.named() == ["2001:db8::5", "10.0.0.5!"]
 
 
+def test_addresses_of_a_known_name_are_one_attempt(client: Client) -> None:
+    """Of one IP version too, in any thread, and with a look-up in between."""
+    client.names("db.internal", V4, OTHER_V4, process=client.runner)
+    client.names("db.internal", V6.strip("[]"), source="hosts")
+    client.tries(V6, V4)
+    client.send(DNS, client.call, socket=99)
+    client.tries(f"{OTHER_V4}!", tid=7)
+    assert client.named() == ["10.0.0.6", "10.0.0.6", "10.0.0.2!", "10.0.0.6!"]
+    refused = named(client)[0]
+    assert (refused.connects, refused.errors) == (1, {})
+
+
+def test_addresses_of_a_known_name_without_an_answer_remain(client: Client) -> None:
+    client.names("db.internal", V4, OTHER_V4)
+    client.tries(V4, OTHER_V4)
+    assert client.named() == [V4, OTHER_V4]
+    assert all(flow.errors == REFUSED for flow in named(client))
+
+
+@pytest.mark.parametrize("other", [OTHER_V4, V6])
+def test_addresses_of_different_names_are_different_hosts(client: Client, other: str) -> None:
+    client.names("a.internal", V4)
+    client.names("b.internal", other.strip("[]"))
+    client.tries(V4, f"{other}!")
+    assert client.named() == [V4, f"{other.strip('[]')}!"]
+
+
+def test_an_address_has_the_name_that_the_client_looked_up_last(client: Client) -> None:
+    """Many hosts of a network of servers share addresses: the connection is one to another host."""
+    client.names("a.internal", V4, OTHER_V4)
+    client.tries(V4)
+    client.names("b.internal", OTHER_V4)
+    client.tries(f"{OTHER_V4}!")
+    assert client.named() == [V4, f"{OTHER_V4}!"]
+
+
+def test_addresses_of_one_name_at_other_ports_are_other_services(client: Client) -> None:
+    client.names("db.internal", V4, OTHER_V4)
+    client.tries(V4)
+    client.tries(f"{OTHER_V4}!", port=5432)
+    assert client.named() == [V4, f"{OTHER_V4}!"]
+
+
+def test_if_one_name_is_known_the_row_of_attempts_decides(client: Client) -> None:
+    client.names("db.internal", V4)
+    client.tries(V6, f"{V4}!")
+    assert client.named() == [V4, f"{V4}!"]
+
+
 def test_a_suite_with_a_server_at_localhost_has_no_finding(client: Client) -> None:
     client.listen("tcp://127.0.0.1:40000", client.runner)
     client.tries("[::1]", "127.0.0.1!", "[::1]", "127.0.0.1")
