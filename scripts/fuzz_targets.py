@@ -31,6 +31,8 @@ from tracer.record.capture.bpf import wire
 from tracer.record.capture.protocol import Kind as EventKind
 from tracer.record.capture.strace import arguments as strace_arguments
 from tracer.record.capture.strace.lines import Call, Lines
+from tracer.record.names.name import host_name
+from tracer.record.names.openings import host_in
 from tracer.reports import json_report
 from tracer.reports.baseline import read_baseline
 from tracer.reports.formats import FORMATS
@@ -293,6 +295,15 @@ def _endpoint(_: Path) -> Target:
     return Target(read, seeds, "bytes")
 
 
+def _openings(_: Path) -> Target:
+    def read(data: bytes) -> None:
+        name = host_in(data)
+        assert host_name(name) == name
+
+    lines = (ROOT / "tests/unit/record/names/data/openings.tsv").read_text().splitlines()
+    return Target(read, [bytes.fromhex(line.rpartition("\t")[2]) for line in lines if line[0] != "#"], "bytes")
+
+
 def _globs(_: Path) -> Target:
     def read(data: bytes) -> None:
         path, _, pattern = data.decode("utf-8", "surrogateescape").partition("\0")
@@ -325,6 +336,7 @@ TARGETS: Final[Mapping[str, Callable[[Path], Target]]] = {
     "records": _records,
     "strace": _strace,
     "endpoint": _endpoint,
+    "openings": _openings,
     "globs": _globs,
     "arguments": _arguments,
 }
