@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from io import BytesIO, TextIOWrapper
+from ipaddress import ip_address
 from pathlib import Path
 from struct import calcsize
 from typing import Final
@@ -31,6 +32,7 @@ from tracer.record.capture.bpf import wire
 from tracer.record.capture.protocol import Kind as EventKind
 from tracer.record.capture.strace import arguments as strace_arguments
 from tracer.record.capture.strace.lines import Call, Lines
+from tracer.record.names.answers import names_in
 from tracer.record.names.name import host_name
 from tracer.record.names.openings import host_in
 from tracer.reports import json_report
@@ -125,6 +127,16 @@ MESSAGES: Final = """\
 +4026531836,17,18,4,0,2,["phase",8
 +4026531836,17,18,4,1,2,,"call"]
 """
+
+ANSWER: Final = """\
+0001818000010003000000010363646e076578616d706c6503636f6d0000010001c00c000500010000012c001504643131310a636c6f\
+756466726f6e74036e657400c02d000100010000003c00045db8d822c02d000100010000003c00045db8d82300002920000000000000\
+00"""
+"""A name server's answer: cdn.example.com is an alias, which has two addresses."""
+RESOLVED: Final = (
+    b'{"parameters":{"addresses":[{"family":2,"address":[93,184,216,34]},{"ifindex":2,"family":10,'
+    b'"address":[38,6,40,0,2,32,0,1,0,0,0,0,0,0,0,1]}],"name":"api.example.com","flags":8388609}}\0'
+)
 
 
 @dataclass(frozen=True)
@@ -304,6 +316,17 @@ def _openings(_: Path) -> Target:
     return Target(read, [bytes.fromhex(line.rpartition("\t")[2]) for line in lines if line[0] != "#"], "bytes")
 
 
+def _answers(_: Path) -> Target:
+    def read(data: bytes) -> None:
+        for name, address in names_in(data):
+            assert name
+            assert host_name(name) == name
+            assert str(ip_address(address)) == address
+
+    answer = bytes.fromhex(ANSWER)
+    return Target(read, [answer, len(answer).to_bytes(2, "big") + answer, RESOLVED], "bytes")
+
+
 def _globs(_: Path) -> Target:
     def read(data: bytes) -> None:
         path, _, pattern = data.decode("utf-8", "surrogateescape").partition("\0")
@@ -337,6 +360,7 @@ TARGETS: Final[Mapping[str, Callable[[Path], Target]]] = {
     "strace": _strace,
     "endpoint": _endpoint,
     "openings": _openings,
+    "answers": _answers,
     "globs": _globs,
     "arguments": _arguments,
 }
