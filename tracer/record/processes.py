@@ -10,7 +10,16 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from tracer.record.capture.protocol import Kind, TaskEvent
-from tracer.trace.ids import NO_PROCESS, UNKNOWN_GENERATION, HostPid, Pid, PidGeneration, PidNamespace, ProcessId
+from tracer.trace.ids import (
+    INITIAL_PIDNS,
+    NO_PROCESS,
+    UNKNOWN_GENERATION,
+    HostPid,
+    Pid,
+    PidGeneration,
+    PidNamespace,
+    ProcessId,
+)
 from tracer.trace.records import Process, Thread
 from tracer.trace.timeline import Timeline
 
@@ -102,6 +111,20 @@ class Processes:
             if pidns in (0, entry.pidns) and (ns is None or entry.lived_at(ns))
         ]
         return entries[-1].process.id if len({entry.pidns for entry in entries}) == 1 else NO_PROCESS
+
+    def pid_in(self, pidns: PidNamespace, process: ProcessId) -> Pid:
+        """The pid of a process that is alive, in this pid namespace; 0: it has ended, or its pid there is unknown."""
+        entry = self._entries.get(process)
+        if entry is None or entry.process.end_ns is not None:
+            return Pid(0)
+        if entry.pidns == pidns:
+            return entry.process.pid
+        return Pid(entry.host_pid) if pidns == INITIAL_PIDNS else Pid(0)
+
+    def parent(self, process: ProcessId) -> ProcessId:
+        """The process that forked a process; 0: none, or it is not remembered."""
+        entry = self._entries.get(process)
+        return entry.process.parent if entry else NO_PROCESS
 
     def start_ns(self, process: ProcessId) -> int:
         """When a process that is remembered was forked."""

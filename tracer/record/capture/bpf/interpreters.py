@@ -14,13 +14,12 @@ from typing import Final, NamedTuple
 
 from tracer.record.capture.bpf.wire import INTERPRETER
 from tracer.record.capture.protocol import Kind, TaskEvent
-from tracer.trace.ids import ProcessId
+from tracer.trace.ids import INITIAL_PIDNS, ProcessId
 
 SIZE: Final = 16384
 """SVC_INTERPRETERS: how many processes have a place."""
 FINAL_S: Final = 1.0
 """A process without a Python after this time has none. The dynamic linker loads a shared one soon after exec."""
-_INITIAL_PIDNS: Final = 0xEFFFFFFC  # PROC_PID_INIT_INO (include/linux/proc_ns.h)
 _NAME: Final = b"_PyRuntime\0"
 _LIBRARY: Final = re.compile(r"/libpython[^/]*\.so[^/]*$")
 
@@ -56,7 +55,7 @@ class Interpreters:
         elif event.kind == Kind.EXEC or (event.kind == Kind.FORK and not self._is_known(event.process)):
             if event.pidns == self._pidns:
                 self._unknown[event.process] = event.pid, event.ns
-            elif self._pidns == _INITIAL_PIDNS:
+            elif self._pidns == INITIAL_PIDNS:
                 self._unknown[event.process] = event.host_pid, event.ns
 
     def look_up(self, now_ns: int) -> None:
