@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from psutil._ntuples import sconn
 
 _NETWORK: Final = Path("/proc/self/ns/net")
+_TCP_LISTENS, _UDP_UNCONNECTED = "0A", "07"  # TCP_LISTEN, TCP_CLOSE (include/net/tcp_states.h)
 
 
 def listeners(reached: Collection[Endpoint]) -> Iterator[Listener]:
@@ -43,6 +44,22 @@ def listeners(reached: Collection[Endpoint]) -> Iterator[Listener]:
             if endpoint.at("") in wanted:
                 with suppress(psutil.Error):  # it has ended
                     yield Listener(endpoint, network, psutil.Process(pid).name())
+
+
+def listening_users(protocol: str, port: int) -> set[int]:
+    """The users whose sockets listen at a port of TCP or UDP, in the tracer's own network namespace (proc_net(5)).
+
+    They are known of all sockets, unlike the processes. A user without a number in this user namespace is 65534.
+    """
+    listens = _TCP_LISTENS if protocol == "tcp" else _UDP_UNCONNECTED
+    users = set[int]()
+    for table in (protocol, f"{protocol}6"):
+        with suppress(OSError):  # a kernel without IPv6
+            for line in Path("/proc/net", table).read_text().splitlines()[1:]:
+                _, own, _, state, _, _, _, user, *_ = line.split()
+                if state == listens and int(own.rpartition(":")[2], 16) == port:
+                    users.add(int(user))
+    return users
 
 
 def _listening_at(connection: sconn) -> Endpoint | None:

@@ -12,7 +12,7 @@ from tracer.record.boundary.messages import Packet
 from tracer.record.capture.protocol import Event, SocketEvent, TaskEvent
 from tracer.record.clocks import Clocks
 from tracer.record.flows import Flows
-from tracer.record.names.host_names import HostNames
+from tracer.record.names.host_names import NOTHING, HostNames, Surroundings
 from tracer.record.processes import Processes
 from tracer.record.runners import Runners
 from tracer.trace.file import TraceWriter
@@ -40,14 +40,15 @@ class Recorder:
         host_names: the names of the hosts that the tree reaches.
     """
 
-    def __init__(self, writer: TraceWriter) -> None:
+    def __init__(self, writer: TraceWriter, surroundings: Surroundings = NOTHING) -> None:
+        """`surroundings`: where names of hosts may be found."""
         self._writer = writer
         self._timeline = Timeline()
         self._processes = Processes(self._timeline)
         self.runners = Runners(self._timeline)
         self.clocks = Clocks(self._processes)
         self.flows = Flows(self._timeline, self._processes)
-        self.host_names = HostNames(writer.write)
+        self.host_names = HostNames(writer.write, self._processes, surroundings)
         self._pidns = PidNamespace(Path("/proc/self/ns/pid").stat().st_ino)
         self._ahead: list[SocketEvent | Process] = []  # events and ended processes, later than the turn's beginning
         self._unread: list[Packet] = []  # packets that are later than the turn's beginning
@@ -87,6 +88,7 @@ class Recorder:
         self.clocks.check_late(packets, reading_ns)
         self._apply_packets([*self._unread, *packets], began_ns)
         self._apply(happened)
+        self.host_names.turn()
         # A late event may still add to a flow in the turn in which its span closed, but not in the next turn.
         self._write(self.flows.take(closed_before))
         self._timeline.forget_before(self._turns[0])
@@ -127,6 +129,9 @@ class Recorder:
         for event in events:
             if listen := self.flows.add(event):
                 self._writer.write(listen)
+                self.host_names.listened(listen)
+            else:
+                self.host_names.reached(event)
 
     def _write(self, records: Iterable[Record]) -> None:
         for record in records:

@@ -20,6 +20,7 @@ from tracer.record.invoker import Invoker
 from tracer.record.kept_trace import kept_on_error
 from tracer.record.launch import FORWARDED, Child
 from tracer.record.listeners import listeners
+from tracer.record.names.host_names import Surroundings
 from tracer.record.recorder import Recorder
 from tracer.record.run_directory import RunDirectory
 from tracer.trace.destination import check_writable
@@ -74,22 +75,24 @@ def record(options: RunOptions, loaded: Loaded, invoker: Invoker) -> Iterator[Re
                 tracing.callback(session.close)
                 invoker.become()
                 check_writable(options.output)
-                kernel, cwd = os.uname().release, str(Path.cwd())
+                kernel, cwd = os.uname().release, Path.cwd()
                 writer = TraceWriter(options.trace or directory.trace, renamed=options.trace is not None)
                 tracing.enter_context(writer)
                 trace = os.dup(writer.fileno())
                 recorded.callback(os.close, trace)
                 started = time.time(), time.monotonic_ns()
-                writer.write(Run(options.command, loaded.name, kernel, *started, cwd, loaded.lacks_causes))
+                writer.write(Run(options.command, loaded.name, kernel, *started, str(cwd), loaded.lacks_causes))
+                recorder = Recorder(writer, Surroundings(cwd, invoker.environment, invoker.uid))
                 unreleased.pop_all()
             child.release(directory.hook_environment(invoker.environment), session.wrapper)
             recorded.enter_context(kept_on_error(trace, directory.path, options.trace, options.output))
-            status = _record(session, child, fifo, writer, directory)
+            status = _record(session, child, fifo, writer, directory, recorder)
         yield Recorded(Path(f"/proc/self/fd/{trace}"), status)
 
 
-def _record(session: Session, child: Child, fifo: Fifo, writer: TraceWriter, directory: RunDirectory) -> int:
-    recorder = Recorder(writer)
+def _record(
+    session: Session, child: Child, fifo: Fifo, writer: TraceWriter, directory: RunDirectory, recorder: Recorder
+) -> int:
     decoder = Decoder()
     status = None
     while status is None:
@@ -107,8 +110,10 @@ def _record(session: Session, child: Child, fifo: Fifo, writer: TraceWriter, dir
     lost_boundaries += fifo.silenced
     for warning in _warnings(session, lost_boundaries, recorder, damaged=damaged):
         writer.write(warning)
-    for listener in listeners(recorder.flows.reached):
+    listening = [*listeners(recorder.flows.reached)]
+    for listener in listening:
         writer.write(listener)
+    recorder.host_names.finish(listening)
     runners, clocks = recorder.runners, recorder.clocks
     lost_boundaries += damaged + clocks.unusable
     not_begun, untraced = runners.not_begun, sum(runners.untraced.values())

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tracer.record.listeners import listeners
+from tracer.record.listeners import listeners, listening_users
 from tracer.trace.endpoint import Endpoint
 
 HERE = os.stat("/proc/self/ns/net").st_ino  # noqa: PTH116 -- as listeners says it
@@ -40,3 +40,14 @@ def test_nobody_else_is_told() -> None:
             used = [bound.getsockname()[1], connection.getsockname()[1]]
             assert list(listeners({Endpoint("tcp", "127.0.0.1", port) for port in used})) == []
     assert list(listeners(set())) == []
+
+
+def test_the_users_whose_sockets_listen_at_a_port() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.socket(type=socket.SOCK_DGRAM) as datagrams:
+        port = server.getsockname()[1]
+        assert listening_users("tcp", port) == {os.getuid()}
+        datagrams.bind(("127.0.0.1", 0))
+        assert listening_users("udp", datagrams.getsockname()[1]) == {os.getuid()}
+        with socket.create_connection(server.getsockname()) as connection:
+            assert listening_users("tcp", connection.getsockname()[1]) == set()
+    assert listening_users("tcp", port) == set()
