@@ -7,6 +7,13 @@
 #include "tasks.h"
 #include "tallies.h"
 
+enum { NAME_SERVER_PORT = 53 };
+
+/* 8 characters as a number in the byte order of x86-64 and arm64. */
+#define WORD(a, b, c, d, e, f, g, h)                                                                                   \
+	((__u64)(a) | (__u64)(b) << 8 | (__u64)(c) << 16 | (__u64)(d) << 24 | (__u64)(e) << 32 | (__u64)(f) << 40 |    \
+	 (__u64)(g) << 48 | (__u64)(h) << 56)
+
 /* The name of a unix socket's peer; NULL if it has none: a socketpair, or the accepting side of a connection. */
 static __always_inline struct unix_address *peer_name(const struct sock *sk)
 {
@@ -25,6 +32,39 @@ static __always_inline bool shares_its_name(const struct sock *sk)
 	struct unix_address *own = BPF_CORE_READ((struct unix_sock *)sk, addr);
 
 	return own && BPF_CORE_READ(own, refcnt.refs.counter) > 1;
+}
+
+/* Emit the first bytes that a thread sent or read, which may contain names of hosts. */
+static __always_inline void emit_data(__u8 kind, const struct sock *sk, int moved, const struct svc_task *self)
+{
+	struct svc_data_event *record = reserve_part(sizeof(*record), sizeof(*record) - SVC_DATA_LEN);
+
+	if (!record)
+		return;
+	record->event.ns = bpf_ktime_get_ns();
+	record->event.kind = kind;
+	record->event.process = self->process;
+	record->event.tid = self->tid;
+	set_socket(&record->event, sk);
+	if (record->event.family != AF_UNIX)
+		set_peer(&record->event, sk);
+	record->event.result = moved;
+	record->data_len = read_data(record->data, SVC_DATA_LEN, &self->args, moved);
+	submit(record);
+}
+
+/* Whether a peer answers with addresses of hosts: a name server, or the resolver of systemd, by its path. */
+static __always_inline bool is_resolver(const struct svc_socket_event *record)
+{
+	const __u64 *words = (const __u64 *)record->path;
+
+	if (record->event.family != AF_UNIX)
+		return record->event.port == NAME_SERVER_PORT;
+	return words[0] == WORD('/', 'r', 'u', 'n', '/', 's', 'y', 's') &&
+	       words[1] == WORD('t', 'e', 'm', 'd', '/', 'r', 'e', 's') &&
+	       words[2] == WORD('o', 'l', 'v', 'e', '/', 'i', 'o', '.') &&
+	       words[3] == WORD('s', 'y', 's', 't', 'e', 'm', 'd', '.') &&
+	       words[4] == WORD('R', 'e', 's', 'o', 'l', 'v', 'e', 0);
 }
 
 /* A socket can be reached, or cannot any more: TCP has to listen; a datagram socket only needs a name. */
@@ -47,12 +87,12 @@ static __always_inline void emit_listen(const struct sock *sk, __u8 kind, const 
 static __always_inline void emit_send(const struct sock *sk, __u64 peer, int sent, struct svc_task *self,
 				      struct svc_socket *entry)
 {
-	const struct send_args *args = &self->args;
+	const struct call_args *args = &self->args;
 	const void *destination = (const void *)args->name;
 	bool is_unix = BPF_CORE_READ(sk, __sk_common.skc_family) == AF_UNIX;
 	struct unix_address *name = is_unix ? peer_name(sk) : NULL;
 	struct svc_socket_event *record;
-	bool may_be_answered = false;
+	bool may_be_answered = false, is_opening = false;
 
 	if (is_unix && ((!name && !destination) || (BPF_CORE_READ(sk, sk_type) != SOCK_DGRAM && shares_its_name(sk))))
 		return;
@@ -87,10 +127,14 @@ static __always_inline void emit_send(const struct sock *sk, __u64 peer, int sen
 	if (entry->prefixes < SVC_PREFIXES) {
 		record->prefix_len = read_data(record->prefix, SVC_PREFIX_LEN, args, sent);
 		entry->prefixes++;
+		entry->resolver = is_resolver(record);
+		is_opening = record->event.protocol == IPPROTO_TCP && sent > SVC_PREFIX_LEN;
 	} else {
 		begin_tally(&record->event, peer, entry, self);
 	}
 	submit(record);
+	if (is_opening)
+		emit_data(SVC_OPENING, sk, sent, self);
 	if (may_be_answered) {
 		entry->named = 1;
 		emit_listen(sk, SVC_LISTEN, self); /* a process on this machine may answer to this port */

@@ -184,15 +184,15 @@ static __always_inline void set_origin(struct svc_event *event, __u8 kind, const
 	set_cause(event, self);
 }
 
-/* Read up to `max` (a power of two) bytes of a send; returns how many. */
-static __always_inline __u8 read_data(void *to, __u32 max, const struct send_args *args, int sent)
+/* Read up to `max` (a power of two) of the bytes that a call sent or read; returns how many. */
+static __always_inline __u32 read_data(void *to, __u32 max, const struct call_args *args, int moved)
 {
 	__u64 len = args->len;
 
-	if (!args->data || sent <= 0)
+	if (!args->data || moved <= 0)
 		return 0;
-	if (len > (__u32)sent)
-		len = sent;
+	if (len > (__u32)moved)
+		len = moved;
 	len = at_most(len, max);
 	if (len == 0 || bpf_probe_read_user(to, len, (const void *)args->data))
 		return 0;

@@ -94,8 +94,8 @@ static __always_inline void count_lost(void)
 		__sync_fetch_and_add(count, 1);
 }
 
-/* A record of `size` zero bytes; NULL, and counted as lost, if there is no room. */
-static __always_inline void *reserve(__u64 size)
+/* A record of `size` bytes, the first `zeros` of which are 0; NULL, and counted as lost, if there is no room. */
+static __always_inline void *reserve_part(__u64 size, __u64 zeros)
 {
 	void *record = bpf_ringbuf_reserve(&events, size, 0);
 
@@ -103,7 +103,7 @@ static __always_inline void *reserve(__u64 size)
 		count_lost();
 		return NULL;
 	}
-	__builtin_memset(record, 0, size);
+	__builtin_memset(record, 0, zeros);
 	return record;
 }
 

@@ -105,7 +105,7 @@ static __always_inline void count_lost(void)
 		__sync_fetch_and_add(count, 1);
 }
 
-static __always_inline void *reserve(__u64 size)
+static __always_inline void *reserve_part(__u64 size, __u64 zeros)
 {
 	void *record = events.ringbuf_reserve(size);
 
@@ -113,7 +113,7 @@ static __always_inline void *reserve(__u64 size)
 		count_lost();
 		return NULL;
 	}
-	__builtin_memset(record, 0, size);
+	__builtin_memset(record, 0, zeros);
 	return record;
 }
 
@@ -279,6 +279,7 @@ static __always_inline struct svc_socket *socket_entry(const struct sock *sk)
 #include "sends.h"
 #include "connections.h"
 #include "causes.h"
+#include "receives.h"
 #ifdef SVC_SEND_FUNCTIONS
 #include "send_functions.h"
 #endif
@@ -378,6 +379,13 @@ int svc_send_ends(struct pt_regs *ctx)
 	return 0;
 }
 #endif
+
+/* Optional, as in svc_trace.bpf.c. */
+int svc_socket_receive(struct bpf_raw_tracepoint_args *ctx)
+{
+	on_receive((const struct sock *)ctx->args[0], ctx->args[1]);
+	return 0;
+}
 
 int svc_socket_state(struct bpf_raw_tracepoint_args *ctx)
 {

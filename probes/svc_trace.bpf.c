@@ -20,11 +20,13 @@
 #include "connections.h"
 #include "send_functions.h"
 #include "causes.h"
+#include "receives.h"
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";
 
 /* Keep the records' types in the object's BTF: a test compares wire.py and protocol.py with them. */
 const struct svc_socket_event *unused_socket_event __attribute__((unused));
+const struct svc_data_event *unused_data_event __attribute__((unused));
 const struct svc_task_event *unused_task_event __attribute__((unused));
 const struct svc_interpreter *unused_interpreter __attribute__((unused));
 const enum svc_kind *unused_kind __attribute__((unused));
@@ -144,6 +146,14 @@ int BPF_PROG(syscall_exit, struct pt_regs *regs, long result)
 	if (by_kprobes)
 		on_missed_end(regs, result);
 	on_syscall_exit(regs, result);
+	return 0;
+}
+
+/* Optional: Linux 6.3 added the tracepoint. */
+SEC("?tp_btf/sock_recv_length")
+int BPF_PROG(socket_receive, struct sock *sk, int received)
+{
+	on_receive(sk, received);
 	return 0;
 }
 

@@ -12,6 +12,7 @@
 #define SVC_HEAD_LEN 16 /* bytes of every SVC_SEND: enough for the kind of message in framed protocols */
 #define SVC_PREFIX_LEN 32 /* bytes of a socket's first sends: enough to identify the protocol */
 #define SVC_PREFIXES 4 /* how many sends of a socket have a prefix */
+#define SVC_DATA_LEN 2048 /* bytes of an SVC_OPENING or SVC_ANSWER: enough for a ClientHello */
 #define SVC_PATH_LEN 108 /* sizeof(sockaddr_un.sun_path) */
 #define SVC_COMM_LEN 16 /* TASK_COMM_LEN */
 #define SVC_TALLIES 65536 /* a power of two: tallies at a time */
@@ -127,6 +128,15 @@ struct svc_socket_event {
 };
 _Static_assert(sizeof(struct svc_socket_event) == 112 + 160, "svc_socket_event has 272 bytes");
 
+/* Bytes that may contain names of hosts. Of sends, those of a socket's first SVC_PREFIXES that exceed their prefix. */
+struct svc_data_event {
+	struct svc_event event; /* result: the bytes that the thread sent or read */
+	__u32 data_len; /* bytes of data that are set; the others have any value */
+	__u32 reserved; /* 0 */
+	__u8 data[SVC_DATA_LEN];
+};
+_Static_assert(sizeof(struct svc_data_event) == 112 + 2056, "svc_data_event has 2168 bytes");
+
 struct svc_task_event {
 	struct svc_event event; /* its tid: the thread; SVC_FORK: the first thread of the new process */
 	__u64 start_ns; /* when the task was created */
@@ -139,8 +149,8 @@ struct svc_task_event {
 };
 _Static_assert(sizeof(struct svc_task_event) == 112 + 48, "svc_task_event has 160 bytes");
 
-/* The arguments of a send. Pointers are into the sender's memory. */
-struct send_args {
+/* The arguments of a send or a read. Pointers are into the thread's memory. */
+struct call_args {
 	__u64 data; /* 0: the bytes cannot be read (sendfile, splice, io_uring) */
 	__u64 len;
 	__u64 name; /* sockaddr of the destination; 0: none */
@@ -170,8 +180,8 @@ struct svc_task {
 	__u32 cause_tid; /* that runner's thread, in the runner's own pid namespace */
 	__u64 waited_ns; /* when the epoch began in which it last waited, or was born */
 	struct svc_unsure unsure; /* of the last thread that woke or started it, if that one was unsure */
-	/* Of the running send. Not on the stack, where the verifier would track each value. */
-	struct send_args args;
+	/* Of the running send or read. Not on the stack, where the verifier would track each value. */
+	struct call_args args;
 };
 _Static_assert(sizeof(struct svc_task) == 112, "svc_task has 112 bytes");
 
@@ -194,7 +204,8 @@ struct svc_socket {
 	__u8 accepted; /* the peer connected: the tree is the server */
 	__u8 named; /* datagrams: an SVC_LISTEN with its own address, for answers, was emitted */
 	__u8 tally_unsure; /* whether its sends' cause is unsure: see is_unsure() */
-	__u8 reserved[4]; /* 0 */
+	__u8 resolver; /* the peer is a name server, or systemd's resolver: its answers are emitted */
+	__u8 reserved[3]; /* 0 */
 };
 
 #endif

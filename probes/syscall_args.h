@@ -9,11 +9,15 @@
 #if defined(__TARGET_ARCH_x86)
 /* arch/x86/entry/syscalls/syscall_64.tbl */
 enum {
+	NR_read = 0,
 	NR_write = 1,
+	NR_readv = 19,
 	NR_writev = 20,
 	NR_connect = 42,
 	NR_sendto = 44,
+	NR_recvfrom = 45,
 	NR_sendmsg = 46,
+	NR_recvmsg = 47,
 	NR_bind = 49,
 	NR_futex = 202,
 	NR_sendmmsg = 307,
@@ -37,13 +41,17 @@ static __always_inline bool is_native(const struct pt_regs *regs)
 #elif defined(__TARGET_ARCH_arm64)
 /* include/uapi/asm-generic/unistd.h */
 enum {
+	NR_read = 63,
 	NR_write = 64,
+	NR_readv = 65,
 	NR_writev = 66,
 	NR_futex = 98,
 	NR_bind = 200,
 	NR_connect = 203,
 	NR_sendto = 206,
+	NR_recvfrom = 207,
 	NR_sendmsg = 211,
+	NR_recvmsg = 212,
 	NR_sendmmsg = 269,
 	NR_pwritev2 = 287,
 	NR_futex_wait = 455,
@@ -69,7 +77,7 @@ static __always_inline long syscall_number(const struct pt_regs *regs)
 	return is_native(regs) ? (long)NUMBER(regs) : -1;
 }
 
-static __always_inline void args_of_iovec(struct send_args *args, const void *iov)
+static __always_inline void args_of_iovec(struct call_args *args, const void *iov)
 {
 	struct iovec first;
 
@@ -79,7 +87,7 @@ static __always_inline void args_of_iovec(struct send_args *args, const void *io
 	}
 }
 
-static __always_inline void args_of_msghdr(struct send_args *args, const void *pointer)
+static __always_inline void args_of_msghdr(struct call_args *args, const void *pointer)
 {
 	struct user_msghdr msg;
 
@@ -91,7 +99,7 @@ static __always_inline void args_of_msghdr(struct send_args *args, const void *p
 }
 
 /* Read the arguments of the running send. `message`: the index within a sendmmsg. */
-static __always_inline void read_send_args(struct send_args *args, const struct pt_regs *regs, long number,
+static __always_inline void read_send_args(struct call_args *args, const struct pt_regs *regs, long number,
 					   __u32 message)
 {
 	__builtin_memset(args, 0, sizeof(*args));
@@ -115,6 +123,25 @@ static __always_inline void read_send_args(struct send_args *args, const struct 
 		break;
 	case NR_sendmmsg:
 		args_of_msghdr(args, (const void *)(ARG2(regs) + message * sizeof(struct mmsghdr)));
+		break;
+	}
+}
+
+/* Read the arguments of the running read. Of several buffers, only the first is read. */
+static __always_inline void read_receive_args(struct call_args *args, const struct pt_regs *regs, long number)
+{
+	__builtin_memset(args, 0, sizeof(*args));
+	switch (number) {
+	case NR_recvfrom:
+	case NR_read:
+		args->data = ARG2(regs);
+		args->len = ARG3(regs);
+		break;
+	case NR_readv:
+		args_of_iovec(args, (const void *)ARG2(regs));
+		break;
+	case NR_recvmsg:
+		args_of_msghdr(args, (const void *)ARG2(regs));
 		break;
 	}
 }

@@ -61,7 +61,7 @@ static __always_inline bool has_cause(const struct svc_socket *entry, const stru
 static __always_inline bool count_send(__u64 peer, const struct svc_socket *entry, const struct svc_task *self,
 				       int sent)
 {
-	const struct send_args *args = &self->args;
+	const struct call_args *args = &self->args;
 	const __u64 *known = (const __u64 *)entry->tally_head;
 	__u64 head[SVC_HEAD_LEN / sizeof(__u64)] = {};
 	struct svc_tally *tally;

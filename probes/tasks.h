@@ -28,6 +28,12 @@ static __always_inline void read_pid(const struct task_struct *task, __u32 *numb
 	*pidns = BPF_CORE_READ(ns, ns.inum);
 }
 
+/* A record of zero bytes; NULL, and counted as lost, if there is no room. */
+static __always_inline void *reserve(__u64 size)
+{
+	return reserve_part(size, size);
+}
+
 static __always_inline int emit_task(__u8 kind, struct task_struct *task, __u32 process, __u32 parent, __s32 result,
 				     __u64 lineage_ns)
 {

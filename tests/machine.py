@@ -51,6 +51,11 @@ def _mptcp() -> str | None:
     return None if Path("/proc/sys/net/mptcp/enabled").exists() else "the kernel has no MPTCP"
 
 
+def _answers() -> str | None:
+    release = tuple(int(part) for part in os.uname().release.split(".")[:2])
+    return None if release >= (6, 3) else "before Linux 6.3, no tracepoint shows what a process reads"
+
+
 _LACKS: Final[Mapping[str, Callable[[], str | None]]] = {
     "bpf": _bpf,
     "btf": _btf,
@@ -59,6 +64,7 @@ _LACKS: Final[Mapping[str, Callable[[], str | None]]] = {
     "ipv6": _ipv6,
     "ia32": _ia32,
     "mptcp": _mptcp,
+    "answers": _answers,
 }
 
 

@@ -40,6 +40,8 @@ def report(**facts):
 """
 
 
+DATA: Final = frozenset({Kind.OPENING, Kind.ANSWER})
+
 HOLD: Final = """
 import sys
 from tracer.record.capture.backends import BACKENDS
@@ -91,7 +93,16 @@ class Traced:
 
     @property
     def sockets(self) -> list[SocketEvent]:
-        """Its socket events, in the order of time: strace may emit a LISTEN late."""
+        """Its socket events, in the order of time: strace may emit a LISTEN late. Without those of `data`."""
+        return [event for event in self._of_sockets if event.kind not in DATA]
+
+    @property
+    def data(self) -> list[SocketEvent]:
+        """Its events with bytes that may contain names of hosts, in the order of time."""
+        return [event for event in self._of_sockets if event.kind in DATA]
+
+    @property
+    def _of_sockets(self) -> list[SocketEvent]:
         return sorted((event for event in self.events if isinstance(event, SocketEvent)), key=lambda event: event.ns)
 
     @property

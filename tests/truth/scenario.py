@@ -21,7 +21,7 @@ SERVERS: Final = ("kafka", "postgres", "redis", "search")
 """Real servers that a scenario may need."""
 ALONE: Final = ("grpc", "many", "postgres_tls")
 """What a scenario needs without naming any other: a gRPC server; all servers but the last; a PostgreSQL with TLS."""
-CAPABILITIES: Final = ("io_uring",)
+CAPABILITIES: Final = ("io_uring", "answers")
 """Features that the machine or the backend may lack."""
 
 _KEYS: Final = (

@@ -69,6 +69,8 @@ class Flows:
         if event.kind in (Kind.LISTEN, Kind.LISTEN_END):
             begins = event.kind == Kind.LISTEN
             return Listen(event.process, event.endpoint, event.network, event.ns, begins)
+        if event.kind in (Kind.OPENING, Kind.ANSWER):
+            return None
         spans, asked, unsure = self._spans(event)
         flow = self._flow(event, spans, event.since_ns or event.ns)
         flow.last_ns = max(flow.last_ns, event.ns, event.last_ns)

@@ -16,6 +16,7 @@ from tracer.record.capture.bpf.library import Library
 from tracer.record.capture.bpf.programs import (
     FREEING_TRACEPOINTS,
     OBJECT,
+    RECEIVE_TRACEPOINTS,
     SEND_FUNCTIONS,
     SOURCES,
     TOLERATED_MISSES,
@@ -38,7 +39,7 @@ def sections() -> dict[str, str]:
 
 def test_the_tracepoints_are_those_of_the_object(sections: dict[str, str]) -> None:
     raw = {name: section.removeprefix("tp_btf/") for name, section in sections.items() if section.startswith("tp_btf/")}
-    assert raw == TRACEPOINTS | WAKE_UP_TRACEPOINTS
+    assert raw == TRACEPOINTS | RECEIVE_TRACEPOINTS | WAKE_UP_TRACEPOINTS
 
 
 @pytest.mark.parametrize("kind", ["kprobe", "fexit"])
@@ -52,6 +53,7 @@ def test_the_programs_are_those_of_bccs_text() -> None:
     attached = {
         *TRACEPOINTS,
         *FREEING_TRACEPOINTS,
+        *RECEIVE_TRACEPOINTS,
         *WAKE_UP_TRACEPOINTS,
         *SEND_FUNCTIONS.values(),
         "send_ends",
@@ -61,7 +63,7 @@ def test_the_programs_are_those_of_bccs_text() -> None:
 
 
 def test_tolerated_misses_are_programs() -> None:
-    assert {*TRACEPOINTS, *FREEING_TRACEPOINTS, *WAKE_UP_TRACEPOINTS} >= TOLERATED_MISSES
+    assert {*TRACEPOINTS, *FREEING_TRACEPOINTS, *RECEIVE_TRACEPOINTS, *WAKE_UP_TRACEPOINTS} >= TOLERATED_MISSES
 
 
 def test_bccs_loader_needs_the_standard_library_only() -> None:

@@ -29,6 +29,7 @@ from tracer.errors import SvcTraceError, cannot_trace
 from tracer.record.capture.bpf.library import EMPTY_PROGRAM, Library, declare
 from tracer.record.capture.bpf.programs import (
     FREEING_TRACEPOINTS,
+    RECEIVE_TRACEPOINTS,
     SEND_FUNCTIONS,
     SEND_TRACEPOINT,
     SOURCES,
@@ -158,6 +159,11 @@ class _Probes:
         ]
         if not self._has_send_tracepoint:
             links += self._attach_to_functions()
+        links += [
+            self._attach_to_tracepoint(_PREFIX + program, tracepoint)
+            for program, tracepoint in RECEIVE_TRACEPOINTS.items()
+            if self._has_tracepoint(tracepoint)
+        ]
         wake_ups = [*self._attach_to_wake_ups()]
         tolerated = {_LEARN_REGISTERS, *(_PREFIX + program for program in TOLERATED_MISSES)}
         return Descriptors(

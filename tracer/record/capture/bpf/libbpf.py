@@ -20,6 +20,7 @@ from tracer.record.capture.bpf.library import Library
 from tracer.record.capture.bpf.programs import (
     DATA_READY,
     OBJECT,
+    RECEIVE,
     REINSTALL,
     SEND_FUNCTIONS,
     SEND_TRACEPOINT,
@@ -138,6 +139,8 @@ def _open(library: Library, sends: str, *, causes: bool = True) -> int:
     library.set_max_entries(library.find_map(opened, b"lost"), possible_cpus())
     for program in library.programs(opened):
         name = library.name(program).decode()
+        if name == RECEIVE and sends == SENDS[0]:
+            library.set_autoload(program, True)
         if causes and (name == WAKING or (name == DATA_READY and sends == SENDS[0])):  # both tracepoints are of 6.3
             library.set_autoload(program, True)
     if sends != SENDS[0]:

@@ -49,6 +49,10 @@ TRACEPOINTS: Final = {
 FREEING_TRACEPOINTS: Final = {"process_free": "sched_process_free", "socket_free": "tcp_destroy_sock"}
 """Those of bcc only: its programs delete map entries that task and socket storages delete on their own."""
 
+RECEIVE: Final = "socket_receive"
+RECEIVE_TRACEPOINTS: Final = {RECEIVE: "sock_recv_length"}
+"""Program → tracepoint. It is optional; Linux 6.3, commit 6e6eda44b939."""
+
 WAKING, DATA_READY = "waking", "data_ready"
 WAKE_UP_TRACEPOINTS: Final = {WAKING: "sched_waking", DATA_READY: "sk_data_ready"}
 """Program → tracepoint. They are optional; Linux 6.3, commit 40e0b0908142, added the second."""
@@ -69,13 +73,13 @@ They are attached to where the kernel lacks SEND_TRACEPOINT. Their first argumen
 _IPV6: Final = Path("/proc/net/if_inet6")
 
 TOLERATED_MISSES: Final = frozenset(
-    {"socket_state", "socket_state_again", "process_free", "socket_free", WAKING, DATA_READY}
+    {"socket_state", "socket_state_again", "process_free", "socket_free", RECEIVE, WAKING, DATA_READY}
 )
 """Programs whose missed calls lose no event.
 
 The kernel skips a program that is already running on that CPU. The two programs for a socket's state do each other's
 work. An entry that `process_free` or `socket_free` failed to delete is recognised as stale. A wake-up is missed only in
-an interrupt, where it is no cause.
+an interrupt, where it is no cause. Without an answer of a name server, a host has no name.
 """
 
 

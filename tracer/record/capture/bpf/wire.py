@@ -30,6 +30,7 @@ FIELDS: Final = {
     "svc_socket_event": _fields(
         "event 112s, since_ns Q, peer_pid I, path_len H, prefix_len B, reserved B, prefix 32s, path 108s, padding 4s"
     ),
+    "svc_data_event": _fields("event 112s, data_len I, reserved I, data 2048s"),
     "svc_task_event": _fields("event 112s, start_ns Q, lineage_ns Q, parent I, host_pid I, pid I, pidns I, comm 16s"),
     "svc_task": _fields(
         "process I, tid I, message I, announced B, connecting B, runner B, delivering B, ended I, padding I, "
@@ -66,10 +67,12 @@ CONTROL: Final = layout("svc_control")
 INTERPRETER: Final = layout("svc_interpreter")
 _SOCKET_DETAIL: Final = _detail("svc_socket_event")
 _TASK_DETAIL: Final = _detail("svc_task_event")
+_DATA_LENGTH: Final = Struct("=I4x")  # svc_data_event's, without its event and its data
 _DETAIL: Final = 1  # SVC_DETAIL
 _WHOLE: Final = 2  # SVC_WHOLE
 _LOCAL: Final = 4  # SVC_LOCAL
 _TASK_KINDS: Final = frozenset({Kind.FORK, Kind.EXEC, Kind.EXIT, Kind.THREAD})
+_DATA_KINDS: Final = frozenset({Kind.OPENING, Kind.ANSWER})
 _KINDS: Final = {int(kind): kind for kind in Kind}
 
 PROTOCOLS: Final = {
@@ -115,8 +118,13 @@ def decode(data: memoryview, offset: int) -> tuple[Event, int]:
         return task, 0
     if not flags & _DETAIL:
         endpoint = decode_endpoint(family, protocol, peer, port, b"")
+        prefix = b""
+        if kind in _DATA_KINDS:
+            (length,) = _DATA_LENGTH.unpack_from(data, offset + EVENT.size)
+            begin = offset + EVENT.size + _DATA_LENGTH.size
+            prefix = bytes(data[begin : begin + length])
         event = SocketEvent(
-            ns, kind, process, tid, inode, network, endpoint, result, b"", b"", 0, HostPid(0), UNKNOWN_GENERATION,
+            ns, kind, process, tid, inode, network, endpoint, result, b"", prefix, 0, HostPid(0), UNKNOWN_GENERATION,
             local, 1, 0, cause_ns, cause_process, cause_tid, unsure_from_ns, unsure_to_ns
         )  # fmt: skip
         return event, 0

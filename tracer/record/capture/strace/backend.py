@@ -26,11 +26,12 @@ from tracer.record.invoker import Invoker
 from tracer.trace.records import RunWarning
 
 OPTIONS: Final = (
-    *("--follow-forks", "--seccomp-bpf", "--string-limit=32", "--columns=1", "--quiet=attach,personality"),
+    *("--follow-forks", "--seccomp-bpf", "--string-limit=512", "--columns=1", "--quiet=attach,personality"),
     *("--decode-fds=path,pidfd", "--decode-pids=pidns", "--abbrev=execve,execveat"),
     *("--absolute-timestamps=format:unix,precision:ns", "--syscall-times=ns"),
 )
-"""strace(1), 5.15 for decode-pids. With `path`, strace prints a socket's inode number; with `socket`, its addresses."""
+"""strace(1), 5.15 for decode-pids. With `path`, strace prints a socket's inode number; with `socket`, its addresses.
+The first 512 bytes of most requests contain the name of the host."""
 CAPACITY: Final = 1 << 20  # bytes of the pipe; if it is full, the tree waits
 READ_LIMIT: Final = 8 << 20  # bytes read by one `drain`
 PATIENCE_S: Final = 10.0
@@ -45,7 +46,7 @@ class StraceBackend(Backend):
     """`Backend` with ptrace(2) and a seccomp filter: without privileges."""
 
     name = "strace"
-    blind_to: frozenset[str] = frozenset({"io_uring"})
+    blind_to: frozenset[str] = frozenset({"io_uring", "answers"})
 
     def checks(self) -> Iterator[Check]:
         """The program. Whether it may trace is a question about the machine."""

@@ -15,6 +15,7 @@ from tracer.record.capture.strace.sockets import Socket, Sockets
 from tracer.record.capture.strace.tasks import Task
 
 _HEAD: Final = 16  # SVC_HEAD_LEN
+_PREFIX: Final = 32  # SVC_PREFIX_LEN
 _PREFIXES: Final = 4  # SVC_PREFIXES
 
 
@@ -77,11 +78,14 @@ class Sending:
         pid, generation = sock.peer_process
         local = to is None and sock.local
         event = self._sockets.event(task, sock, ns, Kind.SEND, peer.endpoint(sock.type.protocol), result)
-        prefix = data if sock.prefixes < _PREFIXES else b""
+        is_first = sock.prefixes < _PREFIXES
+        prefix = data[:_PREFIX] if is_first else b""
         sock.prefixes += 1
         self._sockets.emit(
             event._replace(head=data[:_HEAD], prefix=prefix, peer_pid=pid, peer_generation=generation, local=local)
         )
+        if is_first and sock.type.protocol == "tcp" and len(data) > _PREFIX:
+            self._sockets.emit(event._replace(kind=Kind.OPENING, prefix=data))
         if sock.type.kind == "SOCK_DGRAM":
             sock.last_peer = peer
             if result >= 0 and sock.type.family in INTERNET and not sock.receives and (local or peer.is_loopback):
