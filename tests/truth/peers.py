@@ -23,6 +23,11 @@ from tempfile import TemporaryDirectory
 from threading import Lock, Thread
 from typing import Final, NoReturn
 
+import dns.message
+import dns.name
+import dns.rdatatype
+import dns.rrset
+
 Address = str | tuple[str, int]
 """A unix socket's path, or its name after a NUL; host and port."""
 
@@ -133,6 +138,7 @@ def start(directory: Path) -> dict[str, Peer]:
     for port in SERVICE_PORTS:
         with suppress(OSError):  # another process listens there at all addresses
             peers[str(port)] = echo(at(own_host(), port))
+    peers["53"] = name_server(own_host())
     peers["docker.sock"] = echo(bound(socket.SOCK_STREAM, f"{directory}/docker.sock"))
     peers["missing"] = Peer(socket.AF_UNIX, socket.SOCK_STREAM, f"{directory}/missing")
     return peers
@@ -308,6 +314,43 @@ def echo_datagrams(sock: socket.socket) -> NoReturn:
         if sender:
             with suppress(OSError):
                 sock.sendto(data, sender)
+
+
+def name_server(host: str) -> Peer:
+    """A name server by UDP and TCP. Every name has this host's address; `alias.test` is another name of `real.test`."""
+    datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    datagrams.bind((host, 53))
+    _start(answer_datagrams, datagrams)
+    return serve(at(host, 53), answer_query)
+
+
+def answer_datagrams(sock: socket.socket) -> NoReturn:
+    """Answer each query to a name server by UDP."""
+    while True:
+        query, sender = sock.recvfrom(65536)
+        sock.sendto(answered(query, sock.getsockname()[0]), sender)
+
+
+def answer_query(client: Client) -> None:
+    """Answer one query to a name server by TCP, where each message follows its length (RFC 1035, 4.2.2)."""
+    with client.makefile("rb") as queries:
+        query = queries.read(int.from_bytes(queries.read(2), "big"))
+    answer = answered(query, client.getsockname()[0])
+    client.answer(len(answer).to_bytes(2, "big") + answer)
+
+
+def answered(query: bytes, host: str) -> bytes:
+    """A name server's answer. Without an address of IPv6, it is empty."""
+    asked = dns.message.from_wire(query)
+    answer = dns.message.make_response(asked)
+    (question,) = asked.question
+    name = question.name
+    if str(name) == "alias.test.":
+        answer.answer.append(dns.rrset.from_text(name, 60, "IN", "CNAME", "real.test."))
+        name = dns.name.from_text("real.test.")
+    if question.rdtype == dns.rdatatype.A:
+        answer.answer.append(dns.rrset.from_text(name, 60, "IN", "A", host))
+    return answer.to_wire()
 
 
 def silent(sock: socket.socket) -> Peer:
