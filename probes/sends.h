@@ -34,10 +34,37 @@ static __always_inline bool shares_its_name(const struct sock *sk)
 	return own && BPF_CORE_READ(own, refcnt.refs.counter) > 1;
 }
 
+/*
+ * Join the first buffers of a send of `sent` bytes. How many bytes there are so far stands in the record: in a
+ * register, the verifier would track each of its values.
+ */
+static __always_inline void join_buffers(struct svc_data_event *record, const struct user_msghdr *msg, __u32 sent)
+{
+	volatile __u32 *joined = &record->data_len;
+	struct iovec buffer;
+	__u64 len, at;
+
+	for (__u32 i = 0; i < SVC_BUFFERS; i++) {
+		at = *joined;
+		if (at >= SVC_DATA_LEN || at >= sent || i >= msg->msg_iovlen ||
+		    bpf_probe_read_user(&buffer, sizeof(buffer), msg->msg_iov + i))
+			break;
+		len = at_most(buffer.iov_len, SVC_BUFFER_LEN);
+		if (len && bpf_probe_read_user(record->data + at, len, buffer.iov_base))
+			break;
+		*joined = at + len;
+		if (len < buffer.iov_len) /* only its beginning */
+			break;
+	}
+	*joined = at_most(at_most(*joined, sent), SVC_DATA_LEN);
+}
+
 /* Emit the first bytes that a thread sent or read, which may contain names of hosts. */
 static __always_inline void emit_data(__u8 kind, const struct sock *sk, int moved, const struct svc_task *self)
 {
-	struct svc_data_event *record = reserve_part(sizeof(*record), sizeof(*record) - SVC_DATA_LEN);
+	struct svc_data_event *record = reserve_part(sizeof(*record), sizeof(*record) - SVC_DATA_LEN - SVC_BUFFER_LEN);
+	const struct pt_regs *regs = current_regs();
+	struct user_msghdr msg;
 
 	if (!record)
 		return;
@@ -49,7 +76,12 @@ static __always_inline void emit_data(__u8 kind, const struct sock *sk, int move
 	if (record->event.family != AF_UNIX)
 		set_peer(&record->event, sk);
 	record->event.result = moved;
-	record->data_len = read_data(record->data, SVC_DATA_LEN, &self->args, moved);
+	if (kind == SVC_OPENING)
+		read_buffers(&msg, regs, syscall_number(regs));
+	if (kind == SVC_OPENING && msg.msg_iovlen > 1)
+		join_buffers(record, &msg, moved);
+	else
+		record->data_len = read_data(record->data, SVC_DATA_LEN, &self->args, moved);
 	submit(record);
 }
 
@@ -92,7 +124,7 @@ static __always_inline void emit_send(const struct sock *sk, __u64 peer, int sen
 	bool is_unix = BPF_CORE_READ(sk, __sk_common.skc_family) == AF_UNIX;
 	struct unix_address *name = is_unix ? peer_name(sk) : NULL;
 	struct svc_socket_event *record;
-	bool may_be_answered = false, is_opening = false;
+	bool may_be_answered = false;
 
 	if (is_unix && ((!name && !destination) || (BPF_CORE_READ(sk, sk_type) != SOCK_DGRAM && shares_its_name(sk))))
 		return;
@@ -128,13 +160,12 @@ static __always_inline void emit_send(const struct sock *sk, __u64 peer, int sen
 		record->prefix_len = read_data(record->prefix, SVC_PREFIX_LEN, args, sent);
 		entry->prefixes++;
 		entry->resolver = is_resolver(record);
-		is_opening = record->event.protocol == IPPROTO_TCP && sent > SVC_PREFIX_LEN;
+		if (record->event.protocol == IPPROTO_TCP && sent > SVC_PREFIX_LEN)
+			self->opening = sent;
 	} else {
 		begin_tally(&record->event, peer, entry, self);
 	}
 	submit(record);
-	if (is_opening)
-		emit_data(SVC_OPENING, sk, sent, self);
 	if (may_be_answered) {
 		entry->named = 1;
 		emit_listen(sk, SVC_LISTEN, self); /* a process on this machine may answer to this port */
@@ -148,6 +179,7 @@ static __always_inline void on_send(struct sock *sk, int sent)
 	struct svc_socket *entry;
 	const struct pt_regs *regs;
 	__u16 family, type;
+	__u32 opening;
 	__u64 peer;
 	long number;
 
@@ -179,6 +211,12 @@ static __always_inline void on_send(struct sock *sk, int sent)
 		return;
 	announce(self);
 	emit_send(sk, peer, sent, self, entry);
+	/* Here, where the paths through emit_send() have come together for the verifier. */
+	opening = self->opening;
+	if (opening) {
+		self->opening = 0;
+		emit_data(SVC_OPENING, sk, opening, self);
+	}
 }
 
 #endif

@@ -13,6 +13,9 @@
 #define SVC_PREFIX_LEN 32 /* bytes of a socket's first sends: enough to identify the protocol */
 #define SVC_PREFIXES 4 /* how many sends of a socket have a prefix */
 #define SVC_DATA_LEN 2048 /* bytes of an SVC_OPENING or SVC_ANSWER: enough for a ClientHello */
+#define SVC_BUFFERS                                                                                                    \
+	16 /* how many buffers of a send are joined in an SVC_OPENING: gRPC's first request has 10 or more */
+#define SVC_BUFFER_LEN 1024 /* bytes of each of them */
 #define SVC_PATH_LEN 108 /* sizeof(sockaddr_un.sun_path) */
 #define SVC_COMM_LEN 16 /* TASK_COMM_LEN */
 #define SVC_TALLIES 65536 /* a power of two: tallies at a time */
@@ -134,8 +137,9 @@ struct svc_data_event {
 	__u32 data_len; /* bytes of data that are set; the others have any value */
 	__u32 reserved; /* 0 */
 	__u8 data[SVC_DATA_LEN];
+	__u8 unused[SVC_BUFFER_LEN]; /* where the bytes of the last buffer may end */
 };
-_Static_assert(sizeof(struct svc_data_event) == 112 + 2056, "svc_data_event has 2168 bytes");
+_Static_assert(sizeof(struct svc_data_event) == 112 + 3080, "svc_data_event has 3192 bytes");
 
 struct svc_task_event {
 	struct svc_event event; /* its tid: the thread; SVC_FORK: the first thread of the new process */
@@ -168,7 +172,7 @@ struct svc_task {
 	__u8 runner; /* it has written a boundary: all its sends belong to its span, whatever their bytes */
 	__u8 delivering; /* its running send has reached the peer's socket, on this machine */
 	__u32 ended; /* first thread of a process: how many threads found that all had ended */
-	__u32 padding; /* 0 */
+	__u32 opening; /* bytes of its running send, if an SVC_OPENING follows; else 0 */
 	/*
 	 * When its lineage began, the chain of tasks that started one another: the start of the oldest task in it that
 	 * a runner's thread started; 0: the command, or unknown

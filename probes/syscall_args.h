@@ -127,6 +127,18 @@ static __always_inline void read_send_args(struct call_args *args, const struct 
 	}
 }
 
+/* Read the array of buffers of the running send, if it has one. */
+static __always_inline void read_buffers(struct user_msghdr *msg, const struct pt_regs *regs, long number)
+{
+	__builtin_memset(msg, 0, sizeof(*msg));
+	if (number == NR_sendmsg) {
+		bpf_probe_read_user(msg, sizeof(*msg), (const void *)ARG2(regs));
+	} else if (number == NR_writev || number == NR_pwritev2) {
+		msg->msg_iov = (struct iovec *)ARG2(regs);
+		msg->msg_iovlen = ARG3(regs);
+	}
+}
+
 /* Read the arguments of the running read. Of several buffers, only the first is read. */
 static __always_inline void read_receive_args(struct call_args *args, const struct pt_regs *regs, long number)
 {

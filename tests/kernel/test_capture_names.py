@@ -14,9 +14,9 @@ OPENING = b"GET / HTTP/1.1\r\nHost: example.com\r\n\r\n"
 CALLS = {
     "send": "s.send(data)",
     "sendto": "s.sendto(data, P.tcp)",
-    "sendmsg": "s.sendmsg([data, data])",
+    "sendmsg": "s.sendmsg([data])",
     "write": "os.write(s.fileno(), data)",
-    "writev": "os.writev(s.fileno(), [data, data])",
+    "writev": "os.writev(s.fileno(), [data])",
     "sendmmsg": SENDMMSG + "sendmmsg(s, (data, None))",
 }
 
@@ -43,6 +43,32 @@ def test_the_first_sends_of_a_tcp_socket_have_more_bytes(call: str, peers: Peers
     text = f"data = {OPENING!r}\ns = create_connection(P.tcp)\n{CALLS[call]}"
     (opening,) = run(text, peers).data
     assert (opening.kind, opening.endpoint.port, opening.prefix) == (Kind.OPENING, peers.tcp[1], OPENING)
+
+
+@pytest.mark.parametrize("call", ["s.sendmsg(parts)", "os.writev(s.fileno(), parts)"])
+def test_an_opening_joins_buffers(call: str, peers: Peers) -> None:
+    """As gRPC sends its first request."""
+    text = f"""
+        parts = [b"." * 9, b"", b"name: ", b"example.com", *[b"-"] * 20]
+        s = create_connection(P.tcp)
+        {call}
+    """
+    joined = [] if backend() == "strace" else [b".........name: example.com------------"]
+    assert [event.prefix for event in run(text, peers).data] == joined
+
+
+def test_joined_buffers_have_limits(peers: Peers) -> None:
+    text = """
+        s = create_connection(P.tcp)
+        s.sendmsg([b"a" * 1000, b"b" * 1000, b"c" * 1000])
+        s.sendmsg([b"a" * 1025, b"b" * 1000])
+        s.sendmsg([b"a" * 1024, b"b" * 1000])
+    """
+    if backend() == "strace":
+        joined = [b"a" * 512] * 3
+    else:
+        joined = [b"a" * 1000 + b"b" * 1000 + b"c" * 48, b"a" * 1024, b"a" * 1024 + b"b" * 1000]
+    assert [event.prefix for event in run(text, peers).data] == joined
 
 
 def test_an_opening_has_a_limit(peers: Peers) -> None:

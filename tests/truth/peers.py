@@ -328,14 +328,16 @@ def answer_datagrams(sock: socket.socket) -> NoReturn:
     """Answer each query to a name server by UDP."""
     while True:
         query, sender = sock.recvfrom(65536)
+        count(peer(sock), size=len(query))
         sock.sendto(answered(query, sock.getsockname()[0]), sender)
 
 
 def answer_query(client: Client) -> None:
     """Answer one query to a name server by TCP, where each message follows its length (RFC 1035, 4.2.2)."""
-    with client.makefile("rb") as queries:
-        query = queries.read(int.from_bytes(queries.read(2), "big"))
-    answer = answered(query, client.getsockname()[0])
+    query = b""
+    while len(query) < 2 or len(query) < 2 + int.from_bytes(query[:2], "big"):
+        query += client.recv(65536)
+    answer = answered(query[2:], client.getsockname()[0])
     client.answer(len(answer).to_bytes(2, "big") + answer)
 
 

@@ -1,6 +1,7 @@
 """The names of hosts: which name an address had at which time, by name servers' answers, files and containers.
 
-A loopback address belongs to many services, so a name for all of its ports says nothing about one of them.
+The addresses of localhost belong to many services, so a name for all of their ports says nothing about one of them.
+Other loopback addresses are set up for one service, as a rule: 127.0.0.2 for `db`.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from bisect import bisect_right
 from collections.abc import Hashable, Iterable
 from typing import Final
 
+from tracer.classify.attempts import LOCALHOST
 from tracer.trace.ids import NO_PROCESS, UNKNOWN_NETWORK, NetworkNamespace
 from tracer.trace.records import Flow, HostName
 
@@ -29,7 +31,7 @@ class Hosts:
             if record.source != "dns":
                 self._lasting.setdefault((record.network, record.address, record.port), record.name)
         for answer in sorted((record for record in records if record.source == "dns"), key=lambda record: record.ns):
-            if _is_loopback(answer.address):
+            if answer.address in LOCALHOST:
                 continue
             self._by_network.add((answer.network, answer.address), answer)
             if answer.process != NO_PROCESS:
@@ -57,7 +59,7 @@ class Hosts:
             answered = self._by_network.last((network, address), flow.first_ns)
             if answered is not None:
                 return answered
-        for port in (flow.endpoint.port,) if _is_loopback(address) else (flow.endpoint.port, _ALL_PORTS):
+        for port in (flow.endpoint.port,) if address in LOCALHOST else (flow.endpoint.port, _ALL_PORTS):
             for network in networks:
                 lasting = self._lasting.get((network, address, port))
                 if lasting is not None:
@@ -102,7 +104,3 @@ class _Answers:
 def _networks(flow: Flow) -> tuple[NetworkNamespace, ...]:
     """The network namespaces whose names apply to a flow: its own, and what is for all of them."""
     return (flow.network,) if flow.network == UNKNOWN_NETWORK else (flow.network, UNKNOWN_NETWORK)
-
-
-def _is_loopback(address: str) -> bool:
-    return address.startswith("127.") or address == "::1"

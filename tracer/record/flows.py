@@ -10,6 +10,7 @@ from msgspec import Struct
 from msgspec.structs import asdict
 
 from tracer.record.capture.protocol import UNKNOWN_CAUSE, Kind, SocketEvent
+from tracer.record.names.openings import host_in
 from tracer.record.processes import Processes
 from tracer.trace.endpoint import Endpoint
 from tracer.trace.ids import NO_PROCESS, NetworkNamespace, ProcessId, SocketInode, SpanId, Tid
@@ -20,6 +21,8 @@ _HEADS: Final = 32
 """Different first bytes kept of a flow. A connection has few kinds of requests."""
 _RUNNERS_SENDS: Final = 2
 """The first bytes of a runner's own sends are kept for flows with at most so many: they may be goodbyes."""
+_PREFIX: Final = 32
+"""Bytes of a prefix (SVC_PREFIX_LEN). A longer send of a TCP socket has an OPENING, too."""
 _OPEN_FLOWS: Final = 4096
 """Flows kept for the same spans; if there are more, all of them are written. Flows add up, so nothing is lost."""
 
@@ -44,6 +47,7 @@ class _Flow(Struct):
     local: bool = False
     asked: int | None = None
     unsure: int = 0
+    host: str = ""
 
     def record(self, key: _Key, spans: _Spans) -> Flow:
         process, tid, socket, endpoint = key
@@ -62,6 +66,7 @@ class Flows:
         self._processes = processes
         self._open: dict[_Spans, dict[_Key, _Flow]] = {}
         self._connecting: dict[SocketInode, _Spans] = {}  # socket → the spans in which its attempt began
+        self._opening: dict[SocketInode, _Flow] = {}  # socket → the flow of a send whose OPENING comes next
         self.reached: set[Endpoint] = set()
 
     def add(self, event: SocketEvent) -> Listen | None:
@@ -69,7 +74,8 @@ class Flows:
         if event.kind in (Kind.LISTEN, Kind.LISTEN_END):
             begins = event.kind == Kind.LISTEN
             return Listen(event.process, event.endpoint, event.network, event.ns, begins)
-        if event.kind in (Kind.OPENING, Kind.ANSWER):
+        if event.kind == Kind.OPENING:
+            self._add_opening(event)
             return None
         spans, asked, unsure = self._spans(event)
         flow = self._flow(event, spans, event.since_ns or event.ns)
@@ -133,8 +139,16 @@ class Flows:
             flow.bytes += event.result
         if event.prefix:
             flow.prefixes += (event.prefix.hex(),)
+            if event.result > _PREFIX and event.endpoint.protocol == "tcp":
+                self._opening[event.socket] = flow
         elif event.head:
             self._add_head(flow, event)
+
+    def _add_opening(self, event: SocketEvent) -> None:
+        """Find the host's name in more bytes of the send whose event came before."""
+        flow = self._opening.pop(event.socket, None)
+        if flow is not None and not flow.host:
+            flow.host = host_in(event.prefix)
 
     def _add_head(self, flow: _Flow, event: SocketEvent) -> None:
         if self._timeline.owns_spans(event.process, event.tid):

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Final
 
 from tracer.record.boundary.messages import Packet
-from tracer.record.capture.protocol import Event, SocketEvent, TaskEvent
+from tracer.record.capture.protocol import Event, Kind, SocketEvent, TaskEvent
 from tracer.record.clocks import Clocks
 from tracer.record.flows import Flows
+from tracer.record.names.answers import names_in
 from tracer.record.names.host_names import NOTHING, HostNames, Surroundings
 from tracer.record.processes import Processes
 from tracer.record.runners import Runners
@@ -127,7 +128,9 @@ class Recorder:
             else:
                 events.append(event)
         for event in events:
-            if listen := self.flows.add(event):
+            if event.kind == Kind.ANSWER:
+                self.host_names.answered(event.process, event.network, event.ns, names_in(event.prefix))
+            elif listen := self.flows.add(event):
                 self._writer.write(listen)
                 self.host_names.listened(listen)
             else:

@@ -30,10 +30,10 @@ FIELDS: Final = {
     "svc_socket_event": _fields(
         "event 112s, since_ns Q, peer_pid I, path_len H, prefix_len B, reserved B, prefix 32s, path 108s, padding 4s"
     ),
-    "svc_data_event": _fields("event 112s, data_len I, reserved I, data 2048s"),
+    "svc_data_event": _fields("event 112s, data_len I, reserved I, data 2048s, unused 1024s"),
     "svc_task_event": _fields("event 112s, start_ns Q, lineage_ns Q, parent I, host_pid I, pid I, pidns I, comm 16s"),
     "svc_task": _fields(
-        "process I, tid I, message I, announced B, connecting B, runner B, delivering B, ended I, padding I, "
+        "process I, tid I, message I, announced B, connecting B, runner B, delivering B, ended I, opening I, "
         "lineage_ns Q, sending Q, cause_ns Q, cause_process I, cause_tid I, waited_ns Q, "
         "unsure 16s, args 32s"
     ),

@@ -2,8 +2,7 @@ import asyncio
 import socket
 import ssl
 
-import pytest
-from peers import Peer, alpha, ask, tls
+from peers import Peer, alpha, ask, beta, tls
 
 unnamed = Peer("49153")
 
@@ -52,20 +51,5 @@ def test_tls_of_asyncio():
     asyncio.run(converse())
 
 
-def test_path():
-    unnamed.ask(request("gateway.example.com", "/_bulk?refresh=true"))
-
-
-@pytest.fixture(scope="module")
-def gateway():
-    with unnamed.connect() as sock:
-        yield sock
-
-
-@pytest.mark.parametrize("path", ["/_bulk", "/objects/1"])
-def test_another_path_on_the_same_connection(gateway, path):
-    ask(gateway, request("gateway.example.com", path))
-
-
 def test_address_is_no_name():
-    alpha.ask(request("127.0.0.1:9200"))
+    beta.ask(request("127.0.0.1:9200"))

@@ -25,10 +25,6 @@ def test_alias():
     ask_at("alias.test")
 
 
-def test_rule():
-    ask_at("orders.company.test")
-
-
 def test_rule_of_a_port_comes_before():
     ask_at("nodes.test", 9042)
 
@@ -54,3 +50,8 @@ def test_unconnected_sockets():
 
 def test_by_tcp():
     ask_at(look_up(dns.query.tcp, "by-tcp.test"))
+
+
+def test_rule():
+    """The last one: the name server has the same address."""
+    ask_at("orders.company.test")
