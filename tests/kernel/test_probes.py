@@ -36,6 +36,8 @@ EVERYTHING = """
         s = socket(family, kind)
         s.connect(address)
         send_all(s)
+    one, other = socketpair()
+    one.send(b"1"); other.recv(1)
     os.spawnlp(os.P_WAIT, "true", "true")
 """
 
