@@ -5,30 +5,30 @@ They follow from all flows together.
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from functools import cache
+from functools import cache, partial
 from ipaddress import ip_address
-from math import inf
 from typing import NamedTuple
 
 from msgspec.structs import replace
 
 from tracer.classify.attempts import LOCALHOST, FlowKey, answered_elsewhere, key_of
+from tracer.classify.gateways import split
 from tracer.classify.hosts import Hosts
+from tracer.classify.listening import Listening, place_of
 from tracer.classify.model import is_unknown
 from tracer.classify.places import Places
 from tracer.classify.services.identify import Identification, Identifier
+from tracer.classify.services.paths import RequestPath, first_path
 from tracer.classify.services.protocols import recognise
 from tracer.classify.spoken import Spoken
 from tracer.trace.endpoint import Endpoint
 from tracer.trace.ids import NO_PROCESS, NO_SPAN, NetworkNamespace, SocketInode, SpanId
-from tracer.trace.records import Flow, Listen, Trace
+from tracer.trace.records import Flow, Trace
 
 _WILDCARDS = ("0.0.0.0", "::")
 
-_Place = tuple[NetworkNamespace, Endpoint]  # in another network namespace, an address is another machine's
 _Server = tuple[NetworkNamespace, Endpoint, bool]  # true: a server of the run
 
 
@@ -80,9 +80,9 @@ class Sockets:
             use.host = use.host or _said_host(flow)
             if flow.prefixes:
                 use.sends += tuple(map(bytes.fromhex, flow.prefixes))
-        self._listening = _Listening(trace.listens)
+        self._listening = Listening(trace.listens)
         self._listeners = {(listener.network, listener.endpoint): listener.command for listener in trace.listeners}
-        self._own_paths = {_place(flow) for flow in trace.flows if flow.peer}
+        self._own_paths = {place_of(flow) for flow in trace.flows if flow.peer}
         for use in self._uses.values():
             use.protocol = recognise(use.sends)
             use.self_hosted = self._listens_for(use)
@@ -98,24 +98,34 @@ class Sockets:
         """
         answered = answered_elsewhere(self._flows.values(), self._test_of, self._hosts.name_of)
         for key, flow in self._flows.items():
+            if _is_silent(flow):
+                continue
             answer = answered.get(key)
             at = flow if answer is None or not self._is_same_service(flow, answer) else answer
-            service = self.identify(at)
-            if service.ignored or _is_silent(flow):
-                continue
-            if at is not flow:
-                flow = replace(flow, endpoint=at.endpoint, errors={})
-            yield NamedFlow(flow, service, self._openers[flow.socket], self.is_self_hosted(at), self.listener(at))
+            parts = self._parts(flow) if at is flow else [(_counted_at(flow, at), self.identify(at))]
+            own, listener = self.is_self_hosted(at), self.listener(at)
+            for part, service in parts:
+                if not service.ignored:
+                    yield NamedFlow(part, service, self._openers[flow.socket], own, listener)
 
     def identify(self, flow: Flow) -> Identification:
-        """The service of a flow's socket, by its own bytes, and by the name of its host.
+        """The service of a flow; if its requests are for several, the service of the first."""
+        return next(iter(self._parts(flow)))[1]
+
+    def _parts(self, flow: Flow) -> Iterable[tuple[Flow, Identification]]:
+        """The parts of a flow for different services, by its socket's bytes, its host, and the paths of its requests.
 
         If the bytes identify nothing, those of another socket at the same endpoint count, the nearest in time. Only one
         of two is the run's own server: then they are different servers.
         """
+        if not self._identifier.needs_paths:
+            return ((flow, self._service(flow)),)
+        return split(flow, first_path(self._use(flow).sends), partial(self._service, flow))
+
+    def _service(self, flow: Flow, requests: tuple[RequestPath, ...] = ()) -> Identification:
         use = self._use(flow)
         host = _said_host(flow) or use.host
-        return self._identifier.service_of(flow.endpoint, use.protocol, host, self_hosted=use.self_hosted)
+        return self._identifier.service_of(flow.endpoint, use.protocol, host, requests, self_hosted=use.self_hosted)
 
     def is_self_hosted(self, flow: Flow) -> bool:
         """Whether the run itself listens at this flow's endpoint.
@@ -141,7 +151,7 @@ class Sockets:
     def _listens_for(self, use: _Use) -> bool:
         """Whether the run listens at a place that this use reaches, or tries to reach."""
         flow = use.first
-        if use.failed and _place(flow) in self._own_paths:
+        if use.failed and place_of(flow) in self._own_paths:
             return True
         at_ns = flow.first_ns if flow.endpoint.protocol == "tcp" and not use.failed else None
         reached = _reached_at(flow.endpoint, use.local)
@@ -190,41 +200,9 @@ class Sockets:
         return self._places.of(span).test if span in self._spans else NO_SPAN
 
     def _is_same_service(self, flow: Flow, answer: Flow) -> bool:
-        """Whether nothing shows that two endpoints are different services."""
-        name = self.identify(flow).name
-        return is_unknown(name) or name == self.identify(answer).name
-
-
-class _Listening:
-    """When the run listened at which place. Several sockets may listen at one place."""
-
-    def __init__(self, listens: Iterable[Listen]) -> None:
-        self._intervals: dict[_Place, tuple[list[int], list[float]]] = {}  # begins and ends, each in the order of time
-        listening: Counter[_Place] = Counter()
-        for listen in sorted(listens, key=lambda listen: listen.start_ns):
-            place = _place(listen)
-            begins, ends = self._intervals.setdefault(place, ([], []))
-            if listen.begins:
-                if not listening[place]:
-                    begins.append(listen.start_ns)
-                    ends.append(inf)
-                listening[place] += 1
-            elif listening[place]:
-                listening[place] -= 1
-                if not listening[place]:
-                    ends[-1] = listen.start_ns
-
-    def at(self, place: _Place, at_ns: int | None) -> bool:
-        """Whether the run listened there at a time; None: at any time."""
-        begins, ends = self._intervals.get(place, ((), ()))
-        if at_ns is None:
-            return bool(begins)
-        begun = bisect_right(begins, at_ns)
-        return begun > 0 and at_ns <= ends[begun - 1]
-
-
-def _place(at: Flow | Listen) -> _Place:
-    return at.network, at.endpoint
+        """Whether nothing shows that two endpoints are different services. A failed attempt has no requests."""
+        name = self._service(flow).name
+        return is_unknown(name) or name == self._service(answer).name
 
 
 @cache
@@ -236,7 +214,7 @@ def _reached_at(endpoint: Endpoint, local: bool) -> tuple[Endpoint, ...]:
 
 
 def _server(use: _Use) -> _Server:
-    return *_place(use.first), use.self_hosted or use.first.peer != NO_PROCESS
+    return *place_of(use.first), use.self_hosted or use.first.peer != NO_PROCESS
 
 
 def _named_server(use: _Use) -> _Server | None:
@@ -279,6 +257,11 @@ def _sum(flow: Flow, later: Flow) -> Flow:
         asked=None if flow.asked is None or later.asked is None else flow.asked + later.asked,
         unsure=flow.unsure + later.unsure,
     )
+
+
+def _counted_at(failed: Flow, answer: Flow) -> Flow:
+    """A failed attempt, as it counts at the endpoint that answered."""
+    return replace(failed, endpoint=answer.endpoint, errors={})
 
 
 def _is_silent(flow: Flow) -> bool:

@@ -26,6 +26,7 @@ TCP = "tcp://127.0.0.1:5432", "tcp://127.0.0.1:6379", "tcp://127.0.0.1:9092", "t
 LOCALHOST = ["tcp://127.0.0.1:6379", "tcp://[::1]:6379"]
 CLUSTER = ["tcp://10.1.1.1:1", "tcp://10.1.1.2:1"]  # addresses that may have one name
 NAMES = "a.internal", "b.internal"
+REQUESTS = [f"GET {path} HTTP/1.1\r\n".encode() for path in ("/", "/users", "/orders")]
 UNIX = "unix:///run/x/.s.PGSQL.5432", "unix://@abstract"
 UDP = "udp://127.0.0.1:8125", "udp://[2001:db8::1]:53"
 LISTENED = "tcp://0.0.0.0:5432", "tcp://127.0.0.1:6379", "tcp://10.1.1.1:1", "tcp://[::]:4711"
@@ -225,7 +226,7 @@ class Story(TraceBuilder):
             sends=chance.randint(0, 4),
             errors=errors,
             peer=process if endpoint in UNIX and chance.random() < 0.2 else 0,
-            prefixes=(b"GET / HTTP/1.1\r\n",) if fresh and chance.random() < 0.3 else (),
+            prefixes=tuple(chance.choices(REQUESTS, k=chance.randint(1, 3))) if fresh and chance.random() < 0.3 else (),
             host=chance.choice(NAMES) if chance.random() < 0.1 else "",
         )
         heads = chance.sample(HEADS, flow.sends) if tid != MAIN and endpoint == KAFKA else []

@@ -19,7 +19,7 @@ from stories import TCP, UNIX, Story
 from tracer.classify.attribution import attribute
 from tracer.classify.classification import classify
 from tracer.classify.model import Classification, Evidence
-from tracer.classify.services.config import Config, load_config
+from tracer.classify.services.config import Config, Host, ServiceRule, load_config
 from tracer.classify.services.identify import Identifier
 from tracer.trace.endpoint import Endpoint
 from tracer.trace.ids import NO_FACTS, FactsNumber, InstanceId, ProcessId, SocketInode, SpanId, Tid
@@ -41,7 +41,14 @@ def traces(draw: st.DrawFn) -> Trace:
 
 @cache
 def config() -> Config:
-    return load_config(None, Path("/"))
+    """The default preset, and rules for hosts and paths."""
+    default = load_config(None, Path("/"))
+    gateway = {
+        "users": ServiceRule(hosts=(Host(["a.*"]),), paths=("/users",)),
+        "orders": ServiceRule(paths=("/orders",)),
+        "b": ServiceRule(hosts=(Host(["b.*"]),), protocol="http"),
+    }
+    return replace(default, services=gateway | dict(default.services))
 
 
 def classified(trace: Trace) -> Classification:

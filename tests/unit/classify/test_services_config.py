@@ -60,6 +60,9 @@ def test_every_key_is_read(project: Path) -> None:
         hosts = ["localhost", "10.0.0.0/8", "192.0.2.1", "*.RDS.amazonaws.com"]
         unix = ["*/.s.PGSQL.*"]
         protocol = "postgres"
+        [services.users]
+        paths = ["/", "/api/users?id=", "/aaaaaaaaaaaaaaaaaaaaaaa"]
+        protocol = "http"
         [services.noise]
         unix = ["@noise"]
         ignore = true
@@ -94,7 +97,7 @@ def test_every_key_is_read(project: Path) -> None:
     )
     config = load_config(path, project)
     assert config.source == str(path)
-    assert list(config.services.items())[:2] == [
+    assert list(config.services.items())[:3] == [
         (
             "postgres",
             ServiceRule(
@@ -109,6 +112,7 @@ def test_every_key_is_read(project: Path) -> None:
                 protocol="postgres",
             ),
         ),
+        ("users", ServiceRule(paths=("/", "/api/users?id=", f"/{'a' * 23}"), protocol="http")),
         ("noise", ServiceRule(unix=("@noise",), ignore=True)),
     ]
     assert config.rules.assumptions == {
@@ -290,6 +294,23 @@ BAD = [
     ('[services.postgres]\nhosts = [""]', "services.postgres.hosts[0]", "'' is not a host"),
     ("[services.postgres]\nunix = [1]", "services.postgres.unix[0]", "an integer, not a string"),
     ("[services.postgres]\nunix = [2026-11-20]", "services.postgres.unix[0]", "a date, not a string"),
+    ('[services.x]\npaths = ["api"]', "services.x.paths[0]", "'api' is not the path of a request\nWrite how it begins"),
+    ('[services.x]\npaths = ["/a", "/api/*"]', "services.x.paths[1]", "'/api/*' is not the path of a request"),
+    ('[services.x]\npaths = ["/a b"]', "services.x.paths[0]", "'/a b' is not the path of a request"),
+    ('[services.x]\npaths = ["/\u00e9"]', "services.x.paths[0]", "percent-encoded and without `*`."),
+    ('[services.x]\npaths = [""]', "services.x.paths[0]", "is empty"),
+    ('[services.x]\npaths = "/a"', "services.x.paths", "a string, not a list"),
+    (
+        f'[services.x]\npaths = ["/{"a" * 24}"]',
+        "services.x.paths[0]",
+        f"'/{'a' * 24}' is longer than what can be seen\nGive at most 24 characters: ",
+    ),
+    (
+        '[services.x]\npaths = ["/a"]\nprotocol = "redis"',
+        "services.x.protocol",
+        "'redis' beside paths, which only HTTP/1 has\nLeave it out, ",
+    ),
+    ('[services.x]\npaths = ["/a"]\nprotocol = "http2"', "services.x.protocol", "'http2' beside paths"),
     ('[services.postgres]\nprotocol = "postgress"', "services.postgres.protocol", "Write `postgres`, or another of: "),
     ('[services.postgres]\nprotocol = ""', "services.postgres.protocol", "is empty"),
     ("[services.postgres]\nignore = 1", "services.postgres.ignore", "an integer, not a boolean"),

@@ -6,6 +6,7 @@ import pytest
 
 from tracer.classify.services.config import load_config
 from tracer.classify.services.identify import Identifier
+from tracer.classify.services.paths import RequestPath
 from tracer.classify.services.protocols import recognise
 from tracer.trace.endpoint import Endpoint
 
@@ -213,6 +214,69 @@ def test_an_unknown_service_has_the_name_of_its_host(
     assert plain.service_of(parsed, protocol, "a.example.com").name == f"unknown:{name}"
     assert plain.service_of(parsed, protocol, "a.example.com", self_hosted=True).name == f"unknown:{endpoint}"
     assert plain.service_of(parsed, protocol).name == f"unknown:{endpoint}"
+
+
+PATHS = """
+[services.bulk]
+paths = ["/_bulk", "/_search"]
+
+[services.users]
+hosts = ["gateway.*"]
+paths = ["/users"]
+
+[services.orders]
+ports = [8080]
+protocol = "http"
+paths = ["/orders"]
+
+[services.engine]
+unix = ["*/docker.sock"]
+paths = ["/v1"]
+
+[services.gateway]
+hosts = ["gateway.*"]
+"""
+
+
+@pytest.fixture(scope="module")
+def by_path(tmp_path_factory: pytest.TempPathFactory) -> Identifier:
+    path = tmp_path_factory.mktemp("paths") / "svc-trace.toml"
+    path.write_text(PATHS)
+    return Identifier(load_config(path, path.parent))
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "host", "path", "service"),
+    [
+        ("tcp://10.0.0.1:9200", None, "/_bulk", "bulk"),  # before the preset's elasticsearch
+        ("tcp://10.0.0.1:9200", None, "/_cat", "elasticsearch"),
+        ("tcp://10.0.0.1:9200", None, None, "elasticsearch"),
+        ("tcp://10.0.0.1:80", None, "/_search?q=a", "bulk"),
+        ("tcp://10.0.0.1:80", None, "/other", None),
+        ("tcp://10.0.0.1:80", "gateway.internal", "/users/7", "users"),
+        ("tcp://10.0.0.1:80", "gateway.internal", "/_bulk", "bulk"),  # the first rule
+        ("tcp://10.0.0.1:80", "gateway.internal", "/other", "gateway"),
+        ("tcp://10.0.0.1:443", "gateway.internal", None, "gateway"),  # TLS hides the path
+        ("tcp://10.0.0.1:80", "other.internal", "/users", None),
+        ("tcp://10.0.0.1:8080", None, "/orders/1", "orders"),
+        ("tcp://10.0.0.1:8081", None, "/orders/1", None),  # all keys must match, also the port
+        ("unix:///run/docker.sock", None, "/v1.41/info", "engine"),
+        ("unix:///run/docker.sock", None, "/info", "docker"),
+        ("unix:///run/docker.sock", None, "/_bulk", "bulk"),
+        ("unix:///run/docker.sock", None, "/users", "docker"),  # a unix socket is at no host
+        ("tcp://10.0.0.1:80", None, "/v1.41/info", None),
+    ],
+)
+def test_by_the_path_of_the_request(
+    by_path: Identifier, endpoint: str, host: str | None, path: str | None, service: str | None
+) -> None:
+    requests = () if path is None else (RequestPath(path, is_cut=False),)
+    found = by_path.service_of(Endpoint.parse(endpoint), "http" if path else None, host, requests)
+    assert (found.name if service else found.name.partition(":")[0]) == (service or "unknown")
+
+
+def test_rules_without_paths_need_none(by_path: Identifier, plain: Identifier) -> None:
+    assert (by_path.needs_paths, plain.needs_paths) == (True, False)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.0/8", "127.*", "::1", "localhost"])

@@ -16,6 +16,7 @@ from typing import Annotated, Any, Final, Literal
 from msgspec import Meta, Struct
 
 from tracer.classify.services.document import Text, Value, did_you_mean, read_document, shown
+from tracer.classify.services.paths import LONGEST
 from tracer.classify.services.protocols import MATCHERS
 
 Network = IPv4Network | IPv6Network
@@ -28,6 +29,7 @@ LOCALHOST: Final = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))  # RFC 6
 _PRESETS: Final = Path(__file__).parent / "presets"
 _SERVICE_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _PORT_RANGE: Final = re.compile(r"([0-9]{1,6})\s*-\s*([0-9]{1,6})")
+_REQUEST_PATH: Final = re.compile(r"/[!-)+-~]*")
 _HOST_NAME: Final = re.compile(r"(?![0-9.]+$)[A-Za-z0-9_.*?\[\]!-]+")  # a name or a glob, but not a malformed address
 
 
@@ -41,6 +43,7 @@ class ServiceRule(Struct, frozen=True):
     ports: tuple[range, ...] = ()
     hosts: tuple[Host, ...] = ()
     unix: tuple[Text, ...] = ()  # globs over the whole path
+    paths: tuple[Text, ...] = ()  # beginnings of the paths of HTTP/1 requests
     protocol: Text | None = None  # one of `protocols.MATCHERS`
     ignore: bool = False  # infrastructure that no report shows
 
@@ -189,11 +192,27 @@ def _service(name: str, table: Value) -> ServiceRule:
     rule: ServiceRule = table.read(ServiceRule, parse=lambda kind, data: (_ports if kind is range else _host)(data))
     _check_globs(table["hosts"])
     _check_globs(table["unix"])
+    for item in table["paths"].items():
+        _check_request_path(item)
     if rule.protocol is not None:
-        _known("protocol", table["protocol"], MATCHERS)
+        protocol = _known("protocol", table["protocol"], MATCHERS)
+        if rule.paths and protocol != "http":
+            raise table["protocol"].error(
+                f"{protocol!r} beside paths, which only HTTP/1 has", 'Leave it out, write "http", or leave paths out.'
+            )
     if rule == ServiceRule(ignore=True):
-        raise table.error("ignores nothing", "Add ports, hosts, unix or protocol.")
+        raise table.error("ignores nothing", "Add ports, hosts, unix, paths or protocol.")
     return rule
+
+
+def _check_request_path(value: Value) -> None:
+    path: str = value.data
+    if not _REQUEST_PATH.fullmatch(path):
+        hint = "Write how it begins in requests, such as `/api/`, percent-encoded and without `*`."
+        raise value.error(f"{shown(path)} is not the path of a request", hint)
+    if len(path) > LONGEST:
+        problem = f"{shown(path)} is longer than what can be seen"
+        raise value.error(problem, f"Give at most {LONGEST} characters: the first 32 bytes of a request are recorded.")
 
 
 def _ports(data: object) -> range:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from ipaddress import IPv4Address, IPv6Address, ip_address
-from typing import Final
+from typing import Final, NamedTuple
 
 from msgspec import Struct
 
 from tracer.classify.model import unknown_service
 from tracer.classify.services.config import Config, ServiceRule
+from tracer.classify.services.paths import RequestPath, begins_with
 from tracer.trace.endpoint import Endpoint
 
 _Host = tuple[str, IPv4Address | IPv6Address | None]  # in lower case; the address, if it is one
@@ -36,17 +38,23 @@ class Identification(Struct, frozen=True):
 
 
 class Identifier:
-    """Finds the services of endpoints by one configuration. The same question is answered once."""
+    """Finds the services of endpoints by one configuration. The rules of each endpoint are searched once.
+
+    Attributes:
+        needs_paths: whether a rule has paths, so that the service may depend on the requests.
+    """
 
     def __init__(self, config: Config) -> None:
         self._rules = config.services
-        self._known: dict[tuple[Endpoint, str | None, str | None, bool], Identification] = {}
+        self._known: dict[tuple[Endpoint, str | None, str | None, bool], _Candidates] = {}
+        self.needs_paths = any(rule.paths for rule in self._rules.values())
 
     def service_of(
         self,
         endpoint: Endpoint,
         protocol: str | None = None,
         host: str | None = None,
+        requests: Iterable[RequestPath] = (),
         *,
         self_hosted: bool = False,
     ) -> Identification:
@@ -56,32 +64,72 @@ class Identifier:
             endpoint: the peer of a socket.
             protocol: what the socket's first bytes identify; None: nothing.
             host: the name of the endpoint's host; None: unknown.
+            requests: the paths of HTTP/1 requests. The first that decides counts.
             self_hosted: whether the run itself is the server. If no rule matches, it is named by its address, because
                 the name is that of another host, for which it stands in.
         """
-        known = self._known.get((endpoint, protocol, host, self_hosted))
-        if known is None:
-            name = self._name(endpoint, protocol, host)
-            if name is None:
-                place = endpoint if host is None or self_hosted else _url(endpoint, protocol, host)
-                known = Identification(unknown_service(place), protocol, ignored=False, host=host)
-            else:
-                rule = self._rules[name]
-                known = Identification(name, protocol, rule.ignore, rule.protocol, host)
-            self._known[endpoint, protocol, host, self_hosted] = known
-        return known
+        key = endpoint, protocol, host, self_hosted
+        candidates = self._known.get(key)
+        if candidates is None:
+            candidates = self._known[key] = self._candidates(*key)
+        by_path = candidates.by_path and _by_path(candidates.by_path, requests)
+        return by_path or candidates.otherwise
 
-    def _name(self, endpoint: Endpoint, protocol: str | None, host: str | None) -> str | None:
-        """The first service whose rule matches. A rule matches by the protocol alone only if no other rule matches."""
+    def _candidates(self, endpoint: Endpoint, protocol: str | None, host: str | None, self_hosted: bool) -> _Candidates:
+        """A rule matches by the protocol alone only if no rule matches by more than that."""
         peer = _Peer(endpoint, protocol, host)
-        by_protocol = None
+        by_path: list[_ByPath] = []
+        named = by_protocol = None
         for name, rule in self._rules.items():
             at_hosts = not rule.hosts or peer.is_at(rule)
             if peer.is_named_by(rule, at_hosts):
-                return name
-            if by_protocol is None and at_hosts and peer.speaks(rule):
+                if not rule.paths:
+                    named = name
+                    break
+                by_path.append((rule.paths, self._identification(name, protocol, host)))
+            elif by_protocol is None and not rule.paths and at_hosts and peer.speaks(rule):
                 by_protocol = name
-        return by_protocol
+        if (otherwise_name := named or by_protocol) is not None:
+            otherwise = self._identification(otherwise_name, protocol, host)
+        else:
+            place = endpoint if host is None or self_hosted else _url(endpoint, protocol, host)
+            otherwise = Identification(unknown_service(place), protocol, ignored=False, host=host)
+        return _Candidates(tuple(by_path), otherwise)
+
+    def _identification(self, name: str, protocol: str | None, host: str | None) -> Identification:
+        rule = self._rules[name]
+        return Identification(name, protocol, rule.ignore, rule.protocol, host)
+
+
+_ByPath = tuple[tuple[str, ...], Identification]  # the paths of a rule, its service
+
+
+class _Candidates(NamedTuple):
+    """The services that an endpoint may be."""
+
+    by_path: tuple[_ByPath, ...]  # those of rules with paths, in the order of the rules
+    otherwise: Identification  # if none of these paths is requested
+
+
+def _by_path(rules: Iterable[_ByPath], requests: Iterable[RequestPath]) -> Identification | None:
+    """The service of the first rule with a path with which the first request begins; None: there is none.
+
+    A path that is cut off shows the one service whose path it may be. If it may be of several, the next request counts.
+    """
+    matching: Identification | None = None
+    for request in requests:
+        possible: list[Identification] = []
+        matching = None
+        for paths, service in rules:
+            begins = begins_with(request, paths)
+            if begins:
+                matching = service
+                break
+            if begins is None:
+                possible.append(service)
+        if len(possible) <= 1:
+            return possible[0] if possible else matching
+    return matching
 
 
 class _Peer:
@@ -112,13 +160,19 @@ class _Peer:
         return self._protocol is not None and rule.protocol == self._protocol
 
     def is_named_by(self, rule: ServiceRule, at_hosts: bool) -> bool:
-        """Whether a rule matches by more than the protocol: by the port, the host or the path of a unix socket."""
+        """Whether a rule matches by more than the protocol: by the port, the host or the path of a unix socket.
+
+        A rule with nothing but paths of requests matches everywhere: its paths decide.
+        """
+        is_anywhere = bool(rule.paths) and not (rule.ports or rule.hosts or rule.unix)
         if self._endpoint.protocol == "unix":
-            return any(fnmatchcase(self._endpoint.path, pattern) for pattern in rule.unix)
+            return is_anywhere or any(fnmatchcase(self._endpoint.path, pattern) for pattern in rule.unix)
         if not at_hosts:
             return False
         if rule.ports:
             return any(self._endpoint.port in ports for ports in rule.ports)
+        if rule.paths:
+            return is_anywhere or bool(rule.hosts)
         return bool(rule.hosts) and (rule.protocol is None or self.speaks(rule))
 
 

@@ -6,11 +6,12 @@ from typing import Final
 
 from tracer.classify.services.protocols.pattern import pattern
 
-# A request line with a target in origin, absolute, asterisk or authority form. Source: RFC 9112, 3; the methods of
-# RFC 9110, 9, of RFC 5789 (PATCH) and of RFC 4918 (WebDAV).
+METHODS: Final = rb"(?:GET|HEAD|POST|PUT|DELETE|OPTIONS|TRACE|PATCH|PROPFIND|PROPPATCH|MKCOL|COPY|MOVE|LOCK|UNLOCK)"
+"""Those whose targets have paths. Source: RFC 9110, 9; RFC 5789 (PATCH); RFC 4918 (WebDAV)."""
+
+# A request line with a target in origin, absolute, asterisk or authority form. Source: RFC 9112, 3.
 http: Final = pattern(
-    rb"(?:GET|HEAD|POST|PUT|DELETE|OPTIONS|TRACE|PATCH|PROPFIND|PROPPATCH|MKCOL|COPY|MOVE|LOCK|UNLOCK)"
-    rb" (?:/|https?://)|OPTIONS \* HTTP/|CONNECT (?:[\w.-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}(?: |\Z)"
+    METHODS + rb" (?:/|https?://)|OPTIONS \* HTTP/|CONNECT (?:[\w.-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}(?: |\Z)"
     rb"|CONNECT [\w.\[\]:-]+\Z(?<=.{32})"
 )
 
