@@ -362,3 +362,25 @@ def test_other_sockets_of_the_system_are_not_ignored(plain: Identifier, path: st
 def test_the_default_preset(plain: Identifier, endpoint: str, service: str) -> None:
     found = plain.service_of(Endpoint.parse(endpoint))
     assert (found.name, found.protocol, found.ignored) == (service, None, False)
+
+
+@pytest.mark.parametrize(
+    ("host", "service"),
+    [
+        ("s3.amazonaws.com", "s3"),
+        ("s3.eu-west-1.amazonaws.com", "s3"),
+        ("s3-us-west-2.amazonaws.com", "s3"),
+        ("s3.dualstack.eu-west-1.amazonaws.com", "s3"),
+        ("bucket.s3.amazonaws.com", "s3"),
+        ("my.bucket.s3.eu-west-1.amazonaws.com", "s3"),
+        ("bucket.s3-us-west-2.amazonaws.com", "s3"),
+        ("bucket.s3.cn-north-1.amazonaws.com.cn", "s3"),
+        ("sqs.eu-west-1.amazonaws.com", None),
+        ("s3.eu-west-1.example.com", None),
+        ("s3x.amazonaws.com", None),
+        ("s3.evilamazonaws.com", None),
+    ],
+)
+def test_the_hosts_of_the_default_preset(plain: Identifier, host: str, service: str | None) -> None:
+    found = plain.service_of(Endpoint("tcp", "192.0.2.1", 443), "tls", host)
+    assert found.name == (service or f"unknown:https://{host}")
