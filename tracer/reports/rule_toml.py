@@ -1,10 +1,11 @@
-"""A rule as TOML, to be pasted into the configuration."""
+"""Rules as TOML, to be pasted into the configuration."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 from typing import Final
 
 from tracer.classify.assumptions import EntryKind, entries
@@ -14,6 +15,8 @@ from tracer.reports.text import counted
 
 _KEYS: Final[dict[EntryKind, str]] = {"fixture": "fixtures", "marker": "markers", "class": "classes", "path": "paths"}
 _BARE_KEY: Final = re.compile(r"[A-Za-z0-9_-]+")  # TOML 1.0, "Keys"
+_WEB_PORTS: Final = {80, 443}
+_NO_NAME: Final = re.compile(r"[^A-Za-z0-9._-]")  # characters that the name of a service cannot have
 
 
 def rule_lines(service: str, rule: AssumptionRule, proposals: Sequence[Proposal], *, pyproject: bool) -> Iterator[str]:
@@ -37,6 +40,23 @@ def rule_lines(service: str, rule: AssumptionRule, proposals: Sequence[Proposal]
             yield f"{key} = [{', '.join(values)}]"
     if rule.in_class:
         yield "in_class = true"
+
+
+def service_lines(places: Iterable[tuple[str, int]], *, pyproject: bool) -> Iterator[str]:
+    """Tables of services at some hosts and ports, line by line. Several ports of a host are several services.
+
+    The exceptions are 80 and 443: a host has the same service there.
+    """
+    prefix = "tool.svc-trace." if pyproject else ""
+    for host, of_host in groupby(sorted(set(places)), key=lambda place: place[0]):
+        ports = [port for _, port in of_host]
+        is_one = len(ports) == 1 or set(ports) == _WEB_PORTS
+        for port in ports[:1] if is_one else ports:
+            name = _NO_NAME.sub("-", host if is_one else f"{host}-{port}").lstrip("._-")
+            yield f"[{prefix}services.{name if _BARE_KEY.fullmatch(name) else _quoted(name)}]"
+            yield f"hosts = [{_quoted(host)}]"
+            if not is_one:
+                yield f"ports = [{port}]"
 
 
 def false_positives(number: int) -> str:

@@ -13,12 +13,13 @@ from suites import RUN, classification, evidence, facts, result
 from tracer.classify.detailed_checks import check_in_detail
 from tracer.classify.findings import Finding, compare_with_baseline, find
 from tracer.classify.model import Classification
-from tracer.classify.services.config import AssumptionRule, Contract, Rules, load_config
+from tracer.classify.services.config import AssumptionRule, Contract, Host, Rules, ServiceRule, load_config
 from tracer.commands.options import FAIL_ON
 from tracer.reports.formats import markdown
 from tracer.reports.formats.terminal import print_page
 from tracer.reports.pages.validate import ValidationDocument
-from tracer.reports.rule_toml import rule_lines
+from tracer.reports.rule_toml import rule_lines, service_lines
+from tracer.trace.endpoint import Endpoint
 
 RULES = Rules(
     {
@@ -185,6 +186,46 @@ def test_the_page_in_markdown() -> None:
     }
 
 
+def named(*places: tuple[str, int]) -> Classification:
+    """A test for each host and port, which no rule names."""
+    tests = {}
+    for number, (host, port) in enumerate(places):
+        service = f"unknown:tcp://{host}:{port}"
+        seen = replace(evidence(service), host=host, endpoint=Endpoint("tcp", "192.0.2.1", port))
+        tests[f"t.py::{number}"] = result([service], evidence=[seen])
+    return classification(tests, (), Rules())
+
+
+def test_services_are_proposed_for_hosts_with_names() -> None:
+    one = named(("api.example.com", 443), ("api.example.com", 80), ("db.internal", 5433), ("db.internal", 9999))
+    output = printed(validation(one))
+    assert section("4 unknown endpoints", output)[4:] == [
+        "  Proposed services, for the next run and `svc-trace report TRACE`:",
+        '    [services."api.example.com"]',
+        '    hosts = ["api.example.com"]',
+        '    [services."db.internal-5433"]',
+        '    hosts = ["db.internal"]',
+        "    ports = [5433]",
+        '    [services."db.internal-9999"]',
+        '    hosts = ["db.internal"]',
+        "    ports = [9999]",
+    ]
+    assert "Proposed services" not in printed(validation(one, *find(one)))
+    assert "Proposed services" not in printed(validation(suite()))
+
+
+@pytest.mark.parametrize("pyproject", [False, True])
+def test_a_proposed_service_can_be_pasted(tmp_path: Path, pyproject: bool) -> None:
+    hosts = "api.example.com", "_ldap.internal", "plain"
+    text = "\n".join(service_lines([(host, 443) for host in hosts], pyproject=pyproject))
+    file = tmp_path / ("pyproject.toml" if pyproject else "svc-trace.toml")
+    file.write_text(text)
+    services = load_config(file, tmp_path).services
+    expected = ServiceRule(hosts=(Host(["_ldap.internal"]),))
+    assert list(services)[:3] == ["ldap.internal", "api.example.com", "plain"]
+    assert services["ldap.internal"] == expected
+
+
 def test_the_json_has_everything() -> None:
     output = json.loads(b"".join(validation(suite()).json()))
     kafka = output["services"]["kafka"]
@@ -200,6 +241,9 @@ def test_the_json_has_everything() -> None:
         ("stream", 0),
     ]
     assert {"kind": "unknown", "subject": "tcp://10.0.0.1:70", "nodeid": ""} in output["findings"]["new"]
+    assert output["proposed_services"] is None
+    output = json.loads(b"".join(validation(named(("plain", 443))).json()))
+    assert tomllib.loads(output["proposed_services"]) == {"services": {"plain": {"hosts": ["plain"]}}}
 
 
 @pytest.mark.parametrize("pyproject", [False, True])

@@ -16,7 +16,7 @@ from tracer.classify.proposals import Proposal
 from tracer.reports.blocks import Block, Code, Heading, Headline, Line, Names, Styled, Table, group, groups
 from tracer.reports.evidence_text import activity
 from tracer.reports.pages.notes import described_unknown
-from tracer.reports.rule_toml import false_positives, rule_lines
+from tracer.reports.rule_toml import false_positives, rule_lines, service_lines
 from tracer.reports.text import counted, percent
 from tracer.trace.json_codec import dump
 
@@ -55,7 +55,7 @@ class ValidationDocument:
                 yield Heading(f"{service}: {counted(len(totals.ambient_only), 'test')} with only ambient evidence")
                 yield Names(totals.ambient_only, _LISTED)
         yield from _contracts(classification, new)
-        yield from _unknown_endpoints(classification, new)
+        yield from _unknown_endpoints(classification, new, self.rules_file)
         yield from _remarks(classification, self.checks)
         if self.has_baseline:
             yield from _baseline(self.baseline)
@@ -63,6 +63,7 @@ class ValidationDocument:
     def json(self) -> Iterator[bytes]:
         """Everything, without limits. docs/report.md explains the fields."""
         classification, baseline = self.classification, self.baseline
+        unknown = _unknown(classification, set(baseline.new))
         yield dump(
             {
                 "schema": SCHEMA,
@@ -72,6 +73,7 @@ class ValidationDocument:
                 "complete": classification.run.complete,
                 "services": {check.service: _service_json(check) for check in self.checks},
                 "contracts": classification.contracts,
+                "proposed_services": "\n".join(_proposed_services(classification, unknown, None)) or None,
                 "findings": {
                     "new": [finding._asdict() for finding in baseline.new],
                     "accepted": baseline.accepted,
@@ -132,8 +134,11 @@ def _blind_spots(check: DetailedCheck, rules_file: str | None) -> Iterator[Block
 
 
 def _proposed_rule(check: DetailedCheck, rules_file: str | None) -> Iterator[str]:
-    pyproject = rules_file is not None and PurePath(rules_file).name == "pyproject.toml"
-    return rule_lines(check.service, check.rule, check.proposals, pyproject=pyproject)
+    return rule_lines(check.service, check.rule, check.proposals, pyproject=_is_pyproject(rules_file))
+
+
+def _is_pyproject(rules_file: str | None) -> bool:
+    return rules_file is not None and PurePath(rules_file).name == "pyproject.toml"
 
 
 def _over_assumptions(check: DetailedCheck, new: Collection[Finding]) -> Iterator[Block]:
@@ -164,16 +169,41 @@ def _contracts(classification: Classification, new: Collection[Finding]) -> Iter
         yield from groups(((f"{contract.name}: uses {services}", nodeid) for nodeid, services in used.items()), _LISTED)
 
 
-def _unknown_endpoints(classification: Classification, new: Collection[Finding]) -> Iterator[Block]:
-    endpoints = {
+def _unknown_endpoints(
+    classification: Classification, new: Collection[Finding], rules_file: str | None
+) -> Iterator[Block]:
+    endpoints = _unknown(classification, new)
+    if not endpoints:
+        return
+    yield Heading(Styled(counted(len(endpoints), "unknown endpoint"), "warning"))
+    described = described_unknown(classification, endpoints)
+    yield Names(tuple((endpoint, counted(tests, "test")) for endpoint, tests in described.items()), _LISTED)
+    if lines := tuple(_proposed_services(classification, list(endpoints)[:_LISTED], rules_file)):
+        yield Heading("Proposed services, for the next run and `svc-trace report TRACE`:", 2)
+        yield Code(lines)
+
+
+def _unknown(classification: Classification, new: Collection[Finding]) -> dict[str, int]:
+    """Unknown services that are new findings → tests."""
+    services = classification.summary.services.items()
+    return {
         service: tests
-        for service, tests in classification.summary.services.items()
+        for service, tests in services
         if is_unknown(service) and Finding("unknown", unknown_place(service), "") in new
     }
-    if endpoints:
-        yield Heading(Styled(counted(len(endpoints), "unknown endpoint"), "warning"))
-        described = described_unknown(classification, endpoints)
-        yield Names(tuple((endpoint, counted(tests, "test")) for endpoint, tests in described.items()), _LISTED)
+
+
+def _proposed_services(
+    classification: Classification, unknown: Collection[str], rules_file: str | None
+) -> Iterator[str]:
+    """Services for the unknown ones whose hosts have names."""
+    places = {
+        (one.host, one.endpoint.port)
+        for test in classification.tests.values()
+        for one in test.evidence
+        if one.host is not None and one.service in unknown
+    }
+    return service_lines(places, pyproject=_is_pyproject(rules_file))
 
 
 def _remarks(classification: Classification, checks: Iterable[DetailedCheck]) -> Iterator[Block]:
