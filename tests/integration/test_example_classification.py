@@ -183,3 +183,43 @@ def test_all_backends_report_the_same(shop_services: dict[str, str], tmp_path: P
     first, *others = (reproducible(classification) for classification in reports.values())
     for other in others:
         assert other == first
+
+
+HOSTS = """\
+127.0.0.1 localhost postgres.shop.test redis.shop.test kafka.shop.test
+127.0.0.9 search.shop.test
+"""
+"""As /etc/hosts in the suite's own mount namespace."""
+OWN_HOSTS = 'mount --bind "$0" /etc/hosts && exec "$@"'
+
+
+@pytest.mark.kernel
+def test_host_names_in_place_of_addresses(shop_services: dict[str, str], backend: str, tmp_path: Path) -> None:
+    """The suite finds its services by names, and the configuration too."""
+    names = {
+        "SHOP_POSTGRES_DSN": ("127.0.0.1", "postgres.shop.test"),
+        "SHOP_REDIS_URL": ("127.0.0.1", "redis.shop.test"),
+        "SHOP_KAFKA_BOOTSTRAP": ("127.0.0.1", "kafka.shop.test"),
+        "SHOP_SEARCH_URL": ("127.0.0.9", "search.shop.test"),
+    }
+    named = shop_services | {key: shop_services[key].replace(*change) for key, change in names.items()}
+    assert all(name in named[key] for key, (_, name) in names.items())
+    by_names = (SHOP / "pyproject.toml").read_text().replace('hosts = ["127.0.0.9"]', 'hosts = ["search.*"]')
+    (tmp_path / "pyproject.toml").write_text(by_names)
+    (tmp_path / "hosts").write_text(HOSTS)
+    report = tmp_path / "report.json"
+    subprocess.run(
+        [
+            *(sys.executable, "-m", "tracer", "--backend", backend, "--config", tmp_path / "pyproject.toml"),
+            *("-o", report, "--", "unshare", "--mount", "sh", "-c", OWN_HOSTS, tmp_path / "hosts"),
+            *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"),
+        ],
+        cwd=SHOP,
+        env=os.environ | named,
+        check=True,
+        capture_output=True,
+    )
+    classification: Json = json.loads(report.read_text())
+    check(classification)
+    hosts = {(one["service"], one.get("host")) for test in classification["tests"].values() for one in test["evidence"]}
+    assert {host for service, host in hosts if service == "search"} == {"search.shop.test"}
