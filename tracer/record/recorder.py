@@ -80,7 +80,11 @@ class Recorder:
         for event in drain():
             if not isinstance(event, TaskEvent):
                 (happened if event.ns <= began_ns else self._ahead).append(event)
-            elif record := self._processes.apply(event):
+                continue
+            record = self._processes.apply(event)
+            if event.kind == Kind.EXEC:
+                self.host_names.executed(event.process)
+            if record:
                 self._writer.write(record)
                 if isinstance(record, Process):
                     (happened if event.ns <= began_ns else self._ahead).append(record)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from time import monotonic_ns
-from typing import Final, NamedTuple
+from typing import Final
+
+from msgspec import Struct
 
 from tracer.record.capture.protocol import SocketEvent
 from tracer.record.names.engine import Engine, sockets_of
@@ -21,7 +23,7 @@ _LAST_S: Final = 0.2
 """How long each of the sources may take for what it has not found when the run has ended."""
 
 
-class Surroundings(NamedTuple):
+class Surroundings(Struct, frozen=True):
     """Where the user started svc-trace."""
 
     directory: Path  # the working directory
@@ -64,13 +66,18 @@ class HostNames:
                 known[address] = name
                 self._write(HostName(name, address, "dns", ns, process, network))
 
+    def executed(self, process: ProcessId) -> None:
+        """A process of the tree has executed a program."""
+        self._hosts.executed(process)
+
     def reached(self, event: SocketEvent) -> None:
         """A process of the tree connects or sends to an endpoint."""
         endpoint = event.endpoint
         if endpoint.host:
             if has_names(endpoint.host):
                 self._hosts.reached(event.process, event.network, endpoint.host)
-            self._nearby.reached(event)
+            if endpoint.host not in self._answered.get(event.process, ()):
+                self._nearby.reached(event)
 
     def listened(self, listen: Listen) -> None:
         """A process of the tree listens, or stops to."""
@@ -85,8 +92,7 @@ class HostNames:
         """After the run: wait a little for the rest, and read the Compose files of the user's directory."""
         self._write_from_files(seconds=_LAST_S)
         self._hosts.close()
-        directory, environment, _ = self._surroundings
-        self._nearby.finish(listeners, directory, environment, _LAST_S)
+        self._nearby.finish(listeners, self._surroundings.directory, self._surroundings.environment, _LAST_S)
 
     def _write_from_files(self, seconds: float) -> None:
         for network, address, name in self._hosts.turn(seconds):

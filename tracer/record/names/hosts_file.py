@@ -13,7 +13,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread
 from time import monotonic
-from typing import Final, NamedTuple
+from typing import Final
 
 from msgspec import Struct, field
 
@@ -68,7 +68,7 @@ def _address(text: str) -> str:
     return ""
 
 
-class _Version(NamedTuple):
+class _Version(Struct, frozen=True):
     """Changes if a file is written or replaced."""
 
     device: int
@@ -77,7 +77,7 @@ class _Version(NamedTuple):
     size: int
 
 
-class _Found(NamedTuple):
+class _Found(Struct, frozen=True):
     """A file that was read."""
 
     mount: MountNamespace
@@ -100,21 +100,33 @@ class HostsFiles:
         self._processes = processes
         self._pidns = PidNamespace(os.stat("/proc/self/ns/pid").st_ino)  # noqa: PTH116 -- as below
         self._own = _mount_namespace("self")
-        self._mounts: dict[ProcessId, MountNamespace] = {}
+        self._mounts: dict[ProcessId, MountNamespace] = {}  # where they were when they were looked up
+        self._users: set[ProcessId] = set()  # the processes that have used an address
         self._files: dict[MountNamespace, _File] = {self._own: _File()}
         self._new: list[tuple[_File, NetworkNamespace, str]] = []  # reached for the first time, in this turn
         self._due: dict[MountNamespace, ProcessId] = {}  # of a file that is to be read → a process that sees it
         self._reader = _Reader()
 
+    def executed(self, process: ProcessId) -> None:
+        """A process has executed a program.
+
+        It may end before its first use of an address is known. So its mount namespace is looked up now; and if it is
+        not the tracer's, the file is read now.
+        """
+        mount = self._look_up(process)
+        if mount != self._own:
+            self._due[mount] = process
+
     def reached(self, process: ProcessId, network: NetworkNamespace, address: str) -> None:
         """A process has used an address that a file can name.
 
-        The mount namespace of a process is looked up once. The file is looked at again for each new process and each
-        new address, but at most once in a turn.
+        The mount namespace of a process is looked up at its first use. The file is looked at again for each new
+        process and each new address, but at most once in a turn.
         """
-        is_new = process not in self._mounts
+        is_new = process not in self._users
         if is_new:
-            self._mounts[process], _ = self._mount_of(process)
+            self._users.add(process)
+            self._look_up(process)
         mount = self._mounts[process]
         file = self._files.setdefault(mount, _File())
         if (network, address) not in file.reached:
@@ -132,9 +144,9 @@ class HostsFiles:
         """
         for mount, process in self._due.items():
             found_mount, pid = self._mount_of(process)
-            if found_mount == mount:
+            if mount == self._own or (pid and found_mount == mount):
                 root = None if mount == self._own else Path(f"/proc/{pid}/root")
-                self._reader.read(mount, root, self._files[mount].version)
+                self._reader.read(mount, root, self._files.setdefault(mount, _File()).version)
         self._due.clear()
         for found in self._reader.results(seconds):
             if file := self._files.get(found.mount):
@@ -147,25 +159,36 @@ class HostsFiles:
 
     def forget_process(self, process: ProcessId) -> None:
         """Forget a process that has ended, and the file that only it saw."""
-        mount = self._mounts.pop(process, self._own)
-        if mount != self._own and mount not in self._mounts.values():
-            self._files.pop(mount, None)
+        self._users.discard(process)
+        self._leave(process)
 
     def close(self) -> None:
         """Stop reading."""
         self._reader.close()
 
-    def _mount_of(self, process: ProcessId) -> tuple[MountNamespace, Pid]:
-        """The mount namespace of a process, and the pid of one that is in it.
+    def _look_up(self, process: ProcessId) -> MountNamespace:
+        mount, _ = self._mount_of(process)
+        if self._mounts.get(process) != mount:
+            self._leave(process)
+            self._mounts[process] = mount
+        return mount
 
-        If the process has ended or is another user's, it is that of the process that started it.
+    def _leave(self, process: ProcessId) -> None:
+        mount = self._mounts.pop(process, self._own)
+        if mount != self._own and mount not in self._mounts.values():
+            self._files.pop(mount, None)
+
+    def _mount_of(self, process: ProcessId) -> tuple[MountNamespace, Pid]:
+        """The mount namespace of a process, and its pid; 0: it has ended, or is another user's.
+
+        Then it is where it was, or where the process was that started it.
         """
-        while process:
-            if pid := self._pid_of(process):
-                with suppress(OSError):
-                    return _mount_namespace(pid), pid
+        if pid := self._pid_of(process):
+            with suppress(OSError):
+                return _mount_namespace(pid), pid
+        while process and process not in self._mounts:
             process = self._processes.parent(process)
-        return self._own, Pid(0)
+        return self._mounts.get(process, self._own), Pid(0)
 
     def _pid_of(self, process: ProcessId) -> Pid:
         return self._processes.pid_in(self._pidns, process)

@@ -14,7 +14,6 @@ from msgspec import Struct
 
 from tracer.record.capture.protocol import Kind, SocketEvent
 from tracer.record.listeners import listening_users
-from tracer.record.names.compose import published_by, service_at
 from tracer.record.names.containers import is_loopback, name_at
 from tracer.record.names.engine import Engine
 from tracer.trace.endpoint import Endpoint
@@ -136,7 +135,11 @@ class NearbyEndpoints:
             for endpoint, nearby in self._known.items()
             if not nearby.decided and (nearby.local or is_loopback(endpoint.host)) and not self._is_own(endpoint)
         }
-        published = published_by(directory, environment) if unnamed else []
+        if not unnamed:
+            return
+        from tracer.record.names.compose import published_by, service_at  # few runs need it
+
+        published = published_by(directory, environment)
         for endpoint in unnamed:
             name = service_at(published, endpoint, local=True)
             if name and may_be_container(endpoint, listeners):

@@ -156,6 +156,29 @@ def test_links_are_not_followed_in_another_root(tmp_path: Path) -> None:
     assert module._read(1, tmp_path / "none", found.version) is None
 
 
+def test_a_process_that_ends_before_it_is_seen_to_use_an_address_has_the_names_of_where_it_was(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has executed a program there. Its child, which is not seen before, is there, too."""
+    elsewhere = 1
+    version = module._Version(1, 1, 1, 1)
+    found = module._Found(elsewhere, version, {"10.0.0.5": ("elsewhere",)})
+    processes = processes_with(os.getpid())
+    files = HostsFiles(processes)
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "_mount_namespace", lambda pid: elsewhere)
+        patch.setattr(module, "_read", lambda mount, root, known: found)
+        files.executed(RUNNER)
+        assert [*files.turn(60)] == []
+    ended = plain(TaskEvent)(2, Kind.EXIT, RUNNER, 1, 0, os.getpid(), os.getpid(), PIDNS, 1, "sh", 0)
+    processes.apply(ended)
+    files.reached(RUNNER, NETWORK, "10.0.0.5")
+    files.reached(CHILD, OTHER_NETWORK, "10.0.0.5")
+    expected = {(NETWORK, "10.0.0.5", "elsewhere"), (OTHER_NETWORK, "10.0.0.5", "elsewhere")}
+    assert {*files.turn(60)} == expected
+    files.close()
+
+
 def test_memory_is_for_processes_that_live(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each of these has a mount namespace of its own."""
     monkeypatch.setattr(module, "_mount_namespace", {"self": 0}.get)
