@@ -33,6 +33,10 @@ from tracer.record.capture.protocol import Kind as EventKind
 from tracer.record.capture.strace import arguments as strace_arguments
 from tracer.record.capture.strace.lines import Call, Lines
 from tracer.record.names.answers import names_in
+from tracer.record.names.compose import published_in
+from tracer.record.names.containers import containers_in, name_at
+from tracer.record.names.hosts_file import names_in as names_in_file
+from tracer.record.names.interpolation import variables_in
 from tracer.record.names.name import host_name
 from tracer.record.names.openings import host_in
 from tracer.reports import json_report
@@ -128,6 +132,17 @@ MESSAGES: Final = """\
 +4026531836,17,18,4,1,2,,"call"]
 """
 
+COMPOSE: Final = """\
+x-web: &web
+  ports: ["80:80", "127.0.0.1:8000-8001:8000/udp"]
+services:
+  web:
+    <<: *web
+  db:
+    ports:
+      - ${PORT:-15432}:5432
+      - {target: 5433, published: "5433", host_ip: "::1", protocol: tcp}
+"""
 ANSWER: Final = """\
 0001818000010003000000010363646e076578616d706c6503636f6d0000010001c00c000500010000012c001504643131310a636c6f\
 756466726f6e74036e657400c02d000100010000003c00045db8d822c02d000100010000003c00045db8d82300002920000000000000\
@@ -327,6 +342,37 @@ def _answers(_: Path) -> Target:
     return Target(read, [answer, len(answer).to_bytes(2, "big") + answer, RESOLVED], "bytes")
 
 
+def _hosts(_: Path) -> Target:
+    def read(data: bytes) -> None:
+        for address, names in names_in_file(data.decode("latin-1")).items():
+            assert str(ip_address(address)) == address
+            assert names == tuple(map(host_name, names))
+
+    seed = b"127.0.0.1 localhost\n10.0.0.5\tdb.internal db # primary\n\n::1 ip6-localhost\nfe80::1%eth0 Router.\n"
+    return Target(read, [seed], "lines")
+
+
+def _containers(_: Path) -> Target:
+    def read(data: bytes) -> object:
+        containers = containers_in(data)
+        name = name_at(containers or (), Endpoint("tcp", "127.0.0.1", 15432), local=True)
+        assert host_name(name) == name
+        return None if containers else "refused"
+
+    answers = ROOT / "tests/unit/record/names/answers"
+    return Target(read, [path.read_bytes() for path in sorted(answers.iterdir())], "bytes")
+
+
+def _compose(_: Path) -> Target:
+    def read(data: bytes) -> object:
+        text = data.decode("utf-8", "surrogateescape")
+        published = published_in(text, variables_in(text, {"PORT": "5432"}))
+        assert all(host_name(one.service) == one.service for one in published)
+        return None if published else "nothing"
+
+    return Target(read, [COMPOSE.encode()], "lines")
+
+
 def _globs(_: Path) -> Target:
     def read(data: bytes) -> None:
         path, _, pattern = data.decode("utf-8", "surrogateescape").partition("\0")
@@ -361,6 +407,9 @@ TARGETS: Final[Mapping[str, Callable[[Path], Target]]] = {
     "endpoint": _endpoint,
     "openings": _openings,
     "answers": _answers,
+    "hosts": _hosts,
+    "containers": _containers,
+    "compose": _compose,
     "globs": _globs,
     "arguments": _arguments,
 }
