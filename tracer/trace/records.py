@@ -203,8 +203,8 @@ class HostName(Struct, frozen=True):
     name: str  # in lower case, without the dot at its end
     address: str  # of IPv4 or IPv6, in the canonical text form
     source: NameSource
-    """dns: a name server's or a local resolver's answer; hosts: /etc/hosts; container: Docker; compose: a Compose
-    file."""
+    """dns: a name server's or a local resolver's answer; hosts: /etc/hosts; container: Docker or Podman; compose: a
+    Compose file."""
     ns: int = 0  # dns: when the answer was read; others: 0, the name is valid during the whole run
     process: ProcessId = NO_PROCESS  # dns: the process that read the answer; 0: any process
     network: NetworkNamespace = UNKNOWN_NETWORK  # inode number of the network namespace; 0: any
