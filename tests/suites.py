@@ -3,9 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
+
+from msgspec.structs import replace
 
 from tracer.classify.classification import assemble, recheck
-from tracer.classify.model import Classification, Evidence, Outcome, Phase, RunInfo, TestResult, Via
+from tracer.classify.model import (
+    Classification,
+    Evidence,
+    Outcome,
+    Phase,
+    RunInfo,
+    TestResult,
+    TestVerdict,
+    Verdict,
+    Verification,
+    Via,
+)
 from tracer.classify.services.config import Rules
 from tracer.trace.endpoint import Endpoint
 from tracer.trace.records import StaticFacts
@@ -64,6 +78,39 @@ def result(
         facts=facts,
         evidence=tuple(evidence),
     )
+
+
+def refused(
+    service: str,
+    *,
+    phase: Phase = "call",
+    fixture: str | None = None,
+    via: str | None = None,
+    connects: int = 1,
+    errno: str = "ECONNREFUSED",
+) -> Evidence:
+    """Evidence of attempts that were refused."""
+    return replace(
+        evidence(service, phase=phase, fixture=fixture, via=via),
+        strength="attempted",
+        connects=connects,
+        sends=0,
+        bytes=0,
+        errno=errno,
+    )
+
+
+def verdict(verdict: Verdict, *tried: str, **others: Any) -> TestVerdict:  # noqa: ANN401 -- a verdict's other fields
+    fields: dict[str, Any] = {
+        "outcome_with": "passed",
+        "outcome_without": "failed" if verdict == "needs" else "passed",
+    } | others
+    return TestVerdict(verdict=verdict, tried=tried, **fields)
+
+
+def verification(tests: Mapping[str, TestVerdict], *without: str, **others: Any) -> Verification:  # noqa: ANN401
+    fields: dict[str, Any] = {"command": ("pytest",), "complete": True, "runs_with": 1, "runs_without": 1}
+    return Verification(without=without, tests=tests, **{"generated_at": "2026-11-21T22:00:00Z", **fields, **others})
 
 
 def facts(

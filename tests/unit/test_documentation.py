@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -13,10 +14,14 @@ from tracer.classify.model import (
     Classification,
     ContractCheck,
     Evidence,
+    Reason,
     RunInfo,
     Summary,
     TestResult,
+    TestVerdict,
     Variants,
+    Verdict,
+    Verification,
     Why,
 )
 from tracer.classify.services.config import Contract, Rules
@@ -95,4 +100,11 @@ def test_every_field_of_the_report_is_explained() -> None:
         Variants,
     )
     for name in {name for record in records for name in record.__annotations__}:
+        assert f"`{name}`" in page or f'"{name}"' in page, name
+
+
+def test_every_field_of_the_verdicts_is_explained() -> None:
+    page = (ROOT / "docs" / "verify.md").read_text()
+    names = {name for record in (Verification, TestVerdict) for name in record.__annotations__}
+    for name in names | {*get_args(Verdict), *get_args(Reason)}:
         assert f"`{name}`" in page or f'"{name}"' in page, name

@@ -21,6 +21,7 @@ from tracer.classify.model import (
     RunInfo,
     Summary,
     TestResult,
+    Verification,
 )
 from tracer.classify.services.config import Config, Rules
 from tracer.classify.services.identify import Identifier
@@ -71,7 +72,7 @@ def classify(trace: Trace, config: Config, *, generated_at: datetime) -> Classif
         config.rules,
         run=_run_info(trace, attribution.attempts),
         run_evidence=attribution.run,
-        generated_at=_iso(generated_at),
+        generated_at=iso_time(generated_at),
     )
 
 
@@ -84,6 +85,7 @@ def assemble(
     run_evidence: tuple[Evidence, ...],
     generated_at: str,
     runs: tuple[RunInfo, ...] = (),
+    verified: tuple[Verification, ...] = (),
 ) -> Classification:
     """A classification of these tests, with all tables and checks. The tests' `assumed` must follow from `rules`."""
     summary = summarise(tests, rules)
@@ -100,6 +102,7 @@ def assemble(
         runs=runs,
         contracts=check_contracts(tests, facts, rules.contracts),
         why=explain_needs(tests, facts, summary.services),
+        verified=verified,
     )
 
 
@@ -122,6 +125,7 @@ def recheck(classification: Classification, rules: Rules) -> Classification:
         run_evidence=classification.run_evidence,
         generated_at=classification.generated_at,
         runs=classification.runs,
+        verified=classification.verified,
     )
 
 
@@ -163,7 +167,7 @@ def _run_info(trace: Trace, attempts: Iterable[Attempt]) -> RunInfo:
         command=trace.run.command,
         backend=trace.run.backend,
         kernel=trace.run.kernel,
-        started_at=_iso(datetime.fromtimestamp(trace.run.started_at, UTC)),
+        started_at=iso_time(datetime.fromtimestamp(trace.run.started_at, UTC)),
         duration_s=round((last_ns - trace.run.start_ns) / 1e9, 3),
         exit_status=trace.end.exit_status if trace.end else None,
         complete=trace.complete,
@@ -176,5 +180,6 @@ def _run_info(trace: Trace, attempts: Iterable[Attempt]) -> RunInfo:
     )
 
 
-def _iso(moment: datetime) -> str:
+def iso_time(moment: datetime) -> str:
+    """A time as reports have it: ISO 8601, UTC, with a `Z`."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

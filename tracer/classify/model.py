@@ -12,6 +12,7 @@ from tracer.trace.endpoint import Endpoint
 from tracer.trace.records import RunWarning, StaticFacts
 
 SCHEMA: Final = "svc-trace/1"
+VERIFY_SCHEMA: Final = "svc-trace-verify/1"
 _UNKNOWN: Final = "unknown:"
 """Begins the name of a service that is an endpoint, or a host, which no rule names."""
 ALL_UNKNOWN: Final = "(unknown)"
@@ -27,6 +28,11 @@ How = Literal["direct", "inherited", "ambient", "goodbye"]
 Phase = Literal["collection", "setup", "call", "teardown"]
 Strength = Literal["sent", "connected", "attempted"]
 Outcome = Literal["passed", "failed", "error", "skipped", "xfailed", "xpassed", "interrupted", "crashed", "not run"]
+Verdict = Literal["needs", "tolerates", "unaffected", "undecided"]
+Reason = Literal["failed", "skipped", "cut-short", "flaky", "reached", "missing-with", "missing-without", "conflict"]
+"""Why a verdict is `undecided`."""
+Through = Annotated[str, Meta(pattern=r"\A(?:session\Z|fixture:|module:)")]
+"""`session`, `fixture:<name>@<baseid>`, `fixture:<name>` (of function scope: its place is unknown), `module:<path>`."""
 
 
 def unknown_service(place: str) -> str:
@@ -245,6 +251,40 @@ class Variants(Struct, frozen=True):
     differing: Mapping[str, Mapping[str, tuple[str, ...]]]  # common part of the node ids → node id → services
 
 
+class TestVerdict(Struct, frozen=True, kw_only=True):
+    """What became of a test when some services were refused."""
+
+    __test__ = False  # not for pytest to collect
+
+    verdict: Verdict
+    outcome_with: Outcome | None  # of the last run with the services; None: no such run had the test
+    outcome_without: Outcome | None  # of the last run without them
+    refused: Count = 0  # attempts that were refused; of several runs: in the one with the most
+    through: Through | None = None  # None: the test itself
+    duration_with_s: Seconds | None = None  # the median of the runs; None: as of `outcome_with`
+    duration_without_s: Seconds | None = None
+    tried: tuple[str, ...] = ()  # sorted; the refused services that it used with them, or tried to use without them
+    reason: Reason | None = None  # only of `undecided`
+
+    @property
+    def is_surprise(self) -> bool:
+        """Whether it needs a service of which no run showed that it used it."""
+        return self.verdict == "needs" and not self.tried and self.through is None
+
+
+class Verification(Struct, frozen=True, kw_only=True):
+    """The verdicts of a trial: tests with some services, and without them."""
+
+    generated_at: str
+    command: tuple[str, ...]  # empty if united trials had different ones
+    without: Annotated[tuple[str, ...], Meta(min_length=1)]  # the refused services, sorted
+    complete: bool  # no run lost anything
+    runs_with: Count
+    runs_without: Count
+    tests: Mapping[str, TestVerdict]  # by node id, sorted
+    schema: str = VERIFY_SCHEMA
+
+
 class Classification(Struct, frozen=True, kw_only=True):
     """Everything in a report."""
 
@@ -259,5 +299,6 @@ class Classification(Struct, frozen=True, kw_only=True):
     contracts: tuple[ContractCheck, ...] = ()  # in the order of the rules
     why: Mapping[str, Why] = {}  # service → why tests need it
     variants: Variants = Variants(0, {})  # empty unless the configuration has `[variants]`
+    verified: tuple[Verification, ...] = ()  # what trials without services showed; each set of services once, sorted
     runs: tuple[RunInfo, ...] = ()  # the merged runs, first to last; empty: it is of one run
     schema: str = SCHEMA
