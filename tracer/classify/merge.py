@@ -12,8 +12,9 @@ from typing import Any, Generic, TypeVar
 from msgspec.structs import replace
 
 from tracer.classify.classification import assemble
-from tracer.classify.model import Classification, Evidence, RunInfo, RunResult, TestResult
+from tracer.classify.model import Classification, Evidence, RunInfo, RunResult, TestResult, Verification
 from tracer.classify.services.config import Rules
+from tracer.classify.verified import unite
 from tracer.trace.json_codec import dump
 from tracer.trace.records import StaticFacts
 
@@ -46,6 +47,7 @@ class _Union:
         self._facts = _Numbered[StaticFacts](lambda facts: facts)
         self._tests: dict[str, _Test] = {}
         self._run_evidence = _EvidenceUnion()
+        self._verified: tuple[Verification, ...] = ()
         self._generated_at = ""
 
     def add(self, part: Classification) -> None:
@@ -65,6 +67,8 @@ class _Union:
             else:
                 known.add(renumbered, self._recency)
         self._run_evidence.add(part.run_evidence)
+        if part.verified:
+            self._verified = unite((*self._verified, *part.verified))
         self._generated_at = max(self._generated_at, part.generated_at)
 
     def classification(self) -> Classification:
@@ -79,6 +83,7 @@ class _Union:
             run_evidence=self._run_evidence.united(),
             generated_at=self._generated_at,
             runs=runs,
+            verified=self._verified,
         )
 
     def _recency(self, test: TestResult) -> _Key:

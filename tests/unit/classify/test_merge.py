@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 from suites import RUN
 
-from tracer.classify.classification import assemble
+from tracer.classify.classification import assemble, recheck
 from tracer.classify.merge import merge
-from tracer.classify.model import Classification, Evidence, RunInfo, RunResult, TestResult
+from tracer.classify.model import Classification, Evidence, RunInfo, RunResult, TestResult, Verification
 from tracer.classify.services.config import AssumptionRule, Rules, Tier
+from tracer.classify.verified import unite
 from tracer.trace.records import RunWarning
 
 RULES = Rules(
@@ -75,6 +76,16 @@ def results(draw: st.DrawFn) -> TestResult:
     )
 
 
+VERIFICATIONS = st.builds(
+    lambda tests, without: suites.verification(dict(sorted(tests.items())), without),
+    st.dictionaries(
+        st.sampled_from(["a.py::x", "a.py::y"]),
+        st.sampled_from([suites.verdict("needs"), suites.verdict("tolerates", "kafka"), suites.verdict("unaffected")]),
+    ),
+    st.sampled_from(["kafka", "redis"]),
+)
+
+
 @st.composite
 def classifications(draw: st.DrawFn) -> Classification:
     return part(
@@ -82,6 +93,7 @@ def classifications(draw: st.DrawFn) -> Classification:
         draw(RUNS),
         tuple(draw(st.lists(EVIDENCE, max_size=2))),
         draw(st.sampled_from(["2026-11-20T23:00:00Z", "2026-11-21T23:00:00Z"])),
+        unite(draw(st.lists(VERIFICATIONS, max_size=2))),
     )
 
 
@@ -90,9 +102,12 @@ def part(
     run: RunInfo = EARLY,
     run_evidence: tuple[Evidence, ...] = (),
     generated_at: str = "2026-11-20T23:00:00Z",
+    verified: tuple[Verification, ...] = (),
 ) -> Classification:
     facts = (KAFKA_FACTS, PLAIN_FACTS)
-    return assemble(tests, facts, RULES, run=run, run_evidence=run_evidence, generated_at=generated_at)
+    return assemble(
+        tests, facts, RULES, run=run, run_evidence=run_evidence, generated_at=generated_at, verified=verified
+    )
 
 
 @given(st.permutations(range(4)), st.lists(classifications(), min_size=4, max_size=4))
@@ -191,3 +206,12 @@ def test_a_run_that_is_given_twice_counts_once(changes: dict[str, Any]) -> None:
 def test_nothing_to_merge_is_an_error() -> None:
     with pytest.raises(ValueError, match="nothing to merge"):
         merge([])
+
+
+def test_the_verdicts_of_shards_are_united() -> None:
+    first = suites.verification({"a": suites.verdict("needs"), "b": suites.verdict("needs")}, "redis")
+    second = suites.verification({"b": suites.verdict("tolerates", "redis"), "c": suites.verdict("needs")}, "redis")
+    merged = merge([part({}, EARLY, verified=(first,)), part({}, LATE, verified=(second,))])
+    (verified,) = merged.verified
+    assert [one.verdict for one in verified.tests.values()] == ["needs", "undecided", "needs"]
+    assert recheck(merged, Rules()).verified == merged.verified
