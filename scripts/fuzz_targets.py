@@ -25,6 +25,7 @@ from tracer.classify.model import Classification
 from tracer.classify.selection import by_unit, needs_of_tests
 from tracer.classify.services.config import Config, Rules, load_config
 from tracer.classify.services.identify import Identifier
+from tracer.classify.verified import Verified, unite
 from tracer.commands.select import _collected
 from tracer.errors import SvcTraceError
 from tracer.record.boundary.messages import Decoder
@@ -44,7 +45,10 @@ from tracer.reports.baseline import read_baseline
 from tracer.reports.formats import FORMATS
 from tracer.reports.pages.explain import page as explain_page
 from tracer.reports.pages.summary import SummaryDocument
+from tracer.reports.pages.verify import VerifyDocument
 from tracer.reports.pytest_arguments import pytest_arguments
+from tracer.reports.verify_json import read_verification
+from tracer.reports.verify_json import render as render_verification
 from tracer.trace.endpoint import Endpoint
 from tracer.trace.file import read_trace
 
@@ -122,6 +126,16 @@ services = ["postgres"]
 [variants]
 parameters = ["rust*"]
 class_suffixes = ["Rust"]
+"""
+VERDICTS: Final = """\
+{"schema": "svc-trace-verify/1", "generated_at": "2026-11-21T22:00:00Z", "command": ["pytest"],
+"without": ["(unknown)", "kafka"], "complete": true, "runs_with": 1, "runs_without": 2, "tests": {
+"a.py::b": {"verdict": "needs", "outcome_with": "passed", "outcome_without": "error", "refused": 2,
+"through": "fixture:pool@tests", "duration_with_s": 0.25, "duration_without_s": 5.5, "tried": ["kafka"]},
+"a.py::c": {"verdict": "undecided", "outcome_with": null, "outcome_without": "failed", "refused": 0,
+"through": "module:a.py", "duration_with_s": null, "duration_without_s": 1, "tried": [], "reason": "missing-with"},
+"a.py::d": {"verdict": "tolerates", "outcome_with": "passed", "outcome_without": "xpassed", "through": "fixture:db",
+"duration_with_s": 0.1, "duration_without_s": 9.0}}}
 """
 MESSAGES: Final = """\
 [4026531836,17,18,0,[["hello",1,"3.13.0","9.2.0",null],["open",1,5,"session","/work",null]]]
@@ -225,6 +239,22 @@ def _report(directory: Path) -> Target:
 def _baseline(directory: Path) -> Target:
     seed = b'# accepted\nblind-spots kafka t.py::a[b - c]\nunknown tcp://10.0.0.1:70\ncontracts "a b" "t\\u0000"\n'
     return Target(_file(read_baseline), [seed], "lines")
+
+
+def _verdicts(_: Path) -> Target:
+    def read(path: Path) -> None:
+        one = read_verification(path)
+        again = b"".join(render_verification(one))
+        (united,) = unite([one, one])
+        assert b"".join(render_verification(united)) == again
+        document = VerifyDocument(one)
+        list(document.page())
+        for form in ("markdown", "terminal") if next(_TURN) % 50 == 0 else ():
+            FORMATS[form].print(document, TextIOWrapper(BytesIO()))
+        for nodeid in list(one.tests)[:2]:
+            Verified([one]).needed(nodeid)
+
+    return Target(_file(read), [VERDICTS.encode()], "json")
 
 
 def _configuration(directory: Path) -> Target:
@@ -398,6 +428,7 @@ def _arguments(_: Path) -> Target:
 TARGETS: Final[Mapping[str, Callable[[Path], Target]]] = {
     "trace": _trace,
     "report": _report,
+    "verdicts": _verdicts,
     "baseline": _baseline,
     "configuration": _configuration,
     "collected": _list,

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import nullcontext
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
-from msgspec import Struct, to_builtins
+from msgspec import to_builtins
 from msgspec.structs import asdict, replace
 
 from tracer.classify.combinations import count_combinations
 from tracer.classify.model import SCHEMA, Classification, Evidence, TestResult
 from tracer.classify.services.config import Rules
+from tracer.classify.verified import unite
 from tracer.errors import SvcTraceError
+from tracer.reports.json_document import line, listed, load_document
+from tracer.reports.verify_json import checked, render_within
 from tracer.trace.input_file import InputFile, open_input
-from tracer.trace.json_codec import dump, load
+from tracer.trace.json_codec import dump
 
 _OPTIONAL: Final = {
     "host": None,
@@ -31,12 +34,6 @@ _OPTIONAL: Final = {
 """Fields of an evidence → the value with which they are not written."""
 
 
-class _Document(Struct):
-    """The part of a document that says what it is."""
-
-    schema: Any = None
-
-
 def render(classification: Classification) -> Iterator[bytes]:
     """The report as UTF-8 text, ending in a newline, in parts: the whole may be larger than the memory.
 
@@ -48,12 +45,16 @@ def render(classification: Classification) -> Iterator[bytes]:
     tail = {name: getattr(classification, name) for name in last}
     yield dump(head, indent=True).removesuffix(b"\n}\n")
     yield b',\n  "facts": ['
-    yield from _listed(_line(facts) for facts in classification.facts)
+    yield from listed(line(facts) for facts in classification.facts)
     yield b'\n  ],\n  "tests": {'
-    yield from _listed(_test(nodeid, test) for nodeid, test in classification.tests.items())
+    yield from listed(_test(nodeid, test) for nodeid, test in classification.tests.items())
     yield b'\n  },\n  "run_evidence": ['
-    yield from _listed(_evidence(evidence) for evidence in classification.run_evidence)
+    yield from listed(_evidence(evidence) for evidence in classification.run_evidence)
     yield b"\n  ],\n"
+    if classification.verified:
+        yield b'  "verified": ['
+        yield from listed(map(render_within, classification.verified))
+        yield b"\n  ],\n"
     yield dump(tail, indent=True).removeprefix(b"{\n")
 
 
@@ -70,15 +71,11 @@ def read_classification(path: Path, file: InputFile | None = None) -> Classifica
     gc.disable()  # it would search the many small records for cycles, a good part of reading
     try:
         with open_input(path) if file is None else nullcontext(file) as opened:
-            if opened.head().lstrip()[:1] != b"{":  # do not read /dev/zero up to the limit
-                raise ValueError("it is not a JSON object")
-            text = opened.read()
-        schema = load(text, _Document).schema
-        if schema != SCHEMA:
-            raise ValueError(f"its schema is {schema!r:.40}, not {SCHEMA!r}")
-        classification: Classification = load(text, Classification)
+            classification: Classification = load_document(opened, SCHEMA, Classification)
         _check_numbers(classification)
         _check_validation(classification)
+        if classification.verified:
+            classification = replace(classification, verified=unite(map(checked, classification.verified)))
         if not classification.summary.combinations:  # of an older version
             combinations = count_combinations(classification.tests.values())
             classification = replace(classification, summary=replace(classification.summary, combinations=combinations))
@@ -109,31 +106,19 @@ def _check_validation(classification: Classification) -> None:
         raise ValueError(f"validation: there is none of {missing!r:.80}")
 
 
-def _listed(parts: Iterable[bytes]) -> Iterator[bytes]:
-    """The members of an object or an array, each on a line."""
-    separator = b"\n    "
-    for part in parts:
-        yield separator + part
-        separator = b",\n    "
-
-
 def _test(nodeid: str, test: TestResult) -> bytes:
     value = asdict(test)
     del value["evidence"]
     if not test.runs:
         del value["runs"]
-    evidence = b"".join(_listed(b"  " + _evidence(one) for one in test.evidence))
-    return b'%b: %b,"evidence":[%b]}' % (_line(nodeid), _line(value).removesuffix(b"}"), evidence)
+    evidence = b"".join(listed(b"  " + _evidence(one) for one in test.evidence))
+    return b'%b: %b,"evidence":[%b]}' % (line(nodeid), line(value).removesuffix(b"}"), evidence)
 
 
 @lru_cache(maxsize=4096)  # many tests share inherited evidence
 def _evidence(evidence: Evidence) -> bytes:
     fields = asdict(evidence).items()
-    return _line({name: value for name, value in fields if name not in _OPTIONAL or value != _OPTIONAL[name]})
-
-
-def _line(value: object) -> bytes:
-    return dump(value).removesuffix(b"\n")
+    return line({name: value for name, value in fields if name not in _OPTIONAL or value != _OPTIONAL[name]})
 
 
 def _rules(rules: Rules) -> dict[str, Any]:

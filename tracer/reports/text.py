@@ -51,10 +51,10 @@ def shares(counts: Mapping[str, int], whole: int) -> str:
     return first([f"{name} {count:,} ({percent(count, whole)})" for name, count in counts.items()])
 
 
-def joined(names: Iterable[str]) -> str:
+def joined(names: Iterable[str], word: str = "and") -> str:
     """`a, b and c`; empty without names."""
     *others, last = [*names] or [""]
-    return f"{', '.join(others)} and {last}" if others else last
+    return f"{', '.join(others)} {word} {last}" if others else last
 
 
 def first(names: Sequence[str], limit: int = LISTED) -> str:
