@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from tracer.classify.assumptions import Entry, claims, entries
 from tracer.classify.findings import Finding
-from tracer.classify.model import AssumptionCheck, Classification, Evidence
+from tracer.classify.model import AssumptionCheck, Classification, Evidence, TestResult
+from tracer.classify.need_checks import NeedCheck, check_needs, with_need
 from tracer.classify.proposals import Proposal, propose
 from tracer.classify.services.config import AssumptionRule
 
@@ -28,10 +30,13 @@ class DetailedCheck(Struct, frozen=True):
     service: str
     rule: AssumptionRule
     validation: AssumptionCheck
-    blind_spots: Mapping[str, tuple[Evidence, ...]]  # node id → evidence; without accepted ones
+    blind_spots: Mapping[
+        str, tuple[Evidence, ...]
+    ]  # node id → evidence; of tests that may need it, without accepted ones
     entries: tuple[EntryCheck, ...]  # in the rule's order
     proposals: tuple[Proposal, ...]
     left: tuple[str, ...]  # blind spots, sorted, that no proposal catches
+    needs: NeedCheck | None = None  # None: no verdicts
 
 
 def check_in_detail(classification: Classification, accepted: Collection[Finding] = ()) -> tuple[DetailedCheck, ...]:
@@ -48,8 +53,13 @@ def _check_one(
     validation = classification.validation[service]
     tests = classification.tests
     known = [nodeid for nodeid in validation.blind_spots if nodeid in tests]  # a report from elsewhere may have others
-    blind = [nodeid for nodeid in known if Finding("blind-spots", service, nodeid) not in accepted]
-    proposals = propose(tests, classification.facts, service, blind)
+    only_used = with_need(classification, service, tests, "not needed")
+    blind = [
+        nodeid
+        for nodeid in known
+        if nodeid not in only_used and Finding("blind-spots", service, nodeid) not in accepted
+    ]
+    proposals = propose(_without_use(tests, service, only_used), classification.facts, service, blind)
     caught = {nodeid for proposal in proposals for nodeid in proposal.caught}
     return DetailedCheck(
         service=service,
@@ -62,7 +72,24 @@ def _check_one(
         entries=tuple(_entry_checks(classification, service, rule)),
         proposals=proposals,
         left=tuple(nodeid for nodeid in blind if nodeid not in caught),
+        needs=check_needs(classification, service),
     )
+
+
+def _without_use(tests: Mapping[str, TestResult], service: str, nodeids: Collection[str]) -> Mapping[str, TestResult]:
+    """The tests as if some of them did not use a service, so that a claim for them is a false positive."""
+    if not nodeids:
+        return tests
+    return {
+        nodeid: replace(
+            test,
+            services=tuple(one for one in test.services if one != service),
+            ambient=tuple(one for one in test.ambient if one != service),
+        )
+        if nodeid in nodeids
+        else test
+        for nodeid, test in tests.items()
+    }
 
 
 def _entry_checks(classification: Classification, service: str, rule: AssumptionRule) -> Iterable[EntryCheck]:

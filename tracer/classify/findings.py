@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 from msgspec import Struct
 
 from tracer.classify.model import Classification, RunInfo, is_unknown, unknown_place
+from tracer.classify.need_checks import with_need
 
 Kind = Literal["loss", "blind-spots", "contracts", "over-assumed", "unknown"]
 
@@ -29,7 +30,11 @@ class BaselineComparison(Struct, frozen=True):
 
 
 def find(classification: Classification) -> frozenset[Finding]:
-    """All findings in a classification."""
+    """All findings in a classification.
+
+    If the verdicts say that a test only uses a service, but does not need it, it is no blind spot. If they say that it
+    needs the service, it is no over-assumption.
+    """
     return frozenset(_findings(classification))
 
 
@@ -54,8 +59,10 @@ def _findings(classification: Classification) -> Iterator[Finding]:
     if not is_whole(classification.run):
         yield Finding("loss", "incomplete", "")
     for service, check in classification.validation.items():
-        yield from (Finding("blind-spots", service, nodeid) for nodeid in check.blind_spots)
-        yield from (Finding("over-assumed", service, nodeid) for nodeid in check.over_assumed)
+        only_used = with_need(classification, service, check.blind_spots, "not needed")
+        needed = with_need(classification, service, check.over_assumed, "needed")
+        yield from (Finding("blind-spots", service, nodeid) for nodeid in check.blind_spots if nodeid not in only_used)
+        yield from (Finding("over-assumed", service, nodeid) for nodeid in check.over_assumed if nodeid not in needed)
     for contract in classification.contracts:
         yield from (Finding("contracts", contract.name, nodeid) for nodeid in contract.violations)
     services = {service for test in classification.tests.values() for service in test.services}

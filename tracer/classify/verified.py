@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from msgspec.structs import replace
 
 from tracer.classify.model import Reason, TestResult, TestVerdict, Verdict, Verification
 from tracer.classify.refusals import covers
 from tracer.trace.json_codec import dump
+
+Need = Literal["needed", "not needed", "unknown"]
 
 _MISSING: Final = ("missing-with", "missing-without")
 
@@ -69,6 +71,17 @@ class Verified:
                 if candidates <= removed:
                     removed -= candidates
         return frozenset(removed)
+
+    def need_of(self, nodeid: str, test: TestResult, service: str) -> Need:
+        """Whether a test needs a service; also `needed` if it uses the service and needs one of several."""
+        services = {service, *test.services, *test.ambient}
+        if service in self.not_needed(nodeid, test, services):
+            return "not needed"
+        if covers(self.needed(nodeid), service):
+            return "needed"
+        possible = (one.tried or without for without, one in self._of(nodeid) if one.verdict == "needs")
+        used = service in test.services and any(covers(services, service) for services in possible)
+        return "needed" if used else "unknown"
 
     def _of(self, nodeid: str) -> Iterator[tuple[tuple[str, ...], TestVerdict]]:
         for one in self._verifications:

@@ -162,3 +162,26 @@ def test_verdicts_remove_only_what_a_test_passed_without(parts: list[Verificatio
             if nodeid in part.tests and part.tests[nodeid].verdict in ("tolerates", "unaffected")
         }
         assert left_out <= uses & passed
+
+
+def need(service: str, *parts: Verification, uses: Sequence[str] = ()) -> str:
+    return Verified(parts).need_of("a", result(uses), service)
+
+
+def test_a_service_is_needed_not_needed_or_unknown() -> None:
+    assert need(REDIS, trial("needs", REDIS)) == "needed"
+    assert need(REDIS, trial("tolerates", REDIS), uses=[REDIS]) == "not needed"
+    assert need(REDIS, trial("unaffected", REDIS)) == "not needed"
+    assert need(REDIS, trial("unaffected", REDIS), uses=[REDIS]) == "unknown"
+    assert need(REDIS, trial("undecided", REDIS), uses=[REDIS]) == "unknown"
+    assert need(REDIS, trial("needs", KAFKA), uses=[REDIS]) == "unknown"
+    assert need(REDIS, uses=[REDIS]) == "unknown"
+
+
+def test_one_of_several_services_counts_as_needed_if_it_is_used() -> None:
+    both = trial("needs", KAFKA, REDIS, tried=[KAFKA, REDIS])
+    assert need(REDIS, both, uses=[KAFKA, REDIS]) == "needed"
+    assert need(REDIS, both, uses=[KAFKA]) == "unknown"
+    assert need(REDIS, both, trial("tolerates", REDIS), uses=[KAFKA, REDIS]) == "not needed"
+    assert need(REDIS, trial("needs", KAFKA, REDIS, tried=[KAFKA]), uses=[KAFKA, REDIS]) == "unknown"
+    assert need("unknown:tcp://10.0.0.1:70", trial("needs", "(unknown)")) == "needed"

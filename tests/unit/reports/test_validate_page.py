@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 from rich.console import Console
-from suites import RUN, classification, evidence, facts, result
+from suites import RUN, classification, evidence, facts, result, verdict, verification
 
 from tracer.classify.detailed_checks import check_in_detail
 from tracer.classify.findings import Finding, compare_with_baseline, find
@@ -259,3 +259,50 @@ def test_a_proposed_rule_can_be_pasted(tmp_path: Path, pyproject: bool) -> None:
     file.write_text(f'[{"tool.svc-trace." if pyproject else ""}services."my.kafka"]\n\n{text}\n')
     pasted = load_config(file, tmp_path).rules.assumptions["my.kafka"]
     assert pasted == replace(rule, paths=(*rule.paths, proposal.entry.value))
+
+
+VERIFIED = """
+Rule   Needed  Only used  Not used  Missed  Maybe missed
+kafka       0          1         2       2             1
+Needed: claimed and needed; Only used: claimed and used, but not needed; Not
+used: claimed, but not used; Missed: needed, but not claimed; Maybe missed:
+used, not claimed, no verdict.
+
+kafka: 2 blind spots
+"""
+
+
+def verified_suite() -> Classification:
+    """Of the tests with kafka, the one that the rule claims tolerates its absence."""
+    tests = {
+        "tests/test_events.py::test_read": verdict("tolerates", "kafka"),
+        "tests/test_orders.py::TestCheckout::test_stores": verdict("needs", "kafka"),
+        "tests/test_misc.py::test_leaked_into": verdict("needs", "kafka"),
+    }
+    return replace(suite(), verified=(verification(tests, "kafka"),))
+
+
+def test_rules_are_compared_with_the_verdicts() -> None:
+    output = printed(validation(verified_suite()))
+    assert VERIFIED in output
+    assert section("kafka: claimed and used, but not needed (1)", output) == ["    tests/test_events.py::test_read"]
+    assert section("kafka: needed, but neither claimed nor used (1)", output) == [
+        "    tests/test_misc.py::test_leaked_into"
+    ]
+    markdown_output = "".join(markdown.render(validation(verified_suite()).page()))
+    assert "| kafka | 0 | 1 | 2 | 2 | 1 |" in markdown_output
+    assert "Needed: claimed and needed" not in printed(validation(suite()))
+
+
+def test_the_json_has_the_needs_of_services_with_verdicts() -> None:
+    services = json.loads(b"".join(validation(verified_suite()).json()))["services"]
+    assert services["kafka"]["needs"] == {
+        "claimed_needed": 0,
+        "claimed_only_used": ["tests/test_events.py::test_read"],
+        "claimed_unverified": 0,
+        "claimed_unused": 2,
+        "missed": ["tests/test_misc.py::test_leaked_into", "tests/test_orders.py::TestCheckout::test_stores"],
+        "missed_unverified": 1,
+        "unclaimed_only_used": 0,
+    }
+    assert "needs" not in services["postgres"]

@@ -15,6 +15,7 @@ from tracer.classify.model import Classification, is_unknown, unknown_place
 from tracer.classify.proposals import Proposal
 from tracer.reports.blocks import Block, Code, Heading, Headline, Line, Names, Styled, Table, group, groups
 from tracer.reports.evidence_text import activity
+from tracer.reports.pages.needs import need_lists, need_table
 from tracer.reports.pages.notes import described_unknown
 from tracer.reports.rule_toml import false_positives, rule_lines, service_lines
 from tracer.reports.text import counted, percent
@@ -46,10 +47,15 @@ class ValidationDocument:
             yield from _confusion_table(classification)
         else:
             yield Line("There are no rules. Add [assumptions.SERVICE] to the configuration.")
+        needs = {check.service: check.needs for check in self.checks if check.needs is not None}
+        if needs:
+            yield from need_table(needs)
         for check in self.checks:
             yield from _blind_spots(check, self.rules_file)
         for check in self.checks:
             yield from _over_assumptions(check, new)
+        for service, need in needs.items():
+            yield from need_lists(service, need, classification.validation[service].blind_spots)
         for service, totals in classification.validation.items():
             if totals.ambient_only:
                 yield Heading(f"{service}: {counted(len(totals.ambient_only), 'test')} with only ambient evidence")
@@ -229,13 +235,18 @@ def _baseline(baseline: BaselineComparison) -> Iterator[Block]:
 
 
 def _service_json(check: DetailedCheck) -> dict[str, Any]:
-    return asdict(check.validation) | {
-        "blind_spots": check.blind_spots,
-        "entries": [_entry_json(entry) for entry in check.entries],
-        "proposals": [_entry_json(proposal) for proposal in check.proposals],
-        "left": check.left,
-        "proposed_rule": "\n".join(_proposed_rule(check, None)) if check.proposals else None,
-    }
+    needs = {} if check.needs is None else {"needs": check.needs}
+    return (
+        asdict(check.validation)
+        | needs
+        | {
+            "blind_spots": check.blind_spots,
+            "entries": [_entry_json(entry) for entry in check.entries],
+            "proposals": [_entry_json(proposal) for proposal in check.proposals],
+            "left": check.left,
+            "proposed_rule": "\n".join(_proposed_rule(check, None)) if check.proposals else None,
+        }
+    )
 
 
 def _entry_json(check: EntryCheck | Proposal) -> dict[str, Any]:
