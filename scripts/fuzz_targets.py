@@ -14,12 +14,13 @@ from struct import calcsize
 from typing import Final
 
 from fuzz_mutations import Kind
+from msgspec.structs import replace
 
 from tracer.classify.assumptions import matches_path
 from tracer.classify.classification import classify, recheck
 from tracer.classify.detailed_checks import check_in_detail
 from tracer.classify.diff import compare
-from tracer.classify.findings import find
+from tracer.classify.findings import compare_with_baseline, find
 from tracer.classify.merge import merge
 from tracer.classify.model import Classification
 from tracer.classify.selection import by_unit, needs_of_tests
@@ -45,6 +46,7 @@ from tracer.reports.baseline import read_baseline
 from tracer.reports.formats import FORMATS
 from tracer.reports.pages.explain import page as explain_page
 from tracer.reports.pages.summary import SummaryDocument
+from tracer.reports.pages.validate import ValidationDocument
 from tracer.reports.pages.verify import VerifyDocument
 from tracer.reports.pytest_arguments import pytest_arguments
 from tracer.reports.verify_json import read_verification
@@ -206,7 +208,8 @@ def _interpret(classification: Classification, rules: Rules) -> None:
     for nodeid in list(classification.tests)[:2]:
         list(explain_page(classification, nodeid))
     find(recheck(classification, rules))
-    check_in_detail(classification, ())
+    compared = compare_with_baseline(find(classification), (), ())
+    list(ValidationDocument(classification, check_in_detail(classification, ()), compared, None, False).page())
     for unit in ("test", "class", "file"):
         by_unit(needs_of_tests(classification, None, ambient=True), unit)
 
@@ -225,7 +228,9 @@ def _report(directory: Path) -> Target:
     path = directory / "trace"
     path.write_text(TRACE)
     one = classify(read_trace(path), config, generated_at=GENERATED_AT)
-    seeds = [b"".join(json_report.render(part)) for part in (one, merge([one]))]
+    (directory / "verdicts").write_text(VERDICTS.replace("a.py::", "tests/test_a.py::test_"))
+    verified = replace(one, verified=(read_verification(directory / "verdicts"),))
+    seeds = [b"".join(json_report.render(part)) for part in (one, merge([verified]))]
 
     def read(path: Path) -> None:
         classification = json_report.read_classification(path)

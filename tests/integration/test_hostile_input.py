@@ -27,6 +27,7 @@ TIMEOUT_S: Final = 60
 HEADS: Final = {  # what a file begins with, so that its reader reads on
     "report": b'{"schema": "svc-trace/1", "x": "',
     "trace": b'{"schema": "svc-trace-trace/1", "columns": {}}\n',
+    "verdicts": b'{"schema": "svc-trace-verify/1", "x": "',
     "baseline": b"# accepted\n",
     "configuration": b"# services\n",
     "collected": b"tests/test_a.py::test_b\n",
@@ -38,6 +39,7 @@ READERS: Final = {  # the command that reads FILE → its kind of file
     ("validate", "FILE"): "report",
     ("diff", "GOOD", "FILE"): "report",
     ("select", "FILE", "--within", ""): "report",
+    ("select", "GOOD", "--within", "", "--verified", "FILE"): "verdicts",
     ("validate", "GOOD", "--baseline", "FILE"): "baseline",
     ("report", "GOOD.svctrace", "--config", "FILE"): "configuration",
     ("validate", "GOOD", "--config", "FILE"): "configuration",
@@ -101,7 +103,8 @@ def test_a_bomb_is_refused_in_little_memory(arguments: tuple[str, ...], kind: st
 
 @each_reader
 def test_an_endless_device_is_refused(arguments: tuple[str, ...], kind: str, good: Path) -> None:
-    slugs = {"baseline": "bad-baseline", "configuration": "config-unreadable", "collected": "cannot-read"}
+    slugs = {"verdicts": "bad-verdicts", "baseline": "bad-baseline", "collected": "cannot-read"}
+    slugs["configuration"] = "config-unreadable"
     assert check(arguments, good, "/dev/zero") == slugs.get(kind, "bad-report")
 
 

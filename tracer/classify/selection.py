@@ -13,6 +13,8 @@ from typing import Final, Literal
 
 from tracer.classify.combinations import combination_of
 from tracer.classify.model import Classification, Outcome, TestResult, unknown_service
+from tracer.classify.refusals import covers
+from tracer.classify.verified import Verified
 
 Unit = Literal["test", "class", "file"]
 Needs = frozenset[str]
@@ -37,8 +39,8 @@ def needs_of_tests(
             `@group` at their ends is removed.
         ambient: whether a test needs the services for which it has only ambient evidence.
     """
-    tests = classification.tests
-    return {nodeid: _needs(tests.get(nodeid), ambient) for nodeid in _present(tests, collected)}
+    tests, verified = classification.tests, Verified(classification.verified)
+    return {nodeid: _needs(nodeid, tests.get(nodeid), ambient, verified) for nodeid in _present(tests, collected)}
 
 
 def uses_of_tests(classification: Classification, collected: Iterable[str] | None = None) -> dict[str, Needs]:
@@ -65,14 +67,18 @@ def _present(tests: Mapping[str, TestResult], collected: Iterable[str] | None) -
     return tests if collected is None else dict.fromkeys(_plain(nodeid, tests) for nodeid in collected)
 
 
-def _needs(test: TestResult | None, ambient: bool) -> Needs:
+def _needs(nodeid: str, test: TestResult | None, ambient: bool, verified: Verified) -> Needs:
     if test is None:
         return frozenset({ANYTHING})
-    seen = frozenset({*test.services, *(test.ambient if ambient else ())})
+    services = frozenset({*test.services, *(test.ambient if ambient else ())})
     outcomes = {test.outcome, *(one.outcome for one in test.runs)}
-    if outcomes & _FINISHED:
-        return seen
-    return seen | (frozenset({ANYTHING}) if outcomes <= _CUT_OFF else frozenset(test.assumed))
+    is_cut_off = outcomes <= _CUT_OFF
+    if not outcomes & _FINISHED and not is_cut_off:
+        services |= frozenset(test.assumed)
+    if verified:
+        needed = {service for service in verified.needed(nodeid) if not any(covers({service}, one) for one in services)}
+        services = services - verified.not_needed(nodeid, test, services) | needed
+    return services | {ANYTHING} if is_cut_off else services
 
 
 def _plain(nodeid: str, tests: Mapping[str, TestResult]) -> str:

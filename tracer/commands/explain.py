@@ -9,8 +9,8 @@ from typing import Final
 
 import click
 
-from tracer.commands.inputs import read_source
-from tracer.commands.options import INPUT, config_option
+from tracer.commands.inputs import read_source, with_verdicts
+from tracer.commands.options import INPUT, config_option, verified_option
 from tracer.errors import ExitStatus, SvcTraceError
 from tracer.reports.formats.terminal import ReportConsole, print_page
 from tracer.reports.pages.explain import page
@@ -23,7 +23,8 @@ _NEAREST: Final = 5
 @click.argument("source", metavar="REPORT", type=INPUT)
 @click.argument("nodeid", metavar="NODEID")
 @config_option
-def command(source: Path, nodeid: str, config: Path | None) -> int:
+@verified_option
+def command(source: Path, nodeid: str, config: Path | None, verified: tuple[str, ...]) -> int:
     """Explain what the test NODEID uses and why, with all evidence, and what the rules assume of it.
 
     REPORT is a JSON report or a trace, plain or gzip.
@@ -37,7 +38,7 @@ def command(source: Path, nodeid: str, config: Path | None) -> int:
             slug="unknown-test",
             exit_code=ExitStatus.USAGE,
         )
-    print_page(page(classification, nodeid), ReportConsole())
+    print_page(page(with_verdicts(classification, verified), nodeid), ReportConsole())
     return 0
 
 

@@ -8,13 +8,16 @@ from glob import glob, has_magic
 from pathlib import Path
 
 import click
+from msgspec.structs import replace
 
 from tracer.classify.classification import classify, recheck
 from tracer.classify.merge import merge
 from tracer.classify.model import Classification
 from tracer.classify.services.config import Rules, load_config
+from tracer.classify.verified import unite
 from tracer.errors import SvcTraceError
 from tracer.reports.json_report import read_classification
+from tracer.reports.verify_json import read_verification
 from tracer.trace.file import is_trace, read_trace
 from tracer.trace.input_file import open_input
 
@@ -50,6 +53,18 @@ def read_source(source: Path, config: Path | None) -> tuple[Classification, bool
         return read_classification(source, file), True
 
 
+def with_verdicts(classification: Classification, patterns: Iterable[str]) -> Classification:
+    """A classification with the verdicts in the files that match these paths and patterns, besides its own.
+
+    Raises:
+        SvcTraceError: a pattern matches nothing, or a file has no verdicts.
+    """
+    verdicts = [read_verification(path) for path in _paths(patterns)]
+    if not verdicts:
+        return classification
+    return replace(classification, verified=unite((*classification.verified, *verdicts)))
+
+
 def _paths(patterns: Iterable[str]) -> list[Path]:
     """The files in the order in which they are named, each once; `**` matches any number of directories."""
     paths: dict[Path, None] = {}
@@ -59,7 +74,7 @@ def _paths(patterns: Iterable[str]) -> list[Path]:
         if not matches:
             raise SvcTraceError(
                 f"no file matches {pattern}",
-                hint="Name reports that svc-trace wrote. Check that the jobs that write them ran and uploaded them.",
+                hint="Name files that svc-trace wrote. Check that the jobs that write them ran and uploaded them.",
                 slug="no-reports",
             )
         paths.update(dict.fromkeys(map(Path, matches)))

@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from tracer.classify.services.config import load_config
-from tracer.commands.inputs import read_reports
-from tracer.commands.options import INPUT, OUTPUT
+from tracer.commands.inputs import read_reports, with_verdicts
+from tracer.commands.options import INPUT, OUTPUT, verified_option
 from tracer.commands.output import Publish, summary_options
 from tracer.errors import ExitStatus, SvcTraceError
 from tracer.reports.text import counted
@@ -29,6 +29,7 @@ from tracer.reports.text import counted
     "--expect", type=click.IntRange(min=1), metavar="N", help="Fail with status 80 if there are fewer than N runs."
 )
 @click.option("--strict", is_flag=True, help="Fail with status 80 if a run was not complete.")
+@verified_option
 @summary_options
 def command(
     reports: tuple[str, ...],
@@ -36,6 +37,7 @@ def command(
     config: Path | None,
     expect: int | None,
     strict: bool,
+    verified: tuple[str, ...],
     publish: Publish,
 ) -> int:
     """Merge REPORTs by union: those of several shards, or of several runs of the same tests.
@@ -44,6 +46,7 @@ def command(
     The order of the reports does not matter, and a report that is given twice counts once.
     """
     merged = read_reports(reports, None if config is None else load_config(config, Path.cwd()).rules, merged=True)
+    merged = with_verdicts(merged, verified)
     publish(merged, config, output)
     if expect is not None and len(merged.runs) < expect:
         raise SvcTraceError(

@@ -34,6 +34,14 @@ config_option: Final = click.option(
 )
 
 
+verified_option: Final = click.option(
+    "--verified",
+    multiple=True,
+    metavar="FILE",
+    help="Verdicts that `svc-trace verify` wrote: a path or a quoted pattern; may be repeated.",
+)
+
+
 def tests_options(function: Any) -> Any:  # noqa: ANN401 -- as click's own decorators
     """`--tests` and `--service NAME`, combined in `list_tests`: services, empty for all; None without `--tests`."""
     service = click.option(

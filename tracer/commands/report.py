@@ -8,8 +8,8 @@ import click
 
 from tracer.classify.findings import Finding
 from tracer.commands.fail_on import check_findings
-from tracer.commands.inputs import read_source
-from tracer.commands.options import INPUT, OUTPUT, config_option, fail_on_options
+from tracer.commands.inputs import read_source, with_verdicts
+from tracer.commands.options import INPUT, OUTPUT, config_option, fail_on_options, verified_option
 from tracer.commands.output import Publish, summary_options
 
 
@@ -22,12 +22,14 @@ from tracer.commands.output import Publish, summary_options
     help="Where to write the JSON report; compressed if it ends in .gz. Default: nowhere.",
 )
 @config_option
+@verified_option
 @summary_options
 @fail_on_options
 def command(
     source: Path,
     output: Path | None,
     config: Path | None,
+    verified: tuple[str, ...],
     publish: Publish,
     fail_on: tuple[str, ...],
     accepted: frozenset[Finding] | None,
@@ -38,6 +40,7 @@ def command(
     be compressed with gzip.
     """
     classification, is_report = read_source(source, config)
+    classification = with_verdicts(classification, verified)
     publish(classification, config, output, source if is_report and source.is_file() else None)
     check_findings(classification, fail_on, accepted)
     return 0

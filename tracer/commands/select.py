@@ -13,8 +13,9 @@ import click
 from tracer.classify.model import ALL_UNKNOWN, Classification, is_unknown
 from tracer.classify.selection import ANYTHING, Needs, Unit, by_unit, needs_of_tests, uses_of_tests
 from tracer.classify.tiers import UNTIERED, tier_of
-from tracer.commands.inputs import read_reports
+from tracer.commands.inputs import read_reports, with_verdicts
 from tracer.commands.nearest import check_names
+from tracer.commands.options import verified_option
 from tracer.commands.services import check_services
 from tracer.errors import ExitStatus, SvcTraceError
 from tracer.reports.pytest_arguments import pytest_arguments
@@ -58,6 +59,7 @@ _UNITS: Final[Mapping[Unit, tuple[str, str]]] = {  # one, several
     help="Select from these tests: the output of `pytest --collect-only -q`, or - for stdin.",
 )
 @click.option("--no-ambient", is_flag=True, help="Ignore services that were only ambient in a test.")
+@verified_option
 @click.option("--strict", is_flag=True, help="Fail with status 80 if the report is not complete.")
 @click.option("-0", "nul", is_flag=True, help="End each name with NUL instead of a newline, for xargs -0.")
 def command(
@@ -69,6 +71,7 @@ def command(
     unit: Unit,
     collected: Path | None,
     no_ambient: bool,
+    verified: tuple[str, ...],
     strict: bool,
     nul: bool,
 ) -> int:
@@ -79,7 +82,7 @@ def command(
     """
     if bool(tiers) + (within is not None) + (exactly is not None) != 1:
         raise click.UsageError("Give one of --tier, --within and --exactly.")
-    classification = read_reports(reports)
+    classification = with_verdicts(read_reports(reports), verified)
     check_names("tier", tiers, [*(tier.name for tier in classification.rules.tiers), UNTIERED])
     named = frozenset(filter(None, (within or exactly or "").split(",")))
     if exactly is not None and any(map(is_unknown, named)):

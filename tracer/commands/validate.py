@@ -11,8 +11,8 @@ from tracer.classify.detailed_checks import check_in_detail
 from tracer.classify.findings import Finding, compare_with_baseline, find
 from tracer.classify.services.config import load_config
 from tracer.commands.fail_on import check_findings
-from tracer.commands.inputs import read_reports
-from tracer.commands.options import FAIL_ON, OUTPUT, config_option, fail_on_options
+from tracer.commands.inputs import read_reports, with_verdicts
+from tracer.commands.options import FAIL_ON, OUTPUT, config_option, fail_on_options, verified_option
 from tracer.commands.output import format_option
 from tracer.reports import baseline as baseline_file
 from tracer.reports.formats import Format
@@ -24,6 +24,7 @@ from tracer.reports.pages.validate import ValidationDocument
 @click.argument("reports", metavar="REPORT...", nargs=-1, required=True)
 @config_option
 @format_option(ValidationDocument)
+@verified_option
 @fail_on_options
 @click.option(
     "--write-baseline",
@@ -34,6 +35,7 @@ def command(
     reports: tuple[str, ...],
     config: Path | None,
     form: Format,
+    verified: tuple[str, ...],
     fail_on: tuple[str, ...],
     accepted: frozenset[Finding] | None,
     write_baseline: Path | None,
@@ -49,6 +51,7 @@ def command(
     else:
         classification, file = read_reports(reports, configuration.rules), Path(configuration.source)
         rules_file = str(file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file)
+    classification = with_verdicts(classification, verified)
     findings = find(classification)
     document = ValidationDocument(
         classification,

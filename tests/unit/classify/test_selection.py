@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from tracer.classify.model import Classification, Outcome, RunResult, TestResult
+from tracer.classify.model import Classification, Outcome, RunResult, TestResult, Verdict
 from tracer.classify.selection import ANYTHING, Unit, by_unit, needs_of_tests
 from tracer.classify.services.config import Rules, Tier
 from tracer.classify.tiers import tier_of
@@ -49,6 +49,36 @@ def test_a_test_that_did_not_run_to_its_end_may_need_more(outcome: Outcome, need
     assert needs_of_tests(classified({"a.py::x": test})) == {"a.py::x": needs}
     passed_before = replace(test, runs=(RunResult(0, "passed", 0.1, 1), RunResult(1, outcome, 0.1, 1)))
     assert needs_of_tests(classified({"a.py::x": passed_before})) == {"a.py::x": {"postgres"}}
+
+
+@pytest.mark.parametrize(
+    ("outcome", "word", "without", "needs"),
+    [
+        ("passed", "tolerates", ["postgres"], {"kafka"}),
+        ("passed", "tolerates", ["kafka", "postgres"], set()),
+        ("passed", "unaffected", ["kafka", "postgres"], {"postgres"}),  # it was changed since: it uses Postgres
+        ("passed", "undecided", ["postgres"], {"kafka", "postgres"}),
+        ("passed", "needs", ["postgres"], {"kafka", "postgres"}),
+        ("passed", "needs", ["redis"], {"kafka", "postgres", "redis"}),
+        ("passed", "needs", ["redis", "smtp"], {"kafka", "postgres"}),
+        ("failed", "tolerates", ["smtp", "postgres"], {"kafka"}),
+        ("crashed", "tolerates", ["(unknown)", "kafka", "postgres"], {ANYTHING}),
+    ],
+)
+def test_what_trials_show_is_not_needed(outcome: Outcome, word: Verdict, without: list[str], needs: set[str]) -> None:
+    one = classified({"a.py::x": suites.result(["postgres"], ["smtp"], outcome, ambient=["kafka"])})
+    verified = suites.verification({"a.py::x": suites.verdict(word)}, *without)
+    assert needs_of_tests(replace(one, verified=(verified,))) == {"a.py::x": needs}
+
+
+def test_an_endpoint_without_a_name_is_needed_once() -> None:
+    verified = suites.verification(
+        {"a.py::x": suites.verdict("needs"), "a.py::y": suites.verdict("needs")}, "(unknown)"
+    )
+    unknown = "unknown:tcp://10.0.0.1:70"
+    one = classified({"a.py::x": suites.result([unknown]), "a.py::y": suites.result()})
+    found = needs_of_tests(replace(one, verified=(verified,)), ["a.py::x", "a.py::y", "a.py::z"])
+    assert found == {"a.py::x": {unknown}, "a.py::y": {"(unknown)"}, "a.py::z": UNKNOWN}
 
 
 def test_of_what_is_collected_the_unknown_needs_anything_and_what_is_gone_is_left_out() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
-from typing import Final
 
 from tracer.classify.assumptions import claims
 from tracer.classify.model import Classification, Evidence, TestResult
@@ -13,15 +12,7 @@ from tracer.reports.blocks import Block, Heading, Line, Name, Names, Styled
 from tracer.reports.evidence_text import activity, amounts
 from tracer.reports.fixture_names import known_fixture
 from tracer.reports.text import counted, duration, joined
-
-_OUTCOMES: Final = {
-    "error": "ended in an error",
-    "skipped": "was skipped",
-    "xfailed": "failed as expected",
-    "xpassed": "passed unexpectedly",
-    "interrupted": "was interrupted",
-    "not run": "was not run",
-}
+from tracer.reports.verdict_text import outcome_text, verdict_sentence
 
 
 def page(classification: Classification, nodeid: str) -> Iterator[Block]:
@@ -29,10 +20,13 @@ def page(classification: Classification, nodeid: str) -> Iterator[Block]:
     test = classification.tests[nodeid]
     attempts = f" in {counted(test.attempts, 'attempt')}" if test.attempts > 1 else ""
     yield Heading(nodeid)
-    yield Line(f"It {_OUTCOMES.get(test.outcome, test.outcome)}{attempts}, and took {duration(test.duration_s)}.")
+    yield Line(f"It {outcome_text(test.outcome)}{attempts}, and took {duration(test.duration_s)}.")
     tiers = chosen_tiers(classification.rules.tiers)
     tier = f" Its tier is {tier_of(test.services, tiers)}." if tiers else ""
     yield Line(f"It uses {joined(test.services) or 'no service'}.{tier}")
+    for trial in classification.verified:
+        if (verdict := trial.tests.get(nodeid)) is not None:
+            yield Line(verdict_sentence(trial.without, verdict))
     yield from _rules(classification, test)
     others = sorted({one.service for one in test.evidence})
     services = tuple(dict.fromkeys((*test.services, *test.ambient, *test.self_hosted, *others)))

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
 
 from tracer.classify.model import Classification, Evidence, is_unknown
+from tracer.classify.need_checks import check_needs
 from tracer.reports.blocks import Block, Heading, groups
 from tracer.reports.evidence_text import defined_in
 from tracer.reports.fixture_names import known_fixture
@@ -28,7 +29,7 @@ def page(classification: Classification, services: Collection[str]) -> Iterator[
         more = (
             f", and {counted(others, 'test')} with only ambient or self-hosted evidence, or goodbyes" if others else ""
         )
-        yield Heading(f"{service}: {counted(using, 'test')}{more}")
+        yield Heading(f"{service}: {counted(using, 'test')}{more}{_needs(classification, service)}")
         yield from groups(ways)
 
 
@@ -43,6 +44,15 @@ def _listed(classification: Classification) -> list[str]:
     evidence = (one for test in classification.tests.values() for one in test.evidence)
     external = {one.service for one in evidence if not one.self_hosted}
     return [one for one in seen_services(classification) if one in external or not is_unknown(one)]
+
+
+def _needs(classification: Classification, service: str) -> str:
+    """What the verdicts say about the tests of a service."""
+    check = check_needs(classification, service)
+    if check is None:
+        return ""
+    needed = check.claimed_needed + len(check.missed)
+    return f"; {needed:,} need it, {len(check.claimed_only_used) + check.unclaimed_only_used:,} only use it"
 
 
 def _ways(evidence: Iterable[Evidence]) -> str:

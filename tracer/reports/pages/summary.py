@@ -30,6 +30,7 @@ from tracer.reports import blocks, json_report
 from tracer.reports.blocks import Styled
 from tracer.reports.fixture_names import known_fixture
 from tracer.reports.pages import services
+from tracer.reports.pages.needs import verdict_table
 from tracer.reports.pages.notes import notes
 from tracer.reports.text import LISTED, counted, duration, percent, shares
 
@@ -75,6 +76,8 @@ class SummaryDocument:
                 yield from _combinations(one.summary.combinations, self.report or self.source)
             if self.depth is not None:
                 yield _directories(one, self.depth)
+        if one.tests and one.verified:
+            yield verdict_table(one)
         if used_by := users(one):
             rows = tuple((Styled(service, "strong"), parts) for service, parts in used_by.items())
             yield blocks.Table(("Service", "How its tests use it"), rows, "ll")
