@@ -13,8 +13,7 @@
 #define SVC_PREFIX_LEN 32 /* bytes of a socket's first sends: enough to identify the protocol */
 #define SVC_PREFIXES 4 /* how many sends of a socket have a prefix */
 #define SVC_DATA_LEN 2048 /* bytes of an SVC_OPENING or SVC_ANSWER: enough for a ClientHello */
-#define SVC_BUFFERS                                                                                                    \
-	16 /* how many buffers of a send are joined in an SVC_OPENING: gRPC's first request has 10 or more */
+#define SVC_BUFFERS 32 /* how many buffers of a send an SVC_OPENING joins: gRPC makes four of each header */
 #define SVC_BUFFER_LEN 1024 /* bytes of each of them */
 #define SVC_PATH_LEN 108 /* sizeof(sockaddr_un.sun_path) */
 #define SVC_COMM_LEN 16 /* TASK_COMM_LEN */
