@@ -11,7 +11,8 @@ from msgspec import Struct
 
 from tracer.record.capture.protocol import SocketEvent
 from tracer.record.names.engine import Engine, sockets_of
-from tracer.record.names.hosts_file import HostsFiles, has_names
+from tracer.record.names.hosts_file import has_names
+from tracer.record.names.mounts import HostsFiles
 from tracer.record.names.nearby import NearbyEndpoints
 from tracer.record.processes import Processes
 from tracer.trace.ids import NetworkNamespace, ProcessId
