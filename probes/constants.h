@@ -27,6 +27,7 @@
 #define EEXIST 17
 #define ENOTSOCK 88
 #define EISCONN 106
+#define ECONNREFUSED 111
 #define EALREADY 114
 #define EINPROGRESS 115
 #define ECANCELED 125

@@ -1,6 +1,6 @@
 """The build step: compile the CO-RE probes and the launcher into `build/`, and include them in the wheel.
 
-With the probes' object, a run needs neither a compiler nor headers. bcc compiles their sources, which the wheel has
+With the probes' objects, a run needs neither a compiler nor headers. bcc compiles their sources, which the wheel has
 too, on kernels without BTF. Checkouts and editable installs use `build/` and `probes/` themselves
 (tracer/record/capture/bpf/programs.py). The launcher is installed as the command `svc-trace`.
 """
@@ -20,11 +20,13 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 ROOT = Path(__file__).resolve().parent.parent
-SOURCE = ROOT / "probes" / "svc_trace.bpf.c"
+SOURCES = ROOT / "probes"
+SOURCE = SOURCES / "svc_trace.bpf.c"
 OBJECT = ROOT / "build" / "svc_trace.bpf.o"
+REFUSAL = ROOT / "build" / "svc_refuse.bpf.o"  # loaded only by a run that refuses services
 LAUNCHER_SOURCE = ROOT / "launcher" / "svc-trace.c"
 LAUNCHER = ROOT / "build" / "svc-trace"
-PACKAGE = "tracer/record/capture/bpf"  # in the wheel: the directory for the object and the probes' sources
+PACKAGE = "tracer/record/capture/bpf"  # in the wheel: the directory for the objects and the probes' sources
 REMEDY = "Install what compiles the probes: apt-get install clang llvm libbpf-dev."
 WARNINGS = ("-Wall", "-Wextra", "-Werror")
 
@@ -57,6 +59,17 @@ def compile_probes(source: Path = SOURCE, target: Path = OBJECT) -> None:
         ),
         strip=("llvm-strip", "-g"),
     )
+
+
+def compile_everything() -> None:
+    """Compile all that a checkout or a wheel contains.
+
+    Raises:
+        BuildError: see the two functions that it calls.
+    """
+    compile_probes()
+    compile_probes(SOURCES / "svc_refuse.bpf.c", REFUSAL)
+    compile_launcher()
 
 
 def compile_launcher() -> None:
@@ -97,13 +110,13 @@ class NativeBuildHook(BuildHookInterface[Any]):
         if self.target_name != "wheel":
             return
         try:
-            compile_probes()
-            compile_launcher()
+            compile_everything()
         except BuildError as error:
             raise SystemExit(f"svc-trace: {error}") from None
         if version != "editable":
-            build_data["force_include"][str(OBJECT)] = f"{PACKAGE}/{OBJECT.name}"
-            build_data["force_include"][str(SOURCE.parent)] = f"{PACKAGE}/probes"
+            for compiled in (OBJECT, REFUSAL):
+                build_data["force_include"][str(compiled)] = f"{PACKAGE}/{compiled.name}"
+            build_data["force_include"][str(SOURCES)] = f"{PACKAGE}/probes"
         build_data["shared_scripts"][str(LAUNCHER)] = LAUNCHER.name
         build_data["pure_python"] = False
         build_data["tag"] = f"py3-none-{sysconfig.get_platform().replace('-', '_').replace('.', '_')}"
@@ -111,7 +124,6 @@ class NativeBuildHook(BuildHookInterface[Any]):
 
 if __name__ == "__main__":
     try:
-        compile_probes()
-        compile_launcher()
+        compile_everything()
     except BuildError as error:
         sys.exit(f"svc-trace: {error}")

@@ -36,7 +36,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_wheel_has_the_compiled_probes_and_their_text(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
-    assert "tracer/record/capture/bpf/svc_trace.bpf.o" in names
+    assert {f"tracer/record/capture/bpf/{name}.bpf.o" for name in ("svc_trace", "svc_refuse")} <= names
     assert {"svc_trace.bcc.c", "bcc_kernel/include/asm/page.h"} <= {
         name.partition("tracer/record/capture/bpf/probes/")[2] for name in names
     }

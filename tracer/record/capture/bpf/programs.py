@@ -31,6 +31,7 @@ def _locate() -> tuple[Path, Path]:
 
 
 OBJECT, SOURCES = _locate()
+REFUSAL_OBJECT: Final = OBJECT.with_name("svc_refuse.bpf.o")  # of svc_refuse.bpf.c: what refuses services to the tree
 BTF: Final = Path("/sys/kernel/btf/vmlinux")  # the kernel's own types
 
 SEND_TRACEPOINT: Final = "sock_send_length"
