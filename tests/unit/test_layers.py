@@ -81,7 +81,10 @@ def test_only_the_command_line_imports_click(path: Path) -> None:
 @pytest.mark.parametrize("path", FILES, ids=module_of)
 def test_only_capture_knows_a_backend(path: Path) -> None:
     module = module_of(path)
-    if not module.startswith("tracer.record.capture"):
+    if module.startswith("tracer.record.refusal"):
+        bpf = {f"tracer.record.capture.bpf.{name}" for name in ("features", "library", "programs")}
+        assert {name for name in imports(path) if name.startswith("tracer.record.capture")} <= bpf
+    elif not module.startswith("tracer.record.capture"):
         neutral = {f"tracer.record.capture.{name}" for name in ("protocol", "backends", "checks", "doctor")}
         capture = {name for name in imports(path) if name.startswith("tracer.record.capture")}
         assert capture <= neutral

@@ -9,7 +9,7 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -49,13 +49,15 @@ class Child:
                 added = pipe.read()
             if not added:  # the tracer gave up or died
                 os._exit(ExitStatus.CANNOT_TRACE)
+            variables, wrapper, hidden = json.loads(added)
+            if hidden:
+                _hide(hidden, self._invoker, failed)
             with self._invoker.root():
                 self._invoker.raise_limits()
             self._invoker.become()
             signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
             for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them; the command should not
                 signal.signal(number, signal.SIG_DFL)
-            variables, wrapper = json.loads(added)
             environment = dict(self._invoker.environment) | variables
             program = _which(self._command[0], self._invoker.environment.get("PATH", os.defpath))
             words = list(self._command)
@@ -68,19 +70,28 @@ class Child:
         finally:
             os._exit(ExitStatus.CANNOT_TRACE)
 
-    def release(self, added: Mapping[str, str], wrapper: Wrapper | None = None) -> None:
+    def release(
+        self, added: Mapping[str, str], wrapper: Wrapper | None = None, hidden: Collection[str] = frozenset()
+    ) -> None:
         """Let the command begin, with variables added to its environment; a `wrapper` executes it.
 
+        `hidden` are paths of unix sockets that it does not see.
+
         Raises:
-            SvcTraceError: the command cannot be executed (status 127 or 126, as a shell's), or the wrapper failed.
+            SvcTraceError: the command cannot be executed (status 127 or 126, as a shell's), or the wrapper failed, or
+                sockets cannot be hidden.
         """
         fields = (wrapper.arguments, str(wrapper.errors), dict(wrapper.environment)) if wrapper else None
         with os.fdopen(self._go, "wb") as pipe:
-            pipe.write(json.dumps([dict(added), fields]).encode())
+            pipe.write(json.dumps([dict(added), fields, sorted(hidden)]).encode())
         with os.fdopen(self._failed, "rb") as pipe:
             code = int(pipe.read() or 0)  # empty: closed by a successful exec
         if code == 0 and wrapper is not None:
             code = wrapper.exec_result()
+        if code < 0:
+            from tracer.record.refusal.hiding import cannot_hide
+
+            raise cannot_hide(-code)
         if code:
             raise _cannot_execute(self._command[0], code)
 
@@ -115,6 +126,16 @@ class Child:
         self._ended = True
         code = os.waitstatus_to_exitcode(status)
         return code if code >= 0 else 128 - code
+
+
+def _hide(paths: Sequence[str], invoker: Invoker, failed: int) -> None:
+    from tracer.record.refusal.hiding import hide  # rarely needed
+
+    try:
+        hide(paths, invoker)
+    except OSError as error:
+        os.write(failed, b"%d" % -(error.errno or 0))
+        os._exit(ExitStatus.CANNOT_TRACE)
 
 
 def _which(program: str, path: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable, Iterable, Iterator
 from collections.abc import Set as AbstractSet
-from ctypes import POINTER, c_bool, c_char_p, c_int, c_size_t, c_uint32, c_uint64, c_void_p
+from ctypes import c_bool, c_char_p, c_int, c_size_t, c_uint32, c_uint64, c_void_p
 from struct import Struct
 from typing import Final
 
@@ -61,15 +61,16 @@ class Library:
         self.set_value = declare(library.bpf_map__set_initial_value, c_int, c_void_p, c_char_p, c_size_t)
         self.name = declare(library.bpf_program__name, c_char_p, c_void_p)
         self.section = declare(library.bpf_program__section_name, c_char_p, c_void_p)
+        self.set_type = declare(library.bpf_program__set_type, c_int, c_void_p, c_int)
+        self.set_attach_type = declare(library.bpf_program__set_expected_attach_type, c_int, c_void_p, c_int)
         self.set_autoload = declare(library.bpf_program__set_autoload, c_int, c_void_p, c_bool)
         self.autoload = declare(library.bpf_program__autoload, c_bool, c_void_p)
         self.program_fd = declare(library.bpf_program__fd, c_int, c_void_p)
         self.attach = declare(library.bpf_program__attach, c_void_p, c_void_p)
         self.attach_kprobe = declare(library.bpf_program__attach_kprobe, c_void_p, c_void_p, c_bool, c_char_p)
+        self.attach_cgroup = declare(library.bpf_program__attach_cgroup, c_void_p, c_void_p, c_int)
         self.destroy_link = declare(library.bpf_link__destroy, c_int, c_void_p)
-        self.update = declare(
-            library.bpf_map_update_elem, c_int, c_int, POINTER(c_int), POINTER(ctypes.c_char), c_uint64
-        )
+        self.update = declare(library.bpf_map_update_elem, c_int, c_int, c_void_p, c_void_p, c_uint64)
         self.kernel_type = declare(library.libbpf_find_vmlinux_btf_id, c_int, c_char_p, c_int)
         self.probe_helper = declare(library.libbpf_probe_bpf_helper, c_int, c_int, c_int, c_void_p)
         self.open_raw_tracepoint = declare(library.bpf_raw_tracepoint_open, c_int, c_char_p, c_int)

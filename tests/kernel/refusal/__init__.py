@@ -1,0 +1,1 @@
+"""Services refused on the real kernel: needs root."""
