@@ -20,6 +20,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "explain": "tracer.commands.explain",
     "diff": "tracer.commands.diff",
     "select": "tracer.commands.select",
+    "verify": "tracer.commands.verify",
     "doctor": "tracer.commands.doctor",
 }
 """Command → its module, which has the command under the name `command`."""

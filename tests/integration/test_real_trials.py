@@ -8,15 +8,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 from textwrap import dedent
 
 import pytest
 
-from tracer.classify.model import Classification, Verification
-from tracer.classify.verdicts import compare_trials
-from tracer.reports.json_report import read_classification
+from tracer.classify.model import Verification
+from tracer.reports.verify_json import read_verification
 
 pytestmark = [pytest.mark.kernel, pytest.mark.skipif(os.geteuid() != 0, reason="only root can trace with libbpf")]
 
@@ -126,6 +124,7 @@ EXPECTED = {  # test → verdict and through, or the reason
     "test_import.py::test_module": ("needs", "module:test_import.py"),
 }
 
+TRACER = (sys.executable, "-m", "tracer")
 
 SERVER = """
 import socketserver, sys, threading
@@ -161,21 +160,21 @@ def verification(request: pytest.FixtureRequest, backend: str, tmp_path: Path) -
             for name, text in SUITE.items():
                 filled = dedent(text).replace("PORT", port).replace("PATH", str(path))
                 (tmp_path / name).write_text(filled)
-            before = traced(tmp_path, backend, *request.param)
+            traced(tmp_path, backend, "with.json", *request.param)
         finally:
             server.kill()
     path.unlink()
-    after = traced(tmp_path, backend, "--continue-on-collection-errors", *request.param)
-    moment = datetime(2026, 11, 21, tzinfo=UTC)
-    return compare_trials([before], [after], ["cache"], command=["pytest"], generated_at=moment)
+    traced(tmp_path, backend, "without.json", "--continue-on-collection-errors", *request.param)
+    verify = (*TRACER, "verify", "--without", "cache", "--against", "with.json", "without.json")
+    subprocess.run(verify, cwd=tmp_path, check=True, capture_output=True)
+    return read_verification(tmp_path / "svc-trace-verify.json")
 
 
-def traced(directory: Path, backend: str, *options: str) -> Classification:
+def traced(directory: Path, backend: str, report: str, *options: str) -> None:
     pytest_ = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options)
-    tracer = (sys.executable, "-m", "tracer", "-q", "--backend", backend, "--")
-    done = subprocess.run([*tracer, *pytest_], cwd=directory, capture_output=True, text=True, check=False)
+    command = [*TRACER, "run", "-q", "-o", report, "--backend", backend, "--", *pytest_]
+    done = subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False)
     assert done.returncode == 1, done.stdout + done.stderr  # some tests failed
-    return read_classification(directory / "svc-trace.json")
 
 
 def test_each_test_has_the_expected_verdict(verification: Verification) -> None:
