@@ -144,7 +144,7 @@ static __always_inline __u16 group_of(struct bpf_sock_addr *context)
 
 	if (protocol == IPPROTO_UDP)
 		return groups[1][port];
-	if (protocol == IPPROTO_TCP || protocol == IPPROTO_MPTCP)
+	if (protocol == IPPROTO_TCP) /* also below MPTCP */
 		return groups[0][port];
 	return SVC_HERE;
 }

@@ -186,6 +186,7 @@ def test_a_server_of_the_tree_that_was_never_bound() -> None:
 def test_a_server_that_the_command_inherits() -> None:
     text = """
         server = socket(fileno=P["server"])
+        server.setblocking(False)
         answers = [connect(("127.0.0.1", 5432)), connect(("127.0.0.1", 5433))]
         report([*answers, server.accept()[0].getsockname()])
     """
