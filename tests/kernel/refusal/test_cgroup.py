@@ -7,6 +7,7 @@ import json
 import os
 import select
 import signal
+import stat
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,9 +22,16 @@ import pytest
 
 from kernel.refusal.refused import CONNECT, Servers, cgroup_of, hierarchy_root, refuse, run, running
 from tracer.errors import SvcTraceError
+from tracer.record.capture.bpf.library import Library
+from tracer.record.capture.bpf.programs import REFUSAL_OBJECT
+from tracer.record.invoker import Invoker
+from tracer.record.launch import Child
+from tracer.record.refusal import programs
 from tracer.record.refusal.hierarchy import own_cgroup
-from tracer.record.refusal.programs import MEANS
-from tracer.record.refusal.targets import Refusal
+from tracer.record.refusal.programs import CGROUP_OF_SOCKET, MEANS, Programs
+from tracer.record.refusal.refusing import refusing
+from tracer.record.refusal.table import table
+from tracer.record.refusal.targets import EVERYTHING, Refusal
 
 pytestmark = [pytest.mark.kernel]
 
@@ -112,6 +120,7 @@ def test_only_the_tree_is_in_it(at: tuple[str, int]) -> None:
         cgroup = cgroup_of(program.pid)
         assert cgroup.parent == cgroup_of(os.getpid())
         assert (cgroup / "cgroup.procs").read_text() == f"{program.pid}\n"
+        assert stat.S_IMODE(cgroup.stat().st_mode) == 0o711  # others may not lock it
         program.open()
         assert program.reported() == "ECONNREFUSED"
     assert not cgroup.exists()
@@ -298,6 +307,55 @@ except SvcTraceError as error:
     )  # fmt: skip
     assert result.stdout.startswith("no-cgroup there is no place for a cgroup")
     assert "Operation not permitted" in result.stdout
+
+
+@contextmanager
+def stopped() -> Iterator[Child]:
+    """A child that never executes its command; at the end it is in this process's cgroup again."""
+    child = Child(("true",), Invoker.find())
+    yield child
+    assert cgroup_of(child.pid) == cgroup_of(os.getpid())
+    child.abandon()
+    child.join()
+
+
+def test_an_object_that_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = tmp_path / "broken.o"
+    broken.write_bytes(REFUSAL_OBJECT.read_bytes()[:1000])
+    monkeypatch.setattr(programs, "REFUSAL_OBJECT", broken)
+    with stopped() as child, pytest.raises(SvcTraceError) as caught, refusing(Refusal(), child.pid, Invoker.find()):
+        pass
+    assert caught.value.slug == "load-failed"
+    assert "libbpf gives no reason" not in caught.value.message
+
+
+def test_programs_that_cannot_be_attached(tmp_path: Path) -> None:
+    """A cgroup whose own program permits no others below it looks the same to the loader."""
+    directory = os.open(tmp_path, os.O_RDONLY)
+    try:
+        with pytest.raises(SvcTraceError) as caught:
+            Programs(directory, table([EVERYTHING], (), ()), {}, 1, MEANS[0])
+    finally:
+        os.close(directory)
+    assert caught.value.slug == "load-failed"
+    assert "did not attach connect4" in caught.value.message
+
+
+def test_a_keeper_that_cannot_be_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The limit of processes is reached."""
+
+    def refuse_fork() -> int:
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    with stopped() as child:
+        monkeypatch.setattr(os, "fork", refuse_fork)
+        with pytest.raises(BlockingIOError), refusing(Refusal(), child.pid, Invoker.find()):
+            pass
+
+
+def test_this_kernel_knows_the_cgroups_of_sockets() -> None:
+    """What an older one is said to lack."""
+    assert CGROUP_OF_SOCKET in (Library().definitions(("sock_cgroup_data",)) or "")
 
 
 def test_without_root(at: tuple[str, int]) -> None:

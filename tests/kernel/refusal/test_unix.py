@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ import pytest
 from kernel.refusal.refused import CONNECT, bound, run, running
 from tracer.errors import SvcTraceError
 from tracer.record.invoker import Invoker
+from tracer.record.launch import Child
 from tracer.record.refusal.programs import MEANS, Means
 from tracer.record.refusal.targets import Refusal
 
@@ -111,13 +113,14 @@ def test_names_are_compared_to_their_end(tmp_path: Path) -> None:
             return "ok"
         path = P["names"][0].encode()
         report([[connect(name) for name in P["names"]],
-            connect_bytes(path + b"\\0rest", len(path) + 7), connect_bytes(path, len(path) + 2)])
+            connect_bytes(path + b"\\0rest", len(path) + 7),
+            connect_bytes(path + b"longer", len(path) + 8), connect_bytes(path, len(path) + 2)])
     """
     with ExitStack() as stack:
         for name in names:
             bound(stack, socket.SOCK_STREAM, name)
         met = run(Refusal(paths=frozenset(names[:1])), text, names=names)
-    assert met.result == [["ECONNREFUSED", "ok", "ok"], "ECONNREFUSED", "ECONNREFUSED"]
+    assert met.result == [["ECONNREFUSED", "ok", "ok"], "ECONNREFUSED", "ENOENT", "ECONNREFUSED"]
 
 
 def test_the_longest_names(tmp_path: Path) -> None:
@@ -281,6 +284,35 @@ def test_a_path_that_is_no_socket(best: Means, tmp_path: Path) -> None:
     met = run(Refusal(paths=frozenset({str(secret)})), text, path=str(secret), best=best)
     assert met.result == "content"
     assert met.refusing.not_served == {str(secret)}
+
+
+def test_only_sockets_are_hidden(tmp_path: Path) -> None:
+    """Even if something else has taken the place of one since."""
+    secret, copy = tmp_path / "secret", tmp_path / "copy"
+    secret.write_text("content")
+    child = Child(("cp", str(secret), str(copy)), Invoker.find())
+    child.release({}, hidden=[str(secret), str(tmp_path / "missing")])
+    child.join()
+    assert copy.read_text() == "content"
+
+
+def test_a_command_that_cannot_hide_anything() -> None:
+    """As in a container that may not mount."""
+    text = """
+from tracer.errors import SvcTraceError
+from tracer.record.invoker import Invoker
+from tracer.record.launch import Child
+from tracer.record.launch import Child
+child = Child(("true",), Invoker.find())
+try:
+    child.release({}, hidden=["/nowhere"])
+except SvcTraceError as error:
+    print(error.slug, error.message)
+child.join()
+"""
+    command = ["setpriv", "--bounding-set=-sys_admin", sys.executable, "-c", text]
+    result = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    assert result.stdout == "cannot-hide cannot hide unix sockets from the command: Operation not permitted\n"
 
 
 @pytest.mark.parametrize("name", ["", "x" * 109, "@" + "x" * 108, "/tmp/a\0b"])

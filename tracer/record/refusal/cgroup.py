@@ -43,7 +43,6 @@ class RunCgroup:
         with ExitStack() as resources:
             self._parent = _opened(parent, resources)
             self._homes = (_opened(own, resources), self._parent)
-            _remove_leftovers(self._parent)
             self._name, self.directory = _make_locked(parent)
             resources.callback(os.close, self.directory)
             try:
@@ -63,7 +62,10 @@ class RunCgroup:
         problems = []
         try:
             for hierarchy in hierarchies():
-                for parent in dict.fromkeys((hierarchy.own, hierarchy.root)):
+                parents = dict.fromkeys((hierarchy.own, hierarchy.root))
+                for parent in parents:
+                    _remove_leftovers(parent)
+                for parent in parents:
                     try:
                         return cls(parent, hierarchy.own, pid)
                     except OSError as error:
@@ -104,26 +106,31 @@ def _opened(path: Path, resources: ExitStack) -> int:
 
 
 def _make_locked(parent: Path) -> tuple[str, int]:
-    """Make a directory and lock it; another run may find it before it is locked, and remove it."""
+    """Make a directory and lock it; another run may find it before it is locked, and remove it.
+
+    The tree may read the files in it, such as its limits. No other user may lock it: that needs to open it.
+    """
     while True:
         path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
-        path.chmod(0o755)  # programs read the limits in their cgroup
         try:
             lock = os.open(path, _DIRECTORY)
         except FileNotFoundError:
             continue
         fcntl.flock(lock, fcntl.LOCK_EX)
         if path.exists():
+            path.chmod(0o711)
             return path.name, lock
         os.close(lock)
 
 
-def _remove_leftovers(parent: int) -> None:
+def _remove_leftovers(parent: Path) -> None:
     """Remove the cgroups of runs that were killed: by name ours, and not locked."""
-    for name in filter(_NAME.fullmatch, _directories(parent)):
-        with suppress(OSError), _directory(name, parent) as directory:  # OSError: in use, or gone
-            fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            _removed(parent, name, (parent,), time.monotonic() + _REMOVAL_S)
+    with ExitStack() as resources:
+        home = _opened(parent, resources)
+        for name in filter(_NAME.fullmatch, _directories(home)):
+            with suppress(OSError), _directory(name, home) as directory:  # OSError: in use, or gone
+                fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _removed(home, name, (home,), time.monotonic() + _REMOVAL_S)
 
 
 def _removed(parent: int, name: str, homes: Sequence[int], until: float) -> bool:

@@ -17,9 +17,18 @@ class Keeper:
     """The process. It waits for the end of a pipe, and does nothing else until then."""
 
     def __init__(self, cgroup: RunCgroup) -> None:
-        """Start it; needs root."""
+        """Start it; needs root.
+
+        Raises:
+            OSError: no further process is allowed.
+        """
         waiting, self._end = os.pipe()
-        self._pid = os.fork()
+        try:
+            self._pid = os.fork()
+        except OSError:
+            os.close(waiting)
+            os.close(self._end)
+            raise
         if self._pid == 0:
             _keep(cgroup, waiting)
         os.close(waiting)

@@ -32,7 +32,7 @@ _FAMILY_BITS: Final = 32  # of svc_place, between `bits` and `address`
 _COUNTER: Final = 8  # bytes
 
 _SOCK_ADDR: Final = 18  # BPF_PROG_TYPE_CGROUP_SOCK_ADDR: enum bpf_prog_type (include/uapi/linux/bpf.h)
-_CGROUP_OF_SOCKET: Final = "struct cgroup *cgroup;"
+CGROUP_OF_SOCKET: Final = "struct cgroup *cgroup;"
 """In struct sock_cgroup_data: sockets have a cgroup of version 2, also beside version 1. Linux 5.15, 8520e224f547."""
 UNIX_PROGRAMS: Final = {"connect_unix": 49, "sendmsg_unix": 50}
 """Program → BPF_CGROUP_UNIX_*: enum bpf_attach_type. Linux 6.7, commit 859051dd165e."""
@@ -117,21 +117,22 @@ class Programs:
         opened: int | None = library.open(os.fsencode(REFUSAL_OBJECT), None)
         if not opened:
             raise OSError(ctypes.get_errno(), "open")
+        needed = _needed(table, unix=means.unix and sizes[b"names"] > 0)
         for program in library.programs(opened):
-            attach_type = UNIX_PROGRAMS.get(library.name(program).decode())
-            if attach_type and means.unix:
+            name = library.name(program).decode()
+            library.set_autoload(program, name in needed)
+            if name in needed and name in UNIX_PROGRAMS:
                 library.set_type(program, _SOCK_ADDR)
-                library.set_attach_type(program, attach_type)
-                library.set_autoload(program, True)
+                library.set_attach_type(program, UNIX_PROGRAMS[name])
         values = {
             b".rodata.error": pack("=?", means.chooses_error),
             b".rodata.tree": pack("=Q", identity),
             b".bss": b"".join(_by_network_order(table.groups[protocol]) for protocol in ("tcp", "udp")),
         }
-        for name, value in values.items():
-            library.set_value(library.find_map(opened, name), value, len(value))
-        for name, size in sizes.items():
-            library.set_max_entries(library.find_map(opened, name), max(1, size))
+        for key, value in values.items():
+            library.set_value(library.find_map(opened, key), value, len(value))
+        for key, size in sizes.items():
+            library.set_max_entries(library.find_map(opened, key), max(1, size))
         if code := -int(library.load(opened)):
             library.close(opened)
             raise OSError(code, "load")
@@ -159,7 +160,7 @@ class Programs:
             return cannot_trace(f"{kernel} does not describe its types: {check.detail}", check.remedy or "", "no-btf")
         if name := features.forbidden(self._library):
             return forbidden(name)
-        if _CGROUP_OF_SOCKET not in (self._library.definitions(("sock_cgroup_data",)) or ""):
+        if CGROUP_OF_SOCKET not in (self._library.definitions(("sock_cgroup_data",)) or ""):
             return cannot_trace(
                 f"{kernel} cannot refuse services to the command only",
                 "Run it on Linux 5.15 or later, with CONFIG_CGROUP_BPF.",
@@ -176,6 +177,13 @@ class Programs:
             "Report this with the kernel's version and the line above.",
             "load-failed",
         )
+
+
+def _needed(table: Table, *, unix: bool) -> set[str]:
+    """The programs that have something to refuse: the kernel takes 0.2 µs to call one, on the whole machine."""
+    tcp, udp = (any(table.groups[protocol]) for protocol in ("tcp", "udp"))
+    needed = {"connect4", "connect6"} if tcp or udp else set()
+    return needed | ({"sendmsg4", "sendmsg6"} if udp else set()) | (UNIX_PROGRAMS.keys() if unix else set())
 
 
 def _places(table: Table) -> Iterator[tuple[bytes, int]]:
