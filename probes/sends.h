@@ -63,10 +63,10 @@ static __always_inline void join_buffers(struct svc_data_event *record, const st
 static __always_inline void emit_data(__u8 kind, const struct sock *sk, int moved, const struct svc_task *self)
 {
 	struct svc_data_event *record = reserve_part(sizeof(*record), sizeof(*record) - SVC_DATA_LEN - SVC_BUFFER_LEN);
-	const struct pt_regs *regs = current_regs();
+	const struct pt_regs *regs;
 	struct user_msghdr msg;
 
-	if (!record)
+	if (!record) /* at once: Linux 6.1's verifier does not know that reserve_part() has checked it */
 		return;
 	record->event.ns = bpf_ktime_get_ns();
 	record->event.kind = kind;
@@ -76,8 +76,10 @@ static __always_inline void emit_data(__u8 kind, const struct sock *sk, int move
 	if (record->event.family != AF_UNIX)
 		set_peer(&record->event, sk);
 	record->event.result = moved;
-	if (kind == SVC_OPENING)
+	if (kind == SVC_OPENING) {
+		regs = current_regs();
 		read_buffers(&msg, regs, syscall_number(regs));
+	}
 	if (kind == SVC_OPENING && msg.msg_iovlen > 1)
 		join_buffers(record, &msg, moved);
 	else
