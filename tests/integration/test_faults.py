@@ -308,6 +308,7 @@ PRINTING: Final = {
     "diff": "diff report.json report.json",
     "select": "select report.json --within statsd",
     "merge": "merge report.json -o merged.json",
+    "verify": "verify --without statsd --against report.json report.json",
     "doctor": "doctor",
 }
 

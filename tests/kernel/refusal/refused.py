@@ -146,8 +146,9 @@ def running(
     """Start a program, which finds its peers in `P`; at the end it is killed if it still runs."""
     invoker = invoker or Invoker.find()
     with ExitStack() as stack:
-        directory = Path(stack.enter_context(TemporaryDirectory()))
-        directory.chmod(0o777)  # a program of another user writes there
+        # A program of another user writes there; it may not enter a TMPDIR of this user's.
+        directory = Path(stack.enter_context(TemporaryDirectory(dir="/tmp")))
+        directory.chmod(0o777)
         result, gates = directory / "result", (directory / "first", directory / "second")
         for gate in gates:
             os.mkfifo(gate)

@@ -253,7 +253,7 @@ def test_a_user_hides_a_socket(tmp_path: Path) -> None:
     invoker = Invoker.find()._replace(uid=NOBODY, gid=NOBODY, groups=())
     text = 'report([connect(P["at"]), os.geteuid()])'
     with ExitStack() as stack:
-        directory = Path(stack.enter_context(TemporaryDirectory()))
+        directory = Path(stack.enter_context(TemporaryDirectory(dir="/tmp")))
         directory.chmod(0o755)
         bound(stack, socket.SOCK_STREAM, str(directory / "stream"))
         (directory / "stream").chmod(0o777)
