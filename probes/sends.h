@@ -68,10 +68,7 @@ static __always_inline void emit_data(__u8 kind, const struct sock *sk, int move
 
 	if (!record) /* at once: Linux 6.1's verifier does not know that reserve_part() has checked it */
 		return;
-	record->event.ns = bpf_ktime_get_ns();
-	record->event.kind = kind;
-	record->event.process = self->process;
-	record->event.tid = self->tid;
+	set_thread(&record->event, kind, self);
 	set_socket(&record->event, sk);
 	if (record->event.family != AF_UNIX)
 		set_peer(&record->event, sk);

@@ -175,12 +175,18 @@ static __always_inline void set_cause(struct svc_event *event, const struct svc_
 	event->cause_ns = cause_time(self->runner ? event->ns : self->cause_ns);
 }
 
-static __always_inline void set_origin(struct svc_event *event, __u8 kind, const struct svc_task *self)
+/* Set the fields of every event of a thread, without its cause. */
+static __always_inline void set_thread(struct svc_event *event, __u8 kind, const struct svc_task *self)
 {
 	event->ns = bpf_ktime_get_ns();
 	event->kind = kind;
 	event->process = self->process;
 	event->tid = self->tid;
+}
+
+static __always_inline void set_origin(struct svc_event *event, __u8 kind, const struct svc_task *self)
+{
+	set_thread(event, kind, self);
 	set_cause(event, self);
 }
 
