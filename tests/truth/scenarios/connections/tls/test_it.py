@@ -3,16 +3,9 @@ import ssl
 import subprocess
 import sys
 
-from peers import ask, tls
+from peers import ask, tls, unverified_context
 
 kept = []
-
-
-def context():
-    made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    made.check_hostname = False
-    made.verify_mode = ssl.CERT_NONE
-    return made
 
 
 def test_wrapped():
@@ -25,7 +18,7 @@ def test_memory_bio():
     import socket
 
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-    session = context().wrap_bio(incoming, outgoing)
+    session = unverified_context().wrap_bio(incoming, outgoing)
     with socket.create_connection(tls.address) as sock:
 
         def until_it_has(step, *arguments):
@@ -47,7 +40,7 @@ def test_memory_bio():
 
 def test_asyncio():
     async def converse():
-        reader, writer = await asyncio.open_connection(*tls.address, ssl=context())
+        reader, writer = await asyncio.open_connection(*tls.address, ssl=unverified_context())
         writer.write(b"secret")
         assert await reader.readexactly(6) == b"secret"
         writer.transport.abort()

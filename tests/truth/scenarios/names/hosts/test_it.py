@@ -1,8 +1,7 @@
 import asyncio
 import socket
-import ssl
 
-from peers import Peer, alpha, ask, beta, tls
+from peers import Peer, alpha, ask, beta, tls, unverified_context
 
 unnamed = Peer("49153")
 
@@ -27,22 +26,15 @@ def test_proxy():
     unnamed.ask(request("proxy.example.com", "http://search.example.com/"))
 
 
-def context():
-    made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    made.check_hostname = False
-    made.verify_mode = ssl.CERT_NONE
-    return made
-
-
 def test_tls():
     with socket.create_connection(tls.address) as sock:
-        with context().wrap_socket(sock, server_hostname="secure.example.com") as encrypted:
+        with unverified_context().wrap_socket(sock, server_hostname="secure.example.com") as encrypted:
             ask(encrypted)
 
 
 def test_tls_of_asyncio():
     async def converse():
-        options = {"ssl": context(), "server_hostname": "secure.example.com"}
+        options = {"ssl": unverified_context(), "server_hostname": "secure.example.com"}
         reader, writer = await asyncio.open_connection(*tls.address, **options)
         writer.write(b"secret")
         assert await reader.readexactly(6) == b"secret"
