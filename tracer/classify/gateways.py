@@ -1,4 +1,4 @@
-"""Connections to a gateway: their HTTP requests may be for several services, which rules with `paths` tell apart."""
+"""Connections to a gateway: their HTTP requests may be for several services. Rules with `paths` distinguish them."""
 
 from __future__ import annotations
 
