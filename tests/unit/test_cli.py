@@ -164,7 +164,7 @@ def test_a_service_of_the_configuration_may_have_no_tests(trace: Path, tmp_path:
 
 def test_a_cut_off_trace_is_reported_as_not_complete(trace: Path) -> None:
     partial = trace.with_name("run.svctrace.partial")
-    partial.write_bytes(trace.read_bytes()[:-10])
+    partial.write_bytes(trace.read_bytes()[:-20])
     assert "NOT COMPLETE" in svc_trace("report", partial).stdout
 
 

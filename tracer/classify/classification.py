@@ -23,6 +23,7 @@ from tracer.classify.model import (
     TestResult,
     Verification,
 )
+from tracer.classify.refused import refused_services
 from tracer.classify.services.config import Config, Rules
 from tracer.classify.services.identify import Identifier
 from tracer.classify.variants import compare_variants
@@ -177,6 +178,7 @@ def _run_info(trace: Trace, attempts: Iterable[Attempt]) -> RunInfo:
         lacks_causes=trace.run.lacks_causes,
         missing_tests=trace.end.missing_tests if trace.end else None,
         last_test_s=None if last_test_ns is None else round((last_test_ns - trace.run.start_ns) / 1e9, 6),
+        refused=refused_services(trace.refused),
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar
 from msgspec.structs import replace
 
 from tracer.classify.classification import assemble
-from tracer.classify.model import Classification, Evidence, RunInfo, RunResult, TestResult, Verification
+from tracer.classify.model import Classification, Evidence, RefusedService, RunInfo, RunResult, TestResult, Verification
 from tracer.classify.services.config import Rules
 from tracer.classify.verified import unite
 from tracer.trace.json_codec import dump
@@ -222,7 +222,17 @@ def _as_one(runs: Sequence[RunInfo]) -> RunInfo:
         pytest_reported=all(run.pytest_reported for run in runs),
         missing_tests=None if None in missing else sum(filter(None, missing)),
         lacks_causes=next((run.lacks_causes for run in runs if run.lacks_causes), ""),
+        refused=_refused(runs),
     )
+
+
+def _refused(runs: Iterable[RunInfo]) -> tuple[RefusedService, ...]:
+    """The services that were refused to any of the runs."""
+    calls: dict[str, int | None] = {}
+    for one in (one for run in runs for one in run.refused):
+        before = calls.get(one.service, 0)
+        calls[one.service] = None if before is None or one.calls is None else before + one.calls
+    return tuple(RefusedService(service, count) for service, count in sorted(calls.items()))
 
 
 def _evidence_key(evidence: Evidence) -> _Key:

@@ -159,6 +159,13 @@ class TestResult(Struct, frozen=True, kw_only=True):
     ] = ()  # the runs that had the test, first to last; empty if the classification is of one run
 
 
+class RefusedService(Struct, frozen=True, order=True):
+    """A service that was refused to a run."""
+
+    service: str  # a configured name; `(unknown)`: everything that no other name stands for
+    calls: Count | None  # connects and sends that the kernel refused; None: it does not count them
+
+
 class RunInfo(Struct, frozen=True):
     """The run of a classification; of a merged classification, all runs as if they were one."""
 
@@ -179,6 +186,7 @@ class RunInfo(Struct, frozen=True):
     last_test_s: Seconds | None = None
     """When the last test ended, since the run began. None: there was no test; it is unknown; or the run stands for
     merged ones."""
+    refused: tuple[RefusedService, ...] = ()  # sorted; the services that were refused to the command
 
 
 class Directory(Struct, frozen=True):

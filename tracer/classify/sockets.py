@@ -19,6 +19,7 @@ from tracer.classify.hosts import Hosts
 from tracer.classify.listening import Listening, place_of
 from tracer.classify.model import is_unknown
 from tracer.classify.places import Places
+from tracer.classify.refused import RefusedEndpoints
 from tracer.classify.services.identify import Identification, Identifier
 from tracer.classify.services.paths import RequestPath, first_path
 from tracer.classify.services.protocols import recognise
@@ -28,6 +29,8 @@ from tracer.trace.ids import NO_PROCESS, NO_SPAN, NetworkNamespace, SocketInode,
 from tracer.trace.records import Flow, Trace
 
 _WILDCARDS = ("0.0.0.0", "::")
+_REFUSED = frozenset({"ECONNREFUSED", "EPERM"})
+"""Errors of a connect by UDP that a cgroup's program refuses."""
 
 _Server = tuple[NetworkNamespace, Endpoint, bool]  # true: a server of the run
 
@@ -63,6 +66,7 @@ class Sockets:
     def __init__(self, trace: Trace, identifier: Identifier, places: Places) -> None:
         self._flows = _summed(sorted(trace.flows, key=lambda flow: flow.first_ns))
         self._identifier = identifier
+        self._refused = RefusedEndpoints(trace.refused)
         self._places = places
         self._spans = trace.spans
         self._openers: dict[SocketInode, Flow] = {}
@@ -125,7 +129,11 @@ class Sockets:
     def _service(self, flow: Flow, requests: tuple[RequestPath, ...] = ()) -> Identification:
         use = self._use(flow)
         host = _said_host(flow) or use.host
-        return self._identifier.service_of(flow.endpoint, use.protocol, host, requests, self_hosted=use.self_hosted)
+        found = self._identifier.service_of(flow.endpoint, use.protocol, host, requests, self_hosted=use.self_hosted)
+        if not is_unknown(found.name) or use.self_hosted:
+            return found
+        refused = self._refused.service_of(flow.endpoint)  # its bytes, which would name it, were never sent
+        return found if refused is None else replace(found, name=refused)
 
     def is_self_hosted(self, flow: Flow) -> bool:
         """Whether the run itself listens at this flow's endpoint.
@@ -265,9 +273,10 @@ def _counted_at(failed: Flow, answer: Flow) -> Flow:
 
 
 def _is_silent(flow: Flow) -> bool:
-    """Whether a flow never tried to send. Connecting a UDP socket sends nothing (udp(7)).
+    """Whether a flow never tried to send. Connecting a UDP socket sends nothing (udp(7)), unless it was refused.
 
     getaddrinfo connects a UDP socket to each address, to sort them (RFC 6724), and fails for those without a route.
     """
-    failed_sends = sum(flow.errors.values()) - (flow.connects - flow.established)
-    return flow.endpoint.protocol == "udp" and flow.sends == 0 and failed_sends <= 0
+    if flow.endpoint.protocol != "udp" or flow.sends or not _REFUSED.isdisjoint(flow.errors):
+        return False
+    return sum(flow.errors.values()) <= flow.connects - flow.established

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
@@ -27,6 +27,10 @@ from tracer.trace.destination import check_writable
 from tracer.trace.file import TraceWriter
 from tracer.trace.records import End, Run, RunWarning
 
+if TYPE_CHECKING:
+    from tracer.record.refusal.records import RecordedRefusal
+    from tracer.record.refusal.targets import Refusal
+
 _TURN_S: Final = 0.02
 """How often both streams are read. In that time, one core can fill about a tenth of the ring buffer."""
 _SI_KERNEL: Final = 0x80
@@ -39,6 +43,7 @@ class RunOptions(Struct, frozen=True):
     command: tuple[str, ...]
     output: Path  # where the report will go: must be writable before the command begins
     trace: Path | None = None  # keep the trace file here
+    refusal: Refusal | None = None  # refuse services to the command
 
 
 class Recorded(Struct, frozen=True):
@@ -49,14 +54,23 @@ class Recorded(Struct, frozen=True):
 
 
 @contextmanager
-def record(options: RunOptions, loaded: Loaded, invoker: Invoker) -> Iterator[Recorded]:
+def record(
+    options: RunOptions, loaded: Loaded, invoker: Invoker, say: Callable[[str], None] = lambda line: None
+) -> Iterator[Recorded]:
     """Run the command to its end under the tracer. Root is given up for good before the command begins.
 
     `loaded` is closed as soon as the command has ended. Any error after the command began, also one in the block, has a
     note that says where the trace is kept.
 
+    Args:
+        options: what to run.
+        loaded: the backend.
+        invoker: the user who started svc-trace.
+        say: gets lines for the user, before the command begins: what is not refused.
+
     Raises:
-        SvcTraceError: the command cannot be traced or executed. It has not begun then. Or the trace cannot be written.
+        SvcTraceError: the command cannot be traced or executed, or services cannot be refused. It has not begun then.
+            Or the trace cannot be written.
         OSError: the same, because the system refused a file or a process.
     """
     with ExitStack() as recorded:
@@ -68,6 +82,7 @@ def record(options: RunOptions, loaded: Loaded, invoker: Invoker) -> Iterator[Re
                 unreleased.callback(child.abandon)
                 directory = recorded.enter_context(RunDirectory())
                 fifo = tracing.enter_context(Fifo(directory.fifo))
+                refused = _refuse(options.refusal, child, invoker, tracing)
                 with invoker.root(), suppress(PermissionError):  # CAP_SYS_NICE may be missing
                     os.nice(-5)  # a tracer that gets less CPU than the command loses events
                 with invoker.root() if loaded.privileged else nullcontext():
@@ -82,16 +97,36 @@ def record(options: RunOptions, loaded: Loaded, invoker: Invoker) -> Iterator[Re
                 recorded.callback(os.close, trace)
                 started = time.time(), time.monotonic_ns()
                 writer.write(Run(options.command, loaded.name, kernel, *started, str(cwd), loaded.lacks_causes))
+                for one in refused.begun() if refused else ():
+                    writer.write(one)
+                for line in refused.lines() if refused else ():
+                    say(line)
                 recorder = Recorder(writer, Surroundings(cwd, invoker.environment, invoker.uid))
                 unreleased.pop_all()
-            child.release(directory.hook_environment(invoker.environment), session.wrapper)
+            hidden = refused.hidden if refused else frozenset()
+            child.release(directory.hook_environment(invoker.environment), session.wrapper, hidden)
             recorded.enter_context(kept_on_error(trace, directory.path, options.trace, options.output))
-            status = _record(session, child, fifo, writer, directory, recorder)
+            status = _record(session, child, fifo, writer, directory, recorder, refused)
         yield Recorded(Path(f"/proc/self/fd/{trace}"), status)
 
 
+def _refuse(refusal: Refusal | None, child: Child, invoker: Invoker, tracing: ExitStack) -> RecordedRefusal | None:
+    """Refuse services to the stopped child until `tracing` ends. A run that refuses nothing imports none of this."""
+    if refusal is None:
+        return None
+    from tracer.record.refusal.records import recorded_refusal
+
+    return tracing.enter_context(recorded_refusal(refusal, child.pid, invoker))
+
+
 def _record(
-    session: Session, child: Child, fifo: Fifo, writer: TraceWriter, directory: RunDirectory, recorder: Recorder
+    session: Session,
+    child: Child,
+    fifo: Fifo,
+    writer: TraceWriter,
+    directory: RunDirectory,
+    recorder: Recorder,
+    refused: RecordedRefusal | None,
 ) -> int:
     decoder = Decoder()
     status = None
@@ -108,6 +143,8 @@ def _record(
     lost_boundaries = decoder.lost + decoder.malformed + recorder.unknown_packets + recorder.runners.cut_off
     damaged = fifo.is_displaced() or directory.is_damaged()
     lost_boundaries += fifo.silenced
+    for one in refused.ended() if refused else ():
+        writer.write(one)
     for warning in _warnings(session, lost_boundaries, recorder, damaged=damaged):
         writer.write(warning)
     listening = [*listeners(recorder.flows.reached)]

@@ -13,7 +13,7 @@ from msgspec import to_builtins
 from msgspec.structs import asdict, replace
 
 from tracer.classify.combinations import count_combinations
-from tracer.classify.model import SCHEMA, Classification, Evidence, TestResult
+from tracer.classify.model import SCHEMA, Classification, Evidence, RunInfo, TestResult
 from tracer.classify.services.config import Rules
 from tracer.classify.verified import unite
 from tracer.errors import SvcTraceError
@@ -40,7 +40,10 @@ def render(classification: Classification) -> Iterator[bytes]:
     It is indented down to the tests; each test and each evidence is a line.
     """
     first = ("schema", "generated_at", "run", *(["runs"] if classification.runs else []))
-    head = {name: getattr(classification, name) for name in first} | {"rules": _rules(classification.rules)}
+    head: dict[str, Any] = {name: getattr(classification, name) for name in first}
+    head |= {"run": _run(classification.run), "rules": _rules(classification.rules)}
+    if classification.runs:
+        head["runs"] = [_run(run) for run in classification.runs]
     last = ("summary", "validation", "contracts", "why", *(["variants"] if classification.variants.compared else []))
     tail = {name: getattr(classification, name) for name in last}
     yield dump(head, indent=True).removesuffix(b"\n}\n")
@@ -119,6 +122,13 @@ def _test(nodeid: str, test: TestResult) -> bytes:
 def _evidence(evidence: Evidence) -> bytes:
     fields = asdict(evidence).items()
     return line({name: value for name, value in fields if name not in _OPTIONAL or value != _OPTIONAL[name]})
+
+
+def _run(run: RunInfo) -> dict[str, Any]:
+    value = asdict(run)
+    if not run.refused:
+        del value["refused"]
+    return value
 
 
 def _rules(rules: Rules) -> dict[str, Any]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from functools import lru_cache
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from typing import Any, Final
 
 from tracer.trace.endpoint import Endpoint
-from tracer.trace.records import Flow, HostName, Listen, Listener, Record, Run
+from tracer.trace.records import Flow, HostName, Listen, Listener, Record, Refused, Run
 
 SPAN_DEPTH: Final = 1000
 """Spans within each other; a test has some ten."""
@@ -54,6 +54,8 @@ def check_record(record: Record) -> None:
                 raise ValueError(f"{text!r:.40} is not hexadecimal")
     elif isinstance(record, HostName):
         ip_address(record.address)
+    elif isinstance(record, Refused) and record.network:
+        ip_network(record.network)
     elif isinstance(record, Run) and not 0 <= record.started_at < _LATEST:
         raise ValueError(f"there is no date for {record.started_at}")
 

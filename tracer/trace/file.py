@@ -44,6 +44,7 @@ from tracer.trace.records import (
     Listener,
     Process,
     Record,
+    Refused,
     Run,
     RunWarning,
     Span,
@@ -66,6 +67,7 @@ RECORD_TYPES: Final[Mapping[str, type[Record]]] = {
     "flow": Flow,
     "listener": Listener,
     "host": HostName,
+    "refused": Refused,
     "warning": RunWarning,
     "end": End,
 }
@@ -200,6 +202,7 @@ def read_trace(path: Path, file: InputFile | None = None) -> Trace:
         end=records[End][-1] if records[End] else None,
         listeners=tuple(records[Listener]),
         host_names=tuple(records[HostName]),
+        refused=tuple(records[Refused]),
     )
 
 

@@ -211,6 +211,21 @@ class HostName(Struct, frozen=True):
     port: int = 0  # the only port that the name is for, such as a container's published port; 0: all ports
 
 
+class Refused(Struct, frozen=True):
+    """What is refused to the traced tree, as if it were stopped: peers, or a unix socket. It is recorded when the run
+    begins, and again when it ends if calls were refused. The calls of equal records add up.
+    """
+
+    service: str  # its name in the configuration; empty: everything that no other record has
+    network: str = ""  # of the peers, such as `127.0.0.0/8`; empty: all addresses
+    first_port: int = 0  # of the peers
+    last_port: int = 65535  # the ports between are refused, too
+    protocols: tuple[str, ...] = ()  # of the peers: tcp, udp; empty: it is a unix socket
+    path: str = ""  # of the unix socket, as in endpoints
+    error: str = ""  # errno name of a refused call
+    calls: int | None = 0  # calls that were refused; null: unknown
+
+
 class RunWarning(Struct, frozen=True, order=True):
     """A problem of a run that the reader of its report must know."""
 
@@ -244,6 +259,7 @@ Record = (
     | Flow
     | Listener
     | HostName
+    | Refused
     | RunWarning
     | End
 )
@@ -265,6 +281,7 @@ class Trace(Struct, frozen=True):
     end: End | None  # None: the trace was cut off
     listeners: tuple[Listener, ...] = ()
     host_names: tuple[HostName, ...] = ()  # in the order in which they were recorded
+    refused: tuple[Refused, ...] = ()
 
     def facts_of(self, attempt: Attempt) -> StaticFacts | None:
         """The static facts of an attempt; None: they were lost."""

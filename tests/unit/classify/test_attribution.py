@@ -462,6 +462,15 @@ def test_failures_count_and_connected_datagram_sockets_do_not(suite: Suite, conf
     assert (unreachable.service, unreachable.strength, unreachable.errno) == ("statsd", "attempted", "ENETUNREACH")
 
 
+@pytest.mark.parametrize("error", ["ECONNREFUSED", "EPERM"])
+def test_a_connect_by_udp_that_was_refused_is_an_attempt(suite: Suite, config: Config, error: str) -> None:
+    test, call = suite.test("a.py::test", suite.runner, suite.session)
+    suite.send("udp://127.0.0.1:8125", call, connects=1, sends=0, errors={error: 1})
+    suite.finish(test, call)
+    (refused,) = classified(suite.trace(), config).tests["a.py::test"].evidence
+    assert (refused.service, refused.strength, refused.errno, refused.connects) == ("statsd", "attempted", error, 1)
+
+
 def test_attempts_of_one_test_are_united_and_the_last_outcome_counts(suite: Suite, config: Config) -> None:
     for endpoint, outcome in ((POSTGRES, "failed"), (REDIS, "passed")):
         test, call = suite.test("a.py::flaky", suite.runner, suite.session)

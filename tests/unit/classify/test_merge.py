@@ -12,7 +12,7 @@ from suites import RUN
 
 from tracer.classify.classification import assemble, recheck
 from tracer.classify.merge import merge
-from tracer.classify.model import Classification, Evidence, RunInfo, RunResult, TestResult, Verification
+from tracer.classify.model import Classification, Evidence, RefusedService, RunInfo, RunResult, TestResult, Verification
 from tracer.classify.services.config import AssumptionRule, Rules, Tier
 from tracer.classify.verified import unite
 from tracer.trace.records import RunWarning
@@ -193,6 +193,16 @@ def test_missing_tests_are_added_unless_their_number_is_unknown(
 ) -> None:
     parts = [part({}, replace(RUN, missing_tests=tests, duration_s=n)) for n, tests in enumerate(missing)]
     assert merge(parts).run.missing_tests == united
+
+
+def test_what_was_refused_to_any_run_is_united() -> None:
+    refused: tuple[dict[str, int | None], ...] = ({"kafka": 1, "redis": 2}, {}, {"redis": 3, "smtp": None})
+    parts = [
+        part({}, replace(RUN, refused=tuple(RefusedService(*one) for one in services.items()), duration_s=n))
+        for n, services in enumerate(refused)
+    ]
+    united = merge(parts).run.refused
+    assert united == (RefusedService("kafka", 1), RefusedService("redis", 5), RefusedService("smtp", None))
 
 
 @pytest.mark.parametrize("changes", [{}, {"attempts": 3}])

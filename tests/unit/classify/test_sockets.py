@@ -16,7 +16,7 @@ from tracer.classify.services.identify import Identifier
 from tracer.classify.sockets import Sockets
 from tracer.trace.endpoint import Endpoint
 from tracer.trace.ids import SpanId
-from tracer.trace.records import Flow, HostName, Listen
+from tracer.trace.records import Flow, HostName, Listen, Refused
 
 Build = Callable[..., Sockets]
 PROCESS, TID, SOCKET = 1, 100, 5
@@ -34,8 +34,13 @@ def sockets(tmp_path_factory: pytest.TempPathFactory) -> Build:
     """Of a trace with these listeners and flows."""
     identifier = Identifier(load_config(None, tmp_path_factory.mktemp("no_configuration")))
 
-    def build(listens: tuple[Listen, ...], *flows: Flow, names: tuple[HostName, ...] = ()) -> Sockets:
-        trace = replace(TraceBuilder().trace(), listens=listens, flows=flows, host_names=names)
+    def build(
+        listens: tuple[Listen, ...],
+        *flows: Flow,
+        names: tuple[HostName, ...] = (),
+        refused: tuple[Refused, ...] = (),
+    ) -> Sockets:
+        trace = replace(TraceBuilder().trace(), listens=listens, flows=flows, host_names=names, refused=refused)
         return Sockets(trace, identifier, Places(trace))
 
     return build
@@ -319,3 +324,35 @@ def test_a_server_of_the_run_keeps_its_address(sockets: Build) -> None:
     made = flow(WEB, prefixes=(GET,), host="api.example.com")
     found = sockets((listen(WEB),), made).identify(made)
     assert (found.name, found.host) == (f"unknown:{WEB}", "api.example.com")
+
+
+REFUSED = (
+    Refused("kafka", "127.0.0.0/8", 49000, 49999, ("tcp",)),
+    Refused("billing", "127.0.0.1/32", 49153, 49153, ("tcp",)),
+    Refused("store", path="/run/store.sock"),
+    Refused(""),
+)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "name"),
+    [
+        (RANDOM, "billing"),
+        ("tcp://127.0.0.2:49153", "kafka"),
+        ("unix:///run/store.sock", "store"),
+        ("udp://127.0.0.1:49153", "unknown:udp://127.0.0.1:49153"),
+        ("tcp://10.0.0.1:49153", "unknown:tcp://10.0.0.1:49153"),
+        ("unix:///run/other.sock", "unknown:unix:///run/other.sock"),
+        ("tcp://127.0.0.1:6379", "redis"),  # a rule names it
+    ],
+)
+def test_an_attempt_at_a_refused_endpoint_has_the_refused_services_name(
+    sockets: Build, endpoint: str, name: str
+) -> None:
+    made = sockets((), attempt(endpoint), refused=REFUSED)
+    assert [one.service.name for one in made.named_flows()] == [name]
+
+
+def test_what_the_run_hosts_at_a_refused_endpoint_has_its_own_name(sockets: Build) -> None:
+    made = sockets((listen(RANDOM),), flow(RANDOM), refused=REFUSED)
+    assert [one.service.name for one in made.named_flows()] == [f"unknown:{RANDOM}"]

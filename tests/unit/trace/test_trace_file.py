@@ -27,6 +27,7 @@ from tracer.trace.records import (
     Listener,
     Process,
     Record,
+    Refused,
     Run,
     Span,
     SpanKind,
@@ -89,6 +90,8 @@ def records_of(record_type: type[Record]) -> st.SearchStrategy[Record]:
         fields["heads"] = st.dictionaries(HEXADECIMAL, SCALARS[int], max_size=3)
     if record_type is HostName:
         fields["address"] = st.ip_addresses().map(str)
+    if record_type is Refused:
+        fields["network"] = st.just("") | st.ip_addresses().map(str)
     return st.builds(record_type, **fields)
 
 

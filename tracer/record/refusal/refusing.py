@@ -29,6 +29,11 @@ class Refusing:
     _programs: Programs = field(repr=False)
     _counters: Mapping[Target | str, int] = field(repr=False)
 
+    @property
+    def refused(self) -> tuple[Target | str, ...]:
+        """Each target and each name that is refused."""
+        return tuple(one for one in self._counters if one not in self.not_refusable)
+
     def counts(self) -> dict[Target | str, int]:
         """How often each target and each name was refused so far, without those that were not.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network
 from typing import Final
 
@@ -44,3 +45,4 @@ class Refusal(Struct, frozen=True):
     except_: tuple[Target, ...] = ()  # not refused, whatever else the fields say
     except_paths: frozenset[str] = frozenset()
     everything: bool = False  # refuse all peers and all unix sockets that are served, without the exceptions
+    services: Mapping[Target | str, str] = {}  # target or path → the name of its service, for the trace
