@@ -37,6 +37,12 @@ _SI_KERNEL: Final = 0x80
 """si_code of a signal from the terminal, which sends it to its whole foreground process group (sigaction(2))."""
 
 
+class Trial(Struct, frozen=True):
+    """A run of a trial: no failure ends a pytest session."""
+
+    tests: frozenset[str] | None = None  # node ids of the tests that run; None: all
+
+
 class RunOptions(Struct, frozen=True):
     """What to run, and how to record it."""
 
@@ -44,6 +50,7 @@ class RunOptions(Struct, frozen=True):
     output: Path  # where the report will go: must be writable before the command begins
     trace: Path | None = None  # keep the trace file here
     refusal: Refusal | None = None  # refuse services to the command
+    trial: Trial | None = None
 
 
 class Recorded(Struct, frozen=True):
@@ -81,6 +88,8 @@ def record(
             with ExitStack() as unreleased:
                 unreleased.callback(child.abandon)
                 directory = recorded.enter_context(RunDirectory())
+                if options.trial is not None:
+                    directory.begin_trial(options.trial.tests)
                 fifo = tracing.enter_context(Fifo(directory.fifo))
                 refused = _refuse(options.refusal, child, invoker, tracing)
                 with invoker.root(), suppress(PermissionError):  # CAP_SYS_NICE may be missing

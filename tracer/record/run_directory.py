@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import re
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -28,10 +29,11 @@ _METADATA: Final = {
 RECORD does not list the modules, because pytest rewrites the assertions of those that it lists."""
 _PACKAGE: Final = Path("plugins", _PLUGIN)
 _TRACE: Final = "trace.svctrace"
+_TRIAL: Final = "trial"  # the hook looks for it beside the FIFO
 _ENVIRONMENT: Final = "pyvenv.cfg"  # marks a virtual environment: coverage measures no modules in one
 _CONTENTS: Final = {
     *("plugins", _ENVIRONMENT, "boundaries", f"boundaries{OFF}"),
-    *("strace", "strace-errors", f"{_TRACE}.partial"),
+    *("strace", "strace-errors", f"{_TRACE}.partial", _TRIAL),
 }
 """What can be in a run's directory, unless the command puts something there."""
 
@@ -67,6 +69,10 @@ class RunDirectory:
             raise
         self.fifo = self.path / "boundaries"
         self.trace = self.path / _TRACE
+
+    def begin_trial(self, tests: Collection[str] | None) -> None:
+        """Make it a run of a trial: only these tests, by node id, run (None: all), and no failure ends a session."""
+        (self.path / _TRIAL).write_text(json.dumps(None if tests is None else sorted(tests)))
 
     def is_damaged(self) -> bool:
         """Whether the hook, or all of the directory, was removed: a pytest that started then did not report."""

@@ -15,7 +15,10 @@ from tracer.record.run_directory import RunDirectory
 
 HOOK: Final = Path(svc_trace_hook.__path__[0])
 GUARDS: Final = {"safely", "turn_off"}
-UNREACHED: Final = {"Channel._wait", "NotRun.__init__", "Results._count", "Tests.report_not_run", "plain_nodeid"}
+UNREACHED: Final = {
+    *("Channel._wait", "NotRun.__init__", "Results._count", "Tests.report_not_run"),
+    *("Trial._pass_on", "plain_nodeid"),
+}
 """Functions that the suite does not need: the pipe is never full, its tests run, and without xdist."""
 SUITE: Final = """
 @pytest.fixture(scope="module", params=["a", object()])
@@ -92,10 +95,16 @@ def is_guard(node: ast.AST) -> bool:
 def bare(oldest: Environment, tmp_path_factory: pytest.TempPathFactory) -> tuple[int, str]:
     """How the suite ends without the hook, and with the hook as it is."""
     directory = tmp_path_factory.mktemp("bare")
+    begin_trial(directory)
     reported = run(oldest, directory, SUITE, "-q", "-rA")
     status, output = oldest.run(directory / "suite", "-q", "-rA", fifo=None)
     assert (reported.status, summary(reported.output), reported.off) == (status, summary(output), False)
     return status, summary(output)
+
+
+def begin_trial(directory: Path) -> None:
+    """Make the run a run of a trial, so that it needs more of the hook."""
+    (directory / "trial").write_text("null")
 
 
 def summary(output: str) -> str:
@@ -113,6 +122,7 @@ def test_an_error_is_not_noticed(
         indent = lines[line - 1][: -len(lines[line - 1].lstrip())]
         lines.insert(line - 1, f"{indent}raise RuntimeError('injected')")
         broken.write_text("\n".join(lines))
+        begin_trial(tmp_path)
         reported = run(Environment(oldest.python, directory), tmp_path, SUITE, "-q", "-rA")
     assert (reported.status, summary(reported.output)) == bare, reported.output
     assert "injected" not in reported.output

@@ -12,6 +12,7 @@ file too, so its syntax is that of Python 2.7 as well. There the hook is inactiv
 | `plugin` | sessions and collections, with their spans |
 | `attempts` | tests: their spans, phases and outcomes |
 | `fixtures` | what a test depends on: its static facts, and fixture instances with their spans |
+| `trial` | which tests of a trial run; only `svc-trace verify` needs it |
 
 Each message is a JSON array that begins with a tag; `messages.py` decodes them. Times (`ns`) are nanoseconds of
 CLOCK_MONOTONIC:

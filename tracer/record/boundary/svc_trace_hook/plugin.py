@@ -12,6 +12,7 @@ import pytest
 from .attempts import NotRun, Tests
 from .channel import CLOSE, Channel, dumps, quote
 from .fixtures import Wrapper, file_nodeid, innermost, outermost
+from .trial import begin_trial
 
 PLAN = '["plan",%d,%d]'
 
@@ -35,6 +36,7 @@ def _open_session(channel: Channel, config: pytest.Config) -> None:
     session = Session(channel, config)
     config.pluginmanager.register(session)
     session.open()
+    begin_trial(channel, config)
 
 
 class Session:
