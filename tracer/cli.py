@@ -10,6 +10,7 @@ from typing import Final
 import click
 
 from tracer import __version__
+from tracer.commands.options import ARGUMENTS
 from tracer.commands.privileges import give_up_root
 
 COMMANDS: Final[Mapping[str, str]] = {
@@ -45,6 +46,7 @@ class RunByDefault(click.Group):
                 trace = f"To trace a program of this name, write: svc-trace -- {args[0]}"
                 raise click.UsageError(f"There is no command {args[0]!r}. Did you mean {near!r}? {trace}", ctx)
             args = ["run", *args]
+        ctx.meta[ARGUMENTS] = list(args)
         ctx.obj = give_up_root(args[0])
         return super().parse_args(ctx, args)
 

@@ -64,7 +64,7 @@ def test_without_root(user: User) -> None:
     command = (user.python, "-m", "tracer", "-q", "--backend", "libbpf", "--", "touch", "begun")
     bytes_ = user.run(*command)
     done = subprocess.CompletedProcess(bytes_.args, bytes_.returncode, bytes_.stdout.decode(), bytes_.stderr.decode())
-    assert "sudo " in assert_cannot(done, "not-root", user.home)
+    assert f"{user.python} -I -m tracer --sudo -- COMMAND" in assert_cannot(done, "not-root", user.home)
 
 
 def test_without_libbpf(tmp_path: Path) -> None:
@@ -123,13 +123,57 @@ def test_auto_takes_the_first_that_works(tmp_path: Path) -> None:
     assert backend_of(tmp_path) == "bcc"
 
 
-def test_auto_needs_no_root(user: User) -> None:
-    """It says once why neither of those before it would do."""
-    done = user.run(user.python, "-m", "tracer", "--", "true")
+AS_ROOT = "svc-trace: traced by strace; as root it would be libbpf: "
+
+
+@pytest.mark.parametrize("program", ["svc-trace", "{home}/venv/bin/svc-trace", "{python} -m tracer"])
+def test_auto_needs_no_root_and_prints_the_command_for_root(program: str, user: User) -> None:
+    """The printed line works as it is, where it was printed."""
+    words = program.format(home=user.home, python=user.python).split()
+    done = user.run(*words, "--tests", "--", "echo", "a  b", "it's", "--sudo")
     assert done.returncode == 0, done.stderr
-    lines = done.stderr.decode().splitlines()
-    assert lines[0] == "svc-trace: traced by strace. libbpf and bcc: loading the probes needs root"
     assert backend_of(user.home) == "strace"
+    first = done.stderr.decode().splitlines()[0]
+    assert first.startswith(AS_ROOT)
+    line = first.removeprefix(AS_ROOT)
+    own = f"{user.python} -I -m tracer" if "tracer" in words else "svc-trace"
+    assert line == f"""{own} --sudo --tests -- echo 'a  b' 'it'"'"'s' --sudo"""
+    again = user.run("sh", "-c", line)
+    assert (again.returncode, again.stdout) == (0, b"a  b it's --sudo\n"), again.stderr
+    assert backend_of(user.home) == "libbpf"
+
+
+def test_a_program_that_is_not_in_path_is_printed_with_its_path(user: User) -> None:
+    done = user.run(user.program, "--", "true", env={"PATH": "/usr/bin:/bin"})
+    assert done.stderr.decode().splitlines()[0] == f"{AS_ROOT}{user.program} --sudo -- true"
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        ("setpriv", "--bounding-set", "-sys_admin,-bpf,-perfmon"),  # an ordinary container
+        ("setpriv", "--no-new-privs"),
+        ("unshare", "--user", "--map-current-user"),
+    ],
+    ids=lambda words: words[1],
+)
+def test_where_root_could_do_no_more_the_reason_is_printed(before: tuple[str, ...], user: User) -> None:
+    as_user = ("setpriv", f"--reuid={user.uid}", f"--regid={user.gid}", "--clear-groups")
+    words = (*before, *as_user) if "--bounding-set" in before else (*as_user, *before)
+    done = subprocess.run([*words, user.program, "--", "true"], cwd=user.home, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    first = done.stderr.splitlines()[0]
+    assert first == "svc-trace: traced by strace. libbpf and bcc: loading the probes needs root"
+
+
+def test_without_sudo_the_reason_is_printed(user: User) -> None:
+    only = user.home / "only"
+    only.mkdir()
+    for name in ("strace", "true"):
+        (only / name).symlink_to(f"/usr/bin/{name}")
+    done = user.run(user.program, "--", "/bin/true", env={"PATH": str(only)})
+    first = done.stderr.decode().splitlines()[0]
+    assert first == "svc-trace: traced by strace. libbpf and bcc: loading the probes needs root"
 
 
 def test_no_backend_can(tmp_path: Path) -> None:

@@ -157,7 +157,7 @@ def test_the_command_gets_the_environment_unchanged(user: User, installed: Path)
 
 def test_the_hint_names_the_command_that_was_started(user: User, installed: Path) -> None:
     done = user.run(str(installed), "--backend", "libbpf", "--", "true")
-    assert f"sudo {installed.resolve()} -- " in done.stderr.decode()
+    assert f" {installed.resolve()} --sudo -- " in done.stderr.decode()
 
 
 def assert_no_interpreter(done: subprocess.CompletedProcess[bytes]) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +31,7 @@ PROCESS = """
 import json, os, resource
 limits = {name: resource.getrlimit(getattr(resource, name)) for name in dir(resource) if name.startswith("RLIMIT_")}
 print(json.dumps({"uids": os.getresuid(), "gids": os.getresgid(), "groups": sorted(os.getgroups()), "limits": limits,
-                  "umask": os.umask(0), "nice": os.nice(0), "environment": dict(os.environ)}))
+                  "directory": os.getcwd(), "umask": os.umask(0), "nice": os.nice(0), "environment": dict(os.environ)}))
 """
 CAP_SYS_RESOURCE = 24  # linux/capability.h
 DOAS_RULES = Path("/etc/doas.conf")
@@ -40,19 +43,32 @@ def user() -> Iterator[User]:
         yield made
 
 
+@contextmanager
+def rules_of_doas(rules: str) -> Iterator[None]:
+    """Add rules to those of this machine for a while, in one process at a time."""
+    with Path("/run/lock/svc-trace-doas").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield from _rules_of_doas(rules)
+
+
+def _rules_of_doas(rules: str) -> Iterator[None]:
+    before = DOAS_RULES.read_bytes() if DOAS_RULES.exists() else None
+    DOAS_RULES.write_bytes((before or b"") + rules.encode())
+    DOAS_RULES.chmod(0o400)
+    try:
+        yield
+    finally:
+        if before is None:
+            DOAS_RULES.unlink()
+        else:
+            DOAS_RULES.write_bytes(before)
+
+
 @pytest.fixture
 def doas(user: User) -> Iterator[User]:
-    """The user, who may use doas without a password; rules of this machine stay."""
-    before = DOAS_RULES.read_bytes() if DOAS_RULES.exists() else None
-    DOAS_RULES.write_bytes(
-        (before or b"") + f"permit nopass {user.name}\npermit nopass keepenv {user.name} cmd env\n".encode()
-    )
-    DOAS_RULES.chmod(0o400)
-    yield user
-    if before is None:
-        DOAS_RULES.unlink()
-    else:
-        DOAS_RULES.write_bytes(before)
+    """The user, who may use doas without a password."""
+    with rules_of_doas(f"permit nopass {user.name}\npermit nopass keepenv {user.name} cmd env\n"):
+        yield user
 
 
 @pytest.fixture
@@ -69,7 +85,8 @@ def in_place() -> Iterator[tuple[str, ...]]:
 
 def from_a_shell(user: User, *command: str) -> dict[str, Any]:
     """What a process finds that a shell of the user's starts, which has changed what processes inherit."""
-    change = "export EXPORTED=later; umask 0027; ulimit -S -n 300; ulimit -H -n 400; renice -n 15 $$ >/dev/null"
+    change = "mkdir -p work; cd work; export EXPORTED=later; umask 0027; ulimit -S -n 300; ulimit -H -n 400"
+    change += "; renice -n 15 $$ >/dev/null"
     done = user.run("sh", "-c", f"{change}; {shlex.join(command)}; exit $?")
     assert (done.returncode, done.stderr) == (0, b"")
     return found(done.stdout)
@@ -108,6 +125,82 @@ def test_the_command_inherits_what_the_users_shell_gives_it(program: str, backen
     assert traced == bare
 
 
+@pytest.mark.parametrize("program", ["sudo", "doas"])
+def test_sudo_starts_again_as_root_and_changes_nothing_for_the_command(program: str, doas: User) -> None:
+    """As in a shell without svc-trace, but traced by what only root can load."""
+    user = replace(doas, environment=doas.environment | {"SVC_TRACE_SUDO": f"{program} -n"})
+    bare = from_a_shell(user, "python", "-c", PROCESS)
+    as_root = from_a_shell(user, program, "-n", user.python, "-c", PROCESS)
+    report = user.home / f"{program}.json"
+    own = ("svc-trace", "--sudo", "-q", "-o", str(report), "--")
+    traced = from_a_shell(user, *own, "python", "-c", PROCESS)
+    assert report.stat().st_uid == user.uid
+    assert json.loads(report.read_bytes())["run"]["backend"] == "libbpf"
+    traced["limits"] = {name: [limit % 2**64 for limit in pair] for name, pair in traced["limits"].items()}
+    wanted = attainable(bare["limits"], as_root["limits"])
+    bare["limits"] = {name: [limit % 2**64 for limit in pair] for name, pair in wanted.items()}
+    assert traced == bare
+
+
+def test_sudo_passes_on_arguments_and_status(user: User) -> None:
+    """The word `--sudo` may also be the value of an option, or the command's."""
+    command = ("sh", "-c", 'printf "%s|" "$@"; exit 7', "sh", "--sudo", "", "a b", "-o", "é\n")
+    done = user.run(user.program, "run", "--sudo", "-qo", "--sudo", "--sudo", "--backend", "libbpf", "--", *command)
+    assert (done.returncode, done.stdout.decode()) == (7, "--sudo||a b|-o|é\n|"), done.stderr
+    (user.home / "--sudo").unlink()
+
+
+def test_sudo_starts_its_own_path_only(user: User) -> None:
+    """A rule for the installed program suffices, however it was named."""
+    link = user.home / "link"
+    link.symlink_to(user.program)
+    with rules_of_doas(f"permit nopass {user.name} cmd {user.program}\n"):
+        own = user.environment | {"SVC_TRACE_SUDO": "doas -n"}
+        done = user.run("./link", "--sudo", "-q", "--backend", "libbpf", "--", "echo", "traced", env=own)
+        refused = user.run("doas", "-n", "./link", "--version")
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"traced\n", b"")
+    assert refused.returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("environment", "wrong"),
+    [
+        ({"PATH": "/nowhere"}, "there is no sudo, no doas, no run0"),
+        ({"SVC_TRACE_SUDO": "no-such-program -n"}, "SVC_TRACE_SUDO is 'no-such-program -n', which is no program"),
+        ({"SVC_TRACE_SUDO": "'"}, 'SVC_TRACE_SUDO is "\'", which is no program'),
+        ({"SVC_TRACE_SUDO": " "}, "SVC_TRACE_SUDO is ' ', which is no program"),
+    ],
+)
+def test_without_a_program_for_it_sudo_is_an_error(environment: dict[str, str], wrong: str, user: User) -> None:
+    done = user.run(user.program, "--sudo", "--", "/bin/touch", "begun", env=user.environment | environment)
+    error, hint = done.stderr.decode().splitlines()
+    assert done.returncode == ExitStatus.CANNOT_TRACE
+    assert error == f"svc-trace: error: cannot become root: {wrong} [no-sudo]"
+    assert hint.startswith("  Install sudo, ")
+    assert not (user.home / "begun").exists()
+
+
+def test_a_program_that_does_not_make_root_is_started_once(user: User) -> None:
+    own = user.environment | {"SVC_TRACE_SUDO": "env"}
+    done = user.run(user.program, "--sudo", "--backend", "libbpf", "--", "true", env=own)
+    assert done.returncode == ExitStatus.CANNOT_TRACE
+    assert b"[not-root]" in done.stderr
+
+
+def test_wrong_options_are_an_error_before_sudo_asks_for_a_password(user: User) -> None:
+    own = user.environment | {"SVC_TRACE_SUDO": "touch asked"}
+    for words in (["--sudo"], ["--sudo", "--backend", "x", "true"], ["--sudo", "--baseline", "missing", "true"]):
+        done = user.run(user.program, *words, env=own)
+        assert done.returncode in (ExitStatus.USAGE, ExitStatus.BAD_INPUT)
+        assert not (user.home / "asked").exists()
+
+
+def test_root_needs_no_sudo(tmp_path: Path) -> None:
+    command = (sys.executable, "-m", "tracer", "--sudo", "-q", "--", "true")
+    done = subprocess.run(command, env={"PATH": "/nowhere:/bin"}, cwd=tmp_path, capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
 def as_the_user(user: User, traced: subprocess.CompletedProcess[bytes]) -> dict[str, Any]:
     """What the command found, which ran as the user."""
     assert (traced.returncode, traced.stderr) == (0, b"")
@@ -136,6 +229,47 @@ def test_without_a_process_of_the_users_the_account_counts(user: User) -> None:
     account = {"HOME": str(user.home), "USER": user.name, "LOGNAME": user.name, "SHELL": "/bin/sh"}
     venv = {"VIRTUAL_ENV": f"{user.home}/venv", "PATH": f"{user.home}/venv/bin:{SYSTEM_PATH}"}
     assert facts["environment"] == own | account | venv
+
+
+def through_the_manager(user: User, starter: subprocess.Popen[bytes]) -> subprocess.CompletedProcess[bytes]:
+    """As run0 starts a command: no process above it is the user's, and the user's process waits for it elsewhere."""
+    names = {"SUDO_USER": user.name, "SUDO_UID": str(user.uid), "SUDO_GID": str(user.gid)}
+    own = {"PATH": SYSTEM_PATH, "HOME": "/root", "USER": "root", "INVOCATION_ID": "1"} | names
+    own["SVC_TRACE_STARTED_BY"] = str(starter.pid)
+    command = (user.program, "-q", "--", "python", "-c", PROCESS)
+    return subprocess.run(command, env=own, cwd=user.home, capture_output=True, check=False)
+
+
+@contextmanager
+def started(user: User | None, environment: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+    """A process of the user's, or of root's, that already executes its own program."""
+    ids: dict[str, Any] = {"user": user.uid, "group": user.gid, "extra_groups": user.groups} if user else {}
+    with subprocess.Popen(
+        ["sh", "-c", "echo; read end"],
+        env=environment,
+        umask=0o027,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        **ids,
+    ) as process:
+        assert process.stdout
+        assert process.stdin
+        process.stdout.readline()
+        yield process
+        process.stdin.close()
+
+
+def test_the_environment_is_that_of_the_process_that_started_run0(user: User) -> None:
+    with started(user, user.environment) as starter:
+        facts = as_the_user(user, through_the_manager(user, starter))
+    assert facts["environment"] == user.environment
+    assert facts["umask"] == 0o027
+
+
+def test_the_process_that_started_run0_must_be_the_users(user: User) -> None:
+    with started(None, user.environment | {"SECRET": "root's"}) as starter:
+        facts = as_the_user(user, through_the_manager(user, starter))
+    assert "SECRET" not in facts["environment"]
 
 
 @pytest.mark.parametrize("uid", [0, 1])

@@ -12,6 +12,7 @@ import click
 from msgspec.structs import asdict
 
 from tracer import __version__
+from tracer.commands.options import sudo_option
 from tracer.commands.output import format_option
 from tracer.errors import ExitStatus
 from tracer.record.capture.checks import Check
@@ -64,6 +65,7 @@ class DoctorDocument:
 
 @click.command("doctor")
 @format_option(DoctorDocument)
+@sudo_option
 @click.pass_obj
 def command(invoker: Invoker, form: Format) -> int:
     """Check what this machine can do, backend by backend.

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -40,6 +43,48 @@ verified_option: Final = click.option(
     metavar="FILE",
     help="Verdicts that `svc-trace verify` wrote: a path or a quoted pattern; may be repeated.",
 )
+
+
+ARGUMENTS: Final = "svc-trace.arguments"
+"""The key in a context's `meta` of svc-trace's arguments: a list that begins with the command's name."""
+
+
+def sudo_option(function: Any) -> Any:  # noqa: ANN401 -- as click's own decorators
+    """`--sudo`: for an ordinary user, start again as root in place of calling the command, which gets no value."""
+
+    @click.option(
+        "--sudo", is_flag=True, help="Start again as root, through sudo, doas or run0. CMD still runs as you."
+    )
+    @wraps(function)
+    def command(*positional: Any, sudo: bool, **values: Any) -> Any:  # noqa: ANN401
+        if sudo and 0 not in os.getresuid():
+            from tracer.commands.elevation import start_as_root
+
+            context = click.get_current_context()
+            start_as_root(_arguments_without_sudo(context), context.obj.environment)
+        return function(*positional, **values)
+
+    return command
+
+
+def _arguments_without_sudo(context: click.Context) -> Sequence[str]:
+    """Svc-trace's arguments without those words `--sudo` that are the option, and no value or word of CMD.
+
+    With them, a program that does not make the user root would be started endlessly.
+    """
+
+    def parsed(words: list[str]) -> tuple[dict[str, Any], list[str]]:
+        options, arguments, _ = context.command.make_parser(context).parse_args(words)
+        options.pop("sudo", None)
+        return options, arguments
+
+    name, *words = context.meta[ARGUMENTS]
+    for at in range(len(words) - 1, -1, -1):
+        others = words[:at] + words[at + 1 :]
+        with suppress(click.UsageError):  # it was the value of another option
+            if words[at] == "--sudo" and parsed([*others]) == parsed([*words]):
+                words = others
+    return [name, *words]
 
 
 def tests_options(function: Any) -> Any:  # noqa: ANN401 -- as click's own decorators

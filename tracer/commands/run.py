@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tracer.commands.options import OUTPUT, config_option, fail_on_options, tests_options
+from tracer.commands.options import OUTPUT, config_option, fail_on_options, sudo_option, tests_options
 from tracer.errors import ExitStatus, SvcTraceError
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="What records the socket events; auto takes the first that this machine can run.",
 )
+@sudo_option
 @click.option("--strict", is_flag=True, help="Fail with status 80 when anything was lost.")
 @tests_options
 @fail_on_options
@@ -74,8 +75,13 @@ def command(
             with suppress(OSError):  # stderr is full
                 click.echo(f"svc-trace: {line}", err=True)
 
+    def as_root() -> str | None:
+        from tracer.commands.elevation import line_as_root
+
+        return line_as_root()
+
     with invoker.root():
-        starting = StartingBackend(backend, say)  # goes on while the rest is imported
+        starting = StartingBackend(backend, say, as_root)  # goes on while the rest is imported
 
         from tracer.classify.services.config import load_config, read_preset
         from tracer.record.run import RunOptions, record

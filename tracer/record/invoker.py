@@ -20,6 +20,9 @@ _OF_ROOT: Final = frozenset({"PATH", "HOME", "MAIL", "LOGNAME", "USER", "SHELL"}
 _LIMIT: Final = re.compile(r"^Max [a-z ]+? +(\d+|unlimited) +(\d+|unlimited) ", re.MULTILINE)
 """A line of /proc/PID/limits (proc_pid_limits(5)); they are in the order of the limits' numbers."""
 
+STARTED_BY: Final = "SVC_TRACE_STARTED_BY"
+"""The variable with the pid of the process that started run0 (tracer/commands/elevation.py)."""
+
 Limit = tuple[int, int]
 """Soft and hard (getrlimit(2)); `resource.RLIM_INFINITY` is negative."""
 
@@ -60,6 +63,9 @@ class Invoker(NamedTuple):
         behind = dropwhile(lambda one: not one.is_before(uid, claims), _ancestors())
         first = next(behind, None)
         process = next((one for one in chain([first] if first else [], behind) if one.uid == one.euid == uid), None)
+        if first is None and (starter := _Ancestor.starter(own, uid)):
+            user = current._with_ids(uid, None)._replace(environment=starter.environment())
+            return user._with_attributes(starter)
         user = current if uid == 0 else current._with_ids(uid, process)
         user = user._replace(environment=_restore(own, first, user.uid))
         return user if process is None else user._with_attributes(process)
@@ -155,6 +161,16 @@ class _Ancestor(NamedTuple):
             int(fields["Pid"][0]), int(fields["PPid"][0]), uid, euid, int(fields["Gid"][0]), groups,
             int(fields["Umask"][0], 8),
         )  # fmt: skip
+
+    @classmethod
+    def starter(cls, own: Mapping[str, str], uid: int) -> Self | None:
+        """The process of the user's that STARTED_BY names, which waits for this one, but is none of its ancestors."""
+        pid = _number(own.get(STARTED_BY, ""))
+        with suppress(OSError, KeyError):
+            one = cls.read(pid) if pid else None
+            if one and uid != 0 and one.uid == one.euid == uid and one.environment():
+                return one
+        return None
 
     def is_before(self, uid: int, claims: Mapping[str, str]) -> bool:
         """Whether it has the environment from before the user became root.

@@ -11,6 +11,7 @@ from threading import Thread
 from typing import Final
 
 from tracer.errors import SvcTraceError, cannot_trace
+from tracer.record.capture.checks import root_may_load_bpf
 from tracer.record.capture.protocol import Backend, Loaded
 
 
@@ -34,6 +35,8 @@ def _strace() -> Backend:
 
 BACKENDS: Final[dict[str, Callable[[], Backend]]] = {"libbpf": _libbpf, "bcc": _bcc, "strace": _strace}
 """Name → constructor, in the order in which `auto` tries them. Each imports its backend: imports delay the command."""
+_INDISPENSABLE: Final = frozenset({"probes", "libbpf", "BTF"})
+"""The checks of the first backend that have an answer for an ordinary user, too, and must not be no."""
 _DESCRIPTORS: Final = 64
 """Open files that a run may need at a time; libbpf needs about 35 of them."""
 
@@ -41,12 +44,13 @@ _DESCRIPTORS: Final = 64
 class StartingBackend:
     """A backend that starts in the background: the kernel verifies the probes while Python imports the rest."""
 
-    def __init__(self, name: str, say: Callable[[str], None]) -> None:
+    def __init__(self, name: str, say: Callable[[str], None], as_root: Callable[[], str | None] = lambda: None) -> None:
         """Begin to start the backend of that name, or with `auto` the first that this machine can run.
 
         Args:
             name: a key of `BACKENDS`, or `auto`.
             say: prints one line: with `auto`, which backend was taken if it is not the first, and why.
+            as_root: returns the command line for the same as root, for that line; None: there is none.
 
         Raises:
             SvcTraceError: the limit of open files is too low, or the backend's settings are wrong.
@@ -59,6 +63,7 @@ class StartingBackend:
         backend = BACKENDS[first]()  # imported here: in the thread, the imports of this one would delay it
         self._backends = chain([backend], (BACKENDS[other]() for other in others))
         self._say = say
+        self._as_root = as_root
         self._loaded: Loaded | None = None
         self._refusals: dict[str, SvcTraceError] = {}
         self._error: BaseException | None = None
@@ -92,8 +97,18 @@ class StartingBackend:
         if self._loaded is None:
             raise self._cannot()
         if self._refusals:
-            self._say(f"traced by {self._loaded.name}. {self._reasons()}")
+            self._say(f"traced by {self._loaded.name}{self._remedy() or f'. {self._reasons()}'}")
         return self._loaded
+
+    def _remedy(self) -> str | None:
+        """What to type, if this user could use the first backend as root."""
+        first = next(iter(BACKENDS))
+        refusal = self._refusals.get(first)
+        if refusal is None or refusal.slug != "not-root" or not root_may_load_bpf():
+            return None
+        lacks = {check.name for check in BACKENDS[first]().checks() if check.answer is False}
+        line = None if lacks & _INDISPENSABLE else self._as_root()
+        return line and f"; as root it would be {first}: {line}"
 
     def _cannot(self) -> SvcTraceError:
         first, *others = self._refusals.values()

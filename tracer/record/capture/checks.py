@@ -10,7 +10,9 @@ from typing import Final, NamedTuple
 
 _LOCKDOWN: Final = Path("/sys/kernel/security/lockdown")
 _PTRACE_SCOPE: Final = Path("/proc/sys/kernel/yama/ptrace_scope")
-_CAP_SYS_PTRACE: Final = 19  # linux/capability.h
+_CAP_SYS_PTRACE, _CAP_SYS_ADMIN, _CAP_PERFMON, _CAP_BPF = 19, 21, 38, 39  # linux/capability.h
+_INITIAL_USERS: Final = ["0", "0", "4294967295"]
+"""The uid_map of the initial user namespace (user_namespaces(7)): BPF needs capabilities there."""
 
 
 class Check(NamedTuple):
@@ -35,6 +37,20 @@ def root() -> Check:
     """Whether this user may load BPF programs."""
     uid = os.geteuid()
     return Check("root", uid == 0, "you are root" if uid == 0 else f"you are user {uid}", "Run it with sudo.")
+
+
+def root_may_load_bpf() -> bool:
+    """Whether a program such as sudo could give an ordinary user's process what BPF needs (capabilities(7))."""
+    bounding = int(_status("CapBnd"), 16)
+    capable = bounding >> _CAP_SYS_ADMIN & 1 or (bounding >> _CAP_BPF & bounding >> _CAP_PERFMON & 1)
+    initial = Path("/proc/self/uid_map").read_text().split() == _INITIAL_USERS
+    return bool(capable) and initial and _status("NoNewPrivs") == "0" and lockdown().answer is not False
+
+
+def _status(field: str) -> str:
+    """A field of /proc/self/status (proc_pid_status(5)); 0 if this kernel has none of this name."""
+    found = re.search(rf"^{field}:\s*(\S+)", Path("/proc/self/status").read_text(), re.MULTILINE)
+    return found[1] if found else "0"
 
 
 def lockdown() -> Check:
@@ -86,9 +102,8 @@ def ptrace_scope() -> Check:
     except (OSError, ValueError) as error:
         return Check("ptrace scope", None, f"{_PTRACE_SCOPE}: {error}")
     meaning = {0: "0, own processes", 1: "1, descendants", 2: "2, for administrators", 3: "3, no tracing"}
-    effective = re.search(r"^CapEff:\s*([0-9a-f]+)", Path("/proc/self/status").read_text(), re.MULTILINE)
-    capable = bool(effective and int(effective[1], 16) >> _CAP_SYS_PTRACE & 1)
-    allowed = scope < 2 or (scope == 2 and capable)
+    capable = int(_status("CapEff"), 16) >> _CAP_SYS_PTRACE & 1
+    allowed = scope < 2 or (scope == 2 and bool(capable))
     remedy = "Set it to 1: sysctl kernel.yama.ptrace_scope=1." if scope == 2 else "Reboot: it cannot be lowered from 3."
     return Check("ptrace scope", allowed, meaning.get(scope, str(scope)), remedy)
 

@@ -7,11 +7,12 @@ probes/svc_trace.bcc.c each has the prefix `svc_`.
 from __future__ import annotations
 
 import os
-import sys
+import shlex
 from pathlib import Path
 from typing import Final
 
 from tracer.errors import SvcTraceError, cannot_trace
+from tracer.record.installation import own_command
 
 _OBJECT = "svc_trace.bpf.o"
 ALLOW_BPF = "Run it as root outside of a container, or in one with --privileged."
@@ -96,8 +97,7 @@ def check_can_load(file: Path) -> None:
         SvcTraceError: not-root or no-probes.
     """
     if os.geteuid() != 0:
-        program = sys._xoptions.get("svc-trace") or f"{sys.executable} -I -m tracer"  # from launcher/svc-trace.c
-        hint = f"Run it with sudo: sudo {program} -- COMMAND (the command itself then runs as you)."
+        hint = f"Run it as root: {shlex.join(own_command())} --sudo -- COMMAND (the command itself then runs as you)."
         raise cannot_trace("loading the probes needs root", hint, "not-root")
     if not file.exists():
         raise cannot_trace(f"the probes are missing: {file}", REINSTALL, "no-probes")
