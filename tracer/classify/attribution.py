@@ -29,6 +29,7 @@ class Attribution:
     """
 
     attempts: tuple[Attempt, ...]
+    places: Places
     _owned: Mapping[Owner, tuple[Evidence, ...]]
     _inherited: Mapping[SpanId, tuple[Evidence, ...]]  # test span → evidence in the order of time
 
@@ -53,7 +54,7 @@ def attribute(trace: Trace, identifier: Identifier) -> Attribution:
             flows.setdefault(owner, []).append(flow)
     owned = {owner: sum_up(trace, owner, mark_goodbyes(flows.pop(owner))) for owner in list(flows)}
     attempts = tuple(places.attempts())
-    return Attribution(attempts, owned, _inherited(attempts, places, owned))
+    return Attribution(attempts, places, owned, _inherited(attempts, places, owned))
 
 
 def _inherited(

@@ -19,6 +19,7 @@ from tracer.classify.model import (
     Evidence,
     Outcome,
     RunInfo,
+    SetUp,
     Summary,
     TestResult,
     Verification,
@@ -26,6 +27,7 @@ from tracer.classify.model import (
 from tracer.classify.refused import refused_services
 from tracer.classify.services.config import Config, Rules
 from tracer.classify.services.identify import Identifier
+from tracer.classify.set_ups import SetUps
 from tracer.classify.variants import compare_variants
 from tracer.classify.why import explain_needs
 from tracer.trace.records import Attempt, StaticFacts, Trace
@@ -44,6 +46,7 @@ def classify(trace: Trace, config: Config, *, generated_at: datetime) -> Classif
     facts = tuple(sorted({known for attempt in attribution.attempts if (known := trace.facts_of(attempt))}))
     numbers = {known: number for number, known in enumerate(facts)}
     assumed = [assumed_services(known, config.rules) for known in facts]
+    set_ups = SetUps(trace, attribution.places)
     attempts: dict[str, list[Attempt]] = {}
     for attempt in attribution.attempts:
         attempts.setdefault(attempt.nodeid, []).append(attempt)
@@ -64,6 +67,8 @@ def classify(trace: Trace, config: Config, *, generated_at: datetime) -> Classif
             self_hosted=tuple(sorted({one.service for one in evidence if one.self_hosted})),
             assumed=assumed[numbers[known]] if known else (),
             facts=numbers[known] if known else None,
+            set_ups=set_ups.of(attempts),
+            shared_s=set_ups.shared_s(attempts),
             evidence=evidence,
         )
 
@@ -71,7 +76,8 @@ def classify(trace: Trace, config: Config, *, generated_at: datetime) -> Classif
         {nodeid: result(of_test) for nodeid, of_test in attempts.items()},
         facts,
         config.rules,
-        run=_run_info(trace, attribution.attempts),
+        set_ups=set_ups.all,
+        run=_run_info(trace, attribution.attempts, set_ups),
         run_evidence=attribution.run,
         generated_at=iso_time(generated_at),
     )
@@ -85,6 +91,7 @@ def assemble(
     run: RunInfo,
     run_evidence: tuple[Evidence, ...],
     generated_at: str,
+    set_ups: tuple[SetUp, ...] = (),
     runs: tuple[RunInfo, ...] = (),
     verified: tuple[Verification, ...] = (),
 ) -> Classification:
@@ -95,6 +102,7 @@ def assemble(
         run=run,
         rules=rules,
         facts=facts,
+        set_ups=set_ups,
         tests=tests,
         run_evidence=run_evidence,
         summary=summary,
@@ -125,6 +133,7 @@ def recheck(classification: Classification, rules: Rules) -> Classification:
         run=classification.run,
         run_evidence=classification.run_evidence,
         generated_at=classification.generated_at,
+        set_ups=classification.set_ups,
         runs=classification.runs,
         verified=classification.verified,
     )
@@ -157,8 +166,9 @@ def _outcome(trace: Trace, attempt: Attempt) -> Outcome:
     return _UNFAILED.get(attempt.outcomes.get("setup") or call or "", "passed")
 
 
-def _run_info(trace: Trace, attempts: Iterable[Attempt]) -> RunInfo:
-    last_test_ns = max((trace.spans[attempt.span].end_ns for attempt in attempts), default=None)
+def _run_info(trace: Trace, attempts: Iterable[Attempt], set_ups: SetUps) -> RunInfo:
+    tests = [trace.spans[attempt.span] for attempt in attempts]
+    last_test_ns = max((test.end_ns for test in tests), default=None)
     last_ns = (
         trace.end.end_ns
         if trace.end
@@ -178,6 +188,9 @@ def _run_info(trace: Trace, attempts: Iterable[Attempt]) -> RunInfo:
         lacks_causes=trace.run.lacks_causes,
         missing_tests=trace.end.missing_tests if trace.end else None,
         last_test_s=None if last_test_ns is None else round((last_test_ns - trace.run.start_ns) / 1e9, 6),
+        session_s=None
+        if last_test_ns is None
+        else round(set_ups.before_s(min(tests, key=lambda test: test.start_ns)) + (last_ns - last_test_ns) / 1e9, 6),
         refused=refused_services(trace.refused),
     )
 

@@ -12,8 +12,18 @@ from typing import Any, Generic, TypeVar
 from msgspec.structs import replace
 
 from tracer.classify.classification import assemble
-from tracer.classify.model import Classification, Evidence, RefusedService, RunInfo, RunResult, TestResult, Verification
+from tracer.classify.model import (
+    Classification,
+    Evidence,
+    RefusedService,
+    RunInfo,
+    RunResult,
+    SetUp,
+    TestResult,
+    Verification,
+)
 from tracer.classify.services.config import Rules
+from tracer.classify.set_ups import set_up_key
 from tracer.classify.verified import unite
 from tracer.trace.json_codec import dump
 from tracer.trace.records import StaticFacts
@@ -45,6 +55,7 @@ class _Union:
         self._rules = rules
         self._runs = _Numbered[RunInfo](_run_key)
         self._facts = _Numbered[StaticFacts](lambda facts: facts)
+        self._set_ups = _Numbered[SetUp](set_up_key)
         self._tests: dict[str, _Test] = {}
         self._run_evidence = _EvidenceUnion()
         self._verified: tuple[Verification, ...] = ()
@@ -54,11 +65,13 @@ class _Union:
         """Add a part."""
         runs = [self._runs.number(run) for run in part.runs or (part.run,)]
         facts = [self._facts.number(one) for one in part.facts]
+        set_ups = [self._set_up(one) for one in part.set_ups]
         for nodeid, test in part.tests.items():
-            runs_of_test = test.runs or (RunResult(0, test.outcome, test.duration_s, test.attempts),)
+            runs_of_test = test.runs or (RunResult(0, test.outcome, test.duration_s, test.attempts, test.shared_s),)
             renumbered = replace(
                 test,
                 facts=None if test.facts is None else facts[test.facts],
+                set_ups=tuple(set_ups[number] for number in test.set_ups),
                 runs=tuple(replace(result, run=runs[result.run]) for result in runs_of_test),
             )
             known = self._tests.get(nodeid)
@@ -75,16 +88,25 @@ class _Union:
         """The union of all parts."""
         runs, run_places = self._runs.in_order()
         facts, facts_places = self._facts.in_order()
+        set_ups, set_up_places = self._set_ups.in_order()
+        places = run_places, facts_places, set_up_places
         return assemble(
-            {nodeid: _placed(self._tests[nodeid].united(), run_places, facts_places) for nodeid in sorted(self._tests)},
+            {nodeid: _placed(self._tests[nodeid].united(), *places) for nodeid in sorted(self._tests)},
             facts,
             self._rules,
             run=_as_one(runs),
             run_evidence=self._run_evidence.united(),
             generated_at=self._generated_at,
+            set_ups=set_ups,
             runs=runs,
             verified=self._verified,
         )
+
+    def _set_up(self, one: SetUp) -> int:
+        """The number of a set-up, of which the longest duration is kept."""
+        number = self._set_ups.number(one)
+        self._set_ups.values[number] = max(self._set_ups.values[number], one, key=lambda known: known.duration_s)
+        return number
 
     def _recency(self, test: TestResult) -> _Key:
         """Orders results of one test by their last run, then by the other fields that the later result decides."""
@@ -124,6 +146,7 @@ class _Several:
         self._services: set[str] = set()
         self._ambient: set[str] = set()
         self._self_hosted: set[str] = set()
+        self._set_ups: set[int] = set()
         self._runs: set[RunResult] = set()
         self._evidence = _EvidenceUnion()
 
@@ -132,6 +155,7 @@ class _Several:
         self._services.update(test.services)
         self._ambient.update(test.ambient)
         self._self_hosted.update(test.self_hosted)
+        self._set_ups.update(test.set_ups)
         self._runs.update(test.runs)
         self._evidence.add(test.evidence)
 
@@ -143,6 +167,7 @@ class _Several:
             ambient=tuple(sorted(self._ambient - self._services)),
             self_hosted=tuple(sorted(self._self_hosted)),
             evidence=self._evidence.united(),
+            set_ups=tuple(self._set_ups),
             runs=tuple(self._runs),
         )
 
@@ -193,14 +218,16 @@ class _Numbered(Generic[V]):
         return tuple(self.values[number] for number in order), places
 
 
-def _placed(test: TestResult, runs: Sequence[int], facts: Sequence[int]) -> TestResult:
-    """A test with the final numbers of its runs and facts, and with its sums."""
+def _placed(test: TestResult, runs: Sequence[int], facts: Sequence[int], set_ups: Sequence[int]) -> TestResult:
+    """A test with the final numbers of its runs, facts and set-ups, and with its sums."""
     results = sorted(replace(result, run=runs[result.run]) for result in test.runs)
     return replace(
         test,
         duration_s=round(fsum(result.duration_s for result in results), 6),
         attempts=sum(result.attempts for result in results),
         facts=None if test.facts is None else facts[test.facts],
+        set_ups=tuple(sorted(set_ups[number] for number in test.set_ups)),
+        shared_s=round(fsum(result.shared_s for result in results), 6),
         runs=tuple(results),
     )
 

@@ -26,6 +26,7 @@ Seconds = Annotated[float, Meta(ge=-1e12, le=1e12)]
 
 How = Literal["direct", "inherited", "ambient", "goodbye"]
 Phase = Literal["collection", "setup", "call", "teardown"]
+SetUpScope = Literal["session", "package", "module", "class", "import"]
 Strength = Literal["sent", "connected", "attempted"]
 Outcome = Literal["passed", "failed", "error", "skipped", "xfailed", "xpassed", "interrupted", "crashed", "not run"]
 Verdict = Literal["needs", "tolerates", "unaffected", "undecided"]
@@ -131,13 +132,25 @@ class Evidence(Struct, frozen=True, kw_only=True):
         return self.how in ("direct", "inherited") and not self.self_hosted
 
 
-class RunResult(Struct, frozen=True, order=True):
+class SetUp(Struct, frozen=True):
+    """What tests share: a fixture wider than function scope, or the import of a module."""
+
+    via: Via
+    scope: SetUpScope
+    node: str  # node id of the class, module or package for which it is done; empty for the session
+    param: str | None  # the id of the fixture's parameter
+    duration_s: Seconds
+    """Of one set-up with its finalizer, without other set-ups within; if it was done several times, the longest."""
+
+
+class RunResult(Struct, frozen=True, order=True, omit_defaults=True):
     """A test's result in one of several runs."""
 
     run: Integer  # position in the classification's `runs`
     outcome: Outcome  # of the last attempt in this run
     duration_s: Seconds
     attempts: Count
+    shared_s: Seconds = 0.0
 
 
 class TestResult(Struct, frozen=True, kw_only=True):
@@ -153,6 +166,8 @@ class TestResult(Struct, frozen=True, kw_only=True):
     self_hosted: tuple[str, ...]  # sorted; provided by the run itself
     assumed: tuple[str, ...]  # sorted; services that the static rules claim
     facts: Integer | None = None  # position of its static facts in the classification's `facts`; None: they were lost
+    set_ups: tuple[Integer, ...] = ()  # positions of what it shares with others in the classification's `set_ups`
+    shared_s: Seconds = 0.0  # the part of `duration_s` in which these were done
     evidence: tuple[Evidence, ...]
     runs: tuple[
         RunResult, ...
@@ -187,6 +202,9 @@ class RunInfo(Struct, frozen=True):
     """When the last test ended, since the run began. None: there was no test; it is unknown; or the run stands for
     merged ones."""
     refused: tuple[RefusedService, ...] = ()  # sorted; the services that were refused to the command
+    session_s: Seconds | None = None
+    """Seconds before the first test, without the imports of modules after the first one, and after the last test. None
+    as of `last_test_s`."""
 
 
 class Directory(Struct, frozen=True):
@@ -300,6 +318,7 @@ class Classification(Struct, frozen=True, kw_only=True):
     run: RunInfo
     rules: Rules = Rules()  # by which it was made
     facts: tuple[StaticFacts, ...] = ()  # of the tests; each once, sorted
+    set_ups: tuple[SetUp, ...] = ()  # of the tests; sorted by all fields but the duration
     tests: Mapping[str, TestResult]  # node id → result, in the order in which the tests ended
     run_evidence: tuple[Evidence, ...]  # outside every test, fixture and module
     summary: Summary

@@ -129,6 +129,13 @@ class Places:
             if span is not None and self.of(span.id).test == span.id:
                 yield attempt
 
+    def wide_spans(self) -> Iterator[Span]:
+        """The spans of wide fixtures and of the collections of modules, without those of sessions that a test runs."""
+        for spans in (*self._instance_spans.values(), *self._collections.values()):
+            for span in spans:
+                if self.of(span.id).owner.kind in ("instance", "module"):
+                    yield span
+
     def instances(self, test: SpanId) -> frozenset[InstanceId]:
         """The wide fixture instances that a test depends on: those it requested, those set up in it, and their own."""
         attempt = self._attempts.get(test)

@@ -49,6 +49,9 @@ def render(classification: Classification) -> Iterator[bytes]:
     yield dump(head, indent=True).removesuffix(b"\n}\n")
     yield b',\n  "facts": ['
     yield from listed(line(facts) for facts in classification.facts)
+    if classification.set_ups:
+        yield b'\n  ],\n  "set_ups": ['
+        yield from listed(line(set_up) for set_up in classification.set_ups)
     yield b'\n  ],\n  "tests": {'
     yield from listed(_test(nodeid, test) for nodeid, test in classification.tests.items())
     yield b'\n  },\n  "run_evidence": ['
@@ -94,11 +97,14 @@ def read_classification(path: Path, file: InputFile | None = None) -> Classifica
 
 
 def _check_numbers(classification: Classification) -> None:
-    """Check that the facts and runs to which the tests refer by number are in the report."""
+    """Check that the facts, set-ups and runs to which the tests refer by number are in the report."""
     facts, runs = range(len(classification.facts)), range(len(classification.runs))
+    set_ups = range(len(classification.set_ups))
     for nodeid, test in classification.tests.items():
         if test.facts is not None and test.facts not in facts:
             raise ValueError(f"tests: {nodeid}: facts: there are {len(facts)}, none has number {test.facts}")
+        if not all(number in set_ups for number in test.set_ups):
+            raise ValueError(f"tests: {nodeid}: set_ups: not those of the report, which has {len(set_ups)}")
         if bool(test.runs) != bool(runs) or any(one.run not in runs for one in test.runs):
             raise ValueError(f"tests: {nodeid}: runs: not those of the report, which has {len(runs)}")
 
@@ -112,8 +118,9 @@ def _check_validation(classification: Classification) -> None:
 def _test(nodeid: str, test: TestResult) -> bytes:
     value = asdict(test)
     del value["evidence"]
-    if not test.runs:
-        del value["runs"]
+    for name in ("runs", "set_ups", "shared_s"):
+        if not value[name]:
+            del value[name]
     evidence = b"".join(listed(b"  " + _evidence(one) for one in test.evidence))
     return b'%b: %b,"evidence":[%b]}' % (line(nodeid), line(value).removesuffix(b"}"), evidence)
 

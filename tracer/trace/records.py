@@ -101,6 +101,7 @@ class StaticFacts(Struct, frozen=True, order=True):
     markers: tuple[str, ...]  # names, nearest first, without repeats
     bases: tuple[str, ...]  # qualified names of the class and its bases in MRO order, without `object`; empty: no class
     autouse: tuple[str, ...] = ()  # those of the fixtures that are active although the test does not request them
+    group: str = ""  # the name of its `xdist_group`, whose tests run in one worker; empty: it has none
 
 
 class Attempt(Struct, frozen=True):

@@ -38,6 +38,27 @@ def test_facts_are_reported_once(environment: Environment, tmp_path: Path) -> No
     assert len([message for message in reported.messages() if isinstance(message, Facts)]) == 2
 
 
+def test_facts_name_the_group_of_xdist(environment: Environment, tmp_path: Path) -> None:
+    """As xdist finds it: by position, by name, `default` without either; of the class too, where the nearest counts."""
+    facts = run(
+        environment,
+        tmp_path,
+        """
+        @pytest.mark.xdist_group("shop")
+        class TestShop:
+            def test_class(self): pass
+            @pytest.mark.xdist_group(name="own")
+            def test_own(self): pass
+        @pytest.mark.xdist_group
+        def test_default(): pass
+        def test_none(): pass
+        """,
+        conftest="def pytest_configure(config): config.addinivalue_line('markers', 'xdist_group(name)')",
+    ).facts()
+    groups = {nodeid.rpartition("::")[2]: one.group for nodeid, one in facts.items()}
+    assert groups == {"test_class": "shop", "test_own": "own", "test_default": "default", "test_none": ""}
+
+
 @pytest.mark.parametrize("where", ["setup", "call", "teardown"])
 def test_an_interruption_that_became_a_report_is_a_failure(
     environment: Environment, tmp_path: Path, where: str

@@ -68,10 +68,10 @@ def cases() -> st.SearchStrategy[tuple[Any, Message]]:
         st.tuples(numbers, numbers).map(lambda t: (["close", *t], plain(Close)(*t))),
         st.tuples(numbers, st.sampled_from(PHASES)).map(lambda t: (["phase", *t], Phase(*t))),
         st.tuples(numbers, numbers).map(lambda t: (["interrupted", *t], plain(Interrupted)(*t))),
-        st.tuples(numbers, texts, lists, lists, lists, lists).map(
+        st.tuples(numbers, texts, lists, lists, lists, lists, texts).map(
             lambda t: (
                 ["facts", t[0], dict(zip(channel.FACTS, t[1:], strict=True))],
-                plain(Facts)(t[0], StaticFacts(t[1], *map(tuple, t[2:]))),
+                plain(Facts)(t[0], StaticFacts(t[1], tuple(t[2]), tuple(t[3]), tuple(t[4]), tuple(t[5]), t[6])),
             ),
         ),
         st.tuples(numbers, texts, texts, texts, texts, st.none() | texts).map(

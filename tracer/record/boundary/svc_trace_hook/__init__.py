@@ -25,7 +25,7 @@ CLOCK_MONOTONIC:
     ["phase", ns, phase]                        the next phase of this thread's test; `open` begins the setup
     ["close", span, ns]                         closes the span and all spans within it
     ["interrupted", test_span, ns]              the session ends in the middle of a phase, which closes the test
-    ["facts", id, {path, [fixtures], [markers], [bases], [autouse]}]
+    ["facts", id, {path, [fixtures], [markers], [bases], [autouse], group}]
     ["instance", id, name, scope, baseid, node, param|null]
     ["uses", test_span, [instances]]            instances wider than function scope that the test requests
     ["requires", instance, [instances]]         instances wider than function scope that an instance requests

@@ -34,7 +34,7 @@ HIGH = 2048  # no suite closes a descriptor of this number or higher and then op
 OWN_SIGNAL = signal.SIGRTMAX - 1  # F_SETSIG puts it on our descriptor, and hardly any other program on one of its own
 SECOND_NS = 10**9
 CLOSE = '["close",%d,%d]'
-FACTS = ("path", "fixtures", "markers", "bases", "autouse")
+FACTS = ("path", "fixtures", "markers", "bases", "autouse", "group")
 
 Result = TypeVar("Result")
 

@@ -188,7 +188,7 @@ def plain_nodeid(item: pytest.Item) -> str:
 
 
 def static_facts(item: pytest.Item, names: list[str]) -> tuple[Any, ...]:
-    """Path, fixture closure, markers (nearest first, without repeats), the class and its bases, autouse fixtures."""
+    """Path, fixture closure, markers (nearest first, without repeats), class and bases, autouse fixtures, group."""
     markers: dict[str, None] = {}
     bases: tuple[str, ...] = ()
     node: Any = item
@@ -198,7 +198,15 @@ def static_facts(item: pytest.Item, names: list[str]) -> tuple[Any, ...]:
             mro = (base for base in node.obj.__mro__ if base is not object)
             bases = tuple("%s.%s" % (base.__module__, base.__qualname__) for base in mro)
         node = node.parent
-    return file_nodeid(item), tuple(names), tuple(markers), bases, _autouse(item, names)
+    group = _group(item) if "xdist_group" in markers else ""
+    return file_nodeid(item), tuple(names), tuple(markers), bases, _autouse(item, names), group
+
+
+def _group(item: pytest.Item) -> str:
+    """The name of the test's group, as xdist finds it."""
+    for mark in item.iter_markers("xdist_group"):
+        return str(mark.args[0] if mark.args else mark.kwargs.get("name", "default"))
+    return ""
 
 
 def _autouse(item: Any, names: list[str]) -> tuple[str, ...]:
