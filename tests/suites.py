@@ -100,6 +100,11 @@ def refused(
     )
 
 
+def at_start(service: str, *below: str) -> Evidence:
+    """Evidence of the run: pytest used a service before its first test; all tests below some directories need it."""
+    return replace(evidence(service), phase=None, needed_below=below or (".",))
+
+
 def verdict(verdict: Verdict, *tried: str, **others: Any) -> TestVerdict:  # noqa: ANN401 -- a verdict's other fields
     fields: dict[str, Any] = {
         "outcome_with": "passed",
@@ -125,8 +130,15 @@ def facts(
 
 
 def classification(
-    tests: Mapping[str, TestResult], facts: Sequence[StaticFacts], rules: Rules, run: RunInfo = RUN
+    tests: Mapping[str, TestResult],
+    facts: Sequence[StaticFacts],
+    rules: Rules,
+    run: RunInfo = RUN,
+    *,
+    run_evidence: Sequence[Evidence] = (),
 ) -> Classification:
     """A classification of these tests, checked by these rules."""
-    unchecked = assemble(tests, tuple(facts), Rules(), run=run, run_evidence=(), generated_at="2026-11-20T22:00:00Z")
+    unchecked = assemble(
+        tests, tuple(facts), Rules(), run=run, run_evidence=tuple(run_evidence), generated_at="2026-11-20T22:00:00Z"
+    )
     return recheck(unchecked, rules)

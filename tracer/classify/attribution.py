@@ -16,6 +16,7 @@ from tracer.classify.model import Evidence
 from tracer.classify.owners import OwnedFlow, Owners
 from tracer.classify.places import RUN, Owner, Places
 from tracer.classify.services.identify import Identifier
+from tracer.classify.session_starts import SessionStarts
 from tracer.classify.sockets import Sockets
 from tracer.trace.ids import InstanceId, SpanId
 from tracer.trace.records import Attempt, Trace
@@ -52,7 +53,9 @@ def attribute(trace: Trace, identifier: Identifier) -> Attribution:
     for named in sockets.named_flows():
         for owner, flow in owners.of(named).items():
             flows.setdefault(owner, []).append(flow)
-    owned = {owner: sum_up(trace, owner, mark_goodbyes(flows.pop(owner))) for owner in list(flows)}
+    starts = SessionStarts(trace, places)
+    run = sum_up(trace, RUN, mark_goodbyes(flows.pop(RUN, [])), starts.needed_below)
+    owned = {owner: sum_up(trace, owner, mark_goodbyes(flows.pop(owner))) for owner in list(flows)} | {RUN: run}
     attempts = tuple(places.attempts())
     return Attribution(attempts, places, owned, _inherited(attempts, places, owned))
 

@@ -25,6 +25,7 @@ from tracer.classify.model import (
     Verification,
 )
 from tracer.classify.refused import refused_services
+from tracer.classify.run_needs import RunNeeds, find_run_needs
 from tracer.classify.services.config import Config, Rules
 from tracer.classify.services.identify import Identifier
 from tracer.classify.set_ups import SetUps
@@ -96,7 +97,8 @@ def assemble(
     verified: tuple[Verification, ...] = (),
 ) -> Classification:
     """A classification of these tests, with all tables and checks. The tests' `assumed` must follow from `rules`."""
-    summary = summarise(tests, rules)
+    run_needs = find_run_needs(run_evidence)
+    summary = summarise(tests, rules, RunNeeds(run_needs))
     return Classification(
         generated_at=generated_at,
         run=run,
@@ -105,6 +107,7 @@ def assemble(
         set_ups=set_ups,
         tests=tests,
         run_evidence=run_evidence,
+        run_needs=run_needs,
         summary=summary,
         validation=check_assumptions(tests, rules.assumptions),
         variants=compare_variants(tests, rules.variants),
@@ -139,16 +142,16 @@ def recheck(classification: Classification, rules: Rules) -> Classification:
     )
 
 
-def summarise(tests: Mapping[str, TestResult], rules: Rules) -> Summary:
+def summarise(tests: Mapping[str, TestResult], rules: Rules, run_needs: RunNeeds) -> Summary:
     """Count tests by service, by tier, by directory and by combination."""
-    directories = count_by_directory(tests, rules.tiers)
+    directories = count_by_directory(tests, rules.tiers, run_needs.of_directory)
     whole = directories.get(ROOT, Directory(0, {}, {}))
     return Summary(
         total_tests=whole.tests,
         services=whole.services,
         tiers={**{tier.name: 0 for tier in rules.tiers}, **whole.tiers},
         directories=directories,
-        combinations=count_combinations(tests.values()),
+        combinations=count_combinations(tests, run_needs),
     )
 
 

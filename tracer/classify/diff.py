@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from tracer.classify.checks import CUT_SHORT
 from tracer.classify.model import ALL_UNKNOWN, Classification, Outcome, TestResult, is_unknown
+from tracer.classify.run_needs import RunNeeds
 from tracer.classify.tiers import tier_of
 
 
@@ -65,10 +66,11 @@ def compare(old: Classification, new: Classification) -> Difference:
     A test that was skipped or cut short in the new one has lost no services: it did not run to its end.
     """
     then, now = old.tests, new.tests
+    needs = RunNeeds(old.run_needs), RunNeeds(new.run_needs)
     changes = {
         nodeid: change
         for nodeid in sorted(then.keys() & now.keys())
-        if (change := _change(then[nodeid], now[nodeid], old, new)) is not None
+        if (change := _change(nodeid, old, new, *needs)) is not None
     }
     old_services, new_services = (_count(one.tests.values()) for one in (old, new))
     ranked = sorted(old_services | new_services, key=lambda name: (-new_services[name], -old_services[name], name))
@@ -85,7 +87,10 @@ def compare(old: Classification, new: Classification) -> Difference:
     )
 
 
-def _change(then: TestResult, now: TestResult, old: Classification, new: Classification) -> Change | None:
+def _change(
+    nodeid: str, old: Classification, new: Classification, old_needs: RunNeeds, new_needs: RunNeeds
+) -> Change | None:
+    then, now = old.tests[nodeid], new.tests[nodeid]
     if then.services == now.services:
         return None
     before, after = set(_services(then)), set(_services(now))
@@ -95,8 +100,8 @@ def _change(then: TestResult, now: TestResult, old: Classification, new: Classif
     return Change(
         gained=tuple(sorted(gained)),
         lost=tuple(sorted(lost)),
-        old_tier=tier_of(then.services, old.rules.tiers),
-        new_tier=tier_of(now.services, new.rules.tiers),
+        old_tier=tier_of(old_needs.of(nodeid).union(then.services), old.rules.tiers),
+        new_tier=tier_of(new_needs.of(nodeid).union(now.services), new.rules.tiers),
         old_outcome=then.outcome,
         new_outcome=now.outcome,
     )

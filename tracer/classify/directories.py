@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 from tracer.classify.model import Directory, TestResult
@@ -20,13 +20,18 @@ def directory_of(nodeid: str) -> str:
 
 
 def count_by_directory(
-    tests: Mapping[str, TestResult], tiers: Sequence[Tier], *, depth: int | None = None
+    tests: Mapping[str, TestResult],
+    tiers: Sequence[Tier],
+    needed: Callable[[str], frozenset[str]] = lambda _: frozenset(),
+    *,
+    depth: int | None = None,
 ) -> dict[str, Directory]:
     """The services that the tests of each directory use; directories by path, sorted.
 
     Args:
         tests: the tests of the suite.
         tiers: the tiers to count.
+        needed: the services that the tests in a directory need besides those they use, for the tiers.
         depth: None: every directory, with the tests of all directories below it. Otherwise only directories of up to
             this many levels, and each test counts in exactly one: the deepest that contains it.
     """
@@ -34,8 +39,8 @@ def count_by_directory(
     by_service: dict[str, Counter[str]] = defaultdict(Counter)  # directory → service → tests
     by_tier: dict[str, Counter[str]] = defaultdict(Counter)  # directory → tier → tests
     for (directory, services), number in kinds.items():
-        tier = tier_of(services, tiers)
-        for path in _with_parents(directory) if depth is None else ("/".join(directory.split("/")[:depth]),):
+        tier = tier_of(needed(directory).union(services), tiers)
+        for path in with_parents(directory) if depth is None else ("/".join(directory.split("/")[:depth]),):
             by_tier[path][tier] += number
             by_service[path].update(dict.fromkeys(services, number))
     names = [*(tier.name for tier in tiers), UNTIERED]
@@ -54,7 +59,7 @@ def most_first(counts: Mapping[str, int]) -> dict[str, int]:
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
-def _with_parents(directory: str) -> Iterator[str]:
+def with_parents(directory: str) -> Iterator[str]:
     """A directory, its parents, and the root."""
     while directory != ROOT:
         yield directory

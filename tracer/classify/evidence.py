@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -16,8 +16,13 @@ from tracer.trace.ids import SpanId
 from tracer.trace.records import Flow, Trace
 
 
-def sum_up(trace: Trace, owner: Owner, flows: Iterable[OwnedFlow]) -> tuple[Evidence, ...]:
-    """The evidence of an owner."""
+def sum_up(
+    trace: Trace,
+    owner: Owner,
+    flows: Iterable[OwnedFlow],
+    needed_below: Callable[[OwnedFlow], tuple[str, ...]] = lambda _: (),
+) -> tuple[Evidence, ...]:
+    """The evidence of an owner. `needed_below` is only for the run: the directories whose tests need a flow."""
     sums: dict[_Key, _Sum] = {}
     for owned in flows:
         named = owned.named
@@ -33,6 +38,7 @@ def sum_up(trace: Trace, owner: Owner, flows: Iterable[OwnedFlow]) -> tuple[Evid
         )
         total = sums.setdefault(key, _Sum(named.flow.first_ns))
         total.add(named.flow, named.service.likely_protocol)
+        total.needed_below.update(needed_below(owned))
         if is_unknown(named.service.name) and total.listener is None:
             total.listener = named.listener
     return tuple(_evidence(trace, owner, key, total) for key, total in sums.items())
@@ -65,6 +71,7 @@ class _Sum:
     asked: int | None = 0
     unsure: int = 0
     listener: str | None = None
+    needed_below: set[str] = field(default_factory=set)
     operations: dict[str, int] = field(default_factory=dict)  # operation → sends that are known to begin with it
 
     def add(self, flow: Flow, protocol: str | None) -> None:
@@ -118,6 +125,7 @@ def _evidence(trace: Trace, owner: Owner, key: _Key, sums: _Sum) -> Evidence:
         errno=sums.errno,
         first_s=round(max(0, sums.first_ns - since_ns) / 1e9, 6),
         listener=sums.listener,
+        needed_below=tuple(sorted(sums.needed_below)),
     )
 
 

@@ -123,6 +123,9 @@ class Evidence(Struct, frozen=True, kw_only=True):
     errno: str | None  # the symbolic name of the first failure, such as `ECONNREFUSED`
     first_s: Seconds | None  # seconds since the test began; inherited and run evidence: since the run began
     listener: str | None = None  # name of the process that listens at the endpoint, if no rule names the endpoint
+    needed_below: tuple[str, ...] = ()
+    """Of the run's evidence: directories whose tests cannot run without it, because pytest sent it before its first
+    test; `.`: all tests. Sorted."""
 
     @property
     def is_need(self) -> bool:
@@ -216,7 +219,7 @@ class Directory(Struct, frozen=True):
 
 
 class Combination(Struct, frozen=True):
-    """Tests that use exactly the same services."""
+    """Tests that use exactly the same services, with those that their session needs to begin."""
 
     services: tuple[str, ...]  # sorted; all unknown endpoints together are `(unknown)`, at the end
     tests: Count
@@ -321,6 +324,8 @@ class Classification(Struct, frozen=True, kw_only=True):
     set_ups: tuple[SetUp, ...] = ()  # of the tests; sorted by all fields but the duration
     tests: Mapping[str, TestResult]  # node id → result, in the order in which the tests ended
     run_evidence: tuple[Evidence, ...]  # outside every test, fixture and module
+    run_needs: Mapping[str, tuple[str, ...]] = {}
+    """Service without which no session begins → the directories whose tests need it, sorted; `.`: all tests."""
     summary: Summary
     validation: Mapping[str, AssumptionCheck]  # only services with assumptions
     contracts: tuple[ContractCheck, ...] = ()  # in the order of the rules

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final, Literal
 
+from tracer.classify.assumptions import concerns
 from tracer.classify.combinations import combination_of
 from tracer.classify.model import Classification, Outcome, TestResult, unknown_service
 from tracer.classify.refusals import covers
+from tracer.classify.run_needs import RunNeeds
 from tracer.classify.verified import Verified
 
 Unit = Literal["test", "class", "file"]
@@ -28,6 +30,45 @@ _CUT_OFF: Final[frozenset[Outcome]] = frozenset({"interrupted", "crashed", "not 
 _GROUPED: Final = re.compile(r"(.*::[^\W\d]\w*(?:\[.*\])?)@[^@\]]*", re.DOTALL)
 
 
+class TestNeeds:
+    """What each test of a report needs to run.
+
+    It needs the services that it used, and those without which its session does not begin (`run_needs`). A test that
+    did not finish in any run also needs what assumptions claim and contracts demand. Verdicts of trials correct this.
+    """
+
+    __test__ = False  # not for pytest to collect
+
+    def __init__(self, classification: Classification, *, ambient: bool = True) -> None:
+        self._tests, self._ambient = classification.tests, ambient
+        self._facts, self._contracts = classification.facts, classification.rules.contracts
+        self._verified = Verified(classification.verified)
+        self._run_needs = RunNeeds(classification.run_needs)
+
+    def of(self, nodeid: str) -> Needs:
+        """The services that a test needs; `ANYTHING` if the report does not have it, or it was cut off."""
+        test = self._tests.get(nodeid)
+        if test is None:
+            return frozenset({ANYTHING})
+        services = self._run_needs.of(nodeid).union(test.services, test.ambient if self._ambient else ())
+        outcomes = {test.outcome, *(one.outcome for one in test.runs)}
+        is_cut_off = outcomes <= _CUT_OFF
+        if not outcomes & _FINISHED and not is_cut_off:
+            services = services.union(test.assumed, self._demanded(test))
+        if self._verified:
+            needed = self._verified.needed(nodeid)
+            missing = {service for service in needed if not any(covers({service}, one) for one in services)}
+            services = services - self._verified.not_needed(nodeid, test, services) | missing
+        return services | {ANYTHING} if is_cut_off else services
+
+    def _demanded(self, test: TestResult) -> Iterator[str]:
+        """The services that the contracts of a test name."""
+        if test.facts is not None:
+            for contract in self._contracts:
+                if not isinstance(contract.services, str) and concerns(contract, self._facts[test.facts]):
+                    yield from contract.services
+
+
 def needs_of_tests(
     classification: Classification, collected: Iterable[str] | None = None, *, ambient: bool = True
 ) -> dict[str, Needs]:
@@ -39,15 +80,20 @@ def needs_of_tests(
             `@group` at their ends is removed.
         ambient: whether a test needs the services for which it has only ambient evidence.
     """
-    tests, verified = classification.tests, Verified(classification.verified)
-    return {nodeid: _needs(nodeid, tests.get(nodeid), ambient, verified) for nodeid in _present(tests, collected)}
+    needs = TestNeeds(classification, ambient=ambient)
+    return {nodeid: needs.of(nodeid) for nodeid in _present(classification.tests, collected)}
 
 
 def uses_of_tests(classification: Classification, collected: Iterable[str] | None = None) -> dict[str, Needs]:
-    """The combination of services that each test used, by node id; `ANYTHING` for tests that are not in the report."""
-    tests = classification.tests
+    """The combination of services that each test used, with those without which its session does not begin.
+
+    By node id; `ANYTHING` for tests that are not in the report.
+    """
+    tests, run_needs = classification.tests, RunNeeds(classification.run_needs)
     return {
-        nodeid: frozenset(combination_of(tests[nodeid].services)) if nodeid in tests else frozenset({ANYTHING})
+        nodeid: frozenset(combination_of(run_needs.of(nodeid).union(tests[nodeid].services)))
+        if nodeid in tests
+        else frozenset({ANYTHING})
         for nodeid in _present(tests, collected)
     }
 
@@ -65,20 +111,6 @@ def by_unit(needs: Mapping[str, Needs], unit: Unit) -> dict[str, Needs]:
 
 def _present(tests: Mapping[str, TestResult], collected: Iterable[str] | None) -> Iterable[str]:
     return tests if collected is None else dict.fromkeys(_plain(nodeid, tests) for nodeid in collected)
-
-
-def _needs(nodeid: str, test: TestResult | None, ambient: bool, verified: Verified) -> Needs:
-    if test is None:
-        return frozenset({ANYTHING})
-    services = frozenset({*test.services, *(test.ambient if ambient else ())})
-    outcomes = {test.outcome, *(one.outcome for one in test.runs)}
-    is_cut_off = outcomes <= _CUT_OFF
-    if not outcomes & _FINISHED and not is_cut_off:
-        services |= frozenset(test.assumed)
-    if verified:
-        needed = {service for service in verified.needed(nodeid) if not any(covers({service}, one) for one in services)}
-        services = services - verified.not_needed(nodeid, test, services) | needed
-    return services | {ANYTHING} if is_cut_off else services
 
 
 def _plain(nodeid: str, tests: Mapping[str, TestResult]) -> str:

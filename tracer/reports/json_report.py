@@ -14,6 +14,7 @@ from msgspec.structs import asdict, replace
 
 from tracer.classify.combinations import count_combinations
 from tracer.classify.model import SCHEMA, Classification, Evidence, RunInfo, TestResult
+from tracer.classify.run_needs import RunNeeds
 from tracer.classify.services.config import Rules
 from tracer.classify.verified import unite
 from tracer.errors import SvcTraceError
@@ -30,6 +31,7 @@ _OPTIONAL: Final = {
     "listener": None,
     "operations": (),
     "other_sends": 0,
+    "needed_below": (),
 }
 """Fields of an evidence → the value with which they are not written."""
 
@@ -44,8 +46,9 @@ def render(classification: Classification) -> Iterator[bytes]:
     head |= {"run": _run(classification.run), "rules": _rules(classification.rules)}
     if classification.runs:
         head["runs"] = [_run(run) for run in classification.runs]
-    last = ("summary", "validation", "contracts", "why", *(["variants"] if classification.variants.compared else []))
-    tail = {name: getattr(classification, name) for name in last}
+    present = {"run_needs": classification.run_needs, "variants": classification.variants.compared}
+    last = ("run_needs", "summary", "validation", "contracts", "why", "variants")
+    tail = {name: getattr(classification, name) for name in last if present.get(name, True)}
     yield dump(head, indent=True).removesuffix(b"\n}\n")
     yield b',\n  "facts": ['
     yield from listed(line(facts) for facts in classification.facts)
@@ -83,7 +86,7 @@ def read_classification(path: Path, file: InputFile | None = None) -> Classifica
         if classification.verified:
             classification = replace(classification, verified=unite(map(checked, classification.verified)))
         if not classification.summary.combinations:  # of an older version
-            combinations = count_combinations(classification.tests.values())
+            combinations = count_combinations(classification.tests, RunNeeds(classification.run_needs))
             classification = replace(classification, summary=replace(classification.summary, combinations=combinations))
     except (ValueError, EOFError) as error:
         raise SvcTraceError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from msgspec.structs import replace
-from suites import classification, evidence, result
+from suites import at_start, classification, evidence, result
 from trace_builder import TraceBuilder, classified
 
 from tracer.classify.findings import find
@@ -42,9 +42,9 @@ def outside(suite: Suite, config: Config) -> str | None:
 
 
 def test_sends_outside_of_tests_are_counted(suite: Suite, config: Config) -> None:
+    suite.run()
     suite.send(REDIS, suite.session, connects=1, sends=3)
     suite.send(POSTGRES, suite.session, socket=2, connects=1, sends=1, heads=(QUERY,))
-    suite.run()
     assert outside(suite, config) == "redis (3 sends), postgres (1 send)"
 
 
@@ -66,15 +66,15 @@ def test_a_failed_attempt_outside_of_tests_says_how(suite: Suite, config: Config
 
 
 def test_an_attempt_may_be_refused_before_sends(suite: Suite, config: Config) -> None:
+    suite.run()
     suite.send(POSTGRES, suite.session, connects=1, sends=0, errors={"ECONNREFUSED": 1})
     suite.send("tcp://10.0.0.1:5432", suite.session, socket=2, connects=1, sends=2, heads=(QUERY,))
-    suite.run()
     assert outside(suite, config) == "postgres (2 sends, also refused)"
 
 
 def test_a_connection_without_sends(suite: Suite, config: Config) -> None:
-    suite.send(POSTGRES, suite.session, connects=1, sends=0)
     suite.run()
+    suite.send(POSTGRES, suite.session, connects=1, sends=0)
     assert outside(suite, config) == "postgres (connected)"
 
 
@@ -187,3 +187,14 @@ def test_kinds_of_unnamed_endpoints(endpoint: str, shown: str) -> None:
     own = replace(evidence(f"unknown:{endpoint}"), endpoint=Endpoint.parse(endpoint), self_hosted=True)
     tests = {"t.py::1": result(self_hosted=[own.service], evidence=[own])}
     assert notes(classification(tests, (), Rules())) == {"Self-hosted, unnamed": f"{shown} (1 test)"}
+
+
+def test_what_no_session_begins_without_is_apart_from_the_rest() -> None:
+    run_evidence = [at_start("postgres"), at_start("kafka", "db"), replace(evidence("redis"), phase=None)]
+    found = notes(classification({"a.py::x": result()}, (), Rules(), run_evidence=run_evidence))
+    assert found == {
+        "Needed by all tests": (
+            "kafka (3 sends; only by those below db), postgres (3 sends); used before the first test"
+        ),
+        "Outside of tests": "redis (3 sends)",
+    }

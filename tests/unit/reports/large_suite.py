@@ -75,7 +75,7 @@ def classification() -> Classification:
             len(tests),
             dict(sorted(counts.items(), key=lambda item: -item[1])) | unknown,
             TIERS,
-            combinations=count_combinations(tests.values()),
+            combinations=count_combinations(tests),
         ),
         validation={
             "postgres": AssumptionCheck(len(tests), (), (), 0, (), 0, 1.0, 1.0),

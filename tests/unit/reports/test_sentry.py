@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import json
+
 import large_suite
+import suites
 from msgspec.structs import replace
 
 from tracer.classify.model import TestResult
+from tracer.classify.services.config import Rules
 from tracer.reports.formats.sentry import render
 
 AS_THE_CLASSIFIER_WRITES = r"""{
@@ -68,3 +72,10 @@ def test_the_report_is_the_classifiers() -> None:
 
 def test_tiers_without_tests_are_left_out() -> None:
     assert '"tier_counts": {}' in rendered({})
+
+
+def test_a_test_has_what_its_session_needs_to_begin() -> None:
+    run_evidence = (suites.at_start("postgres"),)
+    one = suites.classification({"a.py::x": suites.result(["kafka"])}, (), Rules(), run_evidence=run_evidence)
+    report = json.loads(b"".join(render(one)))
+    assert report["tests"] == {"a.py::x": ["kafka", "postgres"]}

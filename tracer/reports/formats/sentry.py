@@ -12,6 +12,7 @@ from itertools import chain
 from typing import Final, TextIO
 
 from tracer.classify.model import Classification
+from tracer.classify.run_needs import RunNeeds
 from tracer.reports.formats.format import Document, Format
 from tracer.reports.pages.summary import SummaryDocument
 
@@ -30,10 +31,17 @@ FORMAT: Final = Format(
 def render(classification: Classification) -> Iterator[bytes]:
     """Node id → services, with ambient ones: the classifier counts everything that was sent while a test ran.
 
+    Besides, a test has the services without which its session does not begin, because the CI scripts start only those
+    that a test has.
+
     Node ids and services are sorted; the text is ASCII. The tiers are the classifier's own four, independent of the
     configuration; only those with tests are counted.
     """
-    tests = {nodeid: sorted({*test.services, *test.ambient}) for nodeid, test in sorted(classification.tests.items())}
+    needed = RunNeeds(classification.run_needs)
+    tests = {
+        nodeid: sorted({*test.services, *test.ambient, *needed.of(nodeid)})
+        for nodeid, test in sorted(classification.tests.items())
+    }
     report = {
         "generated_at": classification.generated_at,
         "total_tests": len(tests),

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from tracer.classify.assumptions import claims
 from tracer.classify.model import Classification, Evidence, TestResult
+from tracer.classify.run_needs import RunNeeds
 from tracer.classify.tiers import chosen_tiers, tier_of
 from tracer.reports.blocks import Block, Heading, Line, Name, Names, Styled
 from tracer.reports.evidence_text import activity, amounts
@@ -22,8 +23,11 @@ def page(classification: Classification, nodeid: str) -> Iterator[Block]:
     yield Heading(nodeid)
     yield Line(f"It {outcome_text(test.outcome)}{attempts}, and took {duration(test.duration_s)}.")
     tiers = chosen_tiers(classification.rules.tiers)
-    tier = f" Its tier is {tier_of(test.services, tiers)}." if tiers else ""
+    needed = RunNeeds(classification.run_needs).of(nodeid)
+    tier = f" Its tier is {tier_of(needed.union(test.services), tiers)}." if tiers else ""
     yield Line(f"It uses {joined(test.services) or 'no service'}.{tier}")
+    if needed:
+        yield Line(f"It needs {joined(sorted(needed))}: without, its session does not begin.")
     for trial in classification.verified:
         if (verdict := trial.tests.get(nodeid)) is not None:
             yield Line(verdict_sentence(trial.without, verdict))

@@ -6,8 +6,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+from tracer.classify.directories import ROOT
 from tracer.classify.model import Classification, Evidence, is_unknown, unknown_place
-from tracer.reports.text import counted, first, listed
+from tracer.reports.text import counted, first, joined, listed
 from tracer.trace.endpoint import Endpoint
 
 _FAILURES: Final = {
@@ -33,6 +34,7 @@ def notes(classification: Classification) -> dict[str, str]:
         "Self-hosted": listed({name: number for name, number in own.items() if not is_unknown(name)}, "test"),
         "Self-hosted, unnamed": _unnamed(classification),
         "Only ambient": listed({_described(name, {}): number for name, number in ambient.items()}, "test"),
+        "Needed by all tests": _needed(classification),
         "Outside of tests": _outside(classification),
     }
     return {label: text for label, text in texts.items() if text}
@@ -72,14 +74,34 @@ def _kind(endpoint: Endpoint) -> tuple[str, str]:
 
 def _outside(classification: Classification) -> str:
     """External services that were used outside of tests, and what happened: `redis (3 sends), postgres (refused)`."""
-    external = [one for one in classification.run_evidence if not one.self_hosted]
-    by_service: dict[str, list[Evidence]] = defaultdict(list)
-    for one in external:
-        by_service[one.service].append(one)
-    listeners = _listeners(external)
+    by_service = _external(classification)
+    listeners = _listeners(classification.run_evidence)
+    for service in classification.run_needs:
+        by_service.pop(service, None)
     ranked = sorted(by_service.items(), key=lambda item: -_sends(item[1]))
     last_test_s = classification.run.last_test_s
     return first([f"{_described(name, listeners)} ({_events(evidence, last_test_s)})" for name, evidence in ranked])
+
+
+def _needed(classification: Classification) -> str:
+    """Services that pytest used before its first test: `postgres (3 sends), kafka (1 send; only by those below db)`."""
+    by_service = _external(classification)
+    listeners = _listeners(classification.run_evidence)
+    texts = []
+    for service, directories in classification.run_needs.items():
+        only = f"; only by those below {joined(directories)}" if ROOT not in directories else ""
+        events = _events(by_service.get(service, ()), classification.run.last_test_s)
+        texts.append(f"{_described(service, listeners)} ({events}{only})")
+    return f"{first(texts)}; used before the first test" if texts else ""
+
+
+def _external(classification: Classification) -> dict[str, list[Evidence]]:
+    """External service → the run's evidence."""
+    by_service: dict[str, list[Evidence]] = defaultdict(list)
+    for one in classification.run_evidence:
+        if not one.self_hosted:
+            by_service[one.service].append(one)
+    return by_service
 
 
 def _sends(evidence: Iterable[Evidence]) -> int:

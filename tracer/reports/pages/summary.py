@@ -25,6 +25,7 @@ from tracer.classify.model import (
     Why,
     is_unknown,
 )
+from tracer.classify.run_needs import RunNeeds
 from tracer.classify.tiers import chosen_tiers
 from tracer.reports import blocks, json_report
 from tracer.reports.blocks import Styled
@@ -174,7 +175,7 @@ def _directories(classification: Classification, depth: int) -> blocks.Records:
         used = shares(one.services, one.tests) or "none"
         return (path, one.tests, used, shares(one.tiers, one.tests)) if tiers else (path, one.tests, used)
 
-    directories = count_by_directory(tests, tiers, depth=depth)
+    directories = count_by_directory(tests, tiers, RunNeeds(classification.run_needs).of_directory, depth=depth)
     records = tuple(record(path, one) for path, one in directories.items())
     return blocks.Records(("Directory", "Tests", "Services", *(("Tiers",) if tiers else ())), records)
 
