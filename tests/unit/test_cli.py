@@ -207,12 +207,17 @@ def test_wrong_usage_is_64(arguments: list[str], problem: str, trace: Path, capf
     assert problem in error
 
 
-def test_a_configuration_for_what_is_classified_is_wrong_usage(trace: Path, tmp_path: Path) -> None:
-    output = tmp_path / "r.json"
+def test_another_configuration_for_a_report_gives_what_it_gives_for_its_trace(trace: Path, tmp_path: Path) -> None:
+    config, output = tmp_path / "other.toml", tmp_path / "r.json"
+    config.write_text("[services.main-database]\nports = [5432]\n")
     assert svc_trace("report", trace, "-o", output).returncode == 0
-    result = svc_trace("report", output, "--config", "x.toml")
-    assert result.returncode == ExitStatus.USAGE
-    assert "--config needs a trace" in result.stderr
+    again = [
+        json.loads(svc_trace("report", one, "--config", config, "--format=json").stdout) for one in (trace, output)
+    ]
+    for report in again:
+        del report["generated_at"]
+    assert again[0] == again[1]
+    assert "main-database" in again[0]["summary"]["services"]
 
 
 @pytest.mark.parametrize(

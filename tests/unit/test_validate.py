@@ -83,12 +83,68 @@ def test_what_the_baseline_accepts_does_not_fail(here: Path, capfd: pytest.Captu
     assert lines == [f"blind-spots kafka {BLIND}", f"over-assumed kafka {OVER}"]
     for command in ("validate", "report"):
         assert main([command, "report.json", *fail_on, "--baseline", "accepted"]) == 0
-    (here / "accepted").write_text(f"{lines[1]}\nblind-spots kafka gone\n")
-    capfd.readouterr()
+    gone = "tests/test_orders.py::test_gone"
+    (here / "accepted").write_text(f"{lines[1]}\nblind-spots kafka {gone}\n")
+    assert capfd.readouterr().err == "svc-trace: wrote 2 findings to accepted\n"
     assert main(["validate", "report.json", *fail_on, "--baseline", "accepted"]) == ExitStatus.BLIND_SPOTS
     told = capfd.readouterr().out
-    assert "Baseline: 1 accepted, 3 new, 1 gone" in told
-    assert "    blind-spots kafka gone\n" in told
+    assert "Baseline: 1 accepted, 3 new, 1 of tests that are gone" in told
+    assert f"    blind-spots kafka {gone}\n" in told
+
+
+def test_only_tests_that_ran_can_make_a_line_of_the_baseline_obsolete(
+    here: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (here / "tests").mkdir()
+    (here / "tests/test_orders.py").touch()
+    (here / "tests/test_other_shard.py").touch()
+    one = suite()
+    skipped = "tests/test_events.py::test_skipped"
+    tests = {**one.tests, skipped: result(outcome="skipped", facts=1)}
+    (here / "report.json").write_bytes(b"".join(render(classification(tests, one.facts, RULES))))
+    absent = {
+        "fixed": "tests/test_events.py::test_read",
+        "gone": "tests/test_orders.py::test_gone tests/test_removed.py::test_gone",
+        "skipped": skipped,
+        "not_run": "tests/test_other_shard.py::test_it",
+    }
+    lines = [f"blind-spots kafka {nodeid}\n" for nodeids in absent.values() for nodeid in nodeids.split()]
+    (here / "accepted").write_text("".join(lines))
+    assert main(["validate", "report.json", "--baseline", "accepted", "--format", "json"]) == 0
+    findings = json.loads(capfd.readouterr().out)["findings"]
+    assert {key: " ".join(one["nodeid"] for one in findings[key]) for key in absent} == absent
+    assert main(["validate", "report.json", "--baseline", "accepted"]) == 0
+    page = capfd.readouterr().out
+    assert "1 no longer found, 2 of tests that are gone, 1 of skipped tests, 1 of tests that did not run" in page
+
+
+def unruled(here: Path) -> None:
+    one = suite()
+    (here / "report.json").write_bytes(b"".join(render(classification(one.tests, one.facts, Rules()))))
+
+
+@pytest.mark.parametrize("command", ["validate", "report"])
+@pytest.mark.parametrize("kind", ["blind-spots", "over-assumed", "contracts"])
+def test_a_gate_without_rules_is_an_error(
+    here: Path, capfd: pytest.CaptureFixture[str], command: str, kind: str
+) -> None:
+    unruled(here)
+    assert main([command, "report.json", "--fail-on", kind]) == ExitStatus.BAD_CONFIG
+    error = capfd.readouterr().err
+    assert f"--fail-on {kind} has nothing to check" in error
+    assert "[no-rules]" in error
+    assert (str(here) in error) == (command == "validate")  # `report` reads no configuration for a report
+
+
+def test_a_gate_that_needs_no_rules_is_open(here: Path) -> None:
+    unruled(here)
+    assert main(["validate", "report.json", "--fail-on", "loss"]) == 0
+
+
+def test_a_configuration_without_assumptions_is_named(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (here / "svc-trace.toml").write_text("[services.billing]\nports = [7070]\n")
+    assert main(["validate", "report.json", "--fail-on", "blind-spots"]) == ExitStatus.BAD_CONFIG
+    assert "svc-trace.toml has no assumptions" in capfd.readouterr().err
 
 
 def test_without_kinds_all_findings_are_accepted(here: Path) -> None:

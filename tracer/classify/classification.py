@@ -118,9 +118,12 @@ def assemble(
     )
 
 
-def recheck(classification: Classification, rules: Rules) -> Classification:
-    """The same tests, checked by other rules. Tests whose facts were lost keep their assumed services."""
-    if rules == classification.rules:
+def recheck(classification: Classification, rules: Rules, *, always: bool = False) -> Classification:
+    """The same tests, checked by other rules. Tests whose facts were lost keep their assumed services.
+
+    `always`: also if the rules are the same, because the tests are others.
+    """
+    if rules == classification.rules and not always:
         return classification
     assumed = [assumed_services(facts, rules) for facts in classification.facts]
     tests = {

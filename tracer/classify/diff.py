@@ -6,13 +6,14 @@ to run. Endpoints that no rule names often have another port in each run, so all
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping
 
 from msgspec import Struct
 
 from tracer.classify.checks import CUT_SHORT
 from tracer.classify.model import ALL_UNKNOWN, Classification, Outcome, TestResult, is_unknown
+from tracer.classify.presence import Presence, Presences
 from tracer.classify.run_needs import RunNeeds
 from tracer.classify.tiers import tier_of
 
@@ -50,7 +51,9 @@ class Difference(Struct, frozen=True):
     new: Side
     same_rules: bool
     added: Mapping[str, tuple[str, ...]]  # tests only of the new one → services
-    removed: Mapping[str, tuple[str, ...]]  # tests only of the old one → services
+    removed: Mapping[str, tuple[str, ...]]  # tests that are gone from the new one → services
+    skipped: Mapping[str, tuple[str, ...]]  # tests that ran in the old one, and were skipped in the new one → services
+    not_run: Mapping[str, tuple[str, ...]]  # the same, of tests that did not run in the new one
     changed: Mapping[str, Change]
     services: Mapping[str, Totals]  # all services, those with the most tests first
     tiers: Mapping[str, Totals]  # in the order of the new one, then those only of the old one
@@ -60,8 +63,8 @@ class Difference(Struct, frozen=True):
         return bool(self.added or self.removed or self.changed)
 
 
-def compare(old: Classification, new: Classification) -> Difference:
-    """Compare two classifications.
+def compare(old: Classification, new: Classification, exists: Callable[[str], bool] = lambda _: True) -> Difference:
+    """Compare two classifications. `exists`: whether a file exists, by its path from pytest's rootdir.
 
     A test that was skipped or cut short in the new one has lost no services: it did not run to its end.
     """
@@ -72,6 +75,11 @@ def compare(old: Classification, new: Classification) -> Difference:
         for nodeid in sorted(then.keys() & now.keys())
         if (change := _change(nodeid, old, new, *needs)) is not None
     }
+    before, presences = Presences(old), Presences(new, exists)
+    absent: dict[Presence, list[str]] = defaultdict(list)
+    for nodeid in sorted(then):
+        if nodeid not in now or before.of(nodeid) == "ran":
+            absent[presences.of(nodeid)].append(nodeid)
     old_services, new_services = (_count(one.tests.values()) for one in (old, new))
     ranked = sorted(old_services | new_services, key=lambda name: (-new_services[name], -old_services[name], name))
     tiers = dict.fromkeys([*new.summary.tiers, *old.summary.tiers])
@@ -80,7 +88,9 @@ def compare(old: Classification, new: Classification) -> Difference:
         new=_side(new),
         same_rules=old.rules == new.rules,
         added={nodeid: _services(now[nodeid]) for nodeid in sorted(now.keys() - then.keys())},
-        removed={nodeid: _services(then[nodeid]) for nodeid in sorted(then.keys() - now.keys())},
+        removed={nodeid: _services(then[nodeid]) for nodeid in absent["gone"]},
+        skipped={nodeid: _services(then[nodeid]) for nodeid in absent["skipped"]},
+        not_run={nodeid: _services(then[nodeid]) for nodeid in absent["not run"]},
         changed=changes,
         services={name: Totals(old_services[name], new_services[name]) for name in ranked},
         tiers={name: Totals(old.summary.tiers.get(name, 0), new.summary.tiers.get(name, 0)) for name in tiers},

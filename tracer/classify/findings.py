@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from typing import Literal, NamedTuple
 
@@ -9,6 +10,7 @@ from msgspec import Struct
 
 from tracer.classify.model import Classification, RunInfo, is_unknown, unknown_place
 from tracer.classify.need_checks import with_need
+from tracer.classify.presence import Presence, Presences
 
 Kind = Literal["loss", "blind-spots", "contracts", "over-assumed", "unknown"]
 
@@ -26,7 +28,10 @@ class BaselineComparison(Struct, frozen=True):
 
     new: tuple[Finding, ...]  # sorted
     accepted: int
-    gone: tuple[Finding, ...]  # sorted; in the baseline, but not found any more
+    fixed: tuple[Finding, ...] = ()  # in the baseline, but not found, although the test ran; each of these is sorted
+    gone: tuple[Finding, ...] = ()  # the same, of tests that do not exist any more
+    skipped: tuple[Finding, ...] = ()  # the same, of tests that were skipped: they may occur again
+    not_run: tuple[Finding, ...] = ()  # the same, of tests that this run did not have, or that were cut short
 
 
 def find(classification: Classification) -> frozenset[Finding]:
@@ -39,14 +44,30 @@ def find(classification: Classification) -> frozenset[Finding]:
 
 
 def compare_with_baseline(
-    found: Collection[Finding], baseline: Collection[Finding], kinds: Iterable[str]
+    found: Collection[Finding],
+    baseline: Collection[Finding],
+    kinds: Iterable[str],
+    presences: Presences | None = None,
 ) -> BaselineComparison:
-    """Compare the findings of some kinds with a baseline. A loss cannot be accepted: it may hide other findings."""
+    """Compare the findings of some kinds with a baseline. A loss cannot be accepted: it may hide other findings.
+
+    Only tests that ran can show that a finding of the baseline does not occur any more. An unknown endpoint belongs to
+    no test. Without `presences`, findings that do not occur any more all count as `gone`.
+    """
     wanted = set(kinds)
     relevant = {finding for finding in found if finding.kind in wanted}
     known = {finding for finding in baseline if finding.kind in wanted and finding.kind != "loss"}
+    absent: dict[Presence, list[Finding]] = defaultdict(list)
+    for finding in sorted(known.difference(found)):
+        presence: Presence = "gone" if presences is None else presences.of(finding.nodeid) if finding.nodeid else "ran"
+        absent[presence].append(finding)
     return BaselineComparison(
-        tuple(sorted(relevant - known)), len(relevant & known), tuple(sorted(known.difference(found)))
+        new=tuple(sorted(relevant - known)),
+        accepted=len(relevant & known),
+        fixed=tuple(absent["ran"]),
+        gone=tuple(absent["gone"]),
+        skipped=tuple(absent["skipped"]),
+        not_run=tuple(absent["not run"]),
     )
 
 

@@ -9,6 +9,7 @@ import click
 from tracer.classify.diff import compare
 from tracer.commands.inputs import read_reports
 from tracer.commands.output import format_option
+from tracer.commands.test_files import files_here
 from tracer.errors import ExitStatus
 from tracer.reports.formats import Format
 from tracer.reports.pages.diff import DiffDocument
@@ -22,9 +23,10 @@ from tracer.reports.pages.diff import DiffDocument
 def command(old: str, new: str, form: Format, exit_code: bool) -> int:
     """Show the tests that are new or gone in NEW, and those that use other services than in OLD.
 
-    OLD and NEW are reports, or quoted patterns of reports that are merged first. Counts, times, phases and ambient
-    services are not compared.
+    Tests that were skipped or did not run in NEW are no difference. OLD and NEW are reports, or quoted patterns of
+    reports that are merged first. Counts, times, phases and ambient services are not compared.
     """
-    difference = compare(read_reports([old]), read_reports([new]))
+    then, now = read_reports([old]), read_reports([new])
+    difference = compare(then, now, files_here(then, now))
     form.print(DiffDocument(difference), sys.stdout)
     return ExitStatus.DIFFERENT if exit_code and difference else 0

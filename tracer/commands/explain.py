@@ -29,7 +29,7 @@ def command(source: Path, nodeid: str, config: Path | None, verified: tuple[str,
 
     REPORT is a JSON report or a trace, plain or gzip.
     """
-    classification, _ = read_source(source, config)
+    classification = read_source(source, config).classification
     if nodeid not in classification.tests:
         near = ", ".join(_nearest(nodeid, classification.tests))
         raise SvcTraceError(

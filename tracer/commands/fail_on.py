@@ -8,10 +8,14 @@ from typing import Final
 
 from tracer.classify.findings import Finding, compare_with_baseline, find
 from tracer.classify.model import Classification
+from tracer.classify.services.config import Rules, Searched
 from tracer.commands.options import FAIL_ON
-from tracer.errors import SvcTraceError
+from tracer.errors import ExitStatus, SvcTraceError
 from tracer.reports.text import counted, printable
 
+_RULES: Final = {"blind-spots": "assumptions", "over-assumed": "assumptions", "contracts": "contracts"}
+"""Kind of finding → the rules from which it follows."""
+_TABLES: Final = {"assumptions": "[assumptions.SERVICE]", "contracts": "[[contracts]]"}
 _UNITS: Final = {
     "blind-spots": "blind spot",
     "contracts": "broken contract",
@@ -20,14 +24,53 @@ _UNITS: Final = {
 }
 
 
+def check_rules(rules: Rules, fail_on: Collection[str], searched: Searched | None) -> None:
+    """Do nothing if there are rules to check for each kind: without, a gate would always be open.
+
+    Raises:
+        SvcTraceError: there are none of a kind; says where the configuration was searched.
+    """
+    kinds = {"assumptions": rules.assumptions, "contracts": rules.contracts}
+    for kind in FAIL_ON:
+        needed = _RULES.get(kind)
+        if kind in fail_on and needed is not None and not kinds[needed]:
+            raise SvcTraceError(
+                printable(f"--fail-on {kind} has nothing to check: {_where(needed, searched)}"),
+                hint=f"Add {_TABLES[needed]} to the configuration, name another one by --config, or leave {kind} out.",
+                slug="no-rules",
+                exit_code=ExitStatus.BAD_CONFIG,
+            )
+
+
+def _where(needed: str, searched: Searched | None) -> str:
+    """Where there are no such rules, in words."""
+    if searched is None:
+        return f"the report's rules have no {needed}, and no configuration was given"
+    if searched.source is not None:
+        return f"{searched.source} has no {needed}"
+    places = ", ".join(map(str, searched.directories))
+    return f"no svc-trace.toml, and no pyproject.toml with [tool.svc-trace], in {places}"
+
+
 def check_findings(
-    classification: Classification, fail_on: Collection[str], accepted: Collection[Finding] | None
+    classification: Classification,
+    fail_on: Collection[str],
+    accepted: Collection[Finding] | None,
+    searched: Searched | None = None,
 ) -> None:
     """Do nothing if all findings of these kinds are accepted by the baseline; without one, None, none is accepted.
 
+    Args:
+        classification: the report.
+        fail_on: keys of FAIL_ON.
+        accepted: the baseline.
+        searched: where the rules came from; None: from the report.
+
     Raises:
-        SvcTraceError: others were found; its status is that of the first of their kinds in FAIL_ON.
+        SvcTraceError: there are no rules to check; or others were found, and the status is that of the first of their
+            kinds in FAIL_ON.
     """
+    check_rules(classification.rules, fail_on, searched)
     new = compare_with_baseline(find(classification), accepted or (), fail_on).new
     if not new:
         return

@@ -6,15 +6,17 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from glob import glob, has_magic
 from pathlib import Path
+from typing import NamedTuple
 
-import click
 from msgspec.structs import replace
 
 from tracer.classify.classification import classify, recheck
 from tracer.classify.merge import merge
 from tracer.classify.model import Classification
-from tracer.classify.services.config import Rules, load_config
+from tracer.classify.reclassification import reclassify
+from tracer.classify.services.config import Rules, Searched
 from tracer.classify.verified import unite
+from tracer.commands.configurations import find_configuration, with_rootdirs
 from tracer.errors import SvcTraceError
 from tracer.reports.json_report import read_classification
 from tracer.reports.verify_json import read_verification
@@ -35,22 +37,33 @@ def read_reports(patterns: Iterable[str], rules: Rules | None = None, *, merged:
     return merge(parts) if merged or len(paths) > 1 else next(parts)
 
 
-def read_source(source: Path, config: Path | None) -> tuple[Classification, bool]:
-    """The classification in a report, or that of a trace, which the configuration gives; and whether it is a report.
+class Source(NamedTuple):
+    """A classification that was read."""
+
+    classification: Classification
+    is_report: bool  # it was read from a report, not from a trace
+    searched: Searched | None  # where its rules came from; None: from the report
+
+
+def read_source(source: Path, config: Path | None) -> Source:
+    """The classification in a report, or that of a trace, which the configuration gives.
+
+    Without `config`, a trace has the nearest configuration, and a report the rules in it. With it, a report is
+    classified again as far as its evidence allows.
 
     Raises:
-        SvcTraceError: it cannot be read, or the configuration for a trace cannot be used.
-        click.UsageError: a configuration was given for a report.
+        SvcTraceError: it cannot be read, or the configuration cannot be used.
     """
     with open_input(source) as file:  # once: it may be a pipe
         if is_trace(file):
             trace = read_trace(source, file)
-            return classify(trace, load_config(config, Path.cwd()), generated_at=datetime.now(UTC)), False
-        if config is not None:
-            raise click.UsageError(
-                "--config needs a trace. For the rules of a JSON report, use `svc-trace validate --config`."
-            )
-        return read_classification(source, file), True
+            found = with_rootdirs(find_configuration(config), trace)
+            return Source(classify(trace, found.config, generated_at=datetime.now(UTC)), False, found.searched)
+        classification = read_classification(source, file)
+        if config is None:
+            return Source(classification, True, None)
+        found = find_configuration(config)
+        return Source(reclassify(classification, found.config), True, found.searched)
 
 
 def with_verdicts(classification: Classification, patterns: Iterable[str]) -> Classification:

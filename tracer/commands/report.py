@@ -39,8 +39,8 @@ def command(
     TRACE is a file that `svc-trace --trace` wrote, the PATH.partial of a run that was cut off, or a JSON report. It may
     be compressed with gzip.
     """
-    classification, is_report = read_source(source, config)
-    classification = with_verdicts(classification, verified)
-    publish(classification, config, output, source if is_report and source.is_file() else None)
-    check_findings(classification, fail_on, accepted)
+    read = read_source(source, config)
+    classification = with_verdicts(read.classification, verified)
+    publish(classification, config, output, source if read.is_report and config is None and source.is_file() else None)
+    check_findings(classification, fail_on, accepted, read.searched)
     return 0

@@ -83,20 +83,27 @@ def command(
     with invoker.root():
         starting = StartingBackend(backend, say, as_root)  # goes on while the rest is imported
 
-        from tracer.classify.services.config import load_config, read_preset
+        from tracer.classify.services.config import read_preset
+        from tracer.commands.configurations import find_configuration, with_rootdirs
         from tracer.record.run import RunOptions, record
 
-        read_preset("default")  # load_config needs it
+        read_preset("default")  # find_configuration needs it
         loaded = starting.result()
     with closing(loaded):
-        configuration = load_config(config, Path.cwd())
+        found = find_configuration(config)
+        if fail_on and found.config.source is not None:
+            from tracer.commands.fail_on import check_rules
+
+            check_rules(found.config.rules, fail_on, found.searched)
         with record(RunOptions(command, output, trace), loaded, invoker) as recorded:
             from datetime import UTC, datetime
 
             from tracer.classify.classification import classify
             from tracer.trace.file import read_trace
 
-            classification = classify(read_trace(recorded.trace), configuration, generated_at=datetime.now(UTC))
+            read = read_trace(recorded.trace)
+            found = with_rootdirs(found, read)
+            classification = classify(read, found.config, generated_at=datetime.now(UTC))
             _report(classification, output, list_tests, quiet=quiet)
 
     from tracer.classify.findings import is_whole
@@ -109,7 +116,7 @@ def command(
             slug="incomplete",
             exit_code=ExitStatus.INCOMPLETE,
         )
-    check_findings(classification, fail_on, accepted)
+    check_findings(classification, fail_on, accepted, found.searched)
     return recorded.exit_status
 
 

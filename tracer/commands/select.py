@@ -84,7 +84,7 @@ def command(
         raise click.UsageError("Give one of --tier, --within and --exactly.")
     classification = with_verdicts(read_reports(reports), verified)
     check_names("tier", tiers, [*(tier.name for tier in classification.rules.tiers), UNTIERED])
-    named = frozenset(filter(None, (within or exactly or "").split(",")))
+    named = frozenset(filter(None, map(str.strip, (within or exactly or "").split(","))))
     if exactly is not None and any(map(is_unknown, named)):
         raise click.UsageError(f"--exactly does not distinguish endpoints without a name: give {ALL_UNKNOWN!r}.")
     check_services(named - {ALL_UNKNOWN} if exactly is not None else named, None, classification)

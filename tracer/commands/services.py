@@ -1,4 +1,4 @@
-"""The names that `--service` accepts."""
+"""The names of services that options accept."""
 
 from __future__ import annotations
 
@@ -20,7 +20,11 @@ def check_services(names: Collection[str], config: Path | None, report: Classifi
         click.UsageError: one does not; names the nearest.
         SvcTraceError: the configuration cannot be used.
     """
-    known = [*seen_services(report), *_of_rules(report.rules)] if report else list(filter(is_unknown, names))
+    known = (
+        [*seen_services(report), *report.run_needs, *_of_rules(report.rules)]
+        if report
+        else list(filter(is_unknown, names))
+    )
     if not set(names) <= set(known):
         configured = load_config(config, Path.cwd())
         known += [name for name, rule in configured.services.items() if not rule.ignore]

@@ -9,15 +9,18 @@ import click
 
 from tracer.classify.detailed_checks import check_in_detail
 from tracer.classify.findings import Finding, compare_with_baseline, find
-from tracer.classify.services.config import load_config
-from tracer.commands.fail_on import check_findings
+from tracer.classify.presence import Presences
+from tracer.commands.configurations import find_configuration
+from tracer.commands.fail_on import check_findings, check_rules
 from tracer.commands.inputs import read_reports, with_verdicts
 from tracer.commands.options import FAIL_ON, OUTPUT, config_option, fail_on_options, verified_option
 from tracer.commands.output import format_option
+from tracer.commands.test_files import files_here
 from tracer.reports import baseline as baseline_file
 from tracer.reports.formats import Format
 from tracer.reports.output import write_file
 from tracer.reports.pages.validate import ValidationDocument
+from tracer.reports.text import counted
 
 
 @click.command("validate")
@@ -45,7 +48,7 @@ def command(
     REPORT is a JSON report, plain or gzip, or a quoted pattern; several are merged. The rules are those of the
     configuration (see --config). If there is no configuration, they are those in the report.
     """
-    configuration = load_config(config, Path.cwd())
+    configuration, searched = find_configuration(config)
     if configuration.source is None:
         classification, rules_file = read_reports(reports), None
     else:
@@ -56,14 +59,17 @@ def command(
     document = ValidationDocument(
         classification,
         check_in_detail(classification, accepted or ()),
-        compare_with_baseline(findings, accepted or (), FAIL_ON),
+        compare_with_baseline(findings, accepted or (), FAIL_ON, Presences(classification, files_here(classification))),
         rules_file,
         accepted is not None,
     )
     form.print(document, sys.stdout)
     if write_baseline is not None:
         kinds = fail_on or tuple(FAIL_ON)
-        write_file(write_baseline, baseline_file.render([finding for finding in findings if finding.kind in kinds]))
+        check_rules(classification.rules, fail_on, searched)
+        written = [finding for finding in findings if finding.kind in kinds and finding.kind != "loss"]
+        write_file(write_baseline, baseline_file.render(written))
+        click.echo(f"svc-trace: wrote {counted(len(written), 'finding')} to {write_baseline}", err=True)
         accepted = findings
-    check_findings(classification, fail_on, accepted)
+    check_findings(classification, fail_on, accepted, searched)
     return 0

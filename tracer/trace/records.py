@@ -289,6 +289,18 @@ class Trace(Struct, frozen=True):
         return self.facts[attempt.facts - 1] if 0 < attempt.facts <= len(self.facts) else None
 
     @property
+    def rootdirs(self) -> tuple[str, ...]:
+        """Pytest's rootdirs, in the order of time, each once, without those of sessions within tests."""
+        sessions = sorted((span.start_ns, span.id) for span in self.spans.values() if span.kind == "session")
+        outer = (self.spans[span] for _, span in sessions if not self._is_within_test(self.spans[span]))
+        return tuple(dict.fromkeys(session.subject for session in outer if isinstance(session.subject, str)))
+
+    def _is_within_test(self, span: Span | None) -> bool:
+        while span is not None and span.kind != "test":
+            span = self.spans.get(span.parent)
+        return span is not None
+
+    @property
     def complete(self) -> bool:
         """Whether nothing is missing: no kernel event, no boundary, no test, and the trace came to its end."""
         end = self.end

@@ -70,6 +70,24 @@ def test_a_test_that_was_skipped_now_has_lost_nothing() -> None:
     )
 
 
+def test_skipped_not_run_and_gone_are_three_things() -> None:
+    tests = ("a.py::gone", "a.py::skipped", "a.py::cut_off", "a.py::x", "shard.py::x", "removed.py::x")
+    old = classified({nodeid: suites.result(["postgres"]) for nodeid in tests})
+    outcomes = {"a.py::skipped": "skipped", "a.py::cut_off": "interrupted", "a.py::x": "passed"}
+    new = classified({nodeid: suites.result(["postgres"], outcome=outcome) for nodeid, outcome in outcomes.items()})  # type: ignore[arg-type]
+    found = compare(old, new, lambda file: file != "removed.py")
+    assert list(found.removed) == ["a.py::gone", "removed.py::x"]
+    assert list(found.skipped) == ["a.py::skipped"]
+    assert list(found.not_run) == ["a.py::cut_off", "shard.py::x"]
+    assert found
+    assert not compare(old, classified({"b.py::x": suites.result()}), lambda _: True).removed
+
+
+def test_a_shard_is_no_difference() -> None:
+    old = classified({"a.py::x": suites.result(["postgres"]), "b.py::x": suites.result()})
+    assert not compare(old, classified({"b.py::x": suites.result()}))
+
+
 def test_the_difference_says_whether_the_rules_are_the_same() -> None:
     found = compare(classified({"a.py::x": suites.result()}, Rules()), classified({"a.py::x": suites.result()}))
     assert not found.same_rules
@@ -84,7 +102,8 @@ def test_nothing_differs_from_itself(tests: dict[str, TestResult]) -> None:
 @given(TESTS, TESTS)
 def test_the_other_way_round_what_came_has_gone(then: dict[str, TestResult], now: dict[str, TestResult]) -> None:
     there, back = compare(classified(then), classified(now)), compare(classified(now), classified(then))
-    assert (there.added, there.removed) == (back.removed, back.added)
+    only_now = {**back.removed, **{nodeid: one for nodeid, one in back.not_run.items() if nodeid not in then}}
+    assert there.added == only_now
     assert {name: (one.old, one.new) for name, one in there.services.items()} == {
         name: (one.new, one.old) for name, one in back.services.items()
     }

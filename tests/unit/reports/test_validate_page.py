@@ -139,8 +139,8 @@ def test_accepted_findings_are_only_counted() -> None:
     assert "blind spots\n" not in output
     assert "1 over-assumption" not in output
     assert "2     1 " in output, "the table has all"
-    assert section("Baseline: 11 accepted, 0 new, 1 gone", output) == [
-        "  No longer found. Remove these lines from the baseline:",
+    assert section("Baseline: 11 accepted, 0 new, 1 of tests that are gone", output) == [
+        "  These tests do not exist any more. Remove the lines:",
         "    blind-spots kafka tests/test_gone.py::test_it",
     ]
     (first, *others) = sorted(find(one))

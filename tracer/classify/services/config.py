@@ -90,6 +90,13 @@ class Rules(Struct, frozen=True):
     variants: VariantRule = VariantRule()
 
 
+class Searched(Struct, frozen=True):
+    """Where a configuration came from."""
+
+    source: str | None  # the file; None: there is none
+    directories: tuple[Path, ...]  # where it was searched; empty: a file was given
+
+
 class Config(Struct, frozen=True):
     """All layers merged."""
 
@@ -138,15 +145,20 @@ def load_config(path: Path | None, directory: Path) -> Config:
     return _merge([*layers, table], table.file)
 
 
-def _search(directory: Path) -> Value | None:
+def searched_directories(directory: Path) -> tuple[Path, ...]:
+    """The directories in which a configuration is searched, the first one first."""
     start = directory.absolute()
-    for parent in (start, *start.parents):
+    directories = (start, *start.parents)
+    roots = (number for number, parent in enumerate(directories, 1) if os.access(parent / ".git", os.F_OK))
+    return directories[: next(roots, len(directories))]
+
+
+def _search(directory: Path) -> Value | None:
+    for parent in searched_directories(directory):
         for name in ("svc-trace.toml", "pyproject.toml"):
             # exists() would raise in a directory without search permission
             if os.access(parent / name, os.F_OK) and (table := _table(parent / name)).data is not None:
                 return table
-        if os.access(parent / ".git", os.F_OK):
-            break
     return None
 
 

@@ -75,6 +75,14 @@ class Identifier:
         by_path = candidates.by_path and _by_path(candidates.by_path, requests)
         return by_path or candidates.otherwise
 
+    def service_without_requests(
+        self, endpoint: Endpoint, protocol: str | None, host: str | None, *, known: str, self_hosted: bool
+    ) -> Identification:
+        """The service of an endpoint if the requests are unknown: a rule with paths matches only the known service."""
+        self.service_of(endpoint, protocol, host, self_hosted=self_hosted)
+        candidates = self._known[endpoint, protocol, host, self_hosted]
+        return next((one for _, one in candidates.by_path if one.name == known), candidates.otherwise)
+
     def _candidates(self, endpoint: Endpoint, protocol: str | None, host: str | None, self_hosted: bool) -> _Candidates:
         """A rule matches by the protocol alone only if no rule matches by more than that."""
         peer = _Peer(endpoint, protocol, host)

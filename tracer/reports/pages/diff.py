@@ -72,6 +72,12 @@ def _lists(difference: Difference) -> dict[str, list[tuple[str, str]]]:
             old_tier, tier = difference.changed[nodeid].old_tier, difference.changed[nodeid].new_tier
             tiers = f"tier {tier}, as before" if tier == old_tier else f"tier {old_tier} -> {tier}"
             lists[f"{service}: {title}"].append((tiers, nodeid))
-    for title, tests in (("New:", difference.added), ("Gone:", difference.removed)):
+    others = {
+        "New:": difference.added,
+        "Gone:": difference.removed,
+        "Skipped in the new run:": difference.skipped,
+        "Not in the new run, by its selection or its shard:": difference.not_run,
+    }
+    for title, tests in others.items():
         lists[title] = [(", ".join(services) or "no services", nodeid) for nodeid, services in tests.items()]
     return lists

@@ -83,7 +83,10 @@ class ValidationDocument:
                 "findings": {
                     "new": [finding._asdict() for finding in baseline.new],
                     "accepted": baseline.accepted,
+                    "fixed": [finding._asdict() for finding in baseline.fixed],
                     "gone": [finding._asdict() for finding in baseline.gone],
+                    "skipped": [finding._asdict() for finding in baseline.skipped],
+                    "not_run": [finding._asdict() for finding in baseline.not_run],
                 },
             },
             indent=True,
@@ -227,11 +230,17 @@ def _remarks(classification: Classification, checks: Iterable[DetailedCheck]) ->
 
 
 def _baseline(baseline: BaselineComparison) -> Iterator[Block]:
-    gone = len(baseline.gone)
-    yield Heading(f"Baseline: {baseline.accepted:,} accepted, {len(baseline.new):,} new, {gone:,} gone")
-    if gone:
-        lines = [" ".join(filter(None, finding)) for finding in baseline.gone]
-        yield from group("No longer found. Remove these lines from the baseline:", lines, _LISTED)
+    groups = {
+        "no longer found": (baseline.fixed, "The tests ran without these. Remove the lines from the baseline:"),
+        "of tests that are gone": (baseline.gone, "These tests do not exist any more. Remove the lines:"),
+        "of skipped tests": (baseline.skipped, "These tests were skipped. Keep the lines:"),
+        "of tests that did not run": (baseline.not_run, "This run did not have these tests. Keep the lines:"),
+    }
+    counts = [f"{len(findings):,} {words}" for words, (findings, _) in groups.items() if findings]
+    yield Heading(f"Baseline: {', '.join((f'{baseline.accepted:,} accepted', f'{len(baseline.new):,} new', *counts))}")
+    for findings, title in groups.values():
+        if findings:
+            yield from group(title, (" ".join(filter(None, finding)) for finding in findings), _LISTED)
 
 
 def _service_json(check: DetailedCheck) -> dict[str, Any]:

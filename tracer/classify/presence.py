@@ -1,0 +1,40 @@
+"""Presence: whether a run had a test, so that its report shows something about the test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, Literal
+
+from tracer.classify.model import Classification, Outcome
+
+Presence = Literal["ran", "skipped", "not run", "gone"]
+"""ran: to its end; skipped; not run: not selected, in another shard, or cut short; gone: it does not exist any more."""
+
+_CUT_OFF: Final[frozenset[Outcome]] = frozenset({"interrupted", "crashed", "not run"})
+
+
+class Presences:
+    """The presence of tests in a report."""
+
+    def __init__(self, classification: Classification, exists: Callable[[str], bool] = lambda _: True) -> None:
+        """`exists`: whether a file exists, by its path from pytest's rootdir."""
+        self._tests, self._exists = classification.tests, exists
+        self._files = {_file(nodeid) for nodeid in classification.tests}
+
+    def of(self, nodeid: str) -> Presence:
+        """The presence of a test.
+
+        A test that the report does not have is gone if its file does not exist, or if other tests of the file ran.
+        """
+        test = self._tests.get(nodeid)
+        if test is None:
+            file = _file(nodeid)
+            return "gone" if file in self._files or not self._exists(file) else "not run"
+        outcomes = {test.outcome, *(one.outcome for one in test.runs)}
+        if outcomes <= _CUT_OFF:
+            return "not run"
+        return "skipped" if outcomes <= {*_CUT_OFF, "skipped"} else "ran"
+
+
+def _file(nodeid: str) -> str:
+    return nodeid.partition("::")[0]
