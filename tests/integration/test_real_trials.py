@@ -1,6 +1,6 @@
-"""Verdicts from the reports of real runs: a suite with its service, and the same suite after the service has ended.
+"""Verdicts of real runs: a suite with its service, and the same suite without it.
 
-A stopped service refuses as `svc-trace verify` does, except for datagrams that are sent without a connect.
+The service has ended, or the kernel refuses it. The verdicts are the same.
 """
 
 from __future__ import annotations
@@ -8,12 +8,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from textwrap import dedent
 
 import pytest
 
-from tracer.classify.model import Verification
 from tracer.reports.verify_json import read_verification
 
 pytestmark = [pytest.mark.kernel, pytest.mark.skipif(os.geteuid() != 0, reason="only root can trace with libbpf")]
@@ -125,6 +126,7 @@ EXPECTED = {  # test → verdict and through, or the reason
 }
 
 TRACER = (sys.executable, "-m", "tracer")
+PYTEST = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider")
 
 SERVER = """
 import socketserver, sys, threading
@@ -148,36 +150,51 @@ tcp.serve_forever()
 """
 
 
-@pytest.fixture(params=[(), ("-n2",)], ids=["one process", "two workers"])
-def verification(request: pytest.FixtureRequest, backend: str, tmp_path: Path) -> Verification:
-    """The verdicts of the suite's tests."""
-    path = tmp_path / "cache.sock"
+@contextmanager
+def server(directory: Path) -> Iterator[None]:
+    """The service, and the suite with its addresses."""
+    path = directory / "cache.sock"
     command = [sys.executable, "-c", SERVER, str(path)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
-            assert server.stdout is not None
-            port = server.stdout.readline().strip()
+            assert process.stdout is not None
+            port = process.stdout.readline().strip()
             for name, text in SUITE.items():
                 filled = dedent(text).replace("PORT", port).replace("PATH", str(path))
-                (tmp_path / name).write_text(filled)
-            traced(tmp_path, backend, "with.json", *request.param)
+                (directory / name).write_text(filled)
+            yield
         finally:
-            server.kill()
+            process.kill()
     path.unlink()
-    traced(tmp_path, backend, "without.json", "--continue-on-collection-errors", *request.param)
-    verify = (*TRACER, "verify", "--without", "cache", "--against", "with.json", "without.json")
-    subprocess.run(verify, cwd=tmp_path, check=True, capture_output=True)
-    return read_verification(tmp_path / "svc-trace-verify.json")
 
 
-def traced(directory: Path, backend: str, report: str, *options: str) -> None:
-    pytest_ = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options)
-    command = [*TRACER, "run", "-q", "-o", report, "--backend", backend, "--", *pytest_]
-    done = subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False)
-    assert done.returncode == 1, done.stdout + done.stderr  # some tests failed
+def stopped(directory: Path, backend: str, *workers: str) -> None:
+    """A trial without a service that has ended."""
+    with server(directory):
+        svc_trace(directory, 1, "run", "-q", "-o", "with.json", "--backend", backend, "--", *PYTEST, *workers)
+    without = ("run", "-q", "-o", "without.json", "--backend", backend, "--", *PYTEST, *workers)
+    svc_trace(directory, 1, *without, "--continue-on-collection-errors")
+    svc_trace(directory, 0, "verify", "--without", "cache", "--against", "with.json", "without.json")
 
 
-def test_each_test_has_the_expected_verdict(verification: Verification) -> None:
+def refused(directory: Path, backend: str, *workers: str) -> None:
+    """A trial without a service that is refused."""
+    with server(directory):
+        svc_trace(directory, 0, "verify", "--without", "cache", "--all", "--backend", backend, "--", *PYTEST, *workers)
+
+
+def svc_trace(directory: Path, status: int, *arguments: str) -> None:
+    done = subprocess.run([*TRACER, *arguments], cwd=directory, capture_output=True, text=True, check=False)
+    assert done.returncode == status, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("workers", [(), ("-n2",)], ids=["one process", "two workers"])
+@pytest.mark.parametrize("trial", [stopped, refused])
+def test_each_test_has_the_expected_verdict(
+    trial: Callable[..., None], workers: tuple[str, ...], backend: str, tmp_path: Path
+) -> None:
+    trial(tmp_path, backend, *workers)
+    verification = read_verification(tmp_path / "svc-trace-verify.json")
     assert verification.complete
     found = {nodeid: (one.verdict, one.reason or one.through) for nodeid, one in verification.tests.items()}
     assert found == EXPECTED

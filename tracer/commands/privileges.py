@@ -12,8 +12,8 @@ from tracer.errors import ExitStatus, SvcTraceError
 if TYPE_CHECKING:
     from tracer.record.invoker import Invoker
 
-NEED_ROOT: Final = frozenset({"run", "doctor"})
-"""The commands that load probes. They take root's ids for that alone (`Invoker.root`)."""
+NEED_ROOT: Final = frozenset({"run", "verify", "doctor"})
+"""The commands that may load probes. They take root's ids for that alone (`Invoker.root`)."""
 
 
 def give_up_root(command: str) -> Invoker:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 _TURN_S: Final = 0.02
 """How often both streams are read. In that time, one core can fill about a tenth of the ring buffer."""
-_SI_KERNEL: Final = 0x80
+SI_KERNEL: Final = 0x80
 """si_code of a signal from the terminal, which sends it to its whole foreground process group (sigaction(2))."""
 
 
@@ -173,7 +173,7 @@ def _is_for_the_command(received: signal.struct_siginfo, recorder: Recorder) -> 
     """Whether to forward a signal. One from the terminal or the tree, to the process group, reached the command too."""
     return (
         received.si_signo in FORWARDED
-        and received.si_code != _SI_KERNEL
+        and received.si_code != SI_KERNEL
         and not recorder.is_of_the_tree(received.si_pid)
     )
 

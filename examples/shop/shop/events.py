@@ -13,7 +13,6 @@ QUIET = {
     "log.connection.close": False,
     "enable.metrics.push": False,
 }
-DELIVERED_S = 10.0  # how long an event may take
 
 
 def encode(event):
@@ -21,7 +20,14 @@ def encode(event):
 
 
 def make_producer():
-    return Producer({"bootstrap.servers": settings.KAFKA_BOOTSTRAP, "linger.ms": 0} | QUIET)
+    return Producer(
+        {
+            "bootstrap.servers": settings.KAFKA_BOOTSTRAP,
+            "linger.ms": 0,
+            "message.timeout.ms": round(1000 * settings.KAFKA_TIMEOUT_S),
+        }
+        | QUIET
+    )
 
 
 def send(producer, topic, event, key=None):
@@ -38,7 +44,7 @@ def send(producer, topic, event, key=None):
         delivered.append(message)
 
     producer.produce(topic, encode(event), key, on_delivery=report)
-    if producer.flush(DELIVERED_S):
+    if producer.flush(settings.KAFKA_TIMEOUT_S):
         raise TimeoutError("Kafka does not answer")
     return delivered[0]
 
@@ -68,7 +74,7 @@ def read(topic, key):
     """The first event with this key, read from the topic's start by a group of its own."""
     with make_consumer() as consumer:
         consumer.subscribe([topic])
-        while message := consumer.poll(DELIVERED_S):
+        while message := consumer.poll(settings.KAFKA_TIMEOUT_S):
             if message.error():
                 raise RuntimeError(message.error().str())
             if message.key() == key.encode():

@@ -2,7 +2,16 @@ import os
 from uuid import uuid4
 
 import pytest
-from shop import cache, database, events
+from shop import cache, database, events, settings
+
+
+def pytest_addoption(parser):
+    parser.addoption("--flush-redis", action="store_true", help="empty Redis after each test")
+
+
+def pytest_configure(config):
+    if config.option.flush_redis:
+        config.pluginmanager.import_plugin("shop.flushing")
 
 
 @pytest.fixture
@@ -29,7 +38,7 @@ def pool():
 @pytest.fixture(scope="session")
 def producer():
     with events.make_producer() as producer:
-        producer.list_topics(timeout=10)
+        producer.list_topics(timeout=settings.KAFKA_TIMEOUT_S)
         yield producer
 
 

@@ -49,3 +49,47 @@ def test_a_service_that_does_not_exist(services: str, runs: list[str], tmp_path:
 def test_a_report_that_does_not_exist(runs: list[str]) -> None:
     error = svc_trace("verify", "--without", "redis", *runs[:-1], "missing.json").exception
     assert isinstance(error, SvcTraceError)
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("-- pytest", "Give one of --without and --tier."),
+        ("--without redis --tier postgres_only -- pytest", "Give one of --without and --tier."),
+        ("--without redis", "Give either `-- CMD...`, or REPORTs"),
+        ("--without redis --", "Give either `-- CMD...`, or REPORTs"),
+        ("--without redis {without} -- pytest", "Give either `-- CMD...`, or REPORTs"),
+        ("--without redis --against {with} sh", "To run 'sh', write `--` before it."),
+        ("--without redis {without}", "--against must name a report"),
+        ("--tier postgres_only --against {with} {without}", "--tier needs a CMD."),
+        ("--without redis --repeat 2 --against {with} {without}", "--repeat needs a CMD."),
+        ("--without redis --strict -- pytest", "--strict needs --tier."),
+        ("--tier postgres_only --all -- pytest", "--tier runs all tests of the tier"),
+        ("--tier postgres_onyl -- pytest", "no tier 'postgres_onyl'. Did you mean 'postgres_only'?"),
+        ("--without redsi --against {with} -- pytest", "no service 'redsi'. Did you mean 'redis'?"),
+        ("--without redsi -- pytest", "no service 'redsi'. Did you mean 'redis'?"),
+    ],
+)
+def test_wrong_usage(line: str, problem: str, runs: list[str]) -> None:
+    _, before, _, _, after = runs
+    error = svc_trace("verify", *line.format(**{"with": before, "without": after}).split()).exception
+    assert isinstance(error, click.UsageError)
+    assert problem in error.message
+
+
+@pytest.mark.parametrize(
+    ("line", "slug"),
+    [
+        ("--without redis -- pytest -x", "stops-early"),
+        ("--tier the_rest --config {config} -- pytest", "unlimited-tier"),
+        ("--without redis --against missing.json -- pytest", "cannot-read"),
+        ("--without redis -o missing/out.json -- pytest", "cannot-write"),
+        ("--without redis --config missing.toml -- pytest", "config-unreadable"),
+    ],
+)
+def test_an_error_before_anything_runs(line: str, slug: str, tmp_path: Path) -> None:
+    config = tmp_path / "svc-trace.toml"
+    config.write_text("[[tiers]]\nname = 'the_rest'\n")
+    error = svc_trace("verify", *line.format(config=config).split()).exception
+    assert isinstance(error, SvcTraceError)
+    assert error.slug == slug
