@@ -21,6 +21,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "explain": "tracer.commands.explain",
     "diff": "tracer.commands.diff",
     "select": "tracer.commands.select",
+    "plan": "tracer.commands.plan",
     "verify": "tracer.commands.verify",
     "doctor": "tracer.commands.doctor",
 }

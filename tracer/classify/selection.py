@@ -109,6 +109,11 @@ def by_unit(needs: Mapping[str, Needs], unit: Unit) -> dict[str, Needs]:
     return dict(united)
 
 
+def unit_of(nodeid: str, unit: Unit) -> str:
+    """The name of a test's unit."""
+    return _NAMES[unit](nodeid)
+
+
 def _present(tests: Mapping[str, TestResult], collected: Iterable[str] | None) -> Iterable[str]:
     return tests if collected is None else dict.fromkeys(_plain(nodeid, tests) for nodeid in collected)
 

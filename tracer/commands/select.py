@@ -30,6 +30,14 @@ _UNITS: Final[Mapping[Unit, tuple[str, str]]] = {  # one, several
 }
 
 
+collected_option: Final = click.option(
+    "--collected",
+    type=click.Path(path_type=Path, allow_dash=True),
+    metavar="FILE",
+    help="Select from these tests: the output of `pytest --collect-only -q`, or - for stdin.",
+)
+
+
 @click.command("select")
 @click.argument("reports", metavar="REPORT...", nargs=-1, required=True)
 @click.option("--tier", "tiers", multiple=True, metavar="NAME", help="Select the tests of this tier; may be repeated.")
@@ -52,12 +60,7 @@ _UNITS: Final[Mapping[Unit, tuple[str, str]]] = {  # one, several
     show_default=True,
     help="Select whole units. A unit needs all services that its tests need.",
 )
-@click.option(
-    "--collected",
-    type=click.Path(path_type=Path, allow_dash=True),
-    metavar="FILE",
-    help="Select from these tests: the output of `pytest --collect-only -q`, or - for stdin.",
-)
+@collected_option
 @click.option("--no-ambient", is_flag=True, help="Ignore services that were only ambient in a test.")
 @verified_option
 @click.option("--strict", is_flag=True, help="Fail with status 80 if the report is not complete.")
@@ -88,8 +91,8 @@ def command(
     if exactly is not None and any(map(is_unknown, named)):
         raise click.UsageError(f"--exactly does not distinguish endpoints without a name: give {ALL_UNKNOWN!r}.")
     check_services(named - {ALL_UNKNOWN} if exactly is not None else named, None, classification)
-    _check_complete(classification, strict)
-    present = None if collected is None else _collected(collected)
+    check_complete(classification, strict)
+    present = None if collected is None else read_collected(collected)
     if exactly is None:
         needs = needs_of_tests(classification, present, ambient=not no_ambient)
     else:
@@ -118,7 +121,8 @@ def command(
     return 0
 
 
-def _check_complete(classification: Classification, strict: bool) -> None:
+def check_complete(classification: Classification, strict: bool) -> None:
+    """Warn if a report is not complete; fail, if `strict`."""
     if classification.run.complete:
         return
     message = "the report is not complete: its tests may need more services than it says"
@@ -132,7 +136,7 @@ def _check_complete(classification: Classification, strict: bool) -> None:
     click.echo(f"svc-trace: warning: {message}", err=True)
 
 
-def _collected(path: Path) -> list[str]:
+def read_collected(path: Path) -> list[str]:
     """The node ids in the output of `pytest --collect-only -q`: up to the first empty line after them."""
     name = "stdin" if path == _STDIN else str(path)
     try:

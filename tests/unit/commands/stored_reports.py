@@ -27,7 +27,7 @@ RULES = Rules(
 
 def using(*services: str, **others: Any) -> TestResult:  # noqa: ANN401 -- a test's other fields
     told = {"outcome": "passed", "ambient": (), "self_hosted": (), "assumed": (), "facts": None, "evidence": ()}
-    return TestResult(duration_s=0.25, attempts=1, services=services, **{**told, **others})
+    return TestResult(attempts=1, services=services, **{"duration_s": 0.25, **told, **others})
 
 
 def stored(path: Path, tests: Mapping[str, TestResult], rules: Rules = RULES, **run: Any) -> str:  # noqa: ANN401

@@ -76,6 +76,19 @@ def _near(units: Sequence[Unit], time_us: int) -> Sequence[Unit]:
     return units[first : first + _TRIED]
 
 
+def empty(loads: Sequence[Load], limit_us: int) -> None:
+    """Move all units of a shard to others, as long as no shard takes longer than the limit; the shortest shards first.
+
+    Services may start there for them: as a whole, that costs less machine time than one shard more.
+    """
+    for load in sorted(loads, key=lambda load: load.total_us):
+        others = [one for one in loads if one is not load and one.units]
+        before_us = sum(one.total_us for one in loads)
+        moved = _move_all(load, sorted(load.units, key=lambda unit: -unit.time_us), others, limit_us)
+        if moved and sum(one.total_us for one in loads) > before_us:
+            _move_back(load, moved)
+
+
 def gather(problem: Problem, loads: Sequence[Load], limit_us: int) -> None:
     """Move units to shards that start their services anyway, as long as no shard takes longer than the limit."""
     for load in sorted(loads, key=lambda load: load.total_us):
@@ -84,24 +97,26 @@ def gather(problem: Problem, loads: Sequence[Load], limit_us: int) -> None:
             for unit in load.units:
                 rest |= unit.needs if unit.needs != needs else 0
             if load.fixed is None and rest | needs != rest:  # services that only these units need
-                _move_all(load, [unit for unit in load.units if unit.needs == needs], loads, limit_us)
+                others = [one for one in loads if one is not load and one.units and one.needs | needs == one.needs]
+                _move_all(load, [unit for unit in load.units if unit.needs == needs], others, limit_us)
 
 
-def _move_all(load: Load, units: Iterable[Unit], loads: Sequence[Load], limit_us: int) -> None:
-    """Move all of these units, or none."""
+def _move_all(load: Load, units: Iterable[Unit], others: Sequence[Load], limit_us: int) -> Sequence[tuple[Unit, Load]]:
+    """Move all of these units to other shards, or none; which units moved to which shard."""
     moved: list[tuple[Unit, Load]] = []
     for unit in units:
-        able = [
-            one
-            for one in loads
-            if one is not load and one.units and one.needs | unit.needs == one.needs and one.with_unit(unit) <= limit_us
-        ]
+        able = [one for one in others if one.takes(unit) and one.with_unit(unit) <= limit_us]
         if not able:
-            for back, one in moved:
-                one.remove(back)
-                load.add(back)
-            return
+            _move_back(load, moved)
+            return ()
         best = min(able, key=lambda one: one.with_unit(unit) - one.total_us)
         load.remove(unit)
         best.add(unit)
         moved.append((unit, best))
+    return moved
+
+
+def _move_back(load: Load, moved: Iterable[tuple[Unit, Load]]) -> None:
+    for unit, other in moved:
+        other.remove(unit)
+        load.add(unit)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
 from tracer.classify.services.document import Text, Value, did_you_mean, read_document, shown
 from tracer.classify.services.paths import LONGEST
@@ -46,6 +47,7 @@ class ServiceRule(Struct, frozen=True):
     paths: tuple[Text, ...] = ()  # beginnings of the paths of HTTP/1 requests
     protocol: Text | None = None  # one of `protocols.MATCHERS`
     ignore: bool = False  # infrastructure that no report shows
+    start_up_s: Annotated[float, Meta(ge=0, le=86_400)] | None = None  # until it is ready in CI; None: not measured
 
 
 class AssumptionRule(Struct, frozen=True):
@@ -175,10 +177,18 @@ def read_preset(name: str) -> Value:
 
 def _merge(layers: list[Value], source: str | None) -> Config:
     services: dict[str, ServiceRule] = {}
+    tables: dict[str, Value] = {}  # the uppermost of each service
     for layer in reversed(layers):
         for name, table in layer.table(("extends", "services", *Rules.__struct_fields__))["services"].members().items():
-            services.setdefault(name, _service(name, table))
-    known = sorted(services)
+            tables.setdefault(name, table)
+            rule = _service(name, table)
+            if (above := services.get(name)) is not None and _is_only_cost(above):
+                del services[name]  # it does not change the order in which rules match
+                rule = replace(rule, start_up_s=above.start_up_s)
+            services.setdefault(name, rule)
+    known = sorted(name for name, rule in services.items() if not _is_only_cost(rule))
+    if unknown := next((name for name in services if name not in known), None):
+        raise tables[unknown].error("has only start_up_s, and no preset has this service", did_you_mean(unknown, known))
     assumptions: dict[str, AssumptionRule] = {}
     tiers: tuple[Tier, ...] = ()
     contracts: list[Contract] = []
@@ -196,6 +206,11 @@ def _merge(layers: list[Value], source: str | None) -> Config:
         variants = layer["variants"].read(VariantRule, default=variants)
         _check_globs(layer["variants"]["parameters"])
     return Config(source, services, Rules(assumptions, tiers, tuple(contracts), variants))
+
+
+def _is_only_cost(rule: ServiceRule) -> bool:
+    """Whether a rule has nothing but the start-up cost: its other keys are those of the layer below."""
+    return rule.start_up_s is not None and rule == ServiceRule(start_up_s=rule.start_up_s)
 
 
 def _service(name: str, table: Value) -> ServiceRule:

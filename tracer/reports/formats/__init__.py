@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from tracer.reports.formats import json, markdown, sentry, terminal
+from tracer.reports.formats import compose, github, gitlab, json, markdown, pytest_split, sentry, terminal
 from tracer.reports.formats.format import Document, Format
 
 __all__ = ["FORMATS", "Document", "Format", "formats_for"]
 
 FORMATS: Final[Mapping[str, Format]] = {
-    module.FORMAT.name: module.FORMAT for module in (terminal, markdown, json, sentry)
+    module.FORMAT.name: module.FORMAT
+    for module in (terminal, markdown, json, sentry, github, gitlab, compose, pytest_split)
 }
 """Name → format; the first is the default of every command."""
 
