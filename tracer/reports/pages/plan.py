@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from msgspec import to_builtins
 
-from tracer.classify.guesses import Basis, Guesses
+from tracer.classify.guesses import Guesses
 from tracer.classify.model import ALL_UNKNOWN
 from tracer.classify.plan.fixtures import Freed
 from tracer.classify.plan.plan import SCHEMA, Plan, Shard, Totals
@@ -16,20 +16,14 @@ from tracer.classify.selection import Unit
 from tracer.reports import blocks
 from tracer.reports.blocks import Styled
 from tracer.reports.fixture_names import known_fixture
+from tracer.reports.guess_text import guess_text
 from tracer.reports.json_document import line, listed
-from tracer.reports.text import counted, duration, first, percent
+from tracer.reports.text import counted, duration, first
 
 _FIXTURES_LISTED: Final = 5
 _SERVICES_LISTED: Final = 8
 _NOTHING: Final = 0.01
 """A saving below this part is none: durations vary more from run to run."""
-_BASES: Final[Mapping[Basis, str]] = {
-    "function": "the same function with other parameters",
-    "class": "the tests of its class",
-    "fixtures": "tests with the same fixtures",
-    "file": "the tests of its file",
-    "rules": "rules, which read its path and class",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +63,7 @@ class PlanDocument:
     def _notices(self) -> Iterator[blocks.Block]:
         plan = self.plan
         if self.guesses is not None and self.guesses.guessed:
-            yield blocks.Line(f"Guessed: {'; '.join(_guessed(self.guesses))}.")
+            yield blocks.Line(f"Guessed: {guess_text(self.guesses)}.")
         if self.unknown_tests:
             tests = counted(self.unknown_tests, "test")
             hint = "" if self.guesses is not None else "With --guess, they get what similar tests need."
@@ -246,11 +240,3 @@ def _another_tier(plan: Plan) -> str:
     if "-" not in wall + machine:
         return "Another tier would save nothing."
     return f"Another tier: {wall or 'the same'} wall clock, {machine or 'the same'} machine minutes."
-
-
-def _guessed(guesses: Guesses) -> Iterator[str]:
-    for basis, tests in guesses.guessed.items():
-        recall = guesses.recall[basis]
-        share = percent(recall.sufficed, recall.tests)
-        known = f"which suffices for {share} of {recall.tests:,} known tests" if recall.tests else "not checked"
-        yield f"{counted(tests, 'test')} by {_BASES[basis]}, {known}"
