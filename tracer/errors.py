@@ -29,6 +29,7 @@ class ExitStatus(IntEnum):
     NOTHING_SELECTED = 85  # select: no test is in the selection
     DIFFERENT = 86  # diff --exit-code: the reports differ
     TIER_BROKEN = 87  # verify --tier: tests of the tier need other services
+    REFUSED = 88  # --fail-on: tests tried to use services that were refused to them
     NOT_EXECUTABLE = 126  # the command cannot be executed; a shell's status for this
     NOT_FOUND = 127  # the command was not found; a shell's status for this
 

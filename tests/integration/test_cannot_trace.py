@@ -67,6 +67,15 @@ def test_without_root(user: User) -> None:
     assert f"{user.python} -I -m tracer --sudo -- COMMAND" in assert_cannot(done, "not-root", user.home)
 
 
+def test_refusing_services_without_root(user: User) -> None:
+    """The backend strace needs no root, but it cannot refuse."""
+    command = (user.python, "-m", "tracer", "-q", "--backend", "strace", "--only", "postgres", "--", "touch", "begun")
+    bytes_ = user.run(*command)
+    done = subprocess.CompletedProcess(bytes_.args, bytes_.returncode, bytes_.stdout.decode(), bytes_.stderr.decode())
+    assert "--sudo" in assert_cannot(done, "not-root", user.home)
+    assert "refusing services, with every backend, needs root" in done.stderr
+
+
 def test_without_libbpf(tmp_path: Path) -> None:
     done = run(tmp_path, f"for file in $({LIBBPF}); do mount --bind /dev/null $file; done")
     assert "apt-get install libbpf1" in assert_cannot(done, "no-libbpf", tmp_path)

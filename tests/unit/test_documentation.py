@@ -15,6 +15,8 @@ from tracer.classify.model import (
     ContractCheck,
     Evidence,
     Reason,
+    RefusedService,
+    RefusedUse,
     RunInfo,
     SetUp,
     Summary,
@@ -88,6 +90,8 @@ def test_every_field_of_the_report_is_explained() -> None:
     page = (ROOT / "docs" / "report.md").read_text()
     records = (
         Classification,
+        RefusedService,
+        RefusedUse,
         RunInfo,
         StaticFacts,
         SetUp,

@@ -10,7 +10,7 @@ import pytest
 from msgspec.structs import replace
 from suites import RUN, classification, evidence, facts, result
 
-from tracer.classify.model import Classification
+from tracer.classify.model import Classification, RefusedService, RefusedUse
 from tracer.classify.services.config import AssumptionRule, Contract, Rules
 from tracer.commands import main
 from tracer.errors import ExitStatus
@@ -53,6 +53,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("contracts", ExitStatus.CONTRACT_BROKEN, "1 broken contract, such as marker:unit=none "),
         ("over-assumed", ExitStatus.OVER_ASSUMED, f"1 over-assumption, such as kafka {OVER}"),
         ("unknown", ExitStatus.UNKNOWN_ENDPOINT, "1 unknown endpoint, such as tcp://10.0.0.1:70 [findings]"),
+        ("refused", 0, ""),
         ("unknown, over-assumed,blind-spots", ExitStatus.BLIND_SPOTS, "1 blind spot, 1 over-assumption, 1 unknown"),
     ],
 )
@@ -63,6 +64,14 @@ def test_findings_give_their_status(
     error = capfd.readouterr().err
     assert told in error
     assert bool(error) == bool(status)
+
+
+def test_uses_of_refused_services_give_their_status(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    run = replace(suite().run, refused=(RefusedService("redis", 1),))
+    refused = {"redis": RefusedUse((BLIND,), 1, {"itself": 1}, 0, ())}
+    (here / "report.json").write_bytes(b"".join(render(replace(suite(), run=run, refused=refused))))
+    assert main(["report", "report.json", "--fail-on", "refused"]) == ExitStatus.REFUSED
+    assert f"1 use of a refused service, such as redis {BLIND}" in capfd.readouterr().err
 
 
 def test_a_loss_goes_before_all_else(here: Path, capfd: pytest.CaptureFixture[str]) -> None:

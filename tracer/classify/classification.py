@@ -24,7 +24,7 @@ from tracer.classify.model import (
     TestResult,
     Verification,
 )
-from tracer.classify.refused import refused_services
+from tracer.classify.refused import refused_services, refused_uses
 from tracer.classify.run_needs import RunNeeds, find_run_needs
 from tracer.classify.services.config import Config, Rules
 from tracer.classify.services.identify import Identifier
@@ -114,6 +114,7 @@ def assemble(
         runs=runs,
         contracts=check_contracts(tests, facts, rules.contracts),
         why=explain_needs(tests, facts, summary.services),
+        refused=refused_uses(tests, run_evidence, runs or (run,)),
         verified=verified,
     )
 

@@ -12,7 +12,7 @@ from tracer.classify.model import Classification, RunInfo, is_unknown, unknown_p
 from tracer.classify.need_checks import with_need
 from tracer.classify.presence import Presence, Presences
 
-Kind = Literal["loss", "blind-spots", "contracts", "over-assumed", "unknown"]
+Kind = Literal["loss", "blind-spots", "contracts", "over-assumed", "unknown", "refused"]
 
 
 class Finding(NamedTuple):
@@ -20,7 +20,7 @@ class Finding(NamedTuple):
 
     kind: Kind
     subject: str  # loss: its slug; contracts: the contract's name; unknown: the endpoint; otherwise the service
-    nodeid: str  # empty for a loss and an unknown endpoint
+    nodeid: str  # empty for a loss, an unknown endpoint, and attempts outside of tests
 
 
 class BaselineComparison(Struct, frozen=True):
@@ -88,3 +88,7 @@ def _findings(classification: Classification) -> Iterator[Finding]:
         yield from (Finding("contracts", contract.name, nodeid) for nodeid in contract.violations)
     services = {service for test in classification.tests.values() for service in test.services}
     yield from (Finding("unknown", unknown_place(service), "") for service in services if is_unknown(service))
+    for service, use in classification.refused.items():
+        yield from (Finding("refused", service, nodeid) for nodeid in {*use.tests, *use.reached})
+        if use.outside:
+            yield Finding("refused", service, "")

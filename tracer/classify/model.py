@@ -273,6 +273,16 @@ class Why(Struct, frozen=True):
     only_through: Mapping[str, Count]  # fixtures and phases that are the only reason → tests, most first
 
 
+class RefusedUse(Struct, frozen=True):
+    """What was tried of a service that was refused to the run. Ambient attempts do not count."""
+
+    tests: tuple[str, ...]  # node ids, sorted: they tried to use it
+    attempts: Count  # refused attempts; an attempt that several tests inherit counts for each of them
+    through: Mapping[str, Count]  # `itself`, or as `through` of a verdict → tests, most first
+    outside: Count  # refused attempts outside of tests, such as in the import of a conftest
+    reached: tuple[str, ...]  # node ids, sorted: they used it, although it was refused
+
+
 class Variants(Struct, frozen=True):
     """The comparison of each test's variants."""
 
@@ -331,6 +341,7 @@ class Classification(Struct, frozen=True, kw_only=True):
     contracts: tuple[ContractCheck, ...] = ()  # in the order of the rules
     why: Mapping[str, Why] = {}  # service → why tests need it
     variants: Variants = Variants(0, {})  # empty unless the configuration has `[variants]`
+    refused: Mapping[str, RefusedUse] = {}  # refused service → what was tried; only those that were tried
     verified: tuple[Verification, ...] = ()  # what trials without services showed; each set of services once, sorted
     runs: tuple[RunInfo, ...] = ()  # the merged runs, first to last; empty: it is of one run
     schema: str = SCHEMA

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from functools import cache
 from ipaddress import ip_address, ip_network
 
-from tracer.classify.model import ALL_UNKNOWN, RefusedService
+from tracer.classify.model import ALL_UNKNOWN, Evidence, RefusedService, RefusedUse, RunInfo, TestResult
+from tracer.classify.refusals import Refused as Refusals
+from tracer.classify.refusals import count_attempts, through
 from tracer.trace.endpoint import Endpoint
 from tracer.trace.records import Refused
 
@@ -26,6 +29,42 @@ class RefusedEndpoints:
             return self._paths.get(endpoint.path)
         within = [record for record in self._peers if _contains(record, endpoint)]
         return max(within, key=_length, default=Refused("")).service or None
+
+
+def refused_uses(
+    tests: Mapping[str, TestResult], run_evidence: Iterable[Evidence], runs: Iterable[RunInfo]
+) -> dict[str, RefusedUse]:
+    """Refused service → what was tried of it, sorted by service; only those that were tried or reached.
+
+    Args:
+        tests: node id → result.
+        run_evidence: what was used outside of tests.
+        runs: all runs of these tests. A service can be reached in a run to which it was not refused.
+    """
+    of_runs = [{one.service for one in run.refused} for run in runs]
+    always = set.intersection(*of_runs)
+    outside = list(run_evidence)
+    uses = {}
+    for service in sorted(set.union(*of_runs)):
+        refused = Refusals(frozenset({service}), {})
+        tried = {nodeid: attempts for nodeid, test in tests.items() if (attempts := refused.attempts(test.evidence))}
+        reached = [nodeid for nodeid, test in tests.items() if any(map(is_use, refused.uses(test)))]
+        through_what = Counter(through(tests[nodeid], attempts) or "itself" for nodeid, attempts in tried.items())
+        use = RefusedUse(
+            tuple(sorted(tried)),
+            sum(map(count_attempts, tried.values())),
+            dict(sorted(through_what.items(), key=lambda item: (-item[1], item[0]))),
+            count_attempts(refused.attempts(outside)),
+            tuple(sorted(reached)) if service in always else (),
+        )
+        if use.tests or use.outside or use.reached:
+            uses[service] = use
+    return uses
+
+
+def is_use(evidence: Evidence) -> bool:
+    """Whether a service was reached: not only tried."""
+    return evidence.strength != "attempted"
 
 
 def refused_services(records: Iterable[Refused]) -> tuple[RefusedService, ...]:

@@ -21,6 +21,7 @@ _UNITS: Final = {
     "contracts": "broken contract",
     "over-assumed": "over-assumption",
     "unknown": "unknown endpoint",
+    "refused": "use of a refused service",
 }
 
 

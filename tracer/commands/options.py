@@ -22,6 +22,7 @@ FAIL_ON: Final[Mapping[str, ExitStatus]] = {
     "contracts": ExitStatus.CONTRACT_BROKEN,
     "over-assumed": ExitStatus.OVER_ASSUMED,
     "unknown": ExitStatus.UNKNOWN_ENDPOINT,
+    "refused": ExitStatus.REFUSED,
 }
 """Kind of finding → exit status. If several kinds occur, the first in this list sets the exit status."""
 

@@ -6,6 +6,7 @@ Everything that is imported before the command begins delays it: that is only th
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +19,14 @@ from tracer.errors import ExitStatus, SvcTraceError
 if TYPE_CHECKING:
     from tracer.classify.findings import Finding
     from tracer.classify.model import Classification
+    from tracer.classify.services.config import Config
     from tracer.record.invoker import Invoker
+    from tracer.record.refusal.targets import Refusal
+
+
+def _names(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[str, ...] | None:
+    """Names that are separated by commas; an empty text has none."""
+    return None if value is None else tuple(name.strip() for name in value.split(",")) if value else ()
 
 
 @click.command("run", context_settings={"allow_interspersed_args": False})
@@ -41,6 +49,18 @@ if TYPE_CHECKING:
 )
 @sudo_option
 @click.option("--strict", is_flag=True, help="Fail with status 80 when anything was lost.")
+@click.option(
+    "--only",
+    metavar="SERVICES",
+    callback=_names,
+    help="Refuse all other configured services to CMD, as if they were stopped; separated by commas, '' for none.",
+)
+@click.option(
+    "--against",
+    metavar="REPORT",
+    multiple=True,
+    help="With --only: refuse services also where the runs of this report met them; may be repeated.",
+)
 @tests_options
 @fail_on_options
 @click.option("-q", "--quiet", is_flag=True, help="Print no summary.")
@@ -54,6 +74,8 @@ def command(
     config: Path | None,
     backend: str,
     strict: bool,
+    only: tuple[str, ...] | None,
+    against: tuple[str, ...],
     list_tests: tuple[str, ...] | None,
     quiet: bool,
     fail_on: tuple[str, ...],
@@ -64,10 +86,12 @@ def command(
     CMD's output and exit status are passed on unchanged; the summary goes to stderr. Options for svc-trace stand before
     CMD.
     """
-    if list_tests:
+    if against and only is None:
+        raise click.UsageError("--against needs --only.")
+    if list_tests or only:
         from tracer.commands.services import check_services
 
-        check_services(list_tests, config)
+        check_services((*(list_tests or ()), *(only or ())), config)
     from tracer.record.capture.backends import StartingBackend
 
     def say(line: str) -> None:
@@ -95,7 +119,8 @@ def command(
             from tracer.commands.fail_on import check_rules
 
             check_rules(found.config.rules, fail_on, found.searched)
-        with record(RunOptions(command, output, trace), loaded, invoker) as recorded:
+        refusal = None if only is None else _others(only, found.config, against, say)
+        with record(RunOptions(command, output, trace, refusal), loaded, invoker, say) as recorded:
             from datetime import UTC, datetime
 
             from tracer.classify.classification import classify
@@ -120,6 +145,20 @@ def command(
     return recorded.exit_status
 
 
+def _others(
+    only: tuple[str, ...], configuration: Config, against: tuple[str, ...], say: Callable[[str], None]
+) -> Refusal:
+    """All services but these, as far as it is known where they are."""
+    from tracer.commands.inputs import read_reports
+    from tracer.commands.refusals import other_services, plan_refusal
+
+    reports = [read_reports([one]) for one in against]
+    planned = plan_refusal(other_services(only, configuration), configuration, reports)
+    for line in planned.lines():
+        say(line)
+    return planned.refusal
+
+
 def _report(classification: Classification, output: Path, list_tests: tuple[str, ...] | None, *, quiet: bool) -> None:
     """Write the report and print the summary, even if the report cannot be written: a long run is worth it."""
     from tracer.reports import json_report
@@ -132,7 +171,10 @@ def _report(classification: Classification, output: Path, list_tests: tuple[str,
     finally:
         if not quiet:
             from tracer.reports.formats import terminal
+            from tracer.reports.pages.refused import refused_sentence
             from tracer.reports.pages.summary import SummaryDocument
 
             with suppress(OSError):  # stderr is closed, or the disk is full; the command's status is passed on anyway
                 terminal.print_document(SummaryDocument(classification, list_tests, report=written), sys.stderr)
+                if sentence := refused_sentence(classification.refused):
+                    click.echo(f"svc-trace: {sentence}", err=True)

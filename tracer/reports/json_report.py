@@ -46,8 +46,12 @@ def render(classification: Classification) -> Iterator[bytes]:
     head |= {"run": _run(classification.run), "rules": _rules(classification.rules)}
     if classification.runs:
         head["runs"] = [_run(run) for run in classification.runs]
-    present = {"run_needs": classification.run_needs, "variants": classification.variants.compared}
-    last = ("run_needs", "summary", "validation", "contracts", "why", "variants")
+    present = {
+        "run_needs": classification.run_needs,
+        "variants": classification.variants.compared,
+        "refused": classification.run.refused,
+    }
+    last = ("run_needs", "summary", "validation", "contracts", "why", "variants", "refused")
     tail = {name: getattr(classification, name) for name in last if present.get(name, True)}
     yield dump(head, indent=True).removesuffix(b"\n}\n")
     yield b',\n  "facts": ['

@@ -77,7 +77,12 @@ def verdict_sentence(without: Sequence[str], test: TestVerdict) -> str:
 
 def through_text(test: TestVerdict) -> str:
     """Through what a test was refused: `fixture db (defined in tests/conftest.py)`, `the test itself`."""
-    match (test.through or "").partition(":"):
+    return through_words(test.through)
+
+
+def through_words(through: str | None) -> str:
+    """As `through_text`, of the text alone; None: the test itself."""
+    match (through or "").partition(":"):
         case "session", _, _:
             return "what pytest does outside of tests"
         case "module", _, path:

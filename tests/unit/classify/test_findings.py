@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from suites import RUN, classification, facts, result
 
 from tracer.classify.findings import Finding, Kind, compare_with_baseline, find
-from tracer.classify.model import Classification, RunInfo
+from tracer.classify.model import Classification, RefusedUse, RunInfo
 from tracer.classify.services.config import AssumptionRule, Contract, Rules
 from tracer.commands.options import FAIL_ON
 
@@ -40,6 +40,13 @@ def test_everything_is_found() -> None:
 @pytest.mark.parametrize("run", [replace(RUN, complete=False), replace(RUN, pytest_reported=False)])
 def test_a_run_that_is_not_whole_is_a_loss(run: RunInfo) -> None:
     assert find(suite(run)) == {*EVERYTHING, Finding("loss", "incomplete", "")}
+
+
+def test_uses_of_refused_services() -> None:
+    """Each test that tried or reached one, and what was tried outside of tests."""
+    use = RefusedUse(("t.py::a", "t.py::b"), 3, {"itself": 2}, 1, ("t.py::b", "t.py::c"))
+    found = find(suite()) ^ find(replace(suite(), refused={"redis": use}))
+    assert found == {Finding("refused", "redis", nodeid) for nodeid in ("t.py::a", "t.py::b", "t.py::c", "")}
 
 
 def test_findings_are_held_against_a_baseline() -> None:

@@ -67,7 +67,7 @@ def refusing(refusal: Refusal, pid: int, invoker: Invoker, best: Means = MEANS[0
     counters = {one: counter for counter, one in enumerate(counted)}
     with ExitStack() as resources:
         with invoker.root():
-            check_can_load(REFUSAL_OBJECT)
+            check_can_load(REFUSAL_OBJECT, "refusing services, with every backend,")
             cgroup = RunCgroup.create(pid)
             resources.callback(cgroup.close)
             resources.callback(_keeper(cgroup).finish)

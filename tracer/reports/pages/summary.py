@@ -33,6 +33,7 @@ from tracer.reports.fixture_names import known_fixture
 from tracer.reports.pages import services
 from tracer.reports.pages.needs import verdict_table
 from tracer.reports.pages.notes import notes
+from tracer.reports.pages.refused import refused_blocks
 from tracer.reports.text import LISTED, counted, duration, percent, shares
 
 _OUTCOMES: Final[Mapping[Outcome, str]] = {  # in the order in which they are listed → style
@@ -68,6 +69,7 @@ class SummaryDocument:
         if self.list_tests is not None:
             yield from services.page(one, self.list_tests)
         yield _headline(one)
+        yield from refused_blocks(one)
         if one.tests:
             by_service = _shares("Service", _service_counts(one), total)
             if chosen_tiers(one.rules.tiers):

@@ -90,15 +90,15 @@ def may_be_missing(function: str) -> bool:
     return function.endswith("_sendpage") or (function == "inet6_sendmsg" and not _IPV6.exists())
 
 
-def check_can_load(file: Path) -> None:
-    """Check for privileges, and for the OBJECT or the SOURCES that are to be loaded.
+def check_can_load(file: Path, purpose: str = "loading the probes") -> None:
+    """Check for privileges, and for the OBJECT or the SOURCES that are to be loaded; the purpose is for the error.
 
     Raises:
         SvcTraceError: not-root or no-probes.
     """
     if os.geteuid() != 0:
         hint = f"Run it as root: {shlex.join(own_command())} --sudo -- COMMAND (the command itself then runs as you)."
-        raise cannot_trace("loading the probes needs root", hint, "not-root")
+        raise cannot_trace(f"{purpose} needs root", hint, "not-root")
     if not file.exists():
         raise cannot_trace(f"the probes are missing: {file}", REINSTALL, "no-probes")
 

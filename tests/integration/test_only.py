@@ -1,0 +1,216 @@
+"""`svc-trace run --only`, the whole command: what is refused, to which processes, and that nothing is left of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import psutil
+import pytest
+from kernel.leaks import unloading
+from kernel.refusal.refused import hierarchy_root
+
+from tracer.errors import ExitStatus
+from tracer.record.refusal.hierarchy import own_cgroup
+
+pytestmark = [pytest.mark.kernel, pytest.mark.skipif(os.geteuid() != 0, reason="only root can refuse services")]
+
+SHOP: Final = Path(__file__).parents[2] / "examples" / "shop"
+PARTS: Final = [f"tests/test_{name}.py" for name in ("cache", "cart", "catalogue", "outside", "pool", "search")]
+"""Those that do not wait for Kafka: its clients try for a minute."""
+PYTEST: Final = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider")
+
+SUITE: Final = """
+import os, socket
+
+def test_tolerates():
+    with open("cgroup", "w") as file:
+        file.write(open("/proc/self/cgroup").read())
+    with socket.socket() as client:
+        assert client.connect_ex(("127.0.0.1", int(os.environ["REFUSED"]))) != 0
+    open("refused", "w").close()  # until the test outside has seen its client served
+    open("served").close()
+
+def test_its_own_server():
+    with socket.create_server(("127.0.0.1", int(os.environ["OWN"]))):
+        socket.create_connection(("127.0.0.1", int(os.environ["OWN"]))).close()
+"""
+
+Json = dict[str, Any]
+
+
+def tracer(backend: str, *options: str) -> tuple[str, ...]:
+    return sys.executable, "-m", "tracer", "--backend", backend, *options
+
+
+def shop(services: dict[str, str], backend: str, report: Path, *arguments: str, only: tuple[str, ...] = ()) -> Json:
+    """The report of a run of a part of the example suite."""
+    command = (*tracer(backend, "-q", "-o", str(report), *only), "--", *PYTEST, *PARTS, *arguments)
+    subprocess.run(command, cwd=SHOP, env=os.environ | services, check=not only, capture_output=True)
+    found: Json = json.loads(report.read_text())
+    return found
+
+
+@pytest.fixture(scope="module")
+def with_all(shop_services: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report of a run with all services."""
+    report = tmp_path_factory.mktemp("with_all") / "report.json"
+    shop(shop_services, "auto", report)
+    return report
+
+
+@pytest.mark.parametrize("arguments", [(), ("-n", "2")], ids=["alone", "xdist"])
+def test_the_example_with_one_service_only(
+    shop_services: dict[str, str], with_all: Path, tmp_path: Path, backend: str, arguments: tuple[str, ...]
+) -> None:
+    """Tests that use another one try it, and the report says so; all others end as before."""
+    only = ("--only", "postgres", "--against", str(with_all))
+    report = shop(shop_services, backend, tmp_path / "report.json", *arguments, only=only)
+    before = json.loads(with_all.read_text())["tests"]
+    assert report["run"]["complete"]
+    assert report["run"]["exit_status"] == 1
+    refused = {one["service"] for one in report["run"]["refused"]}
+    assert {"redis", "search", "statsd", "symbolicator"} <= refused
+    assert "postgres" not in refused
+    assert report["tests"].keys() == before.keys()
+    for nodeid, test in report["tests"].items():
+        used = refused.intersection(before[nodeid]["services"])
+        assert test["services"] == before[nodeid]["services"], nodeid
+        assert {service for service, use in report["refused"].items() if nodeid in use["tests"]} == used, nodeid
+        assert {one["strength"] for one in test["evidence"] if one["service"] in used} <= {"attempted"}, nodeid
+        if not used:
+            assert test["outcome"] == before[nodeid]["outcome"], nodeid
+    assert "error" in {test["outcome"] for test in report["tests"].values()}
+    assert [use["reached"] for use in report["refused"].values()] == [[]] * len(report["refused"])
+
+
+def test_no_service_at_all(shop_services: dict[str, str], with_all: Path, tmp_path: Path, backend: str) -> None:
+    only = ("--only", "", "--against", str(with_all))
+    report = shop(shop_services, backend, tmp_path / "report.json", "-k", "test_pool", only=only)
+    assert "postgres" in report["refused"]
+    assert {test["outcome"] for test in report["tests"].values()} == {"error"}
+
+
+class Served:
+    """A suite that waits in a test, and a server outside of its tree that is refused to it."""
+
+    def __init__(self, directory: Path, server: socket.socket, own: int) -> None:
+        self.directory, self.server = directory, server
+        port = server.getsockname()[1]
+        (directory / "test_it.py").write_text(SUITE)
+        text = f"[services.cache]\nports = [{port}]\n[services.own]\nports = [{own}]\n"
+        (directory / "svc-trace.toml").write_text(text)
+        self.environment = {**os.environ, "REFUSED": str(port), "OWN": str(own)}
+        for gate in ("refused", "served"):
+            os.mkfifo(directory / gate)
+
+    @contextmanager
+    def run(self, backend: str, *options: str) -> Iterator[subprocess.Popen[str]]:
+        """A run that waits, after its test was refused the server."""
+        command = (*tracer(backend, "--only", "postgres", *options), "--", *PYTEST)
+        pipe = subprocess.PIPE
+        with subprocess.Popen(
+            command, cwd=self.directory, env=self.environment, stdout=pipe, stderr=pipe, text=True
+        ) as run:
+            (self.directory / "refused").open().close()
+            yield run
+
+    def answer(self) -> None:
+        """A client outside of the tree is served."""
+        with socket.create_connection(self.server.getsockname()) as client:
+            accepted, address = self.server.accept()
+            with accepted:
+                assert address == client.getsockname()
+
+    def go_on(self) -> None:
+        """Let the test that waits go on."""
+        (self.directory / "served").open("w").close()
+
+    @property
+    def cgroup(self) -> Path:
+        """The cgroup in which the test was."""
+        return hierarchy_root() / own_cgroup((self.directory / "cgroup").read_text()).lstrip("/")
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Served]:
+    with closing(socket.create_server(("127.0.0.1", 0))) as server, socket.socket() as free:
+        free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        free.bind(("127.0.0.1", 0))
+        own = free.getsockname()[1]
+        free.close()
+        yield Served(tmp_path, server, own)
+
+
+@pytest.mark.parametrize(
+    ("options", "status"), [((), 0), (("--fail-on", "refused"), ExitStatus.REFUSED)], ids=["passes", "fails"]
+)
+def test_a_test_that_tolerates_the_refusal(served: Served, backend: str, options: tuple[str, ...], status: int) -> None:
+    """It is reported, and the run fails only if it is to. A client outside of the tree is served meanwhile."""
+    with unloading("prog"), unloading("link"):
+        with served.run(backend, *options) as run:
+            assert served.cgroup.name.startswith("svc-trace-")
+            served.answer()
+            served.go_on()
+            output, errors = run.communicate()
+        assert run.returncode == status, errors
+        assert "2 passed" in output
+        assert not served.cgroup.exists()
+    report = json.loads((served.directory / "svc-trace.json").read_text())
+    nodeid = "test_it.py::test_tolerates"
+    use = {"tests": [nodeid], "attempts": 1, "through": {"itself": 1}, "outside": 0, "reached": []}
+    assert report["refused"] == {"cache": use}
+    assert report["tests"][nodeid]["services"] == ["cache"]
+    assert report["tests"]["test_it.py::test_its_own_server"]["self_hosted"] == ["own"]
+    assert "svc-trace: 1 test tried to use a refused service: cache (1)" in errors.splitlines()
+    select = subprocess.run(
+        (sys.executable, "-m", "tracer", "select", "svc-trace.json", "--within", "postgres"),
+        cwd=served.directory, stdout=subprocess.PIPE, text=True, check=True,
+    )  # fmt: skip
+    assert select.stdout.split() == ["test_it.py::test_its_own_server"]
+
+
+@contextmanager
+def ending(*pids: int) -> Iterator[None]:
+    """Wait at the end of the block until these processes, which need not be children, have ended."""
+    with ExitStack() as stack:
+        descriptors = [os.pidfd_open(pid) for pid in pids]
+        for descriptor in descriptors:
+            stack.callback(os.close, descriptor)
+        yield
+        for descriptor in descriptors:
+            poll = select.poll()
+            poll.register(descriptor, select.POLLIN)
+            assert poll.poll(20_000), "it does not end"
+
+
+def test_a_killed_run_and_one_more_leave_nothing(served: Served, backend: str) -> None:
+    """Neither a cgroup, nor programs, nor mounts."""
+    mounts = Path("/proc/self/mountinfo").read_text()
+    with unloading("prog"), unloading("link"):
+        with served.run(backend) as run:
+            cgroup = served.cgroup
+            assert cgroup.exists()
+            children = [child.pid for child in psutil.Process(run.pid).children(recursive=True)]
+            with ending(*children):
+                run.kill()
+                run.wait()
+                if backend == "strace":  # the command cannot go on without it
+                    for pid in map(int, (cgroup / "cgroup.procs").read_text().split()) if cgroup.exists() else ():
+                        os.kill(pid, signal.SIGKILL)
+                else:
+                    served.go_on()
+        (served.directory / "test_it.py").write_text("def test_it(): pass\n")
+        again = (*tracer(backend, "-q", "--only", "postgres"), "--", *PYTEST)
+        subprocess.run(again, cwd=served.directory, check=True, capture_output=True)
+        assert not cgroup.exists()
+    assert Path("/proc/self/mountinfo").read_text() == mounts
