@@ -30,13 +30,15 @@ PARTS: Final = [f"tests/test_{name}.py" for name in ("cache", "cart", "catalogue
 PYTEST: Final = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider")
 
 SUITE: Final = """
-import os, socket
+import errno, os, socket
 
 def test_tolerates():
     with open("cgroup", "w") as file:
         file.write(open("/proc/self/cgroup").read())
     with socket.socket() as client:
-        assert client.connect_ex(("127.0.0.1", int(os.environ["REFUSED"]))) != 0
+        assert client.connect_ex(("127.0.0.1", int(os.environ["REFUSED"]))) == errno.ECONNREFUSED
+    with socket.socket(socket.AF_UNIX) as client:
+        assert client.connect_ex(os.environ["REFUSED_PATH"]) == errno.ECONNREFUSED
     open("refused", "w").close()  # until the test outside has seen its client served
     open("served").close()
 
@@ -101,15 +103,15 @@ def test_no_service_at_all(shop_services: dict[str, str], with_all: Path, tmp_pa
 
 
 class Served:
-    """A suite that waits in a test, and a server outside of its tree that is refused to it."""
+    """A suite that waits in a test, and servers outside of its tree that are refused to it, by TCP and at a path."""
 
-    def __init__(self, directory: Path, server: socket.socket, own: int) -> None:
-        self.directory, self.server = directory, server
-        port = server.getsockname()[1]
+    def __init__(self, directory: Path, servers: tuple[socket.socket, socket.socket], own: int) -> None:
+        self.directory, self.servers = directory, servers
+        (_, port), path = (server.getsockname() for server in servers)
         (directory / "test_it.py").write_text(SUITE)
-        text = f"[services.cache]\nports = [{port}]\n[services.own]\nports = [{own}]\n"
+        text = f"[services.cache]\nports = [{port}]\nunix = ['*/server.sock']\n[services.own]\nports = [{own}]\n"
         (directory / "svc-trace.toml").write_text(text)
-        self.environment = {**os.environ, "REFUSED": str(port), "OWN": str(own)}
+        self.environment = {**os.environ, "REFUSED": str(port), "REFUSED_PATH": path, "OWN": str(own)}
         for gate in ("refused", "served"):
             os.mkfifo(directory / gate)
 
@@ -125,11 +127,14 @@ class Served:
             yield run
 
     def answer(self) -> None:
-        """A client outside of the tree is served."""
-        with socket.create_connection(self.server.getsockname()) as client:
-            accepted, address = self.server.accept()
-            with accepted:
-                assert address == client.getsockname()
+        """Clients outside of the tree are served."""
+        for server in self.servers:
+            with socket.socket(server.family) as client:
+                client.connect(server.getsockname())
+                accepted, _ = server.accept()
+                with accepted:
+                    accepted.sendall(b"served")
+                    assert client.recv(6) == b"served"
 
     def go_on(self) -> None:
         """Let the test that waits go on."""
@@ -143,12 +148,12 @@ class Served:
 
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[Served]:
-    with closing(socket.create_server(("127.0.0.1", 0))) as server, socket.socket() as free:
-        free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        free.bind(("127.0.0.1", 0))
+    with closing(socket.create_server(("127.0.0.1", 0))) as free:
         own = free.getsockname()[1]
-        free.close()
-        yield Served(tmp_path, server, own)
+    with socket.create_server(("127.0.0.1", 0)) as tcp, socket.socket(socket.AF_UNIX) as at_a_path:
+        at_a_path.bind(str(tmp_path / "server.sock"))
+        at_a_path.listen()
+        yield Served(tmp_path, (tcp, at_a_path), own)
 
 
 @pytest.mark.parametrize(
@@ -167,7 +172,7 @@ def test_a_test_that_tolerates_the_refusal(served: Served, backend: str, options
         assert not served.cgroup.exists()
     report = json.loads((served.directory / "svc-trace.json").read_text())
     nodeid = "test_it.py::test_tolerates"
-    use = {"tests": [nodeid], "attempts": 1, "through": {"itself": 1}, "outside": 0, "reached": []}
+    use = {"tests": [nodeid], "attempts": 2, "through": {"itself": 1}, "outside": 0, "reached": []}
     assert report["refused"] == {"cache": use}
     assert report["tests"][nodeid]["services"] == ["cache"]
     assert report["tests"]["test_it.py::test_its_own_server"]["self_hosted"] == ["own"]

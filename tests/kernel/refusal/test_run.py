@@ -18,6 +18,8 @@ from kernel.refusal.refused import Servers, bound
 
 pytestmark = [pytest.mark.kernel]
 
+BY_MOUNTS: Final = tuple(map(int, os.uname().release.split(".")[:2])) < (6, 7)
+"""Unix sockets are hidden by mounts: no program counts them."""
 TRACER: Final = Path(__file__).parents[3]
 RUN: Final = """
 import json, sys
@@ -96,7 +98,7 @@ def test_refused_attempts_are_evidence(backend: str, servers: Servers, tmp_path:
     assert report["run"]["refused"] == [
         {"service": "cache", "calls": 1},
         {"service": "metrics", "calls": 2},
-        {"service": "store", "calls": 1},
+        {"service": "store", "calls": None if BY_MOUNTS else 1},
     ]
     tests = {
         nodeid.partition("::")[2]: [
