@@ -88,6 +88,8 @@ def command(
     """
     if against and only is None:
         raise click.UsageError("--against needs --only.")
+    if "refused" in fail_on and only is None:
+        raise click.UsageError("--fail-on refused needs --only: without it, nothing is refused.")
     if list_tests or only:
         from tracer.commands.services import check_services
 

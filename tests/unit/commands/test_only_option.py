@@ -17,6 +17,7 @@ from tracer.errors import ExitStatus
         (["--only", "postgres,,redis"], "There is no service ''."),
         (["--only", "postgres, system-log"], "There is no service 'system-log'."),
         (["--against", "svc-trace.json"], "--against needs --only."),
+        (["--fail-on", "refused"], "--fail-on refused needs --only"),
     ],
 )
 def test_wrong_usage(
