@@ -117,6 +117,7 @@ LESS: dict[str, dict[str, str]] = {
     "kernels": {"KERNEL": "6.1", "BACKEND": "libbpf", "TESTS": "tests/kernel/test_features.py"},
     "soak": {"ROUNDS": "1", "TESTS": "-k same_local_port --backend libbpf"},
     "fresh": {"SUITE": "bookworm"},
+    "wheels": {},
     "services": {},
 }
 """Variables with which the steps of this project's nightly do everything, but on fewer tests."""
