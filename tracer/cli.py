@@ -26,7 +26,9 @@ COMMANDS: Final[Mapping[str, str]] = {
     "doctor": "tracer.commands.doctor",
 }
 """Command → its module, which has the command under the name `command`."""
-_OWN_OPTIONS: Final = ("-h", "--help", "--version")
+_OWN_OPTIONS: Final = ("-h", "--help", "--version", "--verbose")
+_VERBOSE: Final = "svc-trace.verbose"
+"""The key of `--verbose` in a context's `meta`."""
 
 
 class RunByDefault(click.Group):
@@ -74,12 +76,38 @@ def _nearest_command(word: str) -> str | None:
     return nearest(word, COMMANDS)
 
 
+def _keep(context: click.Context, parameter: click.Parameter, given: bool) -> None:
+    context.meta[_VERBOSE] = given  # known before --version is looked at, because it is eager
+
+
+def _print_version(context: click.Context, parameter: click.Parameter, given: bool) -> None:
+    """Print it, and with --verbose what a report of an error needs."""
+    if not given or context.resilient_parsing:
+        return
+    if context.meta[_VERBOSE]:
+        from tracer.commands.version import version_lines
+
+        for line in version_lines(context.obj):
+            click.echo(line)
+    else:
+        click.echo(f"svc-trace, version {__version__}")
+    context.exit()
+
+
 @click.command(
     cls=RunByDefault,
     context_settings={"help_option_names": ["-h", "--help"]},
     subcommand_metavar="-- CMD... | COMMAND [ARGS]...",
 )
-@click.version_option(__version__, prog_name="svc-trace")
+@click.option(
+    "--verbose",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_keep,
+    help="With --version: also print what a report of an error needs.",
+)
+@click.option("--version", is_flag=True, expose_value=False, callback=_print_version, help="Print the version.")
 def cli() -> None:
     """Report which external services each test of a suite uses, as the kernel sees it.
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from launched import User, new_user
 
+from tracer import __version__
 from tracer.record.capture.backends import BACKENDS
 
 pytestmark = [
@@ -49,6 +51,27 @@ def test_root_can_use_every_backend() -> None:
     assert answers(report["checks"])["root"] is True
     causes = {backend["name"]: answers(backend["checks"])["causes"] for backend in report["backends"]}
     assert causes == {"libbpf": True, "bcc": True, "strace": False}
+
+
+def version(run: Callable[..., subprocess.CompletedProcess[bytes]], *command: str) -> dict[str, str]:
+    done = run(*command, "--version", "--verbose")
+    assert (done.returncode, done.stderr) == (0, b"")
+    first, *facts = done.stdout.decode().splitlines()
+    assert first == f"svc-trace, version {__version__}"
+    return {name: fact.strip() for name, _, fact in (line.partition(":") for line in facts)}
+
+
+def test_the_facts_for_a_report_of_an_error(user: User) -> None:
+    facts = version(user.run, "sudo", "-n", user.program)
+    assert [*facts] == ["installed", "Python", "distribution", "kernel", "libbpf", "backend"]
+    assert facts["installed"] == user.program
+    assert facts["Python"].endswith(f", {user.python}")
+    assert facts["kernel"] == f"Linux {os.uname().release}, {os.uname().machine}"
+    assert re.fullmatch(r"libbpf.so.1, version \d+\.\d+", facts["libbpf"])
+    assert facts["backend"] == "libbpf"
+    assert version(user.run, user.program) == facts | {
+        "backend": "strace. libbpf and bcc: loading the probes needs root"
+    }
 
 
 def test_the_trial_has_the_last_word() -> None:

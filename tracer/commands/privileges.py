@@ -12,7 +12,7 @@ from tracer.errors import ExitStatus, SvcTraceError
 if TYPE_CHECKING:
     from tracer.record.invoker import Invoker
 
-NEED_ROOT: Final = frozenset({"run", "verify", "doctor"})
+NEED_ROOT: Final = frozenset({"run", "verify", "doctor", "--version"})
 """The commands that may load probes. They take root's ids for that alone (`Invoker.root`)."""
 
 

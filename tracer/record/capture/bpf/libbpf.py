@@ -73,7 +73,7 @@ class LibbpfBackend(Backend):
         except SvcTraceError as error:
             yield Check("libbpf", False, error.message, error.hint)
             return
-        yield Check("libbpf", True, "libbpf.so.1")
+        yield Check("libbpf", True, f"libbpf.so.1, version {library.version().decode().removeprefix('v')}")
         yield features.btf()
         yield features.task_storage(library)
         yield from features.send_checks(library)

@@ -52,6 +52,7 @@ class Library:
                 "Install it: apt-get install libbpf1 (Debian, Ubuntu) or dnf install libbpf (Fedora).",
                 "no-libbpf",
             ) from None
+        self.version = declare(library.libbpf_version_string, c_char_p)
         self.open = declare(library.bpf_object__open_file, c_void_p, c_char_p, c_void_p)
         self.load = declare(library.bpf_object__load, c_int, c_void_p)
         self.close = declare(library.bpf_object__close, None, c_void_p)
