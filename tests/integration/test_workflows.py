@@ -22,7 +22,7 @@ pytestmark = [
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "ci.md").read_text()
 BLOCKS: list[dict[str, Any]] = [yaml.safe_load(text) for text in re.findall(r"^```yaml\n(.*?)^```", PAGE, re.M | re.S)]
-NIGHT, DAY = BLOCKS
+NIGHT, DAY, WEEKLY = BLOCKS
 NIGHTLY: dict[str, Any] = yaml.safe_load((ROOT / ".github" / "workflows" / "nightly.yml").read_text())
 SHARDS = NIGHT["jobs"]["trace"]["strategy"]["matrix"]["shard"]
 YOURS = "CHANGE: "
@@ -104,9 +104,14 @@ def test_the_users_workflow(tmp_path: Path, shop_services: dict[str, str]) -> No
         ran += sum(int(number) for number in re.findall(r"(\d+) (?:passed|skipped|xfailed)", done.stdout))
     assert ran == 47
 
+    (done,) = project.do(WEEKLY["jobs"]["verify"], WITHOUT="redis").values()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "need redis" in project.summary.read_text()
+    assert (project.directory / "verify-redis.json").exists()
+
 
 def test_names_of_steps_are_unique() -> None:
-    for workflow in (NIGHT, DAY, NIGHTLY):
+    for workflow in (NIGHT, DAY, WEEKLY, NIGHTLY):
         for job in workflow["jobs"].values():
             names = [step["name"] for step in job["steps"] if "run" in step]
             assert len(set(names)) == len(names)
