@@ -27,7 +27,7 @@ from tracer.classify.selection import by_unit, needs_of_tests
 from tracer.classify.services.config import Config, Rules, load_config
 from tracer.classify.services.identify import Identifier
 from tracer.classify.verified import Verified, unite
-from tracer.commands.select import read_collected
+from tracer.commands.collected import read_collected
 from tracer.errors import SvcTraceError
 from tracer.record.boundary.messages import Decoder
 from tracer.record.capture.bpf import wire
@@ -276,7 +276,7 @@ def _configuration(directory: Path) -> Target:
 
 def _list(directory: Path) -> Target:
     seed = b"warning\n\ntests/test_a.py::test_b\ntests/test_a.py::T::test_c[x-1]\n\n2 tests collected\n"
-    return Target(_file(read_collected), [seed], "lines")
+    return Target(_file(lambda path: read_collected(path, ["a.py::x[1]"])), [seed], "lines")
 
 
 def _messages(_: Path) -> Target:

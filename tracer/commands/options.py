@@ -88,6 +88,28 @@ def _arguments_without_sudo(context: click.Context) -> Sequence[str]:
     return [name, *words]
 
 
+def _new_names(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+    names = {}
+    for value in values:
+        service, separator, name = value.partition("=")
+        if not service or not separator:
+            raise click.BadParameter(f"{value!r} is not SERVICE=NAME or SERVICE=", context, parameter)
+        names[service] = name
+    return names
+
+
+map_option: Final = click.option(
+    "--map",
+    "names",
+    multiple=True,
+    metavar="SERVICE=NAME",
+    callback=_new_names,
+    help="Call a service by another name, such as that of a service which includes it; SERVICE= leaves it out. May be "
+    "repeated.",
+)
+"""`--map`, given as `names`: service → its other name, or empty (`classify/service_names.py`)."""
+
+
 def tests_options(function: Any) -> Any:  # noqa: ANN401 -- as click's own decorators
     """`--tests` and `--service NAME`, combined in `list_tests`: services, empty for all; None without `--tests`."""
     service = click.option(

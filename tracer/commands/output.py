@@ -11,7 +11,8 @@ from typing import Any, Protocol
 import click
 
 from tracer.classify.model import Classification
-from tracer.commands.options import tests_options
+from tracer.classify.service_names import NewNames
+from tracer.commands.options import map_option, tests_options
 from tracer.commands.services import check_services
 from tracer.reports import json_report
 from tracer.reports.formats import FORMATS, Format, formats_for
@@ -43,7 +44,7 @@ def format_option(document: type) -> Callable[[Any], Any]:
 
 
 def summary_options(function: Any) -> Any:  # noqa: ANN401 -- as click's own decorators
-    """`--format`, `--directories`, `--tests` and `--service`, given as `publish`.
+    """`--format`, `--directories`, `--tests`, `--service` and `--map`, given as `publish`.
 
     This function writes a classification's JSON report, if it has a path, and prints the summary.
     """
@@ -56,7 +57,16 @@ def summary_options(function: Any) -> Any:  # noqa: ANN401 -- as click's own dec
     )
 
     @wraps(function)
-    def command(form: Format, directories: int | None, list_tests: tuple[str, ...] | None, **others: Any) -> Any:  # noqa: ANN401
+    def command(
+        form: Format,
+        directories: int | None,
+        list_tests: tuple[str, ...] | None,
+        names: NewNames,
+        **others: Any,  # noqa: ANN401
+    ) -> Any:  # noqa: ANN401
+        if names and "map" not in form.options:
+            able = " or ".join(one.name for one in FORMATS.values() if "map" in one.options)
+            raise click.UsageError(f"--map works only with --format {able}.")
         for option, value in (("tests", list_tests), ("directories", directories)):
             if value is not None and option not in form.options:
                 able = " or ".join(one.name for one in FORMATS.values() if option in one.options)
@@ -65,12 +75,12 @@ def summary_options(function: Any) -> Any:  # noqa: ANN401 -- as click's own dec
         def publish(
             classification: Classification, config: Path | None, output: Path | None, source: Path | None = None
         ) -> None:
-            check_services(list_tests or (), config, classification)
+            check_services((*(list_tests or ()), *names), config, classification)
             if output is not None:
                 write_file(output, json_report.render(classification))
-            document = SummaryDocument(classification, list_tests, directories or form.depth, output, source)
+            document = SummaryDocument(classification, list_tests, directories or form.depth, output, source, names)
             form.print(document, sys.stdout)
 
         return function(publish=publish, **others)
 
-    return format_option(SummaryDocument)(directories_option(tests_options(command)))
+    return format_option(SummaryDocument)(directories_option(tests_options(map_option(command))))

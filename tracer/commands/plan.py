@@ -19,12 +19,14 @@ from tracer.classify.plan.plan import Plan, Wishes, plan_suite
 from tracer.classify.plan.start_ups import start_up_costs
 from tracer.classify.plan.units import Suite, services_of
 from tracer.classify.selection import ANYTHING, Needs, Unit, needs_of_tests
+from tracer.classify.service_names import NewNames, renamed
 from tracer.classify.services.config import load_config
+from tracer.commands.collected import collected_option, read_collected
 from tracer.commands.inputs import read_reports, with_verdicts
 from tracer.commands.nearest import check_names
-from tracer.commands.options import INPUT, config_option, verified_option
+from tracer.commands.options import INPUT, config_option, map_option, verified_option
 from tracer.commands.output import format_option
-from tracer.commands.select import check_complete, collected_option, read_collected
+from tracer.commands.select import check_complete
 from tracer.commands.services import check_services
 from tracer.errors import ExitStatus, SvcTraceError
 from tracer.reports.durations import read_durations
@@ -82,6 +84,7 @@ class _Question(Struct, frozen=True):
     guess: bool
     durations: Mapping[str, float]
     known_costs: Mapping[str, float]
+    names: NewNames
     wishes: Wishes
 
 
@@ -125,6 +128,7 @@ class _Question(Struct, frozen=True):
 )
 @click.option("--no-ambient", is_flag=True, help="Ignore services that were only ambient in a test.")
 @verified_option
+@map_option
 @config_option
 @click.option("--strict", is_flag=True, help="Fail with status 80 if the report is not complete.")
 @click.option(
@@ -150,6 +154,7 @@ def command(
     durations: Path | None,
     no_ambient: bool,
     verified: tuple[str, ...],
+    names: NewNames,
     config: Path | None,
     strict: bool,
     output: Path | None,
@@ -162,17 +167,19 @@ def command(
     if deadline is not None and shards != _AUTO:
         raise click.UsageError("--deadline needs --shards auto.")
     classification = with_verdicts(read_reports(reports), verified)
-    check_services([service for service, _ in costs], config, classification)
+    check_services(names, config, classification)
+    check_services({service for service, _ in costs}.difference(names.values()), config, classification)
     check_complete(classification, strict)
     configured = load_config(config, Path.cwd())
     known = {name: one.start_up_s for name, one in configured.services.items() if one.start_up_s is not None}
     question = _Question(
         classification=classification,
-        present=None if collected is None else read_collected(collected),
+        present=None if collected is None else list(read_collected(collected, classification.tests).nodeids),
         ambient=not no_ambient,
         guess=guess,
         durations={} if durations is None else read_durations(durations),
         known_costs=known | dict(costs),
+        names=names,
         wishes=Wishes(
             seconds={},
             shards=shards if isinstance(shards, int) else None,
@@ -219,6 +226,7 @@ def _planned(question: _Question, costs: Mapping[str, float]) -> tuple[PlanDocum
     if question.guess:
         guesses = guess_needs(one, needs, needs_of_tests(one, ambient=question.ambient))
         needs = guesses.needs
+    needs = {nodeid: renamed(services, question.names) for nodeid, services in needs.items()}
     suite = Suite(one, needs, question.durations, is_argument)
     services = services_of(suite, costs)
     seconds, guessed = start_up_costs(services, question.known_costs)

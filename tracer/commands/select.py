@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping
-from itertools import dropwhile, takewhile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -12,30 +11,22 @@ import click
 
 from tracer.classify.model import ALL_UNKNOWN, Classification, is_unknown
 from tracer.classify.selection import ANYTHING, Needs, Unit, by_unit, needs_of_tests, uses_of_tests
+from tracer.classify.service_names import NewNames, renamed
 from tracer.classify.tiers import UNTIERED, tier_of
+from tracer.commands.collected import collected_option, read_collected
 from tracer.commands.inputs import read_reports, with_verdicts
 from tracer.commands.nearest import check_names
-from tracer.commands.options import verified_option
+from tracer.commands.options import map_option, verified_option
 from tracer.commands.services import check_services
 from tracer.errors import ExitStatus, SvcTraceError
 from tracer.reports.pytest_arguments import pytest_arguments
 from tracer.reports.text import counted
-from tracer.trace.input_file import InputFile, input_errors, open_input, size_limit
 
-_STDIN: Final = Path("-")
 _UNITS: Final[Mapping[Unit, tuple[str, str]]] = {  # one, several
     "test": ("test", "tests"),
     "class": ("class or function", "classes and functions"),
     "file": ("file", "files"),
 }
-
-
-collected_option: Final = click.option(
-    "--collected",
-    type=click.Path(path_type=Path, allow_dash=True),
-    metavar="FILE",
-    help="Select from these tests: the output of `pytest --collect-only -q`, or - for stdin.",
-)
 
 
 @click.command("select")
@@ -63,6 +54,7 @@ collected_option: Final = click.option(
 @collected_option
 @click.option("--no-ambient", is_flag=True, help="Ignore services that were only ambient in a test.")
 @verified_option
+@map_option
 @click.option("--strict", is_flag=True, help="Fail with status 80 if the report is not complete.")
 @click.option("-0", "nul", is_flag=True, help="End each name with NUL instead of a newline, for xargs -0.")
 def command(
@@ -75,6 +67,7 @@ def command(
     collected: Path | None,
     no_ambient: bool,
     verified: tuple[str, ...],
+    names: NewNames,
     strict: bool,
     nul: bool,
 ) -> int:
@@ -90,13 +83,17 @@ def command(
     named = frozenset(filter(None, map(str.strip, (within or exactly or "").split(","))))
     if exactly is not None and any(map(is_unknown, named)):
         raise click.UsageError(f"--exactly does not distinguish endpoints without a name: give {ALL_UNKNOWN!r}.")
-    check_services(named - {ALL_UNKNOWN} if exactly is not None else named, None, classification)
+    check_services(names, None, classification)
+    given = named.difference(names.values())
+    check_services(given - {ALL_UNKNOWN} if exactly is not None else given, None, classification)
     check_complete(classification, strict)
-    present = None if collected is None else read_collected(collected)
+    listed = None if collected is None else read_collected(collected, classification.tests)
+    present = None if listed is None else listed.nodeids
     if exactly is None:
         needs = needs_of_tests(classification, present, ambient=not no_ambient)
     else:
         needs = uses_of_tests(classification, present)
+    needs = {nodeid: renamed(services, names) for nodeid, services in needs.items()}
     units = by_unit(needs, unit)
 
     def fits(services: Needs) -> bool:
@@ -111,6 +108,12 @@ def command(
     click.echo(
         f"svc-trace: selected {len(selected):,} of {len(units):,} {_UNITS[unit][len(units) != 1]}{note}", err=True
     )
+    if listed is not None and listed.places:
+        click.echo(
+            f"svc-trace: {counted(len(listed.places), 'listed place')} (files, directories, classes): only the "
+            "report's tests in them are known. For new ones, list them with `pytest --collect-only -q`.",
+            err=True,
+        )
     if not selected:
         raise SvcTraceError(
             "no test is selected",
@@ -134,33 +137,3 @@ def check_complete(classification: Classification, strict: bool) -> None:
             exit_code=ExitStatus.INCOMPLETE,
         )
     click.echo(f"svc-trace: warning: {message}", err=True)
-
-
-def read_collected(path: Path) -> list[str]:
-    """The node ids in the output of `pytest --collect-only -q`: up to the first empty line after them."""
-    name = "stdin" if path == _STDIN else str(path)
-    try:
-        if path == _STDIN:
-            with input_errors(name):
-                nodeids = _nodeids(InputFile(sys.stdin.buffer, size_limit()).lines())
-        else:
-            with open_input(path) as file:
-                nodeids = _nodeids(file.lines())
-    except ValueError as error:
-        raise SvcTraceError(
-            f"cannot read {name}: {error}",
-            hint="Make it with `pytest --collect-only -q`.",
-            slug="cannot-read",
-        ) from error
-    if not nodeids:
-        raise SvcTraceError(
-            f"{name} names no tests",
-            hint="Make it with `pytest --collect-only` and exactly one -q, including those in pytest's configuration.",
-            slug="no-collection",
-        )
-    return nodeids
-
-
-def _nodeids(lines: Iterable[bytes]) -> list[str]:
-    texts = (line.removesuffix(b"\n").decode("utf-8", "surrogateescape") for line in lines)
-    return [text for text in takewhile(bool, dropwhile(lambda text: "::" not in text, texts)) if "::" in text]

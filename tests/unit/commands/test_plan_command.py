@@ -298,3 +298,9 @@ def test_a_rule_decides_for_new_files(tmp_path: Path) -> None:
     plan = planned(report, "--shards", "1", "--collected", collected, "--guess")
     assert plan["shards"][0]["services"] == ["postgres"]
     assert plan["guesses"] == {"rules": {"tests": 1, "known": 6, "sufficed": 6}}
+
+
+def test_services_may_have_other_names_or_none(report: str) -> None:
+    plan = planned(report, "--shards", "3", *COSTS, "--map", "postgres=", "--map", "snuba=backend")
+    assert {service for shard in plan["shards"] for service in shard["services"]} == {"backend"}
+    assert "Did you mean 'snuba'?" in error(report, "--shards", "3", "--map", "snubba=")

@@ -64,7 +64,13 @@ def test_the_reports_path_is_for_the_terminal() -> None:
 
 
 def test_the_formats_of_a_document() -> None:
-    assert [form.name for form in formats_for(SummaryDocument)] == ["terminal", "markdown", "json", "sentry"]
+    assert [form.name for form in formats_for(SummaryDocument)] == [
+        "terminal",
+        "markdown",
+        "json",
+        "sentry",
+        "sentry-tests",
+    ]
     assert [form.name for form in formats_for(DiffDocument)] == ["terminal", "markdown", "json"]
 
 

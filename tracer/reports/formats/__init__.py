@@ -1,4 +1,4 @@
-"""The formats, each in a module of its own. A new format is a module and its name in `FORMATS`."""
+"""The formats, each in a module. A new format is a module and its name in `FORMATS`."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ from tracer.reports.formats.format import Document, Format
 __all__ = ["FORMATS", "Document", "Format", "formats_for"]
 
 FORMATS: Final[Mapping[str, Format]] = {
-    module.FORMAT.name: module.FORMAT
-    for module in (terminal, markdown, json, sentry, github, gitlab, compose, pytest_split)
+    form.name: form
+    for form in (
+        *(terminal.FORMAT, markdown.FORMAT, json.FORMAT, sentry.FORMAT, sentry.WITHOUT_SUMMARY),
+        *(github.FORMAT, gitlab.FORMAT, compose.FORMAT, pytest_split.FORMAT),
+    )
 }
 """Name → format; the first is the default of every command."""
 

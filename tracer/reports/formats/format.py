@@ -27,5 +27,5 @@ class Format:
     help: str  # a few words for `--help`
     print: Callable[[Document, TextIO], None]
     document: type = object  # the only type of document that it can print; `object`: any
-    options: frozenset[str] = frozenset()  # those of `tests` and `directories` that it obeys
+    options: frozenset[str] = frozenset()  # those of `tests`, `directories` and `map` that it obeys
     depth: int | None = None  # levels of directories that it shows without `--directories`

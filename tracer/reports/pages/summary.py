@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from shlex import quote
@@ -26,6 +26,7 @@ from tracer.classify.model import (
     is_unknown,
 )
 from tracer.classify.run_needs import RunNeeds
+from tracer.classify.service_names import NewNames
 from tracer.classify.tiers import chosen_tiers
 from tracer.reports import blocks, json_report
 from tracer.reports.blocks import Styled
@@ -62,6 +63,7 @@ class SummaryDocument:
     depth: int | None = None  # show what the tests of each directory use, down to so many levels
     report: Path | None = None  # where the JSON report was written
     source: Path | None = None  # the JSON report that was read
+    names: NewNames = field(default_factory=dict)  # other names of services, for the format `sentry`
 
     def page(self) -> Iterator[blocks.Block]:
         """The lists of tests, and the summary."""
