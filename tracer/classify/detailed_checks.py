@@ -8,10 +8,11 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from tracer.classify.assumptions import Entry, claims, entries
+from tracer.classify.corrections import correct
 from tracer.classify.findings import Finding
 from tracer.classify.model import AssumptionCheck, Classification, Evidence, TestResult
 from tracer.classify.need_checks import NeedCheck, check_needs, with_need
-from tracer.classify.proposals import Proposal, propose
+from tracer.classify.proposals import Proposal
 from tracer.classify.services.config import AssumptionRule
 
 
@@ -22,6 +23,11 @@ class EntryCheck(Struct, frozen=True):
     claimed: int  # tests, including those that were cut short or have only ambient evidence
     confirmed: int
     over_assumed: tuple[str, ...]  # node ids, sorted; other entries may claim them too
+
+    @property
+    def is_mostly_wrong(self) -> bool:
+        """Whether more of its tests do not use the service than use it."""
+        return len(self.over_assumed) > self.confirmed
 
 
 class DetailedCheck(Struct, frozen=True):
@@ -34,6 +40,7 @@ class DetailedCheck(Struct, frozen=True):
         str, tuple[Evidence, ...]
     ]  # node id → evidence; of tests that may need it, without accepted ones
     entries: tuple[EntryCheck, ...]  # in the rule's order
+    dropped: tuple[Entry, ...]  # entries that are mostly wrong, and that the others and the proposals replace
     proposals: tuple[Proposal, ...]
     left: tuple[str, ...]  # blind spots, sorted, that no proposal catches
     needs: NeedCheck | None = None  # None: no verdicts
@@ -59,7 +66,15 @@ def _check_one(
         for nodeid in known
         if nodeid not in only_used and Finding("blind-spots", service, nodeid) not in accepted
     ]
-    proposals = propose(_without_use(tests, service, only_used), classification.facts, service, blind)
+    checks = tuple(_entry_checks(classification, service, rule))
+    dropped, proposals = correct(
+        _without_use(tests, service, only_used),
+        classification.facts,
+        service,
+        rule,
+        blind,
+        [check.entry for check in checks if check.is_mostly_wrong],
+    )
     caught = {nodeid for proposal in proposals for nodeid in proposal.caught}
     return DetailedCheck(
         service=service,
@@ -69,7 +84,8 @@ def _check_one(
             nodeid: tuple(one for one in tests[nodeid].evidence if one.service == service and one.is_need)
             for nodeid in blind
         },
-        entries=tuple(_entry_checks(classification, service, rule)),
+        entries=checks,
+        dropped=dropped,
         proposals=proposals,
         left=tuple(nodeid for nodeid in blind if nodeid not in caught),
         needs=check_needs(classification, service),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from heapq import heapify, heappop, heappush
 from typing import Final
@@ -22,8 +23,12 @@ _PYTESTS_OWN: Final = re.compile(
     "|cache|capfd|capfdbinary|caplog|capsys|capsysbinary|capteesys|doctest_namespace|monkeypatch|pytestconfig"
     "|record_property|record_testsuite_property|record_xml_attribute|recwarn|request|subtests"
     "|tmp_path|tmp_path_factory|tmpdir|tmpdir_factory"
+    r"|_(?:unittest|xunit)_\S*|_(?:django|dj)_\w*|_live_server_helper"
+    "|_fail_for_invalid_template_variable|_template_string_if_invalid_marker"
 )
-"""pytest's own markers and fixtures (`pytest --markers`, `pytest --fixtures`). They do not indicate a service."""
+"""pytest's own markers and fixtures (`pytest --markers`, `pytest --fixtures`), which do not indicate a service; and the
+fixtures that pytest and pytest-django name for themselves, such as `_unittest_setUpClass_fixture_TestCart`.
+"""
 
 
 class Proposal(Struct, frozen=True):
@@ -41,7 +46,8 @@ def propose(
 
     Each entry is the one with the greatest difference between the blind spots that it catches and its false positives.
     If several are equal, it is the most specific one: with fewer false positives, with fewer tests, nearer to the test.
-    No entry has more false positives than blind spots, so some blind spots may be left.
+    No entry has more false positives than blind spots, so some blind spots may be left. Nor is an entry mostly wrong:
+    of all tests that it matches, also those that other entries claim, at least as many use the service as do not.
     """
     return _Search(tests, facts, service, blind_spots).proposals()
 
@@ -73,8 +79,20 @@ class _Search:
         for nodeid, test in tests.items():
             if test.facts is not None and _would_be_wrong(test, service):
                 self._wrong.setdefault(test.facts, []).append(nodeid)
+        self._drop_mostly_wrong(tests, service)
         self._caught = {entry: self._count(self._blind, numbers) for entry, numbers in self._matching.items()}
         self._false_positives = {entry: self._count(self._wrong, numbers) for entry, numbers in self._matching.items()}
+
+    def _drop_mostly_wrong(self, tests: Mapping[str, TestResult], service: str) -> None:
+        """Leave only candidates for which a later check would not propose to drop them."""
+        balance: Counter[int] = Counter()  # facts → tests that use the service, minus those that do not
+        for test in tests.values():
+            if test.facts is not None:
+                balance[test.facts] += (service in test.services) - is_unused(test, service)
+        wrong = {entry for entry, numbers in self._matching.items() if sum(balance[number] for number in numbers) < 0}
+        for entry in wrong:
+            del self._matching[entry]
+        self._entries = [entries - wrong for entries in self._entries]
 
     def proposals(self) -> tuple[Proposal, ...]:
         waiting = [(self._rank(entry), entry) for entry in self._matching]
@@ -126,9 +144,9 @@ def _patterns(path: str) -> Iterator[str]:
 
 
 def _would_be_wrong(test: TestResult, service: str) -> bool:
-    return (
-        service not in test.assumed
-        and service not in test.services
-        and service not in test.ambient
-        and test.outcome not in CUT_SHORT
-    )
+    return service not in test.assumed and is_unused(test, service)
+
+
+def is_unused(test: TestResult, service: str) -> bool:
+    """Whether a test ran to its end and did not use a service, so that a claim for it is a false positive."""
+    return service not in test.services and service not in test.ambient and test.outcome not in CUT_SHORT

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Final
 
-from tracer.classify.assumptions import EntryKind, entries
+from tracer.classify.assumptions import Entry, EntryKind, entries
 from tracer.classify.proposals import Proposal
 from tracer.classify.services.config import AssumptionRule
 from tracer.reports.text import counted
@@ -19,26 +19,39 @@ _WEB_PORTS: Final = {80, 443}
 _NO_NAME: Final = re.compile(r"[^A-Za-z0-9._-]")  # characters that the name of a service cannot have
 
 
-def rule_lines(service: str, rule: AssumptionRule, proposals: Sequence[Proposal], *, pyproject: bool) -> Iterator[str]:
-    """The whole table of a service's rule with the proposed entries, line by line.
+def rule_lines(
+    service: str,
+    rule: AssumptionRule,
+    proposals: Sequence[Proposal],
+    *,
+    pyproject: bool,
+    dropped: Collection[Entry] = (),
+    blind_spots: Collection[str] | None = None,
+) -> Iterator[str]:
+    """The whole table of a service's rule with the proposed entries and without the dropped ones, line by line.
+
+    `blind_spots`: those of the rule as it is, None: all that the proposals catch. Other tests lose a dropped entry.
 
     The whole table, because TOML allows it only once in a document. A comment after each new entry says its effect.
     """
     prefix = "tool.svc-trace." if pyproject else ""
     yield f"[{prefix}assumptions.{service if _BARE_KEY.fullmatch(service) else _quoted(service)}]"
     for kind, key in _KEYS.items():
-        values = [_quoted(entry.value) for entry in entries(rule) if entry.kind == kind]
+        values = [_quoted(entry.value) for entry in entries(rule) if entry.kind == kind and entry not in dropped]
         new = [proposal for proposal in proposals if proposal.entry.kind == kind]
         if new:
             yield f"{key} = ["
             yield from (f"  {value}," for value in values)
             for proposal in new:
-                caught, wrong = counted(len(proposal.caught), "blind spot"), false_positives(len(proposal.over_assumed))
-                yield f"  {_quoted(proposal.entry.value)},  # catches {caught}, {wrong}"
+                only_blind = blind_spots is None or all(nodeid in blind_spots for nodeid in proposal.caught)
+                caught, wrong = len(proposal.caught), false_positives(len(proposal.over_assumed))
+                blind, tests = counted(caught, "blind spot"), counted(caught, "test")
+                effect = f"catches {blind}" if only_blind else f"correct for {tests}"
+                yield f"  {_quoted(proposal.entry.value)},  # {effect}, {wrong}"
             yield "]"
         elif values:
             yield f"{key} = [{', '.join(values)}]"
-    if rule.in_class:
+    if rule.in_class and Entry("in_class") not in dropped:
         yield "in_class = true"
 
 

@@ -306,3 +306,17 @@ def test_the_json_has_the_needs_of_services_with_verdicts() -> None:
         "unclaimed_only_used": 0,
     }
     assert "needs" not in services["postgres"]
+
+
+def test_entries_that_are_mostly_wrong_are_shown_with_the_rule_that_replaces_them() -> None:
+    known = [facts("a.py", fixtures=["broker"], markers=["sends"]), facts("b.py", fixtures=["broker"])]
+    tests = {f"a.py::{number}": result(["kafka"], facts=0) for number in range(2)}
+    tests |= {f"b.py::{number}": result(facts=1) for number in range(12)}
+    one = classification(tests, known, Rules({"kafka": AssumptionRule(fixtures=frozenset({"broker"}))}))
+    assert section("kafka: entries that are mostly wrong", printed(validation(one)))[:2] == [
+        "    fixture broker: correct for 2 of 14",
+        "  Proposed rule, which claims all tests that use the service and were claimed before:",
+    ]
+    output = printed(validation(one))
+    assert '    "sends",  # correct for 2 tests, no false positives\n' in output
+    assert "broker" not in output.partition("[assumptions.kafka]")[2].partition("\n\n")[0]

@@ -18,7 +18,7 @@ from tracer.reports.evidence_text import activity
 from tracer.reports.pages.needs import need_lists, need_table
 from tracer.reports.pages.notes import described_unknown
 from tracer.reports.rule_toml import false_positives, rule_lines, service_lines
-from tracer.reports.text import counted, percent
+from tracer.reports.text import counted, joined, percent
 from tracer.trace.json_codec import dump
 
 SCHEMA: Final = "svc-trace-validation/1"
@@ -52,6 +52,8 @@ class ValidationDocument:
             yield from need_table(needs)
         for check in self.checks:
             yield from _blind_spots(check, self.rules_file)
+        for check in self.checks:
+            yield from _mostly_wrong(check, self.rules_file)
         for check in self.checks:
             yield from _over_assumptions(check, new)
         for service, need in needs.items():
@@ -128,7 +130,7 @@ def _blind_spots(check: DetailedCheck, rules_file: str | None) -> Iterator[Block
     yield from groups(
         (("; ".join(dict.fromkeys(map(activity, evidence))), nodeid) for nodeid, evidence in blind.items()), _LISTED
     )
-    if check.proposals:
+    if check.proposals and not check.dropped:
         caught = sum(len(proposal.caught) for proposal in check.proposals)
         wrong = sum(len(proposal.over_assumed) for proposal in check.proposals)
         total = counted(len(blind), "blind spot")
@@ -143,7 +145,32 @@ def _blind_spots(check: DetailedCheck, rules_file: str | None) -> Iterator[Block
 
 
 def _proposed_rule(check: DetailedCheck, rules_file: str | None) -> Iterator[str]:
-    return rule_lines(check.service, check.rule, check.proposals, pyproject=_is_pyproject(rules_file))
+    return rule_lines(
+        check.service,
+        check.rule,
+        check.proposals,
+        pyproject=_is_pyproject(rules_file),
+        dropped=check.dropped,
+        blind_spots=check.blind_spots,
+    )
+
+
+def _mostly_wrong(check: DetailedCheck, rules_file: str | None) -> Iterator[Block]:
+    """Entries for which more tests do not use the service than use it, and the rule without them."""
+    wrong = [one for one in check.entries if one.is_mostly_wrong]
+    if not wrong:
+        return
+    yield Heading(Styled(f"{check.service}: entries that are mostly wrong", "warning"))
+    decided = {one.entry: one.confirmed + len(one.over_assumed) for one in wrong}
+    yield Names(tuple((str(one.entry), f"correct for {one.confirmed:,} of {decided[one.entry]:,}") for one in wrong))
+    if check.dropped:
+        yield Heading("Proposed rule, which claims all tests that use the service and were claimed before:", 2)
+        yield Code(tuple(_proposed_rule(check, rules_file)))
+    if kept := [str(entry) for entry in decided if entry not in check.dropped]:
+        yield Line(
+            f"No narrower entry can replace {joined(kept)}. Give the tests that use {check.service} a marker, and put "
+            "it in the place of the entry."
+        )
 
 
 def _is_pyproject(rules_file: str | None) -> bool:
@@ -251,9 +278,10 @@ def _service_json(check: DetailedCheck) -> dict[str, Any]:
         | {
             "blind_spots": check.blind_spots,
             "entries": [_entry_json(entry) for entry in check.entries],
+            "dropped": [entry._asdict() for entry in check.dropped],
             "proposals": [_entry_json(proposal) for proposal in check.proposals],
             "left": check.left,
-            "proposed_rule": "\n".join(_proposed_rule(check, None)) if check.proposals else None,
+            "proposed_rule": "\n".join(_proposed_rule(check, None)) if check.proposals or check.dropped else None,
         }
     )
 
