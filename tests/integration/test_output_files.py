@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tracer.reports.output import write_file
-from tracer.trace.destination import check_writable
+from tracer.trace.destination import check_writable, make_directory
 from tracer.trace.file import TraceWriter
 
 pytestmark = [
@@ -108,3 +108,18 @@ def test_a_name_that_nothing_has_is_no_obstacle(victim: int, shared: Path) -> No
     assert as_user(victim, lambda: write_report(shared / "r")) == ""  # its own file is replaced
     assert as_user(victim, lambda: write_trace(shared / "t")) == ""
     assert {path.name: path.stat().st_uid for path in shared.iterdir()} == {"r": victim, "t": victim}
+
+
+def test_another_users_directory_is_refused(victim: int, shared: Path) -> None:
+    """Its owner could read what is written there, and replace it."""
+    theirs = shared / "d"
+    assert as_user(ATTACKER, theirs.mkdir) == ""
+    assert f"belongs to user {ATTACKER}" in as_user(victim, lambda: make_directory(theirs))
+
+
+def test_another_users_link_to_a_directory_is_refused(victim: int, shared: Path) -> None:
+    mine = shared / "mine"
+    assert as_user(victim, mine.mkdir) == ""
+    assert as_user(ATTACKER, lambda: (shared / "d").symlink_to(mine)) == ""
+    assert "symbolic link" in as_user(victim, lambda: make_directory(shared / "d"))
+    assert not list(mine.iterdir())

@@ -7,7 +7,7 @@ import os
 import re
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import DEFAULT_BUFFER_SIZE, BufferedWriter
 from pathlib import Path
 from typing import Final, cast
@@ -33,15 +33,43 @@ def destination(path: Path) -> Path:
     Raises:
         OSError: another user may have put something else there: a link, a FIFO, or a file that is to be replaced.
     """
+    target, status, directory = _follow(path)
+    if status is not None:
+        _check_replaceable(status, directory)
+    return target
+
+
+def make_directory(path: Path) -> Path:
+    """The directory of this name, which is created unless it exists. Links are followed as for a file.
+
+    Raises:
+        OSError: it cannot be created; something else is there; or another user may have put it there.
+    """
+    target, status, directory = _follow(path)
+    if status is None:
+        with suppress(FileExistsError):  # another process was faster
+            target.mkdir()
+        status = target.lstat()
+    if not stat.S_ISDIR(status.st_mode):
+        raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+    _check_owner(status, directory)
+    return target
+
+
+def _follow(path: Path) -> tuple[Path, os.stat_result | None, os.stat_result]:
+    """Where the links of this name lead; the status of what is there, None for nothing; and that of its directory.
+
+    Raises:
+        OSError: another user may have made a link, or put it there.
+    """
     for _ in range(_MAX_LINKS):
         directory = path.parent.stat()
         try:
             status = path.lstat()
         except FileNotFoundError:
-            return path
+            return path, None, directory
         if not stat.S_ISLNK(status.st_mode):
-            _check_replaceable(status, directory)
-            return path
+            return path, status, directory
         if not os.geteuid() == status.st_uid == directory.st_uid or directory.st_mode & stat.S_IWOTH:
             raise OSError(None, "it is a symbolic link that another user may have made")
         path = path.parent / path.readlink()
@@ -50,12 +78,16 @@ def destination(path: Path) -> Path:
 
 def _check_replaceable(status: os.stat_result, directory: os.stat_result) -> None:
     if stat.S_ISREG(status.st_mode):
-        if directory.st_mode & stat.S_ISVTX and status.st_uid != os.geteuid():
-            raise OSError(None, f"it belongs to user {status.st_uid}, in a directory in which others may write")
+        _check_owner(status, directory)
     elif stat.S_ISDIR(status.st_mode):
         raise OSError(errno.EISDIR, os.strerror(errno.EISDIR))
     elif not stat.S_ISCHR(status.st_mode):  # only root makes devices
         raise OSError(None, "it is neither a regular file nor a character device")
+
+
+def _check_owner(status: os.stat_result, directory: os.stat_result) -> None:
+    if directory.st_mode & stat.S_ISVTX and status.st_uid != os.geteuid():
+        raise OSError(None, f"it belongs to user {status.st_uid}, in a directory in which others may write")
 
 
 def check_writable(path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from tracer.errors import ExitStatus, SvcTraceError
 from tracer.reports.output import write_file
-from tracer.trace.destination import check_writable
+from tracer.trace.destination import check_writable, make_directory
 from tracer.trace.file import TraceWriter
 
 Write = Callable[[Path], None]
@@ -146,3 +146,30 @@ def test_a_character_device_is_written_to() -> None:
     write_report(Path("/dev/null"))
     assert_refused(write_report, Path("/dev/full"), "No space left")
     assert_refused(write_trace, Path("/dev/null"), "not a regular file")
+
+
+def test_a_directory_is_made_once(tmp_path: Path) -> None:
+    for _ in range(2):
+        assert make_directory(tmp_path / "d") == tmp_path / "d"
+    assert (tmp_path / "d").is_dir()
+
+
+def test_a_directory_may_be_a_link_of_ones_own(tmp_path: Path) -> None:
+    (tmp_path / "d").symlink_to("elsewhere")
+    assert make_directory(tmp_path / "d") == tmp_path / "elsewhere"
+    assert (tmp_path / "d").is_symlink()
+    assert (tmp_path / "elsewhere").is_dir()
+
+
+def test_a_directorys_link_where_others_may_write_is_refused(tmp_path: Path, open_directory: Path) -> None:
+    (open_directory / "d").symlink_to(tmp_path / "target")
+    with pytest.raises(OSError, match="symbolic link"):
+        make_directory(open_directory / "d")
+    assert not (tmp_path / "target").exists()
+
+
+def test_what_is_no_directory_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "d").write_bytes(b"old")
+    with pytest.raises(NotADirectoryError):
+        make_directory(tmp_path / "d")
+    assert (tmp_path / "d").read_bytes() == b"old"
