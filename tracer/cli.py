@@ -23,6 +23,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "select": "tracer.commands.select",
     "plan": "tracer.commands.plan",
     "verify": "tracer.commands.verify",
+    "export": "tracer.commands.export",
     "doctor": "tracer.commands.doctor",
 }
 """Command → its module, which has the command under the name `command`."""

@@ -117,6 +117,18 @@ def test_select_reads_the_merged_report(merged: Path) -> None:
     assert len(rest.splitlines()) == 254 + 64 + 36 + 13 + 3
 
 
+def test_export_of_the_merged_report(merged: Path, tmp_path: Path) -> None:
+    """Prints its time; it needs no more memory than `merge` may use."""
+    arguments = ("export", str(merged), "-o", str(tmp_path / "history"))
+    command = [sys.executable, "-I", "-c", PEAK_PROGRAM, *arguments]
+    begin = time.monotonic()
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    seconds = time.monotonic() - begin
+    print(f"{seconds:.2f} s, or {seconds / 3.2772:.2f} s for each 10,000 tests; {int(done.stderr) // 1024} MB")
+    assert done.stdout.startswith("svc-trace: 1 run, 32,772 tests: ")
+    assert int(done.stderr) / 1024 <= PEAK_MB
+
+
 def test_many_small_reports_of_the_same_tests(tmp_path: Path) -> None:
     """The time grew with the square of the number of reports before: 10,000 took minutes, 1,000 took 2 s."""
     write_small_reports(tmp_path, SMALL_REPORTS)

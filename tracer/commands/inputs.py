@@ -32,7 +32,7 @@ def read_reports(patterns: Iterable[str], rules: Rules | None = None, *, merged:
     Raises:
         SvcTraceError: a pattern matches nothing, a file is not a report, or the reports were made with different rules.
     """
-    paths = _paths(patterns)
+    paths = matching_paths(patterns)
     parts = _parts(paths, rules)
     return merge(parts) if merged or len(paths) > 1 else next(parts)
 
@@ -72,14 +72,18 @@ def with_verdicts(classification: Classification, patterns: Iterable[str]) -> Cl
     Raises:
         SvcTraceError: a pattern matches nothing, or a file has no verdicts.
     """
-    verdicts = [read_verification(path) for path in _paths(patterns)]
+    verdicts = [read_verification(path) for path in matching_paths(patterns)]
     if not verdicts:
         return classification
     return replace(classification, verified=unite((*classification.verified, *verdicts)))
 
 
-def _paths(patterns: Iterable[str]) -> list[Path]:
-    """The files in the order in which they are named, each once; `**` matches any number of directories."""
+def matching_paths(patterns: Iterable[str]) -> list[Path]:
+    """The files in the order in which they are named, each once; `**` matches any number of directories.
+
+    Raises:
+        SvcTraceError: a pattern matches nothing.
+    """
     paths: dict[Path, None] = {}
     for pattern in patterns:
         plain = not has_magic(pattern) or Path(pattern).exists()

@@ -1,0 +1,1 @@
+"""The history of reports: tables for databases, as Parquet files. Only these modules need pyarrow."""
