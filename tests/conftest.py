@@ -32,12 +32,18 @@ for name in ("SUDO_UID", "DOAS_USER", "PKEXEC_UID"):
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add `--backend NAME` (repeatable) and `--bare-runs DIRECTORY`."""
+    """Add `--backend NAME` and `--sql-engine NAME` (repeatable), and `--bare-runs DIRECTORY`."""
     parser.addoption(
         "--backend",
         action="append",
         choices=list(BACKENDS),
         help="run tests that have a backend only with this one; repeatable",
+    )
+    parser.addoption(
+        "--sql-engine",
+        action="append",
+        choices=["duckdb", "spark"],
+        help="run the queries of docs/fleet.md in this engine; repeatable; default: duckdb",
     )
     parser.addoption(
         "--bare-runs",
@@ -48,12 +54,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run a test that has a parameter `backend` with each backend."""
+    """Run a test that has a parameter `backend` with each backend, or `sql_engine` with each engine."""
     if "backend" in metafunc.fixturenames:
         backends = metafunc.config.getoption("backend") or list(BACKENDS)
         if metafunc.definition.get_closest_marker("probes"):
             backends = [backend for backend in backends if backend != "strace"]
         metafunc.parametrize("backend", backends, scope="session")
+    if "sql_engine" in metafunc.fixturenames:
+        metafunc.parametrize("sql_engine", metafunc.config.getoption("sql_engine") or ["duckdb"], scope="session")
 
 
 @pytest.fixture(scope="session")

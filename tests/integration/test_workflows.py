@@ -124,6 +124,7 @@ LESS: dict[str, dict[str, str]] = {
     "fresh": {"SUITE": "bookworm"},
     "wheels": {},
     "services": {},
+    "fleet": {"ENGINE": "duckdb"},
 }
 """Variables with which the steps of this project's nightly do everything, but on fewer tests."""
 
