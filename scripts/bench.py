@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -15,13 +14,15 @@ from statistics import median
 from typing import Final
 
 import click
-from generated_suite import peers, write_suite
+from large_runs import TRACER, database_suite, idle, many_sends, print_large_run, quick_suite
 
 from tracer.record.capture.backends import BACKENDS
-from tracer.trace.file import read_trace
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 SHOP: Final = ROOT / "examples" / "shop"
+DATABASE_PAUSE_S: Final = 0.01
+"""How long a test of the database suite waits. In all, a test of SQLAlchemy's suite takes 13 ms."""
+IDLE_S: Final = 10.0
 STRACE_DIVISOR: Final = 50
 """strace gets so many times fewer sends than the other backends, because it stops the sender at each."""
 
@@ -109,39 +110,6 @@ status = dict(line.split(":", 1) for line in open("/proc/self/status"))
 tracer = status["TracerPid"].strip()
 print(dict(line.split(":", 1) for line in open(f"/proc/{tracer}/status"))["VmHWM"].split()[0] if int(tracer) else 0)
 """
-
-MANY_SENDS: Final = """
-import os, socket
-def test_many_sends():
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
-        sender.connect(("127.0.0.1", int(os.environ["BENCH_PORTS"])))
-        send = sender.send
-        for _ in range(int(os.environ["BENCH_SENDS"])):
-            send(b"x")
-"""
-
-TRACER: Final = """
-# Runs the tracer. Its last line of output has its own peak memory in KiB and CPU seconds, without its children's.
-import atexit, os, resource, runpy
-def print_usage(own=os.getpid()):
-    if os.getpid() == own:
-        status = dict(line.split(":") for line in open("/proc/self/status"))
-        used = resource.getrusage(resource.RUSAGE_SELF)
-        print(status["VmHWM"].split()[0], used.ru_utime + used.ru_stime)
-atexit.register(print_usage)
-runpy.run_module("tracer", run_name="__main__", alter_sys=True)
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class LargeRun:
-    """The resources that one large traced run used."""
-
-    suite_s: float
-    after_s: float  # from the command's end to the tracer's, which writes the report and prints the summary
-    cpu_s: float  # of the tracer, from its start to its end
-    peak_bytes: int  # resident memory of the tracer
-    trace_bytes: int
 
 
 def traced(backend: str) -> tuple[str, ...]:
@@ -232,33 +200,6 @@ def time_hook(tests: int) -> tuple[float, float]:
     return bare, hooked
 
 
-def trace_suite(directory: Path, environment: dict[str, str]) -> LargeRun:
-    """Trace the suite in a directory."""
-    path = directory / "run.svctrace"
-    options = ("-o", "report.json", "--trace", path.name)
-    pytest = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider")
-    output = subprocess.run(
-        [sys.executable, "-I", "-c", TRACER, *options, "--", *pytest],
-        cwd=directory,
-        env=os.environ | environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        check=True,
-    ).stdout
-    exit_ns = time.monotonic_ns()
-    trace = read_trace(path)
-    assert trace.end is not None
-    assert trace.complete
-    *_, peak_kib, cpu_s = output.split()
-    return LargeRun(
-        (trace.end.end_ns - trace.run.start_ns) / 1e9,
-        (exit_ns - trace.end.end_ns) / 1e9,
-        float(cpu_s),
-        int(peak_kib) * 1024,
-        path.stat().st_size,
-    )
-
-
 def memory(backend: str) -> float:
     """Peak memory in megabytes while a minimal command is traced: the tracer's plus that of strace."""
     command = [sys.executable, "-I", "-c", TRACER, "--quiet", "-o", "/dev/null", "--backend", backend, "--"]
@@ -268,7 +209,19 @@ def memory(backend: str) -> float:
     return (int(output[0]) + int(output[-2])) * 1024 / 1e6
 
 
-def compare(backends: tuple[str, ...], pairs: int, queries: int, sends: int) -> None:
+def print_cpu(backend: str, runs: int, tests: int) -> None:
+    """Print the CPU time that the tracer uses for a test of the database suite, and for a second without any event."""
+    suites = [database_suite(tests, DATABASE_PAUSE_S, backend) for _ in range(runs)]
+    recording = median(suite.recording_s for suite in suites) / tests * 1e3
+    whole = median(suite.cpu_s for suite in suites) / tests * 1e3
+    idling = median(idle(IDLE_S, backend).recording_s for _ in range(runs)) / IDLE_S * 1e3
+    click.echo(
+        f"{'tracer, CPU, database suite':<34} {recording:.2f} ms a test while it runs, {whole:.2f} ms with start and "
+        f"report; {idling:.1f} ms an idle second"
+    )
+
+
+def compare(backends: tuple[str, ...], pairs: int, queries: int, sends: int, database: int) -> None:
     """Print what each backend costs, and then the same as a Markdown table."""
     rows = []
     for backend in backends:
@@ -284,6 +237,7 @@ def compare(backends: tuple[str, ...], pairs: int, queries: int, sends: int) -> 
             time_wake_ups(backend, pairs, sends)
         suite = measure(pairs, backend, figure_of(PYTEST, cwd=SHOP))
         print_pairs("example suite", "s", suite, 3)
+        print_cpu(backend, min(pairs, 3), database)
         megabytes = memory(backend)
         click.echo(f"{'peak memory':<34} {megabytes:.0f} MB")
         rows.append(
@@ -294,29 +248,6 @@ def compare(backends: tuple[str, ...], pairs: int, queries: int, sends: int) -> 
     click.echo("\n".join(rows))
 
 
-def large_suite(tests: int) -> LargeRun:
-    """Trace a generated suite that uses three services."""
-    with tempfile.TemporaryDirectory() as directory, peers() as ports:
-        write_suite(Path(directory), tests)
-        return trace_suite(Path(directory), {"BENCH_PORTS": ports})
-
-
-def many_sends(sends: int) -> LargeRun:
-    """Trace one test with this number of sends."""
-    with tempfile.TemporaryDirectory() as directory, socket.socket(type=socket.SOCK_DGRAM) as receiver:
-        receiver.bind(("127.0.0.1", 0))
-        Path(directory, "test_many.py").write_text(MANY_SENDS)
-        return trace_suite(Path(directory), {"BENCH_PORTS": str(receiver.getsockname()[1]), "BENCH_SENDS": str(sends)})
-
-
-def print_large_run(what: str, run: LargeRun) -> None:
-    """Print the line of a large run."""
-    click.echo(
-        f"{what:<34} suite {run.suite_s:.1f} s, then {run.after_s:.1f} s  tracer's CPU {run.cpu_s:.1f} s  "
-        f"peak memory {run.peak_bytes / 1e6:.0f} MB  trace {run.trace_bytes:,} bytes"
-    )
-
-
 @click.command()
 @click.option(
     "--backend", type=click.Choice(list(BACKENDS)), multiple=True, help="Measure only this backend; repeatable."
@@ -325,15 +256,25 @@ def print_large_run(what: str, run: LargeRun) -> None:
 @click.option("--queries", default=20_000, show_default=True, help="Queries of one run.")
 @click.option("--sends", default=300_000, show_default=True, help="One-byte UDP sends of one run.")
 @click.option("--tests", default=3_000, show_default=True, help="Empty tests of one run.")
-@click.option("--suite", default=30_000, show_default=True, help="Tests of the generated suite.")
+@click.option("--database", default=2_000, show_default=True, help="Tests of the database suite.")
+@click.option("--suite", default=30_000, show_default=True, help="Tests of the quick suite.")
 @click.option("--many", default=5_000_000, show_default=True, help="Sends of one test.")
-def main(backend: tuple[str, ...], pairs: int, queries: int, sends: int, tests: int, suite: int, many: int) -> None:
+def main(
+    backend: tuple[str, ...],
+    pairs: int,
+    queries: int,
+    sends: int,
+    tests: int,
+    database: int,
+    suite: int,
+    many: int,
+) -> None:
     """Measure what svc-trace costs on this machine."""
     click.echo(f"medians of {pairs} pairs of a bare and a traced run; kernel {os.uname().release}")
-    compare(backend or tuple(BACKENDS), pairs, queries, sends)
+    compare(backend or tuple(BACKENDS), pairs, queries, sends, database)
     runs = [time_hook(tests) for _ in range(min(pairs, 5))]
     print_pairs(f"an empty test of {tests:,}, the hook", "µs", Pairs(*zip(*runs, strict=True)), 1)
-    print_large_run(f"{suite:,} tests, 3 services", large_suite(suite))
+    print_large_run(f"{suite:,} tests, 3 services", quick_suite(suite))
     for count in (1, many):
         print_large_run(f"one test, {count:,} sends", many_sends(count))
 

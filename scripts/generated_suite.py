@@ -1,7 +1,10 @@
-"""Generates the benchmark's large suite and serves its peers.
+"""Generates the benchmark's two large suites and serves their peers.
 
-Each module has a hundred tests, with classes, parameters and fixtures of every scope. Most tests use one, two or all of
-three peers.
+The quick suite: each module has a hundred tests, with classes, parameters and fixtures of every scope. Most tests use
+one, two or all of three peers.
+
+The database suite: its tests resemble those of a library for databases. Each of them has ten boundaries, and twelve
+sends on three sockets, of which it opens two. Then it waits for some milliseconds.
 """
 
 from __future__ import annotations
@@ -96,14 +99,80 @@ def test_totals_are_rounded_as_the_law_asks_for(country):
     pass
 """
 
+_DATABASE_CONFTEST: Final = """
+import os
+import socket
+import time
 
-def write_suite(directory: Path, tests: int) -> None:
+import pytest
+
+PORTS = dict(zip(("store", "cache", "search"), map(int, os.environ["BENCH_PORTS"].split())))
+
+def connect(peer):
+    return socket.create_connection(("127.0.0.1", PORTS[peer]))
+
+def ask(connection, text):
+    connection.sendall(text)
+    return connection.recv(64)
+
+@pytest.fixture(scope="session")
+def pool():
+    with connect("store") as connection:
+        yield connection
+
+@pytest.fixture
+def transaction(pool):
+    ask(pool, b"begin")
+    yield
+    ask(pool, b"rollback")
+
+@pytest.fixture
+def order(pool, transaction):
+    ask(pool, b"insert into orders (customer, country, total) values (1, 2, 3)")
+
+@pytest.fixture(scope="session")
+def pause():
+    return lambda: time.sleep(float(os.environ["BENCH_PAUSE_S"]))
+"""
+
+_DATABASE_MODULE: Final = """
+import pytest
+from conftest import ask, connect
+
+@pytest.mark.parametrize("column", ["customer", "country", "total", "placed", "paid"])
+class TestSelectOrders:
+    @pytest.mark.parametrize("order_by", ["customer", "country", "total", "placed", "paid"])
+    @pytest.mark.parametrize("limit", [None, 1, 10, 100])
+    def test_columns_come_in_the_order_of_the_statement(self, pool, order, pause, column, order_by, limit):
+        for _ in range(4):
+            ask(pool, b"select %s from orders" % column.encode())
+        with connect("cache") as cache:
+            ask(cache, b"hello")
+            ask(cache, b"get orders")
+            ask(cache, b"set orders")
+        with connect("search") as search:
+            ask(search, b"hello")
+            ask(search, b"search orders")
+        pause()
+"""
+
+
+def write_quick_suite(directory: Path, tests: int) -> None:
     """Write a suite of about `tests` tests into an empty directory."""
-    (directory / "conftest.py").write_text(_CONFTEST)
-    for module in range(tests // TESTS_IN_MODULE):
-        component = directory / "tests" / f"component_{module % _DIRECTORIES:02}"
+    _write(directory, _CONFTEST, _MODULE, tests)
+
+
+def write_database_suite(directory: Path, tests: int) -> None:
+    """Write a suite of about `tests` tests into an empty directory. A test waits for BENCH_PAUSE_S seconds."""
+    _write(directory, _DATABASE_CONFTEST, _DATABASE_MODULE, tests)
+
+
+def _write(directory: Path, conftest: str, module: str, tests: int) -> None:
+    (directory / "conftest.py").write_text(conftest)
+    for number in range(tests // TESTS_IN_MODULE):
+        component = directory / "tests" / f"component_{number % _DIRECTORIES:02}"
         component.mkdir(parents=True, exist_ok=True)
-        (component / f"test_orders_of_region_{module:03}.py").write_text(_MODULE)
+        (component / f"test_orders_of_region_{number:03}.py").write_text(module)
 
 
 @contextmanager
