@@ -17,7 +17,7 @@ from typing import Any, Literal, NewType, get_args, get_origin, get_type_hints
 from msgspec import NODEFAULT
 from msgspec.structs import FieldInfo, fields
 
-from tracer.trace import file, records
+from tracer.trace import file, records, rows
 from tracer.trace.json_codec import dump
 
 PAGE = Path(__file__).parents[1] / "docs" / "trace-format.md"
@@ -32,8 +32,8 @@ def page() -> str:
             "# The trace file",
             *("", "`svc-trace --trace PATH` writes it, `svc-trace report PATH` reads it, `zcat PATH` shows it."),
             *("", inspect.getdoc(file) or "", "", inspect.getdoc(records) or ""),
-            *("", "| tag | record |", "| --- | --- |", *map(_summary, file.RECORD_TYPES)),
-            *(line for tag, kind in file.RECORD_TYPES.items() for line in _section(tag, kind)),
+            *("", "| tag | record |", "| --- | --- |", *map(_summary, rows.RECORD_TYPES)),
+            *(line for tag, kind in rows.RECORD_TYPES.items() for line in _section(tag, kind)),
             "",
         ]
     )
@@ -52,7 +52,7 @@ def _section(tag: str, kind: type) -> Iterator[str]:
 
 def _summary(tag: str) -> str:
     """A row of the table of tags: the first paragraph of the record's docstring."""
-    paragraph, _, _ = (inspect.getdoc(file.RECORD_TYPES[tag]) or "").partition("\n\n")
+    paragraph, _, _ = (inspect.getdoc(rows.RECORD_TYPES[tag]) or "").partition("\n\n")
     return f"| [`{tag}`](#{tag}) | {' '.join(paragraph.split())} |"
 
 
@@ -92,7 +92,7 @@ def json_type(hint: Any) -> str:  # noqa: ANN401 -- a type hint is of any type
 
 
 def _default(field: FieldInfo) -> str:
-    default = file.default_of(field)
+    default = rows.default_of(field)
     return "" if default is NODEFAULT else f"`{dump(default).decode().strip()}`"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from trace_format import PAGE, field_meanings, page
 
-from tracer.trace.file import RECORD_TYPES
+from tracer.trace.rows import RECORD_TYPES
 
 
 def test_the_page_is_up_to_date() -> None:

@@ -110,7 +110,9 @@ class Processes:
             for entry in self._by_pid.get(pid, ())
             if pidns in (0, entry.pidns) and (ns is None or entry.lived_at(ns))
         ]
-        return entries[-1].process.id if len({entry.pidns for entry in entries}) == 1 else NO_PROCESS
+        if len(entries) > 1 and any(entry.pidns != entries[0].pidns for entry in entries):
+            return NO_PROCESS
+        return entries[-1].process.id if entries else NO_PROCESS
 
     def pid_in(self, pidns: PidNamespace, process: ProcessId) -> Pid:
         """The pid of a process that is alive, in this pid namespace; 0: it has ended, or its pid there is unknown."""

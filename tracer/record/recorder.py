@@ -46,7 +46,7 @@ class Recorder:
         self._writer = writer
         self._timeline = Timeline()
         self._processes = Processes(self._timeline)
-        self.runners = Runners(self._timeline)
+        self.runners = Runners(self._timeline, writer.write)
         self.clocks = Clocks(self._processes)
         self.flows = Flows(self._timeline, self._processes)
         self.host_names = HostNames(writer.write, self._processes, surroundings)
@@ -117,7 +117,7 @@ class Recorder:
             if self.clocks.is_wrong(packet, process, now_ns):
                 continue
             if process:
-                self._write(self.runners.apply(process, packet))
+                self.runners.apply(process, packet)
             else:
                 self._waiting.append(packet)
         self._dropped += max(0, len(self._waiting) - _WAITING)
@@ -128,7 +128,7 @@ class Recorder:
         events = []
         for event in happened:
             if isinstance(event, Process):
-                self._write(self.runners.exit(event.id, event.end_ns or event.start_ns))
+                self.runners.exit(event.id, event.end_ns or event.start_ns)
             else:
                 events.append(event)
         for event in events:
@@ -148,6 +148,6 @@ class Recorder:
         """Close everything that is open at `ns`, the end of the run."""
         self._apply_packets(self._unread, time.monotonic_ns())
         self._apply(self._ahead)
-        self._write(self.runners.finish(ns))
+        self.runners.finish(ns)
         self._write(self.flows.take_all())
         self._write(self._processes.take_all())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from msgspec import Struct
@@ -80,8 +80,10 @@ class Runners:
         closed: spans that have closed; the caller clears it.
     """
 
-    def __init__(self, timeline: Timeline) -> None:
+    def __init__(self, timeline: Timeline, write: Callable[[Record], None]) -> None:
+        """`write` takes each record as soon as it is complete."""
         self._timeline = timeline
+        self._write = write
         self._runners: dict[ProcessId, _Runner] = {}
         self._open: dict[SpanId, Span] = {}  # with the end still unknown
         self._numbers: dict[SpanId, HookNumber] = {}  # of open spans; phases have none
@@ -99,8 +101,8 @@ class Runners:
         self.not_begun: int | None = 0
         self.closed: set[SpanId] = set()
 
-    def apply(self, process: ProcessId, packet: Packet) -> Iterator[Record]:
-        """Apply the messages of one thread of a process; yield the records that they complete."""
+    def apply(self, process: ProcessId, packet: Packet) -> None:
+        """Apply the messages of one thread of a process."""
         match packet.messages:
             case (Inactive(python, pytest),):
                 if len(self.inactive) < _INACTIVE:
@@ -111,19 +113,19 @@ class Runners:
             runner = self._runners[process] = _Runner(process)
             self.reported = True
         for message in packet.messages:
-            yield from self._apply(runner, packet.tid, message)
+            self._apply(runner, packet.tid, message)
 
-    def _apply(self, runner: _Runner, tid: Tid, message: Message) -> Iterator[Record]:
+    def _apply(self, runner: _Runner, tid: Tid, message: Message) -> None:
         match message:
             case Phase():
-                yield from self._open_phase(runner, tid, message.ns, message.phase)
+                self._open_phase(runner, tid, message.ns, message.phase)
             case Open():
-                yield from self._open_span(runner, tid, message)
+                self._open_span(runner, tid, message)
             case Close(span=number, ns=ns) | Interrupted(test=number, ns=ns) if number in runner.spans:
                 if isinstance(message, Interrupted) and (test := runner.tests.get(number)):
                     test.outcomes.setdefault(test.phase, "interrupted")
                 span = self._open[runner.spans[number]]  # after an interruption, perhaps of another thread
-                yield from self._close(runner, self._timeline.close(span.process, span.tid, span.id, ns), ns)
+                self._close(runner, self._timeline.close(span.process, span.tid, span.id, ns), ns)
             case Report() if test := runner.tests.get(message.test):
                 if test.outcomes.get(message.phase) != "failed":
                     test.outcomes[message.phase] = message.outcome
@@ -133,7 +135,7 @@ class Runners:
             case Facts(facts=facts):
                 if facts not in self._facts:
                     self._facts[facts] = FactsNumber(len(self._facts) + 1)
-                    yield facts
+                    self._write(facts)
                 runner.facts[message.number] = self._facts[facts]
             case FixtureInstance():
                 self._last_instance = InstanceId(self._last_instance + 1)
@@ -153,7 +155,7 @@ class Runners:
                 if worker is not None:
                     runner.is_worker = True
                     self._workers.add((message.testrun or "", worker))
-                yield from self._begin_again(runner, ns)
+                self._begin_again(runner, ns)
             case Report() | Uses() | Plan() | Inactive():
                 pass  # of a test or session that another process runs; no hook's
 
@@ -162,19 +164,19 @@ class Runners:
         """Workers that never reported, by xdist's ids of session and worker → tests whose results arrived from them."""
         return {ids: tests for ids, tests in self._results.items() if ids not in self._workers}
 
-    def _begin_again(self, runner: _Runner, ns: int) -> Iterator[Record]:
+    def _begin_again(self, runner: _Runner, ns: int) -> None:
         """A process's first message. If it is not the first Hello, execve(2) replaced the program: numbers start again.
 
         A test that executed the program stays open until the process ends. Without such a test the session has ended.
         """
         if not any(span.kind == "test" and span.process == runner.process for span in self._open.values()):
-            yield from self._close(runner, self._timeline.exit(runner.process, ns), ns)
+            self._close(runner, self._timeline.exit(runner.process, ns), ns)
         for test in runner.tests.values():
-            yield test.record()
+            self._write(test.record())
         for numbers in (runner.spans, runner.facts, runner.instances, runner.tests):
             numbers.clear()
 
-    def _open_span(self, runner: _Runner, tid: Tid, message: Open) -> Iterator[Record]:
+    def _open_span(self, runner: _Runner, tid: Tid, message: Open) -> None:
         subject: str | InstanceId
         if isinstance(message.subject, str):
             subject = message.subject
@@ -191,10 +193,10 @@ class Runners:
             if session is not None and session.last != subject:
                 session.begun += 1
                 session.last = str(subject)
-            yield from self._finish_ended(runner, tid)
+            self._finish_ended(runner, tid)
             facts = runner.facts.get(message.facts or HookNumber(0), NO_FACTS)
             runner.tests[message.span] = _Test(span, tid, str(subject), facts)
-            yield from self._open_phase(runner, tid, message.ns, "setup")
+            self._open_phase(runner, tid, message.ns, "setup")
 
     def _within(self, span: SpanId, *kinds: SpanKind) -> SpanId:
         """The innermost span of one of these kinds around an open span; 0: none."""
@@ -203,7 +205,7 @@ class Runners:
             outer = self._open.get(outer.parent)
         return outer.id if outer is not None else NO_SPAN
 
-    def _open_phase(self, runner: _Runner, tid: Tid, ns: int, phase: PhaseName) -> Iterator[Record]:
+    def _open_phase(self, runner: _Runner, tid: Tid, ns: int, phase: PhaseName) -> None:
         """Open the next phase of the test that is open on a thread, and close the phase before it."""
         inner = self._open.get(self._timeline.enclosing(runner.process, tid, ns))
         before = None
@@ -216,7 +218,7 @@ class Runners:
         if test is None:
             return
         if before is not None:
-            yield from self._close(runner, self._timeline.close(runner.process, tid, before.id, ns), ns)
+            self._close(runner, self._timeline.close(runner.process, tid, before.id, ns), ns)
         test.phase = phase
         self._begin(runner, tid, phase, ns, None)
 
@@ -227,11 +229,11 @@ class Runners:
         self._timeline.open(runner.process, tid, span, ns, test=kind == "test")
         return span
 
-    def _finish_ended(self, runner: _Runner, tid: Tid) -> Iterator[Record]:
+    def _finish_ended(self, runner: _Runner, tid: Tid) -> None:
         """Complete the attempts of a thread that opens another test: no reports about them will come."""
         for number, test in list(runner.tests.items()):
             if test.tid == tid and test.span not in self._open:
-                yield runner.tests.pop(number).record()
+                self._write(runner.tests.pop(number).record())
 
     def _instance_ids(self, runner: _Runner, numbers: Iterable[HookNumber]) -> Iterator[InstanceId]:
         """The ids of known instances. A forked runner continues with its parent's numbers."""
@@ -242,28 +244,28 @@ class Runners:
                     yield ancestor.instances[number]
                     break
 
-    def _close(self, runner: _Runner, spans: Iterable[SpanId], ns: int, *, crashed: bool = False) -> Iterator[Record]:
+    def _close(self, runner: _Runner, spans: Iterable[SpanId], ns: int, *, crashed: bool = False) -> None:
         for id_ in spans:
             span = self._open.pop(id_)
             runner.spans.pop(self._numbers.pop(id_, HookNumber(0)), None)
             self.closed.add(id_)
             self._sessions.pop(id_, None)
             if span.kind == "fixture" and isinstance(span.subject, int) and span.subject in self._instances:
-                yield self._instances.pop(span.subject)
-            yield replace(span, end_ns=ns, crashed=crashed)
+                self._write(self._instances.pop(span.subject))
+            self._write(replace(span, end_ns=ns, crashed=crashed))
 
     def forget_process(self, process: ProcessId) -> None:
         """Forget a process that has ended: no message of it or of its descendants will come."""
         self._runners.pop(process, None)
 
-    def finish(self, ns: int) -> Iterator[Record]:
+    def finish(self, ns: int) -> None:
         """Cut off the runners that are alive at the end of the run."""
         unfinished_before = self.unfinished
         for process in self._runners:
-            yield from self.exit(process, ns)
+            self.exit(process, ns)
         self.cut_off = self.unfinished - unfinished_before
 
-    def exit(self, process: ProcessId, ns: int) -> Iterator[Record]:
+    def exit(self, process: ProcessId, ns: int) -> None:
         """Close the open spans of a process that has ended, or is cut off."""
         runner = self._runners.get(process)
         if runner is None:
@@ -275,7 +277,7 @@ class Runners:
                 self.not_begun = None
             elif self.not_begun is not None:
                 self.not_begun += max(0, session.planned - session.begun)
-        yield from self._close(runner, open_spans, ns, crashed=True)
+        self._close(runner, open_spans, ns, crashed=True)
         for test in runner.tests.values():
-            yield test.record()
+            self._write(test.record())
         runner.tests.clear()

@@ -21,13 +21,18 @@ _LONG_NUMBER: Final = re.compile(rb"[0-9]{19}")
 _HEX: Final = re.compile(r"(?:[0-9A-Fa-f]{2})*")
 
 
+def has_long_numbers(line: bytes) -> bool:
+    """Whether a line may have numbers of more than 64 bits."""
+    return _LONG_NUMBER.search(line) is not None
+
+
 def check_numbers(line: bytes, row: object) -> None:
     """Check that a row's numbers have at most 64 bits.
 
     Raises:
         ValueError: one has more.
     """
-    if not _LONG_NUMBER.search(line):
+    if not has_long_numbers(line):
         return
     waiting: list[Any] = [row]
     while waiting:
@@ -46,12 +51,13 @@ def check_record(record: Record) -> None:
     Raises:
         ValueError: one is out of its range.
     """
-    if isinstance(record, Flow | Listen | Listener):
-        _check_address(record.endpoint)
     if isinstance(record, Flow):
+        _check_address(record.endpoint)
         for text in (*record.prefixes, *record.heads):
             if not _is_hexadecimal(text):
                 raise ValueError(f"{text!r:.40} is not hexadecimal")
+    elif isinstance(record, (Listen, Listener)):
+        _check_address(record.endpoint)
     elif isinstance(record, HostName):
         ip_address(record.address)
     elif isinstance(record, Refused) and record.network:

@@ -5,7 +5,7 @@
     ["span",12,11,3,4711,"test",81299000,81399000,"tests/test_a.py::test_b"]
 
 Line 1 is the header. It names the columns of each tag. Each further line is a record: a list of its tag and its values,
-in the order of the header's columns. Trailing values are left out if they are the default.
+in the order of the header's columns. Trailing values may be left out if they are the default.
 
 Find a value by its column's name in the header, never by a fixed position. Skip tags and columns that you do not know.
 If the header lacks a column, take the default. The file is UTF-8, packed by gzip; svc-trace reads unpacked files, too.
@@ -20,19 +20,15 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from sys import intern
 from types import TracebackType
 from typing import Any, Final, Self
 
-from msgspec import NODEFAULT
-from msgspec.structs import FieldInfo, astuple, fields
-
 from tracer.errors import ExitStatus, SvcTraceError
-from tracer.trace.checks import PROCESS_DEPTH, SPAN_DEPTH, check_nesting, check_numbers, check_record
+from tracer.trace.checks import PROCESS_DEPTH, SPAN_DEPTH, check_nesting
 from tracer.trace.destination import PRIVATE, create, destination, put_in_place, remove_leftover
 from tracer.trace.ids import InstanceId, SpanId
 from tracer.trace.input_file import InputFile, open_input
-from tracer.trace.json_codec import convert, dump, load
+from tracer.trace.json_codec import convert, dump_lines, load
 from tracer.trace.records import (
     PHASES,
     Attempt,
@@ -52,39 +48,16 @@ from tracer.trace.records import (
     Thread,
     Trace,
 )
+from tracer.trace.rows import COLUMNS, RECORD_TYPES, NotJsonError, Rows, row_of
 from tracer.trace.storage import cannot_write, partial_path
 
 SCHEMA: Final = "svc-trace-trace/1"
-RECORD_TYPES: Final[Mapping[str, type[Record]]] = {
-    "run": Run,
-    "process": Process,
-    "thread": Thread,
-    "span": Span,
-    "facts": StaticFacts,
-    "attempt": Attempt,
-    "instance": Instance,
-    "listen": Listen,
-    "flow": Flow,
-    "listener": Listener,
-    "host": HostName,
-    "refused": Refused,
-    "warning": RunWarning,
-    "end": End,
-}
-_EARLIER_NAMES: Final = {"owner": "listener", "line_ns": "lineage_ns"}
-"""Tags and columns of traces that an earlier version wrote → their names now."""
-
 _LEVEL: Final = 1
 """Of gzip, the fastest: rows that differ in a few digits shrink to a sixth by it, and to an eighth by the slowest."""
 
 
-def default_of(field: FieldInfo) -> object:
-    """A field's default; NODEFAULT, which equals no value, if there is none."""
-    return field.default if field.default_factory is NODEFAULT else field.default_factory()
-
-
-_TAGS: Final = {record_type: tag for tag, record_type in RECORD_TYPES.items()}
-_DEFAULTS: Final = {record_type: [*map(default_of, fields(record_type))] for record_type in _TAGS}
+_ROWS_AT_ONCE: Final = 512
+"""Rows that are encoded together."""
 
 
 class TraceWriter:
@@ -111,16 +84,15 @@ class TraceWriter:
             raise cannot_write(path, error) from error
         packed = gzip.GzipFile("", "wb", _LEVEL, self._file, mtime=0)
         self._lines = io.BufferedWriter(packed, 1 << 16)
-        columns = {tag: record_type.__struct_fields__ for tag, record_type in RECORD_TYPES.items()}
-        self._write({"schema": SCHEMA, "columns": columns})
+        self._rows: list[object] = [{"schema": SCHEMA, "columns": COLUMNS}]  # that are not written yet
+        self._write_rows()
 
     def write(self, record: Record) -> None:
         """Append one record."""
-        values, defaults = astuple(record), _DEFAULTS[type(record)]
-        length = len(values)
-        while length and values[length - 1] == defaults[length - 1]:
-            length -= 1
-        self._write((_TAGS[type(record)], *values[:length]))
+        rows = self._rows
+        rows.append(row_of(record))
+        if len(rows) == _ROWS_AT_ONCE:
+            self._write_rows()
 
     def fileno(self) -> int:
         """The descriptor of the open file. It leads to the trace even if the path does not any more."""
@@ -153,11 +125,14 @@ class TraceWriter:
 
     def _close(self) -> None:
         with self._file:
+            self._lines.write(dump_lines(self._rows))
+            self._rows.clear()
             self._lines.close()
 
-    def _write(self, line: object) -> None:
+    def _write_rows(self) -> None:
         try:
-            self._lines.write(dump(line))
+            self._lines.write(dump_lines(self._rows))
+            self._rows.clear()
         except OSError as error:
             self._file.raw.close()  # without what is buffered: after a gap, the rest could not be unpacked
             raise cannot_write(self.path, error) from error
@@ -244,18 +219,15 @@ def _read_records(path: Path, file: InputFile) -> Iterator[Record]:
     number = 1
     try:
         lines = file.lines()
-        columns = _columns(next(lines, b""))
-        before: dict[str, list[object]] = {}  # tag → values of the last row
+        rows = Rows(_columns(next(lines, b"")))
         for line in lines:
             number += 1
             try:
-                row = load(line)
-            except ValueError:
+                record = rows.record(line)
+            except NotJsonError:
                 if not line.endswith(b"\n"):  # the last one, cut off
                     return
-                raise ValueError("not JSON") from None
-            check_numbers(line, row)
-            record = _record(row, columns, before)
+                raise
             if record is not None:
                 yield record
     except ValueError as error:
@@ -280,45 +252,11 @@ def _columns(header: bytes) -> dict[str, list[str]]:
     if (schema := _schema(value)) != SCHEMA:
         raise ValueError(f"not a trace that this version reads: its schema is {schema!r:.40}, not {SCHEMA!r}")
     columns: dict[str, list[str]] = convert(value.get("columns"), dict[str, list[str]])
-    return {tag: [_EARLIER_NAMES.get(name, name) for name in names] for tag, names in columns.items()}
+    return columns
 
 
 def _schema(header: object) -> object:
     return header.get("schema") if isinstance(header, dict) else None
-
-
-def _record(row: object, columns: Mapping[str, list[str]], before: dict[str, list[object]]) -> Record | None:
-    """The record of a row; None for a tag that this version does not know.
-
-    A text, and a value that is equal to that of the last row with this tag, is kept in memory once.
-    """
-    if not isinstance(row, list) or not row or not isinstance(row[0], str):
-        raise ValueError("a record is a list that begins with its tag")
-    tag, *values = row
-    if tag not in columns:
-        raise ValueError(f"the header has no columns for {tag!r:.40}")
-    record_type = RECORD_TYPES.get(str(_EARLIER_NAMES.get(tag, tag)))
-    if record_type is None:
-        return None
-    try:
-        if len(values) > len(columns[tag]):
-            raise ValueError(f"{len(values)} values for {len(columns[tag])} columns")
-        last = before.get(tag, ())
-        values[: len(last)] = map(_shared, values, last)
-        before[tag] = values
-        record: Record = convert(dict(zip(columns[tag], values, strict=False)), record_type)
-        check_record(record)
-        return record
-    except ValueError as error:
-        raise ValueError(f"{tag}: {error}") from None
-
-
-def _shared(value: object, last: object) -> object:
-    if value == last and type(value) is type(last):  # True == 1
-        return last
-    if type(value) is list:
-        return [_shared(item, None) for item in value]
-    return intern(value) if type(value) is str else value
 
 
 def _bad_trace(place: str, problem: str) -> SvcTraceError:

@@ -11,6 +11,7 @@ msgspec encodes and decodes. This module adds two things:
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from functools import cache, lru_cache
 from math import isfinite
 from typing import Any, Final
@@ -40,6 +41,14 @@ def dump(value: object, *, indent: bool = False) -> bytes:
         return f"{escaped}\n".encode("utf-8", "backslashreplace")
 
 
+def dump_lines(values: Sequence[object]) -> bytes:
+    """The JSON text of each value as `dump` makes it, one after the other."""
+    try:
+        return _ENCODER.encode_lines(values)
+    except (UnicodeEncodeError, OverflowError):
+        return b"".join(map(dump, values))
+
+
 def load(text: bytes | bytearray | msgspec.Raw, kind: Any = Any) -> Any:  # noqa: ANN401 -- a type, and a value of it
     """The value of a JSON text, checked to be of a type; keys that a record does not have are ignored.
 
@@ -47,7 +56,7 @@ def load(text: bytes | bytearray | msgspec.Raw, kind: Any = Any) -> Any:  # noqa
         ValueError: the text is not JSON, or its value is not of this type; says where.
     """
     try:
-        return _decoder(kind).decode(text)
+        return decoder(kind).decode(text)
     except msgspec.ValidationError as error:
         raise ValueError(str(error)) from None
     except (msgspec.DecodeError, RecursionError) as error:
@@ -64,7 +73,7 @@ def load_items(text: bytes | msgspec.Raw) -> list[msgspec.Raw]:
         ValueError: the text is not a JSON array.
     """
     try:
-        return _decoder(list[msgspec.Raw]).decode(text)  # type: ignore[no-any-return]
+        return decoder(list[msgspec.Raw]).decode(text)  # type: ignore[no-any-return]
     except RecursionError as error:
         raise ValueError(str(error)) from None
     except msgspec.DecodeError:
@@ -114,7 +123,8 @@ def _box(kind: Any) -> Any:  # noqa: ANN401
 
 
 @cache  # few types; msgspec would examine the type for each text
-def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:  # noqa: ANN401
+def decoder(kind: Any) -> msgspec.json.Decoder[Any]:  # noqa: ANN401
+    """A decoder for a type, which refuses lone surrogates."""
     return msgspec.json.Decoder(kind, dec_hook=_parse)
 
 

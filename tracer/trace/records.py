@@ -35,6 +35,13 @@ PHASES: Final = get_args(PhaseName)
 _NONE: Final[Mapping[str, Any]] = {}  # one for all: few flows have errors or heads
 
 
+class _Row(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
+    """A record of which a trace has many: msgspec encodes it as its row, and decodes it, without another object.
+
+    Its values contain no records, so the garbage collector need not search it for cycles.
+    """
+
+
 class Run(Struct, frozen=True):
     """One `svc-trace -- CMD`. It is the first record of a trace."""
 
@@ -47,7 +54,7 @@ class Run(Struct, frozen=True):
     lacks_causes: str = "an older svc-trace recorded it"  # why `asked` is null in all flows; empty: it is known
 
 
-class Process(Struct, frozen=True):
+class Process(_Row, frozen=True, tag="process"):
     """A process of the traced tree. Its id is never reused; its pid may be."""
 
     id: ProcessId  # 1 for the command itself
@@ -64,7 +71,7 @@ class Process(Struct, frozen=True):
     earlier_until_ns: tuple[int, ...] = ()  # the time of each of these execs
 
 
-class Thread(Struct, frozen=True):
+class Thread(_Row, frozen=True, tag="thread"):
     """A thread that used a socket. A tid that is reused within a process is another record."""
 
     process: ProcessId  # the process to which it belongs
@@ -74,7 +81,7 @@ class Thread(Struct, frozen=True):
     lineage_ns: int = 0  # when its lineage began, as for `process`
 
 
-class Span(Struct, frozen=True):
+class Span(_Row, frozen=True, tag="span"):
     """An interval on a runner's thread: a session, a collection, a test, a phase of a test, or a fixture's set-up or
     finalizer.
     """
@@ -104,7 +111,7 @@ class StaticFacts(Struct, frozen=True, order=True):
     group: str = ""  # the name of its `xdist_group`, whose tests run in one worker; empty: it has none
 
 
-class Attempt(Struct, frozen=True):
+class Attempt(_Row, frozen=True, tag="attempt"):
     """One execution of a test; a rerun is another attempt with the same node id."""
 
     span: SpanId  # the test's span
@@ -116,7 +123,7 @@ class Attempt(Struct, frozen=True):
     instances: tuple[InstanceId, ...]  # the instances wider than function scope that it requested, directly or not
 
 
-class Instance(Struct, frozen=True):
+class Instance(_Row, frozen=True, tag="instance"):
     """A fixture instance: one set-up of one fixture, and its finalizer."""
 
     id: InstanceId  # unique among instances
@@ -129,7 +136,7 @@ class Instance(Struct, frozen=True):
     requires: tuple[InstanceId, ...] = ()  # the instances wider than function scope that it requested
 
 
-class Listen(Struct, frozen=True):
+class Listen(_Row, frozen=True, tag="listen"):
     """From this time on, a socket of the traced tree can be reached at an endpoint, so the endpoint is self-hosted. If
     `begins` is false, it can no longer be reached.
 
@@ -143,7 +150,7 @@ class Listen(Struct, frozen=True):
     begins: bool = True  # false: one socket less can be reached there
 
 
-class Flow(Struct, frozen=True):
+class Flow(_Row, frozen=True, tag="flow"):
     """What one thread did on one socket with one endpoint within one span, summed: attempts to connect, and sends.
 
     A trace may contain several flows with the same process, tid, socket, endpoint and spans: add them up.

@@ -15,9 +15,10 @@ class _Open(NamedTuple):
     span: SpanId
     since_ns: int  # when the innermost test around it, or it itself, opened; without a test: when it opened
     in_test: bool
+    alone: tuple[SpanId, ...]  # the span as the only one of an event
 
 
-_NOTHING: Final = _Open(NO_SPAN, 0, in_test=False)
+_NOTHING: Final = _Open(NO_SPAN, 0, in_test=False, alone=())
 
 
 class _Track:
@@ -33,7 +34,7 @@ class _Track:
     def open(self, span: SpanId, ns: int, *, test: bool) -> None:
         around = self.stack[-1] if self.stack else _NOTHING
         since_ns = around.since_ns if around.in_test and not test else ns
-        self.stack.append(_Open(span, since_ns, in_test=test or around.in_test))
+        self.stack.append(_Open(span, since_ns, test or around.in_test, (span,)))
         self.change(ns)
 
     def change(self, ns: int) -> None:
@@ -106,7 +107,8 @@ class Timeline:
 
     def enclosing(self, process: ProcessId, tid: Tid, ns: int) -> SpanId:
         """The span in which a new span of this thread opens; 0: none."""
-        return next(iter(self.at(process, tid, ns)), NO_SPAN)
+        spans = self.at(process, tid, ns)
+        return spans[0] if spans else NO_SPAN
 
     def at(self, process: ProcessId, tid: Tid, ns: int) -> tuple[SpanId, ...]:
         """The innermost open spans to which an event of a thread at `ns` belongs.
@@ -115,7 +117,8 @@ class Timeline:
         thread has an open span, it is that span. Otherwise it is the innermost span of each thread of the runner: as a
         rule one, and several if tests run in parallel threads.
         """
-        return tuple(opened.span for opened in self._at(process, tid, ns))
+        opened = self._at(process, tid, ns)
+        return opened[0].alone if len(opened) == 1 else tuple(one.span for one in opened)
 
     def _at(self, process: ProcessId, tid: Tid, ns: int) -> tuple[_Open, ...]:
         runner = process
@@ -136,8 +139,8 @@ class Timeline:
         A cause counts from when the innermost test around that span opened; without a test, from when the span opened.
         """
         track = self._runners.get(process, {}).get(tid)
-        span, since_ns, _ = track.at(ns) if track else _NOTHING
-        return span if since_ns <= cause_ns else NO_SPAN
+        opened = track.at(ns) if track else _NOTHING
+        return opened.span if opened.since_ns <= cause_ns else NO_SPAN
 
     def is_unsure(self, process: ProcessId, tid: Tid, from_ns: int, to_ns: int, ns: int) -> bool:
         """Whether one of the spans of an event may have asked for it, counting causes from a time in between."""

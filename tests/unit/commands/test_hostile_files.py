@@ -16,7 +16,8 @@ from tracer.classify.services.config import AssumptionRule, Rules
 from tracer.errors import ExitStatus, SvcTraceError
 from tracer.record.boundary.messages import Decoder
 from tracer.trace.checks import PROCESS_DEPTH, SPAN_DEPTH
-from tracer.trace.file import RECORD_TYPES, SCHEMA
+from tracer.trace.file import SCHEMA
+from tracer.trace.rows import RECORD_TYPES
 
 AT_ONCE_S: Final = 20  # of CPU time; before, these took minutes or for ever
 RUN: Final = ["run", ["pytest"], "libbpf", "6.18.0", 1763676000.0, 0, "/"]

@@ -28,30 +28,30 @@ R = TypeVar("R", bound=Record)
 
 
 class Suite:
-    """Runners whose process 2 is a fork of process 1; collects what they yield."""
+    """Runners whose process 2 is a fork of process 1; collects what they write."""
 
     def __init__(self) -> None:
         self.timeline = Timeline()
         self.timeline.fork(RUNNER, NO_PROCESS)
         self.timeline.fork(CHILD, RUNNER)
-        self.runners = Runners(self.timeline)
         self.records: list[Record] = []
+        self.runners = Runners(self.timeline, self.records.append)
 
     def say(self, *messages: Message, process: ProcessId = RUNNER, tid: int = TID) -> list[Record]:
         """What these messages complete."""
-        told = list(self.runners.apply(process, plain(hook.Packet)(0, 0, tid, 0, messages)))
-        self.records += told
-        return told
+        before = len(self.records)
+        self.runners.apply(process, plain(hook.Packet)(0, 0, tid, 0, messages))
+        return self.records[before:]
 
     def exit(self, process: ProcessId, ns: int) -> list[Record]:
-        told = list(self.runners.exit(process, ns))
-        self.records += told
-        return told
+        before = len(self.records)
+        self.runners.exit(process, ns)
+        return self.records[before:]
 
     def finish(self, ns: int) -> list[Record]:
-        told = list(self.runners.finish(ns))
-        self.records += told
-        return told
+        before = len(self.records)
+        self.runners.finish(ns)
+        return self.records[before:]
 
     def of(self, kind: type[R]) -> list[R]:
         """All records of one type so far."""

@@ -15,7 +15,7 @@ from plain import plain
 
 from tracer.errors import ExitStatus, SvcTraceError
 from tracer.trace.endpoint import Endpoint
-from tracer.trace.file import RECORD_TYPES, SCHEMA, TraceWriter, is_trace, read_records, read_trace
+from tracer.trace.file import SCHEMA, TraceWriter, is_trace, read_records, read_trace
 from tracer.trace.ids import SpanId
 from tracer.trace.input_file import open_input
 from tracer.trace.records import (
@@ -34,6 +34,7 @@ from tracer.trace.records import (
     StaticFacts,
     Thread,
 )
+from tracer.trace.rows import RECORD_TYPES
 
 RUN = Run(("pytest", "-q"), "libbpf", "6.18.0", 1763676000.5, 81273645, "/home/me/project")
 SPAN = plain(Span)(12, 11, 3, 4711, "test", 100, 200, "tests/test_a.py::test_b")
@@ -152,13 +153,15 @@ def test_phases_and_narrow_fixtures_are_read_only_where_something_was(tmp_path: 
     assert {record for record in read_records(path) if isinstance(record, Span)} == {*sent, *quiet, *kept}
 
 
-def test_the_file_is_utf8_lines_without_trailing_defaults(tmp_path: Path) -> None:
+def test_the_file_is_utf8_lines_and_trailing_defaults_may_be_missing(tmp_path: Path) -> None:
     first, *rest = gzip.decompress(written(tmp_path / "t", SPAN, FLOW).read_bytes()).decode().splitlines()
     assert json.loads(first)["columns"]["end"] == list(End.__struct_fields__)
     assert rest == [
-        '["span",12,11,3,4711,"test",100,200,"tests/test_a.py::test_b"]',
-        '["flow",3,4711,99,"tcp://127.0.0.1:5432",[12],110,120,3,120]',
+        '["span",12,11,3,4711,"test",100,200,"tests/test_a.py::test_b",false]',
+        '["flow",3,4711,99,"tcp://127.0.0.1:5432",[12],110,120,3,120,0,0,0,0,[],{},{},false,null,0,""]',
     ]
+    short = lines_of(tmp_path / "short", first, rest[0].replace(",false", ""), rest[1].partition(",0,0")[0] + "]")
+    assert list(read_records(short)) == [SPAN, FLOW]
 
 
 def test_values_are_found_by_their_columns_names(tmp_path: Path) -> None:

@@ -167,13 +167,27 @@ Message = (
     | Inactive
 )
 
+
+_TIMED: Final = (Open, Phase, Close, Interrupted, Hello)
+
+
+class _Line(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """A line with a packet in which all is as it should be."""
+
+    pidns: Annotated[PidNamespace, _NATURAL]
+    pid: Annotated[Pid, _NATURAL]
+    tid: Annotated[Tid, _NATURAL]
+    seq: _Natural
+    messages: tuple[Message, ...]
+
+
 _SENDER: Final = tuple[_Natural, _Natural, _Natural, _Natural]
 """pidns, pid, tid, seq."""
 _CHUNK: Final = tuple[_Natural, _Natural, _Natural, _Natural, _Natural, _Natural]
 """pidns, pid, tid, seq, index, total."""
 
 
-class Packet(Struct, frozen=True):
+class Packet(Struct):
     """The messages that one thread wrote at once."""
 
     pidns: PidNamespace
@@ -182,11 +196,13 @@ class Packet(Struct, frozen=True):
     seq: int
     messages: tuple[Message, ...]
 
-    @property
-    def ns(self) -> int | None:
-        """The latest time in it; None: it contains none."""
-        timed = (Open, Phase, Close, Interrupted, Hello)
-        return max((message.ns for message in self.messages if isinstance(message, timed)), default=None)
+    ns: int | None = None  # the latest time in it; None: it contains none
+
+    def __post_init__(self) -> None:
+        """Find the latest time, which is asked for several times."""
+        for message in self.messages:
+            if isinstance(message, _TIMED) and (self.ns is None or message.ns > self.ns):
+                self.ns = message.ns
 
 
 class Decoder:
@@ -228,12 +244,29 @@ class Decoder:
                 raise ValueError("too long")
             if line.startswith(b"+"):
                 return self._chunk(line[1:])
-            *words, contents = load_items(line)
-            pidns, pid, tid, seq = load(b"[%s]" % b",".join(words), _SENDER)
-            return self._packet(pidns, pid, tid, seq, load_items(contents))
+            try:
+                whole: _Line = load(line, _Line)
+            except ValueError:
+                return self._readable(line)
+            return self._packet(whole.pidns, whole.pid, whole.tid, whole.seq, whole.messages)
         except ValueError:
             self.malformed += 1
             return None
+
+    def _readable(self, line: bytes) -> Packet:
+        """The packet of a line with messages that the hook cannot have written: the others."""
+        *words, contents = load_items(line)
+        pidns, pid, tid, seq = load(b"[%s]" % b",".join(words), _SENDER)
+        return self._packet(pidns, pid, tid, seq, self._messages(contents))
+
+    def _messages(self, contents: Raw | bytes) -> tuple[Message, ...]:
+        messages: list[Message] = []
+        for content in load_items(contents):
+            try:
+                messages.append(load(content, Message))
+            except ValueError:
+                self.malformed += 1
+        return tuple(messages)
 
     def _chunk(self, line: bytes) -> Packet | None:
         *words, part = line.split(b",", 6)
@@ -249,25 +282,19 @@ class Decoder:
             return None  # a chunk before it is missing
         chunks.parts.append(part)
         if index + 1 == total:
-            return self._packet(pidns, pid, tid, seq, load_items(b"[%s]" % b"".join(chunks.parts)))
+            return self._packet(pidns, pid, tid, seq, self._messages(b"[%s]" % b"".join(chunks.parts)))
         self._unfinished[thread] = chunks
         if len(self._unfinished) > UNFINISHED_LIMIT:
             self._unfinished.popitem(last=False)
         return None
 
-    def _packet(self, pidns: PidNamespace, pid: Pid, tid: Tid, seq: int, contents: list[Raw]) -> Packet:
-        messages: list[Message] = []
-        for content in contents:
-            try:
-                messages.append(load(content, Message))
-            except ValueError:
-                self.malformed += 1
+    def _packet(self, pidns: PidNamespace, pid: Pid, tid: Tid, seq: int, messages: tuple[Message, ...]) -> Packet:
         if seq == 0 and messages and isinstance(messages[0], Hello):
             self._forget(pidns, pid)  # a new process, whose pid another process had before
         count = self._count(pidns, pid)
         count.reach(seq)
         count.received += 1
-        return Packet(pidns, pid, tid, seq, tuple(messages))
+        return Packet(pidns, pid, tid, seq, messages)
 
     def _count(self, pidns: PidNamespace, pid: Pid) -> _Count:
         count = self._counts.get((pidns, pid))
