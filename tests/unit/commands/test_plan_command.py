@@ -150,6 +150,7 @@ def test_the_cheapest_number_of_shards(report: str) -> None:
     assert len(plan["shards"]) == 3
     assert planned(report, "--shards", "2", *COSTS)["makespan_s"] > 75
     assert len(planned(report, "--shards", "auto", *COSTS)["shards"]) == 1  # the report is of one run
+    assert "the least possible is 62.0 s" in error(report, "--shards", "auto", "--deadline", "61.5", *COSTS)
 
 
 def test_unknown_tests_run_where_everything_starts(report: str, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from tracer.classify.plan.sets import nested_sets
 from tracer.classify.plan.shards import Solution, economised, in_equal_counts, solve
 from tracer.classify.plan.units import Suite, problem_of
 from tracer.classify.selection import Unit as UnitKind
+from tracer.errors import ExitStatus, SvcTraceError
 
 SCHEMA: Final = "svc-trace-plan/1"
 _MOST_SHARDS: Final = 256
@@ -66,6 +67,7 @@ class Plan(Struct, frozen=True):
     by_count: Totals  # the same with equal numbers of tests
     lower_bound_s: float  # no plan with so many shards ends before
     asked_shards: int  # the number of shards that might have been used
+    deadline_s: float | None = None  # when it had to end
     asked_tiers: int | None = None  # the number of different sets that might have been used
     tierings: tuple[Tiering, ...] = ()
     """With 1, 2, … sets of services, one more than asked for; as far as more sets probably help."""
@@ -99,6 +101,7 @@ def plan_suite(suite: Suite, wishes: Wishes) -> Plan:
     return Plan(
         shards=_shards(problem, solution, suite),
         totals=_totals(solution),
+        deadline_s=wishes.deadline_s if shards is None else None,
         everything=_totals(everything),
         by_count=_totals(in_equal_counts(problem.with_everything())),
         lower_bound_s=_seconds(solution.bound_us),
@@ -127,13 +130,25 @@ def _solve(problem: Problem, everything: Solution) -> Solution:
 def _cheapest(problem: Problem, suite: Suite, deadline_s: float | None) -> tuple[Problem, Solution]:
     """The plan with the fewest shards that ends in time: each shard more starts services and a session once more.
 
-    Without a deadline, it must not end later than the runs of the report, if each of them starts every service.
+    Without a deadline, it must not end later than the runs of the report, if each of them starts every service. If no
+    plan that was found ends in time, it is the one that ends first.
+
+    Raises:
+        SvcTraceError: no plan can end in time.
     """
     if deadline_s is None:
         present = replaced(problem.with_everything(), shards=max(1, len(suite.classification.runs)))
         deadline_us = in_equal_counts(present).makespan_us
     else:
         deadline_us = round(deadline_s * US)
+    least_us = lower_bound(replaced(problem, shards=_MOST_SHARDS))
+    if least_us > deadline_us:
+        raise SvcTraceError(
+            f"no plan ends within {deadline_us / US:g} s: the least possible is {least_us / US:.1f} s",
+            hint="Give a later --deadline. A unit takes the start-up of its services, the session and its set-ups too.",
+            slug="deadline-too-early",
+            exit_code=ExitStatus.USAGE,
+        )
     few, many = 1, _MOST_SHARDS
     while few < many:
         middle = (few + many) // 2
@@ -142,7 +157,7 @@ def _cheapest(problem: Problem, suite: Suite, deadline_s: float | None) -> tuple
         else:
             few = middle + 1
     best: tuple[Problem, Solution] | None = None
-    for shards in range(few, few + 1 + few // 4 + 2):
+    for shards in range(few, min(_MOST_SHARDS, few + few // 4 + 2) + 1):
         one = replaced(problem, shards=shards)
         solution = economised(one, solve(one))
         if best is None or solution.makespan_us < best[1].makespan_us:

@@ -79,6 +79,8 @@ class PlanDocument:
                 "some tests use endpoints that no rule names: the plan cannot start them",
                 "Name them in the configuration, as `[services.NAME]`.",
             )
+        if plan.deadline_s is not None and plan.totals.makespan_s > plan.deadline_s:
+            yield blocks.Notice("no plan was found that ends by the deadline: this one ends first")
         if len(plan.shards) < plan.asked_shards:
             yield blocks.Line(f"{len(plan.shards)} of {plan.asked_shards} shards suffice: more would not end earlier.")
         if not self.is_complete:
