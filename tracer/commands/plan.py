@@ -93,10 +93,13 @@ class _Question(Struct, frozen=True):
 @click.option(
     "--shards",
     type=_Shards(),
+    metavar="N|auto",
     required=True,
     help="How many shards, at most; auto: the fewest that end by --deadline.",
 )
-@click.option("--workers", type=click.IntRange(1, 256), default=1, help="Workers of xdist in each shard. Default: 1.")
+@click.option(
+    "--workers", type=click.IntRange(1, 256), metavar="W", default=1, help="Workers of xdist in each shard. Default: 1."
+)
 @click.option(
     "--by",
     "unit",
@@ -119,7 +122,9 @@ class _Question(Struct, frozen=True):
     metavar="SECONDS",
     help="With --shards auto: when all shards must have ended. Default: what the report's runs would take.",
 )
-@click.option("--tiers", type=click.IntRange(1, 8), help="Start at most so many different sets of services.")
+@click.option(
+    "--tiers", type=click.IntRange(1, 8), metavar="N", help="Start at most so many different sets of services."
+)
 @click.option("--without-fixture", "fixture", metavar="NAME", help="Plan as if this fixture used no service.")
 @collected_option
 @click.option("--guess", is_flag=True, help="Guess what unknown tests need. Default: they need every service.")

@@ -9,6 +9,7 @@ from typing import Final
 
 import click
 
+from tracer.classify.guesses import guess_needs
 from tracer.classify.model import ALL_UNKNOWN, Classification, is_unknown
 from tracer.classify.selection import ANYTHING, Needs, Unit, by_unit, needs_of_tests, uses_of_tests
 from tracer.classify.service_names import NewNames, renamed
@@ -19,6 +20,7 @@ from tracer.commands.nearest import check_names
 from tracer.commands.options import map_option, verified_option
 from tracer.commands.services import check_services
 from tracer.errors import ExitStatus, SvcTraceError
+from tracer.reports.guess_text import guess_text
 from tracer.reports.pytest_arguments import pytest_arguments
 from tracer.reports.text import counted
 
@@ -52,6 +54,9 @@ _UNITS: Final[Mapping[Unit, tuple[str, str]]] = {  # one, several
     help="Select whole units. A unit needs all services that its tests need.",
 )
 @collected_option
+@click.option(
+    "--guess", is_flag=True, help="Guess what unknown tests need. Default: they may need any service, see `plan`."
+)
 @click.option("--no-ambient", is_flag=True, help="Ignore services that were only ambient in a test.")
 @verified_option
 @map_option
@@ -65,6 +70,7 @@ def command(
     invert: bool,
     unit: Unit,
     collected: Path | None,
+    guess: bool,
     no_ambient: bool,
     verified: tuple[str, ...],
     names: NewNames,
@@ -78,6 +84,8 @@ def command(
     """
     if bool(tiers) + (within is not None) + (exactly is not None) != 1:
         raise click.UsageError("Give one of --tier, --within and --exactly.")
+    if guess and exactly is not None:
+        raise click.UsageError("--guess is for --within and --tier: --exactly selects by what tests used.")
     classification = with_verdicts(read_reports(reports), verified)
     check_names("tier", tiers, [*(tier.name for tier in classification.rules.tiers), UNTIERED])
     named = frozenset(filter(None, map(str.strip, (within or exactly or "").split(","))))
@@ -93,6 +101,11 @@ def command(
         needs = needs_of_tests(classification, present, ambient=not no_ambient)
     else:
         needs = uses_of_tests(classification, present)
+    if guess:
+        guesses = guess_needs(classification, needs, needs_of_tests(classification, ambient=not no_ambient))
+        needs = dict(guesses.needs)
+        if text := guess_text(guesses):
+            click.echo(f"svc-trace: guessed {text}", err=True)
     needs = {nodeid: renamed(services, names) for nodeid, services in needs.items()}
     units = by_unit(needs, unit)
 

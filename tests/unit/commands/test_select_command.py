@@ -234,3 +234,15 @@ def test_wrong_usage_is_an_error(report: str, options: str, problem: str) -> Non
     error = svc_trace("select", report, *options.split()).exception
     assert isinstance(error, click.UsageError)
     assert problem in error.message
+
+
+def test_unknown_tests_may_be_guessed(report: str, tmp_path: Path) -> None:
+    collected = tmp_path / "collected"
+    collected.write_text("tests/a.py::A::new\ntests/b.py::B::y\ntests/new.py::z\n")
+    options = ("--within", "postgres", "--collected", collected)
+    assert svc_trace("select", report, *options).stdout == ""
+    guessed = svc_trace("select", report, *options, "--guess")
+    assert guessed.stdout == "tests/a.py::A::new\n"
+    assert "guessed 1 test by the tests of its class, not checked" in guessed.stderr  # it has only one known test
+    assert "nothing is known about 1 test" in guessed.stderr
+    assert isinstance(svc_trace("select", report, "--exactly", "", "--guess").exception, click.UsageError)

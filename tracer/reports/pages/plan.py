@@ -67,16 +67,16 @@ class PlanDocument:
         if self.unknown_tests:
             tests = counted(self.unknown_tests, "test")
             hint = "" if self.guesses is not None else "With --guess, they get what similar tests need."
-            yield blocks.Notice(f"nothing is known about {tests}: they run where every service is started", hint)
+            yield blocks.Notice(f"nothing is known about {tests}: they run where every service is started.", hint)
         if self.guessed_costs:
             costs = [f"{name} {self.start_up_s[name]:g} s" for name in self.guessed_costs]
             yield blocks.Notice(
-                f"start-up costs are guesses: {first(costs, _SERVICES_LISTED)}",
+                f"start-up costs are guesses: {first(costs, _SERVICES_LISTED)}.",
                 "Measure them in your CI, and give them by --start-up SERVICE=SECONDS or in the configuration.",
             )
         if any(ALL_UNKNOWN in shard.services for shard in plan.shards):
             yield blocks.Notice(
-                "some tests use endpoints that no rule names: the plan cannot start them",
+                "some tests use endpoints that no rule names: the plan cannot start them.",
                 "Name them in the configuration, as `[services.NAME]`.",
             )
         if plan.deadline_s is not None and plan.totals.makespan_s > plan.deadline_s:
@@ -87,7 +87,7 @@ class PlanDocument:
             yield blocks.Notice("the report is not complete: its tests may need more services than it says")
         if not self.has_set_ups:
             yield blocks.Notice(
-                "an older svc-trace made the report: the times of shared fixtures and imports are unknown",
+                "an older svc-trace made the report: the times of shared fixtures and imports are unknown.",
                 "Trace the suite again.",
             )
 
@@ -212,10 +212,13 @@ def _fixtures(fixtures: Sequence[Freed]) -> blocks.Table:
 
 
 def _what_if(fixture: str, freed: int, before: Plan, after: Plan) -> str:
+    old, new = before.totals, after.totals
+    needs = f"If {known_fixture(fixture)} used no service, {counted(freed, 'test')} would need less."
+    if max(_ratio(old.makespan_s, new.makespan_s), _ratio(old.machine_s, new.machine_s)) < _NOTHING:
+        return f"{needs} That would save nothing: the plan would take {duration(new.makespan_s)} in any case."
     return (
-        f"If {known_fixture(fixture)} used no service, {counted(freed, 'test')} would need less. The plan would take "
-        f"{duration(after.totals.makespan_s)} instead of {duration(before.totals.makespan_s)}, and "
-        f"{after.totals.machine_s / 60:,.1f} instead of {before.totals.machine_s / 60:,.1f} machine minutes."
+        f"{needs} The plan would take {duration(new.makespan_s)} instead of {duration(old.makespan_s)}, and "
+        f"{new.machine_s / 60:,.1f} instead of {old.machine_s / 60:,.1f} machine minutes."
     )
 
 
