@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 import click
 
 from tracer.classify.directories import with_parents
-from tracer.errors import SvcTraceError
+from tracer.errors import SvcTraceError, counted
 from tracer.trace.input_file import InputFile, input_errors, open_input, size_limit
 
 _STDIN: Final = Path("-")
@@ -70,6 +70,16 @@ def read_collected(path: Path, known: Collection[str]) -> Collected:
     if not collected.nodeids:
         raise _error(f"{name} names no tests")
     return collected
+
+
+def note_places(collected: Collected) -> None:
+    """Say on stderr that new tests in listed places are unknown."""
+    if collected.places:
+        click.echo(
+            f"svc-trace: {counted(len(collected.places), 'listed place')} (files, directories, classes): only the "
+            "report's tests in them are known. For new ones, list them with `pytest --collect-only -q`.",
+            err=True,
+        )
 
 
 def _lines(lines: Iterable[bytes]) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace as replaced
 from pathlib import Path
 from typing import Any, Final
@@ -21,7 +21,7 @@ from tracer.classify.plan.units import Suite, services_of
 from tracer.classify.selection import ANYTHING, Needs, Unit, needs_of_tests
 from tracer.classify.service_names import NewNames, renamed
 from tracer.classify.services.config import load_config
-from tracer.commands.collected import collected_option, read_collected
+from tracer.commands.collected import collected_option, note_places, read_collected
 from tracer.commands.inputs import read_reports, with_verdicts
 from tracer.commands.nearest import check_names
 from tracer.commands.options import INPUT, config_option, map_option, verified_option
@@ -79,7 +79,7 @@ class _Question(Struct, frozen=True):
     """What the options ask for."""
 
     classification: Classification
-    present: list[str] | None
+    present: Sequence[str] | None  # node ids; None: those of the report
     ambient: bool
     guess: bool
     durations: Mapping[str, float]
@@ -177,9 +177,10 @@ def command(
     check_complete(classification, strict)
     configured = load_config(config, Path.cwd())
     known = {name: one.start_up_s for name, one in configured.services.items() if one.start_up_s is not None}
+    listed = None if collected is None else read_collected(collected, classification.tests)
     question = _Question(
         classification=classification,
-        present=None if collected is None else list(read_collected(collected, classification.tests).nodeids),
+        present=None if listed is None else listed.nodeids,
         ambient=not no_ambient,
         guess=guess,
         durations={} if durations is None else read_durations(durations),
@@ -203,6 +204,8 @@ def command(
             slug="nothing-selected",
             exit_code=ExitStatus.NOTHING_SELECTED,
         )
+    if listed is not None:
+        note_places(listed)
     if output is not None:
         write_shards(output, document.plan.shards, unit)
     form.print(document, sys.stdout)
@@ -232,7 +235,7 @@ def _planned(question: _Question, costs: Mapping[str, float]) -> tuple[PlanDocum
         guesses = guess_needs(one, needs, needs_of_tests(one, ambient=question.ambient))
         needs = guesses.needs
     needs = {nodeid: renamed(services, question.names) for nodeid, services in needs.items()}
-    suite = Suite(one, needs, question.durations, is_argument)
+    suite = Suite(one, needs, question.durations, question.names, is_argument)
     services = services_of(suite, costs)
     seconds, guessed = start_up_costs(services, question.known_costs)
     plan = plan_suite(suite, replace(question.wishes, seconds=seconds))

@@ -14,7 +14,7 @@ from tracer.classify.model import ALL_UNKNOWN, Classification, is_unknown
 from tracer.classify.selection import ANYTHING, Needs, Unit, by_unit, needs_of_tests, uses_of_tests
 from tracer.classify.service_names import NewNames, renamed
 from tracer.classify.tiers import UNTIERED, tier_of
-from tracer.commands.collected import collected_option, read_collected
+from tracer.commands.collected import collected_option, note_places, read_collected
 from tracer.commands.inputs import read_reports, with_verdicts
 from tracer.commands.nearest import check_names
 from tracer.commands.options import map_option, verified_option
@@ -121,12 +121,8 @@ def command(
     click.echo(
         f"svc-trace: selected {len(selected):,} of {len(units):,} {_UNITS[unit][len(units) != 1]}{note}", err=True
     )
-    if listed is not None and listed.places:
-        click.echo(
-            f"svc-trace: {counted(len(listed.places), 'listed place')} (files, directories, classes): only the "
-            "report's tests in them are known. For new ones, list them with `pytest --collect-only -q`.",
-            err=True,
-        )
+    if listed is not None:
+        note_places(listed)
     if not selected:
         raise SvcTraceError(
             "no test is selected",

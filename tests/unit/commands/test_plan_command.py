@@ -305,3 +305,14 @@ def test_services_may_have_other_names_or_none(report: str) -> None:
     plan = planned(report, "--shards", "3", *COSTS, "--map", "postgres=", "--map", "snuba=backend")
     assert {service for shard in plan["shards"] for service in shard["services"]} == {"backend"}
     assert "Did you mean 'snuba'?" in error(report, "--shards", "3", "--map", "snubba=")
+
+
+def test_other_names_count_where_everything_starts_too(report: str, tmp_path: Path) -> None:
+    collected = tmp_path / "collected"
+    collected.write_text("tests/new.py::test_x\n")
+    options = ("--shards", "1", "--collected", collected, "--start-up", "postgres=1")
+    omitted = planned(report, *options, "--map", "snuba=")
+    assert (omitted["shards"][0]["services"], omitted["start_up_s"]) == (["postgres"], {"postgres": 1})
+    renamed = planned(report, *options, "--map", "snuba=stack", "--start-up", "stack=50")
+    assert renamed["shards"][0]["services"] == ["postgres", "stack"]
+    assert renamed["shards"][0]["start_up_s"] == 50

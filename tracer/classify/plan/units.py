@@ -11,6 +11,7 @@ from tracer.classify.model import ALL_UNKNOWN, Classification, TestResult, is_un
 from tracer.classify.plan.problem import US, Problem, SetUp, Unit
 from tracer.classify.selection import ANYTHING, Needs, unit_of
 from tracer.classify.selection import Unit as UnitKind
+from tracer.classify.service_names import renamed
 
 _IN_EACH_WORKER: Final = ("session", "import")
 _NARROW: Final = ("module", "class")
@@ -22,6 +23,7 @@ class Suite(NamedTuple):
     classification: Classification
     needs: Mapping[str, Needs]  # node id → services; `ANYTHING`: all
     durations: Mapping[str, float] = {}  # seconds that replace those of the report
+    names: Mapping[str, str] = {}  # new names, as they were applied to the needs
     is_argument: Callable[[str], bool] = lambda _: True  # whether pytest can select a node id by its name
 
 
@@ -29,7 +31,9 @@ def services_of(suite: Suite, others: Iterable[str] = ()) -> tuple[str, ...]:
     """All services that a test may need, sorted: those that tests need, those that rules claim, and others."""
     found = {service for needs in set(suite.needs.values()) for service in needs}
     known = {service for service in found if not is_unknown(service)}
-    known.update(suite.classification.rules.assumptions, suite.classification.summary.services, others)
+    one = suite.classification
+    known |= renamed({*one.rules.assumptions, *one.summary.services}, suite.names)
+    known.update(others)
     known = {service for service in known if not is_unknown(service)}
     has_unknown = any(is_unknown(service) and service != ANYTHING for service in found)
     return (*sorted(known - {ALL_UNKNOWN}), *((ALL_UNKNOWN,) if has_unknown or ALL_UNKNOWN in known else ()))
