@@ -219,7 +219,7 @@ def _expected_entry(value: Value, defaults: Mapping[str, object]) -> ExpectedEvi
 def _facts(table: Value) -> Iterator[tuple[str, object]]:
     """Field → value. TOML has no null: an empty string stands for it."""
     for name, fact in table.members().items():
-        if name == "operations":
+        if name in ("operations", "needed_below"):
             yield name, _texts(fact)
             continue
         if type(fact.data) not in (str, int, bool):
