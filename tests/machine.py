@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
@@ -56,6 +57,14 @@ def _answers() -> str | None:
     return None if release >= (6, 3) else "before Linux 6.3, no tracepoint shows what a process reads"
 
 
+def _browser() -> str | None:
+    if shutil.which("chromium-headless-shell") or shutil.which("chromium"):
+        return None
+    release = Path("/etc/os-release")
+    debian = release.exists() and "ID=debian" in release.read_text().splitlines()
+    return None if debian else "this system has no package of Chromium"
+
+
 _LACKS: Final[Mapping[str, Callable[[], str | None]]] = {
     "bpf": _bpf,
     "btf": _btf,
@@ -65,6 +74,7 @@ _LACKS: Final[Mapping[str, Callable[[], str | None]]] = {
     "ia32": _ia32,
     "mptcp": _mptcp,
     "answers": _answers,
+    "browser": _browser,
 }
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
+from pathlib import Path
 
 import click
 
 from tracer.classify.diff import compare
 from tracer.commands.inputs import read_reports
-from tracer.commands.output import format_option
+from tracer.commands.output import format_option, output_option, publish_document
 from tracer.commands.test_files import files_here
 from tracer.errors import ExitStatus
 from tracer.reports.formats import Format
@@ -19,8 +19,9 @@ from tracer.reports.pages.diff import DiffDocument
 @click.argument("old", metavar="OLD")
 @click.argument("new", metavar="NEW")
 @format_option(DiffDocument)
+@output_option
 @click.option("--exit-code", is_flag=True, help="End with status 86 if a test is new, gone or has other services.")
-def command(old: str, new: str, form: Format, exit_code: bool) -> int:
+def command(old: str, new: str, form: Format, output: Path | None, exit_code: bool) -> int:
     """Show the tests that are new or gone in NEW, and those that use other services than in OLD.
 
     Tests that were skipped or did not run in NEW are no difference. OLD and NEW are reports, or quoted patterns of
@@ -28,5 +29,5 @@ def command(old: str, new: str, form: Format, exit_code: bool) -> int:
     """
     then, now = read_reports([old]), read_reports([new])
     difference = compare(then, now, files_here(then, now))
-    form.print(DiffDocument(difference), sys.stdout)
+    publish_document(DiffDocument(difference), form, output)
     return ExitStatus.DIFFERENT if exit_code and difference else 0

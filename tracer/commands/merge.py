@@ -17,7 +17,11 @@ from tracer.reports.text import counted
 @click.command("merge")
 @click.argument("reports", metavar="REPORT...", nargs=-1, required=True)
 @click.option(
-    "-o", "--output", type=OUTPUT, required=True, help="Where to write the merged report; compressed if it ends in .gz."
+    "-o",
+    "--output",
+    type=OUTPUT,
+    required=True,
+    help="Where to write the merged report, or the page of --format html; compressed if it ends in .gz.",
 )
 @click.option(
     "--config",

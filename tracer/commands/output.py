@@ -1,32 +1,35 @@
-"""What a command prints to stdout, and `--format`, which chooses how."""
+"""What a command prints to stdout or writes to a file, and `--format`, which chooses how."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable
 from functools import wraps
+from io import TextIOWrapper
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import click
 
 from tracer.classify.model import Classification
 from tracer.classify.service_names import NewNames
-from tracer.commands.options import map_option, tests_options
+from tracer.commands.options import OUTPUT, map_option, tests_options
 from tracer.commands.services import check_services
 from tracer.reports import json_report
-from tracer.reports.formats import FORMATS, Format, formats_for
-from tracer.reports.output import write_file
+from tracer.reports.blocks import ReportPath
+from tracer.reports.formats import FORMATS, Document, Format, formats_for
+from tracer.reports.formats.terminal import ReportConsole, print_page
+from tracer.reports.output import write_file, writing
 from tracer.reports.pages.summary import SummaryDocument
 
 
 class Publish(Protocol):
-    """Writes a classification's JSON report and prints it."""
+    """Writes a classification's JSON report and prints it, or writes the file of a format that is kept."""
 
     def __call__(
         self, classification: Classification, config: Path | None, output: Path | None, source: Path | None = None
     ) -> None:
-        """Takes the paths of the configuration, of the JSON report to write, and of the JSON report that was read."""
+        """Takes the paths of the configuration, of the file to write, and of the JSON report that was read."""
 
 
 def format_option(document: type) -> Callable[[Any], Any]:
@@ -43,10 +46,32 @@ def format_option(document: type) -> Callable[[Any], Any]:
     )
 
 
+output_option: Final = click.option(
+    "-o", "--output", type=OUTPUT, help="Write to this file instead of stdout; compressed if it ends in .gz."
+)
+
+
+def publish_document(document: Document, form: Format, output: Path | None) -> None:
+    """Print a document, or write it to a file and print the file's path.
+
+    Raises:
+        SvcTraceError: the file cannot be written.
+    """
+    if output is None:
+        form.print(document, sys.stdout)
+        return
+    with writing(output) as file:
+        text = TextIOWrapper(file, encoding="utf-8")
+        form.print(document, text)
+        text.detach()  # which flushes it; `writing` closes the file
+    print_page([ReportPath(str(output))], ReportConsole())
+
+
 def summary_options(function: Any) -> Any:  # noqa: ANN401 -- as click's own decorators
     """`--format`, `--directories`, `--tests`, `--service` and `--map`, given as `publish`.
 
-    This function writes a classification's JSON report, if it has a path, and prints the summary.
+    This function writes a classification's JSON report, if it has a path, and prints the summary. A format that is kept
+    takes the path for itself.
     """
     depths = ", ".join(f"{form.name}: {form.depth}" for form in FORMATS.values() if form.depth is not None)
     directories_option = click.option(
@@ -76,10 +101,11 @@ def summary_options(function: Any) -> Any:  # noqa: ANN401 -- as click's own dec
             classification: Classification, config: Path | None, output: Path | None, source: Path | None = None
         ) -> None:
             check_services((*(list_tests or ()), *names), config, classification)
-            if output is not None:
-                write_file(output, json_report.render(classification))
-            document = SummaryDocument(classification, list_tests, directories or form.depth, output, source, names)
-            form.print(document, sys.stdout)
+            report = None if form.kept else output
+            if report is not None:
+                write_file(report, json_report.render(classification))
+            document = SummaryDocument(classification, list_tests, directories or form.depth, report, source, names)
+            publish_document(document, form, output if form.kept else None)
 
         return function(publish=publish, **others)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import click
@@ -14,7 +13,7 @@ from tracer.commands.configurations import find_configuration
 from tracer.commands.fail_on import check_findings, check_rules
 from tracer.commands.inputs import read_reports, with_verdicts
 from tracer.commands.options import FAIL_ON, OUTPUT, config_option, fail_on_options, verified_option
-from tracer.commands.output import format_option
+from tracer.commands.output import format_option, output_option, publish_document
 from tracer.commands.test_files import files_here
 from tracer.reports import baseline as baseline_file
 from tracer.reports.formats import Format
@@ -27,6 +26,7 @@ from tracer.reports.text import counted
 @click.argument("reports", metavar="REPORT...", nargs=-1, required=True)
 @config_option
 @format_option(ValidationDocument)
+@output_option
 @verified_option
 @fail_on_options
 @click.option(
@@ -38,6 +38,7 @@ def command(
     reports: tuple[str, ...],
     config: Path | None,
     form: Format,
+    output: Path | None,
     verified: tuple[str, ...],
     fail_on: tuple[str, ...],
     accepted: frozenset[Finding] | None,
@@ -63,7 +64,7 @@ def command(
         rules_file,
         accepted is not None,
     )
-    form.print(document, sys.stdout)
+    publish_document(document, form, output)
     if write_baseline is not None:
         kinds = fail_on or tuple(FAIL_ON)
         check_rules(classification.rules, fail_on, searched)

@@ -67,11 +67,12 @@ def test_the_formats_of_a_document() -> None:
     assert [form.name for form in formats_for(SummaryDocument)] == [
         "terminal",
         "markdown",
+        "html",
         "json",
         "sentry",
         "sentry-tests",
     ]
-    assert [form.name for form in formats_for(DiffDocument)] == ["terminal", "markdown", "json"]
+    assert [form.name for form in formats_for(DiffDocument)] == ["terminal", "markdown", "html", "json"]
 
 
 @pytest.mark.parametrize("name", [form.name for form in formats_for(SummaryDocument)])
@@ -92,4 +93,4 @@ def test_formats_of_any_document_print_it(form: Format) -> None:
     buffer = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     form.print(DiffDocument(compare(one, one)), buffer)
     buffer.seek(0)
-    assert "svc-trace" in buffer.read()
+    assert b"svc-trace" in buffer.buffer.read()

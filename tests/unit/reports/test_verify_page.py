@@ -169,4 +169,4 @@ def test_formats_of_any_document_print_it(name: str) -> None:
     buffer = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     FORMATS[name].print(VerifyDocument(verification(TESTS, "redis")), buffer)
     buffer.seek(0)
-    assert "svc-trace" in buffer.read()
+    assert b"svc-trace" in buffer.buffer.read()

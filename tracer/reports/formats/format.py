@@ -29,3 +29,4 @@ class Format:
     document: type = object  # the only type of document that it can print; `object`: any
     options: frozenset[str] = frozenset()  # those of `tests`, `directories` and `map` that it obeys
     depth: int | None = None  # levels of directories that it shows without `--directories`
+    kept: bool = False  # a file to keep: `--output` is its path, not that of the JSON report

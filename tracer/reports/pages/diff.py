@@ -28,7 +28,7 @@ class DiffDocument:
     def page(self) -> Iterator[Block]:
         """A sentence, the totals that changed, and the tests."""
         difference = self.difference
-        yield Headline(Styled(_headline(difference), "strong"))
+        yield Headline(Styled(headline(difference), "strong"))
         if not difference.old.complete:
             yield Notice("the old report is not complete: services that seem new may have been used before")
         if not difference.new.complete:
@@ -51,7 +51,8 @@ class DiffDocument:
         yield dump({"schema": SCHEMA, **asdict(self.difference)}, indent=True)
 
 
-def _headline(difference: Difference) -> str:
+def headline(difference: Difference) -> str:
+    """How many tests differ, and how."""
     if not difference:
         return f"no difference: the same {counted(difference.new.total_tests, 'test')} with the same services"
     changed, added, removed = len(difference.changed), len(difference.added), len(difference.removed)

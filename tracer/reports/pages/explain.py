@@ -9,7 +9,7 @@ from tracer.classify.assumptions import claims
 from tracer.classify.model import Classification, Evidence, TestResult
 from tracer.classify.run_needs import RunNeeds
 from tracer.classify.tiers import chosen_tiers, tier_of
-from tracer.reports.blocks import Block, Heading, Line, Name, Names, Styled
+from tracer.reports.blocks import Block, Heading, Line, Names, Styled
 from tracer.reports.evidence_text import activity, amounts
 from tracer.reports.fixture_names import known_fixture
 from tracer.reports.text import counted, duration, joined
@@ -18,9 +18,17 @@ from tracer.reports.verdict_text import outcome_text, verdict_sentence
 
 def page(classification: Classification, nodeid: str) -> Iterator[Block]:
     """The page of a test that the classification has."""
+    yield Heading(nodeid)
+    yield from statements(classification, nodeid)
+    for title, evidence in sections(classification.tests[nodeid]).items():
+        yield Heading(title)
+        yield Names(tuple(map(_sentence, evidence)))
+
+
+def statements(classification: Classification, nodeid: str) -> Iterator[Line]:
+    """What became of a test, what it uses and needs, and what the rules assume of it."""
     test = classification.tests[nodeid]
     attempts = f" in {counted(test.attempts, 'attempt')}" if test.attempts > 1 else ""
-    yield Heading(nodeid)
     yield Line(f"It {outcome_text(test.outcome)}{attempts}, and took {duration(test.duration_s)}.")
     tiers = chosen_tiers(classification.rules.tiers)
     needed = RunNeeds(classification.run_needs).of(nodeid)
@@ -32,14 +40,16 @@ def page(classification: Classification, nodeid: str) -> Iterator[Block]:
         if (verdict := trial.tests.get(nodeid)) is not None:
             yield Line(verdict_sentence(trial.without, verdict))
     yield from _rules(classification, test)
+
+
+def sections(test: TestResult) -> dict[str, list[Evidence]]:
+    """A test's evidence by the title under which it is listed, that of the services that it uses first."""
     others = sorted({one.service for one in test.evidence})
     services = tuple(dict.fromkeys((*test.services, *test.ambient, *test.self_hosted, *others)))
-    sections: dict[str, list[Name]] = defaultdict(list)
+    by_title: dict[str, list[Evidence]] = defaultdict(list)
     for one in sorted(test.evidence, key=lambda one: (services.index(one.service), one.self_hosted, not one.is_need)):
-        sections[_title(one)].append(_sentence(one))
-    for title, sentences in sections.items():
-        yield Heading(title)
-        yield Names(tuple(sentences))
+        by_title[_title(one)].append(one)
+    return by_title
 
 
 def _rules(classification: Classification, test: TestResult) -> Iterator[Line]:
@@ -72,8 +82,15 @@ def _title(evidence: Evidence) -> str:
     return evidence.service
 
 
-def _sentence(evidence: Evidence) -> str:
+def sentence(evidence: Evidence) -> tuple[str, str]:
+    """Evidence in words, in two parts: between them stand the seconds to its first event, if they are known."""
+    known = evidence.first_s is not None
     start = "run" if evidence.how == "inherited" else "test"
-    first = f"; first {evidence.first_s:.3f} s after the {start} began" if evidence.first_s is not None else ""
+    after = f" s after the {start} began" if known else ""
     ambiguous = "; perhaps sent by another test that ran at the same time" if evidence.ambiguous else ""
-    return f"{activity(evidence)}: {amounts(evidence)}{first}{ambiguous}"
+    return f"{activity(evidence)}: {amounts(evidence)}{'; first ' if known else ''}", after + ambiguous
+
+
+def _sentence(evidence: Evidence) -> str:
+    what, after = sentence(evidence)
+    return f"{what}{'' if evidence.first_s is None else f'{evidence.first_s:.3f}'}{after}"

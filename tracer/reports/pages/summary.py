@@ -70,10 +70,10 @@ class SummaryDocument:
         one, total = self.classification, self.classification.summary.total_tests
         if self.list_tests is not None:
             yield from services.page(one, self.list_tests)
-        yield _headline(one)
+        yield headline(one)
         yield from refused_blocks(one)
         if one.tests:
-            by_service = _shares("Service", _service_counts(one), total)
+            by_service = _shares("Service", service_counts(one), total)
             if chosen_tiers(one.rules.tiers):
                 yield blocks.Tables((by_service, _shares("Tier", one.summary.tiers, total)))
             else:
@@ -102,7 +102,7 @@ class SummaryDocument:
         return json_report.render(self.classification)
 
 
-def _headline(classification: Classification) -> blocks.Headline:
+def headline(classification: Classification) -> blocks.Headline:
     """How many tests, of which runs, how they ended; and if something was lost, what to do."""
     run, total, runs = classification.run, classification.summary.total_tests, len(classification.runs)
     of_runs = f" of {counted(runs, 'run')}" if runs > 1 else ""
@@ -143,7 +143,7 @@ def _loss(run: RunInfo) -> str:
     return "Some of the hook's messages were lost. Read the warnings below."
 
 
-def _service_counts(classification: Classification) -> dict[str, int]:
+def service_counts(classification: Classification) -> dict[str, int]:
     """Service → tests, most first; all unknown endpoints together, and last."""
     services = {name: tests for name, tests in classification.summary.services.items() if not is_unknown(name)}
     unknown = sum(any(map(is_unknown, test.services)) for test in classification.tests.values())

@@ -44,7 +44,7 @@ class ValidationDocument:
         details = () if classification.run.complete else (incomplete,)
         yield Headline(f"{tests} compared with the rules of {self.rules_file or 'the report'}", details)
         if classification.rules.assumptions:
-            yield from _confusion_table(classification)
+            yield from confusion_table(classification)
         else:
             yield Line("There are no rules. Add [assumptions.SERVICE] to the configuration.")
         needs = {check.service: check.needs for check in self.checks if check.needs is not None}
@@ -64,14 +64,14 @@ class ValidationDocument:
                 yield Names(totals.ambient_only, _LISTED)
         yield from _contracts(classification, new)
         yield from _unknown_endpoints(classification, new, self.rules_file)
-        yield from _remarks(classification, self.checks)
+        yield from remarks(classification, self.checks)
         if self.has_baseline:
-            yield from _baseline(self.baseline)
+            yield from baseline_lines(self.baseline)
 
     def json(self) -> Iterator[bytes]:
         """Everything, without limits. docs/report.md explains the fields."""
         classification, baseline = self.classification, self.baseline
-        unknown = _unknown(classification, set(baseline.new))
+        unknown = unknown_services(classification, set(baseline.new))
         yield dump(
             {
                 "schema": SCHEMA,
@@ -81,7 +81,7 @@ class ValidationDocument:
                 "complete": classification.run.complete,
                 "services": {check.service: _service_json(check) for check in self.checks},
                 "contracts": classification.contracts,
-                "proposed_services": "\n".join(_proposed_services(classification, unknown, None)) or None,
+                "proposed_services": "\n".join(proposed_services(classification, unknown, None)) or None,
                 "findings": {
                     "new": [finding._asdict() for finding in baseline.new],
                     "accepted": baseline.accepted,
@@ -95,7 +95,7 @@ class ValidationDocument:
         )
 
 
-def _confusion_table(classification: Classification) -> Iterator[Block]:
+def confusion_table(classification: Classification) -> Iterator[Block]:
     """The numbers of each rule, and what the columns mean: full words would be too wide for a terminal."""
     checks = classification.validation.values()
     numbers = {
@@ -135,7 +135,7 @@ def _blind_spots(check: DetailedCheck, rules_file: str | None) -> Iterator[Block
         wrong = sum(len(proposal.over_assumed) for proposal in check.proposals)
         total = counted(len(blind), "blind spot")
         yield Heading(f"Proposed rule (catches {caught:,} of {total}, {false_positives(wrong)}):", 2)
-        yield Code(tuple(_proposed_rule(check, rules_file)))
+        yield Code(tuple(proposed_rule(check, rules_file)))
     if check.left:
         tests = counted(len(check.left), "blind spot")
         reason = "each entry would have more false positives than it catches"
@@ -144,7 +144,8 @@ def _blind_spots(check: DetailedCheck, rules_file: str | None) -> Iterator[Block
         yield from group(f"No proposal for {tests}: {reason}. Give the test {marker}:", check.left, _LISTED)
 
 
-def _proposed_rule(check: DetailedCheck, rules_file: str | None) -> Iterator[str]:
+def proposed_rule(check: DetailedCheck, rules_file: str | None) -> Iterator[str]:
+    """The rule with the proposals, as TOML."""
     return rule_lines(
         check.service,
         check.rule,
@@ -165,7 +166,7 @@ def _mostly_wrong(check: DetailedCheck, rules_file: str | None) -> Iterator[Bloc
     yield Names(tuple((str(one.entry), f"correct for {one.confirmed:,} of {decided[one.entry]:,}") for one in wrong))
     if check.dropped:
         yield Heading("Proposed rule, which claims all tests that use the service and were claimed before:", 2)
-        yield Code(tuple(_proposed_rule(check, rules_file)))
+        yield Code(tuple(proposed_rule(check, rules_file)))
     if kept := [str(entry) for entry in decided if entry not in check.dropped]:
         yield Line(
             f"No narrower entry can replace {joined(kept)}. Give the tests that use {check.service} a marker, and put "
@@ -208,18 +209,18 @@ def _contracts(classification: Classification, new: Collection[Finding]) -> Iter
 def _unknown_endpoints(
     classification: Classification, new: Collection[Finding], rules_file: str | None
 ) -> Iterator[Block]:
-    endpoints = _unknown(classification, new)
+    endpoints = unknown_services(classification, new)
     if not endpoints:
         return
     yield Heading(Styled(counted(len(endpoints), "unknown endpoint"), "warning"))
     described = described_unknown(classification, endpoints)
     yield Names(tuple((endpoint, counted(tests, "test")) for endpoint, tests in described.items()), _LISTED)
-    if lines := tuple(_proposed_services(classification, list(endpoints)[:_LISTED], rules_file)):
+    if lines := tuple(proposed_services(classification, list(endpoints)[:_LISTED], rules_file)):
         yield Heading("Proposed services, for the next run and `svc-trace report TRACE`:", 2)
         yield Code(lines)
 
 
-def _unknown(classification: Classification, new: Collection[Finding]) -> dict[str, int]:
+def unknown_services(classification: Classification, new: Collection[Finding]) -> dict[str, int]:
     """Unknown services that are new findings → tests."""
     services = classification.summary.services.items()
     return {
@@ -229,7 +230,7 @@ def _unknown(classification: Classification, new: Collection[Finding]) -> dict[s
     }
 
 
-def _proposed_services(
+def proposed_services(
     classification: Classification, unknown: Collection[str], rules_file: str | None
 ) -> Iterator[str]:
     """Services for the unknown ones whose hosts have names."""
@@ -242,7 +243,8 @@ def _proposed_services(
     return service_lines(places, pyproject=_is_pyproject(rules_file))
 
 
-def _remarks(classification: Classification, checks: Iterable[DetailedCheck]) -> Iterator[Block]:
+def remarks(classification: Classification, checks: Iterable[DetailedCheck]) -> Iterator[Block]:
+    """Entries that match no test, and services that no rule is about."""
     rules, services = classification.rules.assumptions, classification.summary.services
     unmatched = {
         one.service: ", ".join(str(entry.entry) for entry in one.entries if not entry.claimed) for one in checks
@@ -256,7 +258,8 @@ def _remarks(classification: Classification, checks: Iterable[DetailedCheck]) ->
         yield Names(tuple((service, counted(tests, "test")) for service, tests in unruled.items()))
 
 
-def _baseline(baseline: BaselineComparison) -> Iterator[Block]:
+def baseline_lines(baseline: BaselineComparison) -> Iterator[Block]:
+    """The findings compared with the baseline: how many there are, and those of it that were not found."""
     groups = {
         "no longer found": (baseline.fixed, "The tests ran without these. Remove the lines from the baseline:"),
         "of tests that are gone": (baseline.gone, "These tests do not exist any more. Remove the lines:"),
@@ -281,7 +284,7 @@ def _service_json(check: DetailedCheck) -> dict[str, Any]:
             "dropped": [entry._asdict() for entry in check.dropped],
             "proposals": [_entry_json(proposal) for proposal in check.proposals],
             "left": check.left,
-            "proposed_rule": "\n".join(_proposed_rule(check, None)) if check.proposals or check.dropped else None,
+            "proposed_rule": "\n".join(proposed_rule(check, None)) if check.proposals or check.dropped else None,
         }
     )
 
