@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from importlib import import_module
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from tracer import __version__
 from tracer.commands.options import ARGUMENTS
 from tracer.commands.privileges import give_up_root
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 COMMANDS: Final[Mapping[str, str]] = {
     "run": "tracer.commands.run",
@@ -46,13 +49,22 @@ class RunByDefault(click.Group):
         if not args:
             args = ["--help"]
         elif args[0] not in COMMANDS and args[0] not in _OWN_OPTIONS:
-            if not args[0].startswith("-") and os.sep not in args[0] and (near := _nearest_command(args[0])):
+            completes = ctx.resilient_parsing  # a line that is not finished
+            program = completes or args[0].startswith("-") or os.sep in args[0]
+            if not program and (near := _nearest_command(args[0])):
                 trace = f"To trace a program of this name, write: svc-trace -- {args[0]}"
                 raise click.UsageError(f"There is no command {args[0]!r}. Did you mean {near!r}? {trace}", ctx)
             args = ["run", *args]
         ctx.meta[ARGUMENTS] = list(args)
         ctx.obj = give_up_root(args[0])
         return super().parse_args(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """The commands and options that begin so; also the options of `run`, which is the default."""
+        run = self.get_command(ctx, "run")
+        assert run is not None
+        found = run.shell_complete(click.Context(run, parent=ctx), incomplete) + super().shell_complete(ctx, incomplete)
+        return [*{item.value: item for item in found}.values()]
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The commands' names, in the order in which a user needs them."""

@@ -352,17 +352,24 @@ def test_a_command_that_reads_a_file_reads_it_as_the_user(words: tuple[str, ...]
 
 
 # Prints the ids of the process that executes a program of this name, and executes the real one.
-IDS = '#!/bin/sh\ngrep -E "^(Uid|Gid|Groups):" /proc/$$/status >>"$0.ids"\nexec /usr/bin/strace "$@"\n'
+IDS = '#!/bin/sh\ngrep -E "^(Uid|Gid|Groups):" /proc/$$/status >>"$0.ids"\nexec "/usr/bin/${0##*/}" "$@"\n'
 
 
-def test_straces_trial_has_the_users_groups(user: User) -> None:
-    program = user.home / "strace"
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("strace", ("{program}", "-q", "--backend", "strace", "--", "true")),  # its trial
+        ("bash", ("_SVC_TRACE_COMPLETE=bash_source", "{program}")),  # click asks for its version
+    ],
+)
+def test_programs_of_the_users_path_have_the_users_ids(name: str, words: tuple[str, ...], user: User) -> None:
+    program = user.home / name
     program.write_text(IDS)
     program.chmod(0o755)
-    own = (user.program, "-q", "--backend", "strace", "--", "true")
+    own = [word.format(program=user.program) for word in words]
     done = user.run("sudo", "-n", "env", f"PATH={user.home}:{SYSTEM_PATH}", *own)
     assert done.returncode == 0, done.stderr
-    lines = {line for line in program.with_name("strace.ids").read_text().splitlines()}
+    lines = {line for line in program.with_name(f"{name}.ids").read_text().splitlines()}
     assert {*map(tuple, map(str.split, lines))} == {
         ("Uid:", *[str(user.uid)] * 4),
         ("Gid:", *[str(user.gid)] * 4),

@@ -14,6 +14,8 @@ import click
 
 from tracer.errors import ExitStatus, SvcTraceError, system_error
 
+_COMPLETE: Final = "_SVC_TRACE_COMPLETE"
+"""click's variable for shell completion (docs/commands.md): the shell, and whether its script or words are printed."""
 _BY_SIGNAL: Final = 128
 """A shell's exit status for a command that a signal ended is this plus the signal's number."""
 _REFUSED_WRITES: Final = frozenset({errno.EBADF, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
@@ -62,6 +64,13 @@ def _replace_closed_streams() -> None:
 def _invoke(arguments: list[str]) -> int:
     from tracer.cli import cli  # it loads no command; `cli` is above this package
 
+    if instruction := os.environ.get(_COMPLETE):  # set by the shell's script
+        from click.shell_completion import shell_complete
+
+        from tracer.commands.privileges import give_up_root
+
+        give_up_root("")  # click executes bash from PATH
+        return shell_complete(cli, {}, "svc-trace", _COMPLETE, instruction)
     try:
         with cli.make_context("svc-trace", arguments) as context:
             status: int = cli.invoke(context) or 0

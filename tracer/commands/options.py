@@ -14,6 +14,8 @@ import click
 from tracer.errors import ExitStatus
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from tracer.classify.findings import Finding
 
 FAIL_ON: Final[Mapping[str, ExitStatus]] = {
@@ -108,6 +110,13 @@ map_option: Final = click.option(
     "repeated.",
 )
 """`--map`, given as `names`: service → its other name, or empty (`classify/service_names.py`)."""
+
+
+def complete_files(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Let the shell complete a path, as for the words of any other command."""
+    from click.shell_completion import CompletionItem
+
+    return [CompletionItem(incomplete, type="file")]
 
 
 def tests_options(function: Any) -> Any:  # noqa: ANN401 -- as click's own decorators

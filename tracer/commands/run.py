@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tracer.commands.options import OUTPUT, config_option, fail_on_options, sudo_option, tests_options
+from tracer.commands.options import OUTPUT, complete_files, config_option, fail_on_options, sudo_option, tests_options
 from tracer.errors import ExitStatus, SvcTraceError
 
 if TYPE_CHECKING:
@@ -64,7 +64,9 @@ def _names(context: click.Context, parameter: click.Parameter, value: str | None
 @tests_options
 @fail_on_options
 @click.option("-q", "--quiet", is_flag=True, help="Print no summary.")
-@click.argument("command", metavar="CMD...", nargs=-1, required=True, type=click.UNPROCESSED)
+@click.argument(
+    "command", metavar="CMD...", nargs=-1, required=True, type=click.UNPROCESSED, shell_complete=complete_files
+)
 @click.pass_obj
 def command(
     invoker: Invoker,
