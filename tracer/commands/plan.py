@@ -175,8 +175,6 @@ def command(
     check_services(names, config, classification)
     check_services({service for service, _ in costs}.difference(names.values()), config, classification)
     check_complete(classification, strict)
-    configured = load_config(config, Path.cwd())
-    known = {name: one.start_up_s for name, one in configured.services.items() if one.start_up_s is not None}
     listed = None if collected is None else read_collected(collected, classification.tests)
     question = _Question(
         classification=classification,
@@ -184,7 +182,7 @@ def command(
         ambient=not no_ambient,
         guess=guess,
         durations={} if durations is None else read_durations(durations),
-        known_costs=known | dict(costs),
+        known_costs=_configured_costs(config) | dict(costs),
         names=names,
         wishes=Wishes(
             seconds={},
@@ -197,19 +195,17 @@ def command(
         ),
     )
     document = _answer(question, fixture)
-    if not document.plan.shards:
-        raise SvcTraceError(
-            "there are no tests to plan",
-            hint="Do not start pytest: without arguments it would run every test.",
-            slug="nothing-selected",
-            exit_code=ExitStatus.NOTHING_SELECTED,
-        )
     if listed is not None:
         note_places(listed)
     if output is not None:
         write_shards(output, document.plan.shards, unit)
     form.print(document, sys.stdout)
     return 0
+
+
+def _configured_costs(config: Path | None) -> dict[str, float]:
+    services = load_config(config, Path.cwd()).services
+    return {name: rule.start_up_s for name, rule in services.items() if rule.start_up_s is not None}
 
 
 def _answer(question: _Question, fixture: str | None) -> PlanDocument:
@@ -239,6 +235,13 @@ def _planned(question: _Question, costs: Mapping[str, float]) -> tuple[PlanDocum
     services = services_of(suite, costs)
     seconds, guessed = start_up_costs(services, question.known_costs)
     plan = plan_suite(suite, replace(question.wishes, seconds=seconds))
+    if not plan.shards:
+        raise SvcTraceError(
+            "there are no tests to plan",
+            hint="Do not start pytest: without arguments it would run every test.",
+            slug="nothing-selected",
+            exit_code=ExitStatus.NOTHING_SELECTED,
+        )
     return _document(question, plan, seconds, guessed, guesses, needs), needs
 
 

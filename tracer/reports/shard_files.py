@@ -3,19 +3,34 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from tracer.classify.model import ALL_UNKNOWN
-from tracer.classify.plan.plan import Shard
 from tracer.classify.selection import Unit, unit_of
 from tracer.errors import SvcTraceError
 from tracer.reports.output import write_file
 from tracer.reports.pytest_arguments import pytest_arguments
 
+if TYPE_CHECKING:  # all commands import the formats, and only one needs plans
+    from tracer.classify.plan.plan import Shard
+
 _OURS: Final = re.compile(r"shard-[0-9]+\.txt")
 _LINE: Final = b"\n"
+
+
+class ShardsDocument(ABC):
+    """A document with shards, for the formats that a CI reads."""
+
+    @abstractmethod
+    def shards(self) -> Sequence[Shard]:
+        """The shards; they are counted from 1."""
+
+    @abstractmethod
+    def seconds(self) -> Mapping[str, float]:
+        """Node id → the test's duration."""
 
 
 def file_name(number: int) -> str:

@@ -9,21 +9,20 @@ from typing import Final, TextIO
 
 from tracer.reports.formats.format import Document, Format
 from tracer.reports.json_document import line
-from tracer.reports.pages.plan import PlanDocument
-from tracer.reports.shard_files import file_name, startable
+from tracer.reports.shard_files import ShardsDocument, file_name, startable
 
 JOB: Final = ".svc-trace-plan"
 
 
 def print_document(document: Document, file: TextIO) -> None:
     """Write YAML; its strings are JSON's, which YAML includes."""
-    assert isinstance(document, PlanDocument)
+    assert isinstance(document, ShardsDocument)
     lines = [f"{JOB}:\n  parallel:\n    matrix:\n".encode()]
-    for number, shard in enumerate(document.plan.shards, 1):
+    for number, shard in enumerate(document.shards(), 1):
         variables = {"SHARD": str(number), "SERVICES": " ".join(startable(shard)), "SHARD_FILE": file_name(number)}
         for position, (name, value) in enumerate(variables.items()):
             lines.append(b"      %b %b: %b\n" % (b" " if position else b"-", name.encode(), line(value)))
     file.buffer.writelines(lines)
 
 
-FORMAT: Final = Format("gitlab", "`parallel: matrix` for GitLab", print_document, document=PlanDocument)
+FORMAT: Final = Format("gitlab", "`parallel: matrix` for GitLab", print_document, document=ShardsDocument)

@@ -9,13 +9,13 @@ import json
 from typing import Final, TextIO
 
 from tracer.reports.formats.format import Document, Format
-from tracer.reports.pages.plan import PlanDocument
+from tracer.reports.shard_files import ShardsDocument
 
 
 def print_document(document: Document, file: TextIO) -> None:
     """Write the file as pytest-split does, sorted and indented."""
-    assert isinstance(document, PlanDocument)
-    file.buffer.write(json.dumps(dict(document.durations), sort_keys=True, indent=4).encode("ascii") + b"\n")
+    assert isinstance(document, ShardsDocument)
+    file.buffer.write(json.dumps(dict(document.seconds()), sort_keys=True, indent=4).encode("ascii") + b"\n")
 
 
-FORMAT: Final = Format("pytest-split", "the tests' durations, for pytest-split", print_document, document=PlanDocument)
+FORMAT: Final = Format("pytest-split", "durations, for pytest-split", print_document, document=ShardsDocument)

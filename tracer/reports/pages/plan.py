@@ -18,6 +18,7 @@ from tracer.reports.blocks import Styled
 from tracer.reports.fixture_names import known_fixture
 from tracer.reports.guess_text import guess_text
 from tracer.reports.json_document import line, listed
+from tracer.reports.shard_files import ShardsDocument
 from tracer.reports.text import counted, duration, first
 
 _FIXTURES_LISTED: Final = 5
@@ -27,7 +28,7 @@ _NOTHING: Final = 0.01
 
 
 @dataclass(frozen=True, slots=True)
-class PlanDocument:
+class PlanDocument(ShardsDocument):
     """A plan, and what the formats need to know beside it."""
 
     plan: Plan
@@ -90,6 +91,14 @@ class PlanDocument:
                 "an older svc-trace made the report: the times of shared fixtures and imports are unknown.",
                 "Trace the suite again.",
             )
+
+    def shards(self) -> Sequence[Shard]:
+        """The plan's."""
+        return self.plan.shards
+
+    def seconds(self) -> Mapping[str, float]:
+        """Of each test of the report, and of those that only pytest-split has timed."""
+        return self.durations
 
     def json(self) -> Iterator[bytes]:
         """The plan, one shard on a line."""
