@@ -34,14 +34,14 @@ COSTS: Final = {"search": 45, "queue": 60, "postgres": 20, "redis": 5, "statsd":
 _SESSION_S: Final = 25.0  # a Django project's start and the creation of its database
 
 _PEAK: Final = """
-import atexit, runpy, sys
+import atexit, runpy, sys, time
 def print_peak():
     status = dict(line.split(":", 1) for line in open("/proc/self/status"))
-    print("peak", status["VmHWM"].split()[0], file=sys.stderr)
+    print("peak", status["VmHWM"].split()[0], time.process_time(), file=sys.stderr)
 atexit.register(print_peak)
 runpy.run_module("tracer", run_name="__main__", alter_sys=True)
 """
-"""Runs svc-trace and prints its peak memory in KiB."""
+"""Runs svc-trace and prints its peak memory in KiB, and its CPU time in seconds."""
 
 
 def write_reports(directory: Path, services: Mapping[str, float]) -> list[Path]:
@@ -137,7 +137,8 @@ def plan(reports: list[Path], *options: str) -> dict[str, Any]:
     done = subprocess.run([*command, "--format", "json"], capture_output=True, check=True)
     document: dict[str, Any] = json.loads(done.stdout)
     document["took_s"] = time.monotonic() - begin
-    document["peak_mb"] = int(done.stderr.decode().rpartition("peak ")[2]) / 1024
+    peak, cpu = done.stderr.decode().rpartition("peak ")[2].split()
+    document["peak_mb"], document["cpu_s"] = int(peak) / 1024, float(cpu)
     return document
 
 
@@ -184,7 +185,7 @@ def _figures(one: Mapping[str, Any]) -> str:
             ("makespan_s", "by_count_s", "wall clock than by number of tests"),
         )
     ]
-    took = f"{one['took_s']:.1f} s, {one['peak_mb']:.0f} MB"
+    took = f"{one['took_s']:.1f} s ({one['cpu_s']:.1f} s of CPU), {one['peak_mb']:.0f} MB"
     return f"{took}; {one['makespan_s'] / 60:.1f} min, {ratio:.3f} times the lower bound; {', '.join(changes)}"
 
 

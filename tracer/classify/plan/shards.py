@@ -21,6 +21,8 @@ _PARTS: Final = 40
 """Units are joined up to this part of a shard's work, so that files stay together and the search is fast."""
 _GOOD: Final = 1_000
 """A plan that exceeds the lower bound by this part of it is good enough."""
+_LEVELS: Final = 4
+"""So many start-up times, evenly chosen, are tried as a limit up to which a file's units are joined."""
 _TOLERANCE: Final = 100
 """To save machines, a plan may take this part of its time longer: durations vary more from run to run."""
 _GOOD_START: Final = 100
@@ -107,7 +109,8 @@ def _best_start(problem: Problem, bound_us: int, enough_us: int, sets: Sequence[
     """The best of several packings, each with other units of a file joined."""
     best: list[Load] = []
     best_us: int | None = None
-    for level in (*sorted({problem.start_up(unit.needs) for unit in problem.units}, reverse=True), None):
+    levels = sorted({problem.start_up(unit.needs) for unit in problem.units}, reverse=True)
+    for level in (*levels[:: -(-len(levels) // _LEVELS)], None):
         joined = _joined(problem, level)
         loads = packed(problem, tuple(joined), bound_us, best_us, sets)
         if loads is not None:
