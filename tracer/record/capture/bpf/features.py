@@ -48,7 +48,7 @@ def fentry(library: Library) -> Check:
     """Whether programs can be attached to a function's entry and end; attaches an empty one for a moment."""
     if code := forbidden(library):
         return Check("fentry", None, f"couldn't try: the kernel forbids BPF ({code})", ALLOW_BPF)
-    remedy = "Run it on a kernel with CONFIG_FUNCTION_TRACER, on arm64 Linux 6.0 or later."
+    remedy = "Run it on a kernel with CONFIG_FUNCTION_TRACER, on arm64 Linux 6.4 or later."
     program = library.load_empty(FENTRY, library.kernel_type(_SEND_FUNCTION.encode(), FENTRY))
     if program < 0:
         return Check("fentry", False, f"the kernel refuses it ({_name(-program)})", remedy)
