@@ -13,17 +13,25 @@ from suites import classification, facts, result, verdict, verification
 from browser.conftest import Open, write_page
 from browser.test_report_page import SUITE
 from tracer.classify.diff import compare
+from tracer.classify.plan.plan import Plan, Shard, Totals
 from tracer.classify.services.config import Rules
 from tracer.reports.formats import Document
 from tracer.reports.pages.diff import DiffDocument
+from tracer.reports.pages.plan import PlanDocument
 from tracer.reports.pages.summary import SummaryDocument
 from tracer.reports.pages.verify import VerifyDocument
 
 OLD = classification({"a.py::test_a": result(["postgres"]), "b.py::test_gone": result()}, (), Rules())
 NEW = classification({"a.py::test_a": result(["kafka"]), "b.py::test_new": result(["kafka"])}, (), Rules())
+SHARDS = (
+    Shard(("kafka", "postgres"), ("a.py::test_a",), start_up_s=20.0, tests_s=10.0, total_s=30.0),
+    Shard((), ("a.py::test_b", "a.py::test_c"), start_up_s=0.0, tests_s=15.0, total_s=15.0),
+)
+PLAN = Plan(SHARDS, Totals(30.0, 45.0), Totals(40.0, 80.0), Totals(50.0, 80.0), lower_bound_s=25.0, asked_shards=2)
 DOCUMENTS: dict[str, Document] = {
     "report": SummaryDocument(SUITE),
     "difference": DiffDocument(compare(OLD, NEW)),
+    "plan": PlanDocument(PLAN, "test", 1, {"kafka": 20.0, "postgres": 5.0}),
     "verdicts": VerifyDocument(verification({"tests/a.py::test_a": verdict("needs", "redis")}, "redis")),
 }
 MANY = 30_000
@@ -105,6 +113,18 @@ def test_a_difference_shows_old_and_new(opened: Open) -> None:
     expect(page.locator("#filters .count")).to_have_text("2 tests")
 
 
+def test_a_plan_has_a_bar_for_each_shard(opened: Open) -> None:
+    page = opened(DOCUMENTS["plan"])
+    row = page.get_by_role("row", name="1 30 s 20 s 1 kafka, postgres")
+    expect(row).to_be_visible()
+    widths = row.locator("rect").evaluate_all("all => all.map((one) => one.getBoundingClientRect().width)")
+    whole = row.locator("svg").evaluate("one => one.getBoundingClientRect().width")
+    assert [round(width / whole, 2) for width in widths] == [0.67, 0.33]
+    half = page.get_by_role("row", name="2 15 s 0 ms 2 none").locator("rect")
+    widths = half.evaluate_all("all => all.map((one) => one.getBoundingClientRect().width)")
+    assert [round(width / whole, 2) for width in widths] == [0.0, 0.5]
+
+
 def test_other_documents_have_a_page_of_their_blocks(opened: Open) -> None:
     page = opened(DOCUMENTS["verdicts"])
     expect(page.get_by_role("heading", level=1)).to_have_text("1 of 1 test needs redis")
@@ -129,4 +149,4 @@ def test_a_list_of_many_tests_has_few_elements(opened: Open) -> None:
     page.get_by_role("button", name="Show 60 of 240 more rows").click()
     assert page.locator("#matrix tbody tr").count() > 100
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
-    assert rows.count() == min(500, len(found))
+    assert rows.count() == min(200, len(found))

@@ -22,9 +22,10 @@ from markupsafe import Markup, escape
 
 from tracer.reports.blocks import Headline, pieces
 from tracer.reports.formats.format import Document
-from tracer.reports.html import diff, report
+from tracer.reports.html import diff, plan, report
 from tracer.reports.html.contents import Contents
 from tracer.reports.pages.diff import DiffDocument
+from tracer.reports.pages.plan import PlanDocument
 from tracer.reports.pages.summary import SummaryDocument
 from tracer.reports.pages.validate import ValidationDocument
 from tracer.reports.text import counted, duration, percent, printable
@@ -34,6 +35,7 @@ PAGES: Final[Mapping[type, Callable[[Any], Contents]]] = {
     SummaryDocument: report.of_summary,
     ValidationDocument: report.of_validation,
     DiffDocument: diff.of_difference,
+    PlanDocument: plan.of_plan,
 }
 """The documents whose pages show more than their blocks."""
 

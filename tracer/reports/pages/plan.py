@@ -58,7 +58,7 @@ class PlanDocument(ShardsDocument):
         if plan.tierings:
             yield _tierings(plan)
             yield blocks.Line(_another_tier(plan))
-        yield _shards(plan.shards)
+        yield shards_table(plan.shards)
         yield from self._notices()
 
     def _notices(self) -> Iterator[blocks.Block]:
@@ -200,7 +200,8 @@ def _row(name: blocks.Text, one: Totals, base: Totals) -> tuple[blocks.Text, ...
     return (name, *(f"{value} ({change})" if change else value for value, change in times))
 
 
-def _shards(shards: Sequence[Shard]) -> blocks.Table:
+def shards_table(shards: Sequence[Shard]) -> blocks.Table:
+    """Each shard: its tests, its times, its services."""
     rows = tuple(
         (
             str(number),

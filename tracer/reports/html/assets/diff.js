@@ -3,8 +3,8 @@
 const DIFF_COLUMNS = [
   { title: "Test", style: "test" },
   { title: "What", style: "result" },
-  { title: "Old", style: "services" },
-  { title: "New", style: "services" },
+  { title: "Old", style: "services old" },
+  { title: "New", style: "services new" },
 ];
 
 class DiffList {
@@ -12,7 +12,7 @@ class DiffList {
     this.data = data;
     this.form = form;
     this.lower = data.rows.map(([id]) => id.toLowerCase());
-    this.rows = new Rows(place, "Tests that differ", DIFF_COLUMNS, (row) => this.cells(row));
+    this.rows = new Rows(place, "Tests that differ", DIFF_COLUMNS, (row) => this.cells(row), "difference");
     this.rows.setHead(DIFF_COLUMNS.map((one) => make("div", { role: "columnheader", class: one.style }, one.title)));
     this.count = make("output", { class: "count" });
     const kinds = data.kinds.filter((_, number) => data.rows.some((row) => row[1] === number));

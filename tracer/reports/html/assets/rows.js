@@ -7,7 +7,7 @@ class Rows {
    * @param {{title: string, style: string, sort?: string}[]} columns
    * @param {(row: number, number: number) => HTMLElement[]} cells  the content of a row's cells; the first has its link
    */
-  constructor(place, label, columns, cells) {
+  constructor(place, label, columns, cells, style = "") {
     this.columns = columns;
     this.cells = cells;
     this.rows = [];
@@ -17,7 +17,7 @@ class Rows {
     this.window = make("div", { class: "window", role: "presentation" }, this.body);
     this.table = make(
       "div",
-      { role: "table", class: "list", "aria-label": label },
+      { role: "table", class: `list ${style}`, "aria-label": label },
       make("div", { role: "rowgroup" }, this.head),
       this.window,
     );
@@ -51,13 +51,13 @@ class Rows {
 
   draw(again = false, printed = 0) {
     const height = this.height;
+    this.body.style.height = printed ? "" : `${this.rows.length * height}px`;
     const visible = Math.ceil(this.window.clientHeight / height);
     const first = printed ? 0 : Math.max(0, Math.floor(this.window.scrollTop / height) - MARGIN);
     const last = Math.min(this.rows.length, printed || first + visible + 2 * MARGIN);
     if (!again && first === this.first && last === this.last) return;
     const focused = this.body.contains(document.activeElement);
     [this.first, this.last] = [first, last];
-    this.body.style.height = printed ? "" : `${this.rows.length * height}px`;
     this.body.replaceChildren(
       ...this.rows.slice(first, last).map((row, place) => {
         const number = first + place;
@@ -118,4 +118,4 @@ class Rows {
 /** Rows above and below the visible ones that are elements, too. */
 const MARGIN = 10;
 /** A printed list has so many rows. */
-const PRINTED = 500;
+const PRINTED = 200;
