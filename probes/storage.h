@@ -107,10 +107,22 @@ static __always_inline void *reserve_part(__u64 size, __u64 zeros)
 	return record;
 }
 
-/* The tracer polls: waking it for each record would cost the traced thread more than the record. */
+/*
+ * The tracer drains by the clock: waking it for each record would cost the traced thread more than the record. It is
+ * woken before its time when a sixteenth of the ring buffer is in use.
+ */
 static __always_inline void submit(void *record)
 {
-	bpf_ringbuf_submit(record, BPF_RB_NO_WAKEUP);
+	__u64 used = bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA);
+
+	bpf_ringbuf_submit(record, used > bpf_ringbuf_query(&events, BPF_RB_RING_SIZE) / 16 ? BPF_RB_FORCE_WAKEUP
+											    : BPF_RB_NO_WAKEUP);
+}
+
+/* A record that the tracer should see soon. */
+static __always_inline void submit_soon(void *record)
+{
+	bpf_ringbuf_submit(record, BPF_RB_FORCE_WAKEUP);
 }
 
 static __always_inline void discard(void *record)

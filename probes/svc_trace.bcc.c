@@ -122,6 +122,11 @@ static __always_inline void submit(void *record)
 	events.ringbuf_submit(record, BPF_RB_NO_WAKEUP);
 }
 
+static __always_inline void submit_soon(void *record)
+{
+	submit(record); /* bcc has no call for the fill of a ring buffer, so its reader is never woken */
+}
+
 static __always_inline void discard(void *record)
 {
 	events.ringbuf_discard(record, BPF_RB_NO_WAKEUP);

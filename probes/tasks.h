@@ -58,7 +58,10 @@ static __always_inline int emit_task(__u8 kind, struct task_struct *task, __u32 
 	named = kind == SVC_THREAD ? task : BPF_CORE_READ(task, group_leader);
 	bpf_probe_read_kernel_str(record->comm, sizeof(record->comm),
 				  (const void *)named + bpf_core_field_offset(struct task_struct, comm));
-	submit(record);
+	if (kind == SVC_EXEC) /* the tracer looks for the interpreter, and for the mount namespace */
+		submit_soon(record);
+	else
+		submit(record);
 	return 0;
 }
 

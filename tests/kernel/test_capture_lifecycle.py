@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import select
 import subprocess
 import sys
 from contextlib import closing
@@ -73,3 +75,34 @@ def test_a_killed_tracer_takes_its_programs_along() -> None:
         assert holder.stdout.readline() == b"ready\n"
         holder.kill()
     assert holder.returncode == -9
+
+
+def test_the_kernel_wakes_the_reader_of_a_ring_buffer_that_fills(peers: Peers, tmp_path: Path) -> None:
+    text = """
+    sender, asked, answers = socket(AF_INET, SOCK_DGRAM), open(sys.argv[2]), open(sys.argv[3], "w")
+    for number in asked:
+        for _ in range(int(number)):
+            sender.sendto(b"1", P.udp)
+        print("done", file=answers, flush=True)
+    """
+    asking, answering = tmp_path / "asking", tmp_path / "answering"
+    for fifo in (asking, answering):
+        os.mkfifo(fifo)
+    with capturing() as loaded, running(loaded, *script(text, peers, str(asking), str(answering))) as command:
+        ring = command.session.ring
+        with asking.open("w") as numbers, answering.open() as answers, closing(select.epoll()) as woken:
+
+            def send(number: int) -> None:
+                print(number, file=numbers, flush=True)
+                assert answers.readline() == "done\n"
+
+            send(1)
+            if ring is not None:  # strace has none
+                woken.register(ring, select.EPOLLIN | select.EPOLLET)
+                woken.poll(0)  # the program's start
+                send(100)
+                assert woken.poll(0) == []
+                send(20_000)
+                assert woken.poll(1) == [(ring, select.EPOLLIN)]
+            assert [*command.session.drain()]
+            assert command.session.lost() == command.lost_before

@@ -21,6 +21,7 @@ from tracer.record.kept_trace import kept_on_error
 from tracer.record.launch import FORWARDED, Child
 from tracer.record.listeners import listeners
 from tracer.record.names.host_names import Surroundings
+from tracer.record.pauses import Pauses
 from tracer.record.recorder import Recorder
 from tracer.record.run_directory import RunDirectory
 from tracer.trace.destination import check_writable
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
     from tracer.record.refusal.records import RecordedRefusal
     from tracer.record.refusal.targets import Refusal
 
-_TURN_S: Final = 0.02
-"""How often both streams are read. In that time, one core can fill about a tenth of the ring buffer."""
 SI_KERNEL: Final = 0x80
 """si_code of a signal from the terminal, which sends it to its whole foreground process group (sigaction(2))."""
 
@@ -139,12 +138,13 @@ def _record(
 ) -> int:
     decoder = Decoder()
     status = None
-    while status is None:
-        received = child.wait(_TURN_S)
-        status = child.poll()
-        recorder.turn(session.drain, lambda: decoder.feed(fifo.read()))
-        if received and status is None and _is_for_the_command(received, recorder):
-            os.kill(child.pid, received.si_signo)
+    with Pauses(child, session, fifo) as pauses:
+        while status is None:
+            received = pauses.wait()
+            status = child.poll()
+            recorder.turn(session.drain, lambda: decoder.feed(fifo.read()))
+            if received and status is None and _is_for_the_command(received, recorder):
+                os.kill(child.pid, received.si_signo)
     end_ns = time.monotonic_ns()
     session.catch_up()
     recorder.turn(session.drain, lambda: decoder.feed(fifo.read()))

@@ -10,6 +10,7 @@ from typing import Final, Self
 
 CAPACITY: Final = 1 << 20  # bytes: users without privileges have no more by default (pipe(7), pipe-max-size)
 OFF: Final = ".off"  # suffix of the file that a hook creates next to the FIFO when it stops reporting
+_BUSY: Final = CAPACITY // 16  # bytes
 READ_LIMIT: Final = 4 << 20  # bytes returned by one `read`: a flood must not keep the recorder from its events
 
 
@@ -26,6 +27,7 @@ class Fifo:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.is_busy = False  # the last `read` found so much that the next one should follow soon
         os.mkfifo(path, 0o600)
         self._reading = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
         self._writing = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
@@ -49,6 +51,7 @@ class Fifo:
                 break
             parts.append(part)
             left -= len(part)
+        self.is_busy = READ_LIMIT - left > _BUSY
         return b"".join(parts)
 
     @property

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from tracer.record.capture.checks import Check
     from tracer.trace.records import RunWarning
 
+SHORTEST_PAUSE_S: Final = 0.02
+"""Between two drains. In that time, one core can fill about a tenth of the ring buffer."""
 UNKNOWN_CAUSE: Final = -1
 """In place of the time of a cause, where wake-ups are not observed."""
 COMMAND_PROCESS = ProcessId(1)
@@ -162,6 +164,13 @@ class Session(Protocol):
     """
 
     wrapper: Wrapper | None = None  # what has to execute the command; None: the child itself
+    ring: int | None = None
+    """Descriptor of a ring buffer whose reader the kernel wakes if it should be drained before its time. None: there is
+    no such ring buffer."""
+
+    def longest_pause(self) -> float:
+        """Seconds that may pass until the next `drain`, if the kernel does not wake the reader of `ring`."""
+        return SHORTEST_PAUSE_S
 
     def drain(self) -> Iterable[Event]:
         """All events since the last call."""

@@ -48,6 +48,11 @@ class Interpreters:
         self._pidns = Path("/proc/self/ns/pid").stat().st_ino
         self._unknown: dict[ProcessId, tuple[int, int]] = {}  # process → its pid in /proc, and when it began
 
+    @property
+    def is_looking(self) -> bool:
+        """Whether there is a process whose Python has to be looked up again."""
+        return bool(self._unknown)
+
     def apply(self, event: TaskEvent) -> None:
         """Remember a process that has to be looked up; forget one that has ended."""
         if event.kind == Kind.EXIT:

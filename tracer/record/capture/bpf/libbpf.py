@@ -99,7 +99,7 @@ class LibbpfBackend(Backend):
                 for name in (b"events", b"lost", b"tallies", b".data", b"interpreters", b"tasks")
             )
             set_root = partial(_set_root, library, tasks)
-            probes = BpfLoaded(self.name, Maps(*maps), programs, set_root, resources)
+            probes = BpfLoaded(self.name, Maps(*maps), programs, set_root, resources, wakes=True)
             lacks = wake_ups.lacks_causes(probes) if _observes_wake_ups(library, loaded) else wake_ups.REFUSED
             return replace(probes, lacks_causes=lacks, resources=resources.pop_all())
 

@@ -16,10 +16,12 @@ from tracer.record.capture.bpf.interpreters import Interpreters
 from tracer.record.capture.bpf.ringbuf import RingBuffer, possible_cpus
 from tracer.record.capture.bpf.tallies import Tallies
 from tracer.record.capture.bpf.wire import CONTROL
-from tracer.record.capture.protocol import Event, Loaded, Session, SocketEvent
+from tracer.record.capture.protocol import SHORTEST_PAUSE_S, Event, Loaded, Session, SocketEvent
 
 RING_BYTES: Final = 16 << 20
 """Room for about 70,000 records between two drains; most sends need none (tallies.py)."""
+_LONGEST_PAUSE_S: Final = 0.1
+"""Between two drains that the kernel does not ask for."""
 _MISSES: Final = re.compile(r"^recursion_misses:\t(\d+)$", re.MULTILINE)
 
 
@@ -44,6 +46,7 @@ class BpfLoaded(Loaded):
     resources: ExitStack  # detaches and frees everything when it is closed
     lacks_causes: str = ""
     privileged: bool = True
+    wakes: bool = False  # the probes wake the reader of the ring buffer when it fills
 
     def trace(self, pid: int, fifo: Path, ring_bytes: int | None = None) -> BpfSession:
         """Make the stopped child the root of the tree: fork adds its descendants.
@@ -51,6 +54,7 @@ class BpfLoaded(Loaded):
         `ring_bytes`: a session that ends before there were more bytes of events may map only these.
         """
         session = BpfSession(self.maps, self.programs, fifo.stat().st_ino, ring_bytes, causes=not self.lacks_causes)
+        session.ring = self.maps.events if self.wakes else None
         self.set_root(pid)
         return session
 
@@ -91,6 +95,10 @@ class BpfSession(Session):
                 self._tallies.begin(tally, event)
         self._interpreters.look_up(time.monotonic_ns())
         yield from self._tallies.drain(epoch)
+
+    def longest_pause(self) -> float:
+        """Longer, unless the Python of a process is still looked for: until it is found, its futexes do not count."""
+        return SHORTEST_PAUSE_S if self._interpreters.is_looking else _LONGEST_PAUSE_S
 
     def lost(self) -> int:
         """Count events that could not be delivered, tallies that were overwritten too early, and missed calls.
