@@ -7,6 +7,7 @@ bidirectional override and no lone surrogate reaches a browser.
 
 from __future__ import annotations
 
+import gc
 import gzip
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
@@ -52,7 +53,11 @@ _POLICY: Final = (
 
 def render(document: Document) -> Iterator[bytes]:
     """The page of a document as UTF-8, in parts."""
-    contents = PAGES[type(document)](document) if type(document) in PAGES else of_blocks(document)
+    gc.disable()  # it would search the many small values for cycles, a quarter of the time
+    try:
+        contents = PAGES[type(document)](document) if type(document) in PAGES else of_blocks(document)
+    finally:
+        gc.enable()
     style, script = _style(), _script()
     template = _environment().get_template(contents.template)
     values = {
