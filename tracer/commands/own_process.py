@@ -18,6 +18,8 @@ from tracer.record.run import SI_KERNEL
 
 _ENDING: Final = frozenset({signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP})
 """Signals that end this process, too, as soon as the function has ended."""
+_TURN_S: Final = 0.05
+"""How often to look for signals and for the child's end."""
 
 
 def in_own_process(function: Callable[[], None]) -> None:
@@ -72,17 +74,17 @@ def _wait(pid: int) -> tuple[int, int | None]:
     """
     ended_by = None
     while True:
-        received = signal.sigwaitinfo(FORWARDED | {signal.SIGCHLD})
-        if received.si_signo == signal.SIGCHLD:
-            found, status = os.waitpid(pid, os.WNOHANG)
-            if found:
-                code = os.waitstatus_to_exitcode(status)
-                return (code if code >= 0 else 128 - code), ended_by
-            continue
-        if received.si_signo in _ENDING:
-            ended_by = received.si_signo
-        if received.si_code != SI_KERNEL:
-            os.kill(pid, received.si_signo)
+        # Another thread may take SIGCHLD, and the first result may mean nothing (`Child.wait`): neither is relied on.
+        signal.sigtimedwait({signal.SIGCHLD}, _TURN_S)
+        if received := signal.sigtimedwait(FORWARDED, 0):
+            if received.si_signo in _ENDING:
+                ended_by = received.si_signo
+            if received.si_code != SI_KERNEL:
+                os.kill(pid, received.si_signo)
+        found, status = os.waitpid(pid, os.WNOHANG)
+        if found:
+            code = os.waitstatus_to_exitcode(status)
+            return (code if code >= 0 else 128 - code), ended_by
 
 
 def _failure(error: SvcTraceError | OSError) -> bytes:

@@ -255,8 +255,8 @@ def _reports_in(keep: Path | None) -> Iterator[Path]:
     directory = Path(tempfile.mkdtemp(prefix=_PREFIX))
     try:
         yield directory
-    except BaseException as error:
-        if (directory / "with.json").exists() and getattr(error, "slug", "") != "nothing-to-try":
+    except BaseException:
+        if (directory / "with.json").exists():
             say(f"the reports of the runs are kept: go on with --against {shlex.quote(f'{directory}/with.json')}")
         else:
             shutil.rmtree(directory)
