@@ -52,9 +52,16 @@ def _mptcp() -> str | None:
     return None if Path("/proc/sys/net/mptcp/enabled").exists() else "the kernel has no MPTCP"
 
 
+def _release() -> tuple[int, ...]:
+    return tuple(int(part) for part in os.uname().release.split(".")[:2])
+
+
 def _answers() -> str | None:
-    release = tuple(int(part) for part in os.uname().release.split(".")[:2])
-    return None if release >= (6, 3) else "before Linux 6.3, no tracepoint shows what a process reads"
+    return None if _release() >= (6, 3) else "before Linux 6.3, no tracepoint shows what a process reads"
+
+
+def _unix_programs() -> str | None:
+    return None if _release() >= (6, 7) else "before Linux 6.7, no program is called when unix sockets connect"
 
 
 def _browser() -> str | None:
@@ -74,6 +81,7 @@ _LACKS: Final[Mapping[str, Callable[[], str | None]]] = {
     "ia32": _ia32,
     "mptcp": _mptcp,
     "answers": _answers,
+    "unix_programs": _unix_programs,
     "browser": _browser,
 }
 

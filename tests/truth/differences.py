@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from msgspec.structs import asdict
 
-from tracer.classify.model import Classification, Evidence, TestResult
+from tracer.classify.model import Classification, Evidence, TestResult, TestVerdict, Verification
 from truth.glob import matches
 from truth.matching import unmatched
-from truth.scenario import ExpectedEvidence, Scenario, Test, with_causes
+from truth.scenario import ExpectedEvidence, ExpectedVerdict, Scenario, Test, with_causes
 
 _ESSENCE = ("service", "how", "via", "phase", "self_hosted", "ambiguous")
 
@@ -38,6 +38,39 @@ def differences(scenario: Scenario, report: Classification) -> Iterator[str]:
         if broken != expected:
             yield f"the run: contract {name} is broken by {[*broken]}, not by {[*expected]}"
     yield from _tests(scenario.tests, report.tests)
+
+
+def differences_of_trial(scenario: Scenario, trial: Verification) -> Iterator[str]:
+    """Yield a line for each difference between a scenario and the verdicts of its trial."""
+    if trial.complete != scenario.complete:
+        yield f"the trial: complete is {trial.complete}"
+    for nodeid in sorted(scenario.verdicts.keys() | trial.tests.keys()):
+        expected, found = scenario.verdicts.get(nodeid), trial.tests.get(nodeid)
+        if expected is None:
+            yield f"{nodeid}: a test that is not expected"
+        elif found is None:
+            yield f"{nodeid}: no verdict"
+        else:
+            yield from _verdict(nodeid, expected, found)
+
+
+def _verdict(nodeid: str, expected: ExpectedVerdict, found: TestVerdict) -> Iterator[str]:
+    if found.verdict != expected.verdict:
+        yield f"{nodeid}: {found.verdict}, not {expected.verdict}"
+    if found.through != expected.through:
+        yield f"{nodeid}: through {found.through}, not {expected.through}"
+    if found.reason != expected.reason:
+        yield f"{nodeid}: because {found.reason}, not {expected.reason}"
+    if found.tried != expected.tried:
+        yield f"{nodeid}: tried {[*found.tried]}, not {[*expected.tried]}"
+    if found.outcome_with != expected.outcome:
+        yield f"{nodeid}: {found.outcome_with} with the services, not {expected.outcome}"
+    if found.outcome_without != expected.outcome_without:
+        yield f"{nodeid}: {found.outcome_without} without the services, not {expected.outcome_without}"
+    if expected.refused not in (None, found.refused):
+        yield f"{nodeid}: {found.refused} attempts were refused, not {expected.refused}"
+    if found.is_surprise:
+        yield f"{nodeid}: a surprise"
 
 
 def _tests(expected: Mapping[str, Test], found: Mapping[str, TestResult]) -> Iterator[str]:

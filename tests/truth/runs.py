@@ -19,8 +19,9 @@ from typing import Final
 
 from environments import MINORS, environment_with, interpreter
 
-from tracer.classify.model import Classification
+from tracer.classify.model import Classification, Verification
 from tracer.reports.json_report import read_classification
+from tracer.reports.verify_json import read_verification
 from truth.received import Received
 from truth.scenario import Scenario
 
@@ -28,6 +29,7 @@ SUITE: Final = Path(__file__).parent / "suite"
 """The directory of the modules that all suites can import."""
 PYTEST: Final = ("-m", "pytest", "-p", "no:cacheprovider", "-p", "outcomes")
 TRACER: Final = (sys.executable, "-m", "tracer", "-q", "--backend")
+VERIFY: Final = (sys.executable, "-m", "tracer", "verify", "--backend")
 LIMIT_S: Final = 300.0
 """After this time a run counts as hanging. Most end within a second, on an emulated processor within a minute."""
 
@@ -71,6 +73,23 @@ def run_traced(
     options = ("-o", str(report), "--trace", str(directory / "trace.svctrace"))
     finished = _run(scenario, (*TRACER, backend, *options, "--", *_command(scenario)), surroundings, directory)
     return finished, read_classification(report) if report.exists() else None
+
+
+def run_trial(
+    scenario: Scenario, backend: str, surroundings: Surroundings, directory: Path
+) -> tuple[Finished, Verification | None]:
+    """Run a copy of the suite in a new directory with all services, and without some. Returns the verdicts, if any.
+
+    The directory keeps the verdicts, the reports of the runs and the output.
+
+    Raises:
+        Hung: the trial took longer than LIMIT_S.
+    """
+    verdicts = directory / "verdicts.json"
+    options = ("--without", ",".join(scenario.without), *scenario.trial_options)
+    files = ("-o", str(verdicts), "--keep", str(directory / "reports"))
+    finished = _run(scenario, (*VERIFY, backend, *options, *files, "--", *_command(scenario)), surroundings, directory)
+    return finished, read_verification(verdicts) if verdicts.exists() else None
 
 
 def run_bare(scenario: Scenario, surroundings: Surroundings, directory: Path, shared: Path) -> Finished:

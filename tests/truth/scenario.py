@@ -21,15 +21,17 @@ SERVERS: Final = ("kafka", "postgres", "redis", "search")
 """Real servers that a scenario may need."""
 ALONE: Final = ("grpc", "many", "postgres_tls")
 """What a scenario needs without naming any other: a gRPC server; all servers but the last; a PostgreSQL with TLS."""
-CAPABILITIES: Final = ("io_uring", "answers")
+CAPABILITIES: Final = ("io_uring", "answers", "unix_programs")
 """Features that the machine or the backend may lack."""
 
 _KEYS: Final = (
     *("says", "suite", "needs", "python", "requires", "oldest", "arguments", "command", "exit_status", "complete"),
     "missing_tests",
     *("warnings", "only_traced", "uncounted", "run_evidence", "tiers", "variants", "violations", "tests"),
+    *("without", "trial_options"),
 )
 _TEST_KEYS: Final = ("outcome", "attempts", "count", "assumed", "services", "evidence")
+_VERDICT_KEYS: Final = ("verdict", "through", "reason", "tried", "outcome", "outcome_without", "refused")
 _NUMBER_KEYS: Final = ("times", "optional", "any_number", "causes")
 """Keys of an expected evidence that are no facts: how many such entries the report has."""
 _EVIDENCE_KEYS: Final = (*Evidence.__struct_fields__, "transport", *_NUMBER_KEYS)
@@ -81,6 +83,19 @@ class Test:
 
 
 @dataclass(frozen=True, slots=True)
+class ExpectedVerdict:
+    """The truth about a test of a trial."""
+
+    verdict: str
+    through: str | None
+    reason: str | None
+    tried: tuple[str, ...]  # sorted
+    outcome: str | None  # with the services. None: no such run has the test
+    outcome_without: str | None
+    refused: int | None  # None: clients differ in how often they try
+
+
+@dataclass(frozen=True, slots=True)
 class Scenario:
     """A suite and the truth about it."""
 
@@ -106,6 +121,9 @@ class Scenario:
     variants: tuple[str, ...]  # node ids without parameters of tests whose variants use different services; sorted
     violations: Mapping[str, tuple[str, ...]]  # a broken contract's name → node ids, sorted
     tests: Mapping[str, Test]  # node id or pattern → truth
+    without: tuple[str, ...]  # the services that a trial refuses; empty: the scenario is a run
+    trial_options: tuple[str, ...]  # of `svc-trace verify`
+    verdicts: Mapping[str, ExpectedVerdict]  # of a trial: node id → truth
 
 
 def load(directory: Path) -> Scenario:
@@ -116,6 +134,8 @@ def load(directory: Path) -> Scenario:
     """
     path = directory / "scenario.toml"
     table = read_document(path, str(path)).table(_KEYS)
+    without = _texts(table["without"])
+    tests = table["tests"].members()
     return Scenario(
         directory=directory,
         says=table["says"].read(Text),
@@ -136,7 +156,10 @@ def load(directory: Path) -> Scenario:
         tiers=table["tiers"].read(dict[str, int] | None),
         variants=tuple(sorted(_texts(table["variants"]))),
         violations={name: tuple(sorted(_texts(nodeids))) for name, nodeids in table["violations"].members().items()},
-        tests={name: _test(value) for name, value in table["tests"].members().items()},
+        tests={} if without else {name: _test(value) for name, value in tests.items()},
+        without=without,
+        trial_options=_texts(table["trial_options"]),
+        verdicts={name: _verdict(value, without) for name, value in tests.items()} if without else {},
     )
 
 
@@ -195,6 +218,26 @@ def _test(value: Value) -> Test:
         services=None if table["services"].data is None else tuple(sorted(_texts(table["services"]))),
         evidence=_expected_evidence(table["evidence"], _DEFAULTS),
     )
+
+
+def _verdict(value: Value, without: tuple[str, ...]) -> ExpectedVerdict:
+    table = value.table(_VERDICT_KEYS)
+    verdict = table["verdict"].read(Text)
+    passes = verdict in ("tolerates", "unaffected")
+    tries = verdict in ("needs", "tolerates")
+    return ExpectedVerdict(
+        verdict=verdict,
+        through=table["through"].read(Text | None),
+        reason=table["reason"].read(Text | None),
+        tried=tuple(sorted(without if tries and table["tried"].data is None else _texts(table["tried"]))),
+        outcome=_outcome(table["outcome"], "passed"),
+        outcome_without=_outcome(table["outcome_without"], "passed" if passes else "failed"),
+        refused=table["refused"].read(int | None),
+    )
+
+
+def _outcome(value: Value, default: str) -> str | None:
+    return None if value.data == "" else value.read(Text, default=default)
 
 
 def _expected_evidence(value: Value, defaults: Mapping[str, object]) -> tuple[ExpectedEvidence, ...]:

@@ -9,10 +9,18 @@ import pytest
 from msgspec.structs import replace
 from suites import evidence
 
-from tracer.classify.model import Classification, Evidence, RunInfo, Summary, TestResult
+from tracer.classify.model import (
+    Classification,
+    Evidence,
+    RunInfo,
+    Summary,
+    TestResult,
+    TestVerdict,
+    Verification,
+)
 from tracer.errors import SvcTraceError
 from tracer.trace.endpoint import Endpoint
-from truth.differences import differences
+from truth.differences import differences, differences_of_trial
 from truth.runs import Finished, Phases, disturbances
 from truth.scenario import load
 
@@ -205,3 +213,53 @@ def test_each_disturbance_is_found() -> None:
         "a: call failed only under svc-trace",
         "a: call passed only without svc-trace",
     ]
+
+
+TRIAL = Verification(
+    generated_at="2026-11-20T22:00:00Z",
+    command=("pytest",),
+    without=("alpha",),
+    complete=True,
+    runs_with=1,
+    runs_without=1,
+    tests={
+        "test_a.py::test": TestVerdict(
+            verdict="needs",
+            outcome_with="passed",
+            outcome_without="error",
+            refused=2,
+            through="fixture:conn@",
+            tried=("alpha",),
+        )
+    },
+)
+TRUE_VERDICT = """
+says = "It is so."
+without = ["alpha"]
+[tests."test_a.py::test"]
+verdict = "needs"
+through = "fixture:conn@"
+outcome_without = "error"
+refused = 2
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "wrong"),
+    [
+        ("", "", []),
+        ("refused = 2", "", []),
+        ("_a.py", "_b.py", ["test_a.py::test: a test that is not expected", "test_b.py::test: no verdict"]),
+        ('"needs"', '"undecided"\ntried = ["alpha"]', ["test_a.py::test: needs, not undecided"]),
+        ("conn@", "conn", ["test_a.py::test: through fixture:conn@, not fixture:conn"]),
+        ("refused = 2", "refused = 1", ["test_a.py::test: 2 attempts were refused, not 1"]),
+        ("refused = 2", 'reason = "flaky"', ["test_a.py::test: because None, not flaky"]),
+        ("refused = 2", "tried = []", ["test_a.py::test: tried ['alpha'], not []"]),
+        ("refused = 2", 'outcome = ""', ["test_a.py::test: passed with the services, not None"]),
+        ('"error"', '"failed"', ["test_a.py::test: error without the services, not failed"]),
+        ("[tests", "complete = false\n[tests", ["the trial: complete is True"]),
+    ],
+)
+def test_each_difference_of_a_trial_is_found(old: str, new: str, wrong: list[str], tmp_path: Path) -> None:
+    (tmp_path / "scenario.toml").write_text(TRUE_VERDICT.replace(old, new, 1))
+    assert [*differences_of_trial(load(tmp_path), TRIAL)] == wrong

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from itertools import islice
@@ -12,22 +13,26 @@ import pytest
 
 from tracer.errors import SvcTraceError
 from tracer.record.capture.backends import BACKENDS
-from truth.differences import differences
+from truth.differences import differences, differences_of_trial
 from truth.received import disagreements
-from truth.runs import disturbances, run_bare, run_traced
+from truth.runs import disturbances, run_bare, run_traced, run_trial
 from truth.scenario import ALONE, CAPABILITIES, SERVERS, Scenario, load, on_oldest
 
 pytestmark = pytest.mark.kernel
 
 SCENARIOS: Final = Path(__file__).parent / "scenarios"
+TRIALS: Final = "verify"
+"""The group of scenarios whose truth is verdicts."""
 DIRECTORIES: Final = sorted(path for path in SCENARIOS.glob("*/*") if path.is_dir() and path.name != "__pycache__")
 SHOWN: Final = 50
 """Differences that a failure prints; a scenario may have thousands."""
 
 
-def cases() -> Iterator[object]:
-    """Each scenario's directory, and whether the scenario runs on the oldest pytest."""
+def cases(trials: bool = False) -> Iterator[object]:
+    """Each scenario's directory, and whether the scenario runs on the oldest pytest. Either trials or all others."""
     for directory in DIRECTORIES:
+        if (directory.parent.name == TRIALS) != trials:
+            continue
         name = directory.relative_to(SCENARIOS).as_posix()
         yield pytest.param(directory, False, id=name)
         with suppress(SvcTraceError):  # the case above fails with it
@@ -52,6 +57,15 @@ def surroundings_of(scenario: Scenario) -> str:
     return "with_servers" if {*SERVERS} & {*scenario.needs} else "plain"
 
 
+def check_needs(scenario: Scenario, backend: str, require: Callable[[str], None]) -> None:
+    """Skip what this machine or the backend cannot have."""
+    for need in scenario.needs:
+        if need in BACKENDS[backend]().blind_to:
+            pytest.skip(f"{backend} does not see {need}")
+        if need in CAPABILITIES:
+            require(need)
+
+
 @pytest.mark.parametrize(("directory", "oldest"), [*cases()])
 def test_is_true(
     backend: str,
@@ -63,11 +77,7 @@ def test_is_true(
     require: Callable[[str], None],
 ) -> None:
     scenario = on_oldest(load(directory)) if oldest else load(directory)
-    for need in scenario.needs:
-        if need in BACKENDS[backend]().blind_to:
-            pytest.skip(f"{backend} does not see {need}")
-        if need in CAPABILITIES:
-            require(need)
+    check_needs(scenario, backend, require)
     surroundings = request.getfixturevalue(surroundings_of(scenario))
     before = surroundings.received()
     traced, report = run_traced(scenario, backend, surroundings, tmp_path / "traced")
@@ -79,3 +89,24 @@ def test_is_true(
         lines += disturbances(traced, bare)
     if lines:
         pytest.fail("\n".join(failure(scenario, lines, traced.output)), pytrace=False)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can refuse services")
+@pytest.mark.parametrize(("directory", "oldest"), [*cases(trials=True)])
+def test_verdicts_are_true(
+    backend: str,
+    directory: Path,
+    oldest: bool,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+    require: Callable[[str], None],
+) -> None:
+    scenario = on_oldest(load(directory)) if oldest else load(directory)
+    check_needs(scenario, backend, require)
+    surroundings = request.getfixturevalue(surroundings_of(scenario))
+    finished, trial = run_trial(scenario, backend, surroundings, tmp_path / "trial")
+    lines = ["svc-trace wrote no verdicts"] if trial is None else [*differences_of_trial(scenario, trial)]
+    if finished.exit_status != 0:
+        lines.append(f"svc-trace ended with status {finished.exit_status}")
+    if lines:
+        pytest.fail("\n".join(failure(scenario, lines, finished.output)), pytrace=False)

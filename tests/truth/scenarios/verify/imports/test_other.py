@@ -1,0 +1,7 @@
+from peers import beta
+
+beta.ask()
+
+
+def test_it():
+    pass

@@ -1,0 +1,5 @@
+import client  # noqa: F401 - asks
+
+
+def test_it():
+    pass

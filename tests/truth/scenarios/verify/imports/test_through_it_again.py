@@ -1,0 +1,5 @@
+import client  # noqa: F401 - imported before; without the service, it is tried again
+
+
+def test_it():
+    pass
