@@ -31,6 +31,7 @@ from tracer.classify.services.identify import Identifier
 from tracer.classify.set_ups import SetUps
 from tracer.classify.variants import compare_variants
 from tracer.classify.why import explain_needs
+from tracer.trace.garbage import uncollected
 from tracer.trace.records import Attempt, StaticFacts, Trace
 
 _UNFAILED: Final[Mapping[str, Outcome]] = {
@@ -41,6 +42,7 @@ _UNFAILED: Final[Mapping[str, Outcome]] = {
 }
 
 
+@uncollected()
 def classify(trace: Trace, config: Config, *, generated_at: datetime) -> Classification:
     """Which services each test uses, and why."""
     attribution = attribute(trace, Identifier(config))

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
 
+from msgspec import Struct
+
 from tracer.classify.model import Evidence, How, Strength, Via, is_unknown
 from tracer.classify.owners import OwnedFlow
 from tracer.classify.places import Owner, Place
@@ -44,8 +46,7 @@ def sum_up(
     return tuple(_evidence(trace, owner, key, total) for key, total in sums.items())
 
 
-@dataclass(frozen=True, slots=True)
-class _Key:
+class _Key(Struct, frozen=True):
     """The values by which flows of one owner are summed to one evidence. See Evidence."""
 
     service: Identification

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
 from typing import Final, Literal, NamedTuple
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from tracer.classify.model import Phase
 from tracer.trace.ids import NO_INSTANCE, NO_PROCESS, NO_SPAN, InstanceId, ProcessId, SpanId, Tid
@@ -24,8 +26,7 @@ class Owner(NamedTuple):
 RUN: Final = Owner("run")
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """The place of a span in the suite."""
 
     process: ProcessId  # the span's runner
@@ -62,6 +63,7 @@ class Places:
     def __init__(self, trace: Trace) -> None:
         self._trace = trace
         self._places: dict[SpanId, Place] = {}
+        self._inner: set[SpanId] = set()  # of sessions within tests
         self._instance_spans: dict[InstanceId, list[Span]] = {}  # of instances wider than function scope
         self._collections: dict[tuple[ProcessId, str], list[Span]] = {}  # process, module → its collection
         for span in sorted(trace.spans.values(), key=lambda span: span.start_ns):
@@ -83,40 +85,42 @@ class Places:
         """
         known = self._places.get(span_id)
         if known is None:
-            known = self._places[span_id] = self._find(span_id)
+            for span in self._unplaced(span_id):
+                known = self._places[span.id] = self._find(span)
+            assert known is not None
         return known
 
-    def _find(self, span_id: SpanId) -> Place:
-        span = self._trace.spans[span_id]
-        test, instance = NO_SPAN, NO_INSTANCE
-        phase: Phase | None = None
-        fixture = module = None
-        inner = span  # the innermost span outside of an inner session
-        for outer in self._from_outermost(span):
-            if test and outer.kind == "session":
-                break
-            inner = outer
-            match outer.kind:
-                case "test":
-                    test = outer.id
-                case "setup" | "call" | "teardown":
-                    phase = outer.kind
-                case "collection":
-                    phase, module = "collection", str(outer.subject)
-                case "fixture" if isinstance(outer.subject, int) and outer.subject in self._trace.instances:
-                    fixture = self._trace.instances[outer.subject].name
-                    if self._is_wide(outer.subject):
-                        instance = outer.subject
-                        phase = "setup" if outer is self._instance_spans[instance][0] else "teardown"
-        return Place(inner.process, inner.tid, test, phase, fixture, instance, module)
-
-    def _from_outermost(self, span: Span) -> list[Span]:
-        chain: list[Span] = []
-        outer: Span | None = span
-        while outer is not None:
-            chain.append(outer)
+    def _unplaced(self, span_id: SpanId) -> list[Span]:
+        """A span and the spans around it whose places are not known yet, from the outermost on."""
+        unplaced: list[Span] = []
+        outer = self._trace.spans.get(span_id)
+        while outer is not None and outer.id not in self._places:
+            unplaced.append(outer)
             outer = self._trace.spans.get(outer.parent)
-        return chain[::-1]
+        return unplaced[::-1]
+
+    def _find(self, span: Span) -> Place:
+        """The place of a span follows from that of the span around it."""
+        around = self._places.get(span.parent, OUTSIDE)
+        if span.parent in self._inner or (around.test and span.kind == "session"):
+            self._inner.add(span.id)
+            return around
+        test, phase, fixture, instance, module = (
+            around.test, around.phase, around.fixture, around.instance, around.module
+        )  # fmt: skip
+        match span.kind:
+            case "test":
+                test = span.id
+            case "setup" | "call" | "teardown":
+                phase = span.kind
+            case "collection":
+                phase, module = "collection", str(span.subject)
+            case "fixture" if isinstance(span.subject, int) and span.subject in self._trace.instances:
+                fixture = self._trace.instances[span.subject].name
+                if self._is_wide(span.subject):
+                    instance = span.subject
+                    phase = "setup" if span is self._instance_spans[instance][0] else "teardown"
+        return Place(span.process, span.tid, test, phase, fixture, instance, module)
 
     def _is_wide(self, instance: InstanceId) -> bool:
         known = self._trace.instances.get(instance)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Iterator
 from contextlib import nullcontext
 from functools import lru_cache
@@ -20,6 +19,7 @@ from tracer.classify.verified import unite
 from tracer.errors import SvcTraceError
 from tracer.reports.json_document import line, listed, load_document
 from tracer.reports.verify_json import checked, render_within
+from tracer.trace.garbage import uncollected
 from tracer.trace.input_file import InputFile, open_input
 from tracer.trace.json_codec import dump
 
@@ -71,6 +71,7 @@ def render(classification: Classification) -> Iterator[bytes]:
     yield dump(tail, indent=True).removeprefix(b"{\n")
 
 
+@uncollected()
 def read_classification(path: Path, file: InputFile | None = None) -> Classification:
     """Read a report, plain or gzip.
 
@@ -81,7 +82,6 @@ def read_classification(path: Path, file: InputFile | None = None) -> Classifica
     Raises:
         SvcTraceError: not a report that this version reads; names the place.
     """
-    gc.disable()  # it would search the many small records for cycles, a good part of reading
     try:
         with open_input(path) if file is None else nullcontext(file) as opened:
             classification: Classification = load_document(opened, SCHEMA, Classification)
@@ -98,8 +98,6 @@ def read_classification(path: Path, file: InputFile | None = None) -> Classifica
             hint="Name a report that svc-trace wrote, or make it again from its trace with `svc-trace report`.",
             slug="bad-report",
         ) from error
-    finally:
-        gc.enable()
     return classification
 
 

@@ -26,6 +26,7 @@ from typing import Any, Final, Self
 from tracer.errors import ExitStatus, SvcTraceError
 from tracer.trace.checks import PROCESS_DEPTH, SPAN_DEPTH, check_nesting
 from tracer.trace.destination import PRIVATE, create, destination, put_in_place, remove_leftover
+from tracer.trace.garbage import uncollected
 from tracer.trace.ids import InstanceId, SpanId
 from tracer.trace.input_file import InputFile, open_input
 from tracer.trace.json_codec import convert, dump_lines, load
@@ -138,6 +139,7 @@ class TraceWriter:
             raise cannot_write(self.path, error) from error
 
 
+@uncollected()
 def read_trace(path: Path, file: InputFile | None = None) -> Trace:
     """Read a whole trace, also one that was cut off (its `end` is None).
 

@@ -7,7 +7,7 @@ from sys import intern
 from typing import Any, Final, get_args
 
 from msgspec import NODEFAULT, Struct, defstruct
-from msgspec.structs import FieldInfo, astuple, fields
+from msgspec.structs import FieldInfo, astuple, fields, force_setattr
 
 from tracer.trace.checks import check_numbers, check_record, has_long_numbers
 from tracer.trace.json_codec import convert, decoder, load
@@ -51,6 +51,14 @@ _EARLIER_NAMES: Final = {"owner": "listener", "line_ns": "lineage_ns"}
 _Frequent = Process | Thread | Span | Attempt | Instance | Listen | Flow
 """The records that are encoded and decoded as rows, without another object."""
 _FREQUENT: Final = frozenset(get_args(_Frequent))
+_SHARED: Final[Mapping[type[Record], tuple[str, ...]]] = {
+    Span: ("subject",),
+    Attempt: ("nodeid", "outcomes"),
+    Instance: ("name", "scope", "baseid", "node"),
+    Flow: ("heads", "errors"),
+}
+"""Fields whose values many records have in common."""
+_EMPTY: Final[Mapping[str, Any]] = {}
 _DECODER: Final = decoder(_Frequent)
 _TAGS: Final = {record_type: tag for tag, record_type in RECORD_TYPES.items()}
 COLUMNS: Final = {tag: record_type.__struct_fields__ for tag, record_type in RECORD_TYPES.items()}
@@ -102,6 +110,7 @@ class Rows:
                 record: Record = _DECODER.decode(line)
                 if not has_long_numbers(line):
                     check_record(record)
+                    _share(record)
                     return record
             except (ValueError, RecursionError):
                 pass  # another record, or one that is not valid; below, the values are found by their columns' names
@@ -138,6 +147,16 @@ class Rows:
             return record
         except ValueError as error:
             raise ValueError(f"{tag}: {error}") from None
+
+
+def _share(record: Record) -> None:
+    """Keep the texts that many records have, and empty objects, in memory once."""
+    for name in _SHARED.get(type(record), ()):
+        value = getattr(record, name)
+        if type(value) is str:
+            force_setattr(record, name, intern(value))
+        elif value == _EMPTY:
+            force_setattr(record, name, _EMPTY)
 
 
 def _shared(value: object, last: object) -> object:
