@@ -1,14 +1,16 @@
-"""Runs the shell steps of the workflows in docs/ci.md and .github/workflows."""
+"""Runs the shell steps of the workflows in docs/ci*.md and .github/workflows."""
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import pytest
@@ -20,18 +22,25 @@ pytestmark = [
 ]
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs" / "ci.md").read_text()
-BLOCKS: list[dict[str, Any]] = [yaml.safe_load(text) for text in re.findall(r"^```yaml\n(.*?)^```", PAGE, re.M | re.S)]
-NIGHT, DAY, WEEKLY = BLOCKS
+GITHUB, GITLAB, JENKINS = ((ROOT / "docs" / name).read_text() for name in ("ci.md", "ci-gitlab.md", "ci-jenkins.md"))
+
+
+def blocks(page: str) -> dict[str, str]:
+    """The files in a page: the name in the first line → the text."""
+    found = re.findall(r"^```(?:yaml|groovy)\n(?:#|//) (.*?)\n(.*?)^```", page, re.M | re.S)
+    assert found
+    return dict(found)
+
+
+WORKFLOWS: dict[str, dict[str, Any]] = {Path(name).stem: yaml.safe_load(text) for name, text in blocks(GITHUB).items()}
 NIGHTLY: dict[str, Any] = yaml.safe_load((ROOT / ".github" / "workflows" / "nightly.yml").read_text())
-SHARDS = NIGHT["jobs"]["trace"]["strategy"]["matrix"]["shard"]
-YOURS = "CHANGE: "
+NOT_RUN_HERE = ("CHANGE: ", "GitHub: ")  # steps that a user changes, or that need GitHub itself
 
 
 def shell(job: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """The shell steps of a job that a user does not have to change: name, text."""
+    """The shell steps of a job that need no change: name, text."""
     for step in job["steps"]:
-        if "run" in step and not step["name"].startswith(YOURS):
+        if "run" in step and not step["name"].startswith(NOT_RUN_HERE):
             yield step["name"], step["run"]
 
 
@@ -64,17 +73,33 @@ class Project:
         self.summary = home / "summary.md"
 
     def do(self, job: Mapping[str, Any], **variables: str) -> dict[str, subprocess.CompletedProcess[str]]:
-        """Run all steps of a job, also after a step that failed."""
+        """Run all steps of a job of GitHub's, also after a step that failed."""
         environment = {name: str(value) for name, value in job.get("env", {}).items()} | self._variables | variables
         return {name: run_step(text, self.directory, **environment) for name, text in shell(job)}
 
+    def run(self, script: str | Sequence[str], status: int = 0, **variables: str) -> str:
+        """Run a script of GitLab's or Jenkins', and return its output. GitLab joins the lines of a `script`."""
+        text = script if isinstance(script, str) else "\n".join(script)
+        done = run_step(text, self.directory, **self._variables, **variables)
+        assert done.returncode == status, done.stdout + done.stderr
+        return done.stdout
 
-def test_the_users_workflow(tmp_path: Path, shop_services: dict[str, str]) -> None:
+
+def passed(output: str) -> int:
+    """The number of tests that ran, by pytest's last line."""
+    return sum(int(number) for number in re.findall(r"(\d+) (?:passed|skipped|xfailed)", output))
+
+
+TESTS = 47  # of the example suite
+
+
+def test_githubs_workflows(tmp_path: Path, shop_services: dict[str, str]) -> None:
     project = Project(tmp_path, shop_services)
-    trace, report = NIGHT["jobs"]["trace"], NIGHT["jobs"]["report"]
+    trace, report = (WORKFLOWS["services"]["jobs"][name] for name in ("trace", "report"))
+    shards = trace["strategy"]["matrix"]["shard"]
     (project.directory / "shards").mkdir()
-    for shard in SHARDS:
-        (done,) = project.do(trace, SHARD=str(shard), SHARDS=str(len(SHARDS))).values()
+    for shard in shards:
+        (done,) = project.do(trace, SHARD=str(shard), SHARDS=str(len(shards))).values()
         assert done.returncode == 0, done.stdout + done.stderr
         name = f"svc-trace-{shard}.json.gz"
         (project.directory / name).rename(project.directory / "shards" / name)
@@ -82,36 +107,118 @@ def test_the_users_workflow(tmp_path: Path, shop_services: dict[str, str]) -> No
     first = project.do(report)
     assert {name: done.returncode for name, done in first.items()} == {
         "Merge the shards": 0,
-        "Compare with last night's report": 0,  # there is none yet
+        "Compare with the last report": 0,  # there is none yet
         "Check the assumptions": 81,
     }
-    page = project.summary.read_text()
-    assert "test_saved_order_is_announced" in page or "kafka" in page
+    assert "kafka" in project.summary.read_text()
     merged = project.directory / "svc-trace.json.gz"
 
-    (accept,) = re.findall(r"^```\n(svc-trace validate .*--write-baseline.*)\n```", PAGE, re.M)
+    (accept,) = re.findall(r"^```\n(svc-trace validate .*--write-baseline.*)\n```", GITHUB, re.M)
     accepted = run_step(accept, project.directory, PATH=f"{sys.prefix}/bin:{os.environ['PATH']}")
     assert accepted.returncode == 0, accepted.stderr
-    (project.directory / "last").mkdir()
-    shutil.copy(merged, project.directory / "last")
+    for place in ("last", "ci"):
+        (project.directory / place).mkdir()
+        shutil.copy(merged, project.directory / place)
     assert {name: done.returncode for name, done in project.do(report).items()} == dict.fromkeys(first, 0)
 
-    ran = 0
-    (job,) = DAY["jobs"].values()
+    (job,) = WORKFLOWS["tests"]["jobs"].values()
+    outputs = []
     for variant in job["strategy"]["matrix"]["include"]:
         (done,) = project.do(job, SELECT=variant["select"]).values()
         assert done.returncode == 0, done.stdout + done.stderr
-        ran += sum(int(number) for number in re.findall(r"(\d+) (?:passed|skipped|xfailed)", done.stdout))
-    assert ran == 47
+        outputs.append(done.stdout)
+    assert all(map(passed, outputs))
+    assert sum(map(passed, outputs)) == TESTS
 
-    (done,) = project.do(WEEKLY["jobs"]["verify"], WITHOUT="redis").values()
+    plan, test = (WORKFLOWS["planned"]["jobs"][name] for name in ("plan", "test"))
+    output = tmp_path / "output"
+    shutil.rmtree(project.directory / "shards")
+    (done,) = project.do(plan, GITHUB_OUTPUT=str(output)).values()
+    assert done.returncode == 0, done.stdout + done.stderr
+    matrix = json.loads(output.read_text().removeprefix("matrix="))
+    outputs = []
+    for shard in matrix["include"]:
+        (done,) = project.do(test, FILE=shard["file"]).values()
+        assert done.returncode == 0, done.stdout + done.stderr
+        outputs.append(done.stdout)
+    assert sum(map(passed, outputs)) == TESTS
+
+    (done,) = project.do(WORKFLOWS["needs"]["jobs"]["verify"], WITHOUT="redis").values()
     assert done.returncode == 0, done.stdout + done.stderr
     assert "need redis" in project.summary.read_text()
     assert (project.directory / "verify-redis.json").exists()
 
 
+def test_a_job_for_which_no_test_is_selected_runs_none(tmp_path: Path, shop_services: dict[str, str]) -> None:
+    project = Project(tmp_path, shop_services)
+    (project.directory / "ci").mkdir()
+    project.run(
+        "~/svc-trace/bin/svc-trace -o ci/svc-trace.json.gz -- .venv/bin/python -m pytest -q tests/test_orders.py"
+    )
+    lines = ["tests/test_orders.py::TestCheckout::test_stores_the_order"]
+    (project.directory / "collected.txt").write_text("\n".join(lines))
+    gitlab = yaml.safe_load(blocks(GITLAB)[".gitlab-ci.yml"])["tests"]["script"]
+    assert "collect-only" in gitlab[0]
+    assert project.run(gitlab[1:], SELECT="--exactly search") == ""
+
+
+def test_gitlabs_pipelines(tmp_path: Path, shop_services: dict[str, str]) -> None:
+    project = Project(tmp_path, shop_services)
+    files = {name: yaml.safe_load(text) for name, text in blocks(GITLAB).items()}
+    by_night, by_day = files[".gitlab-ci.yml, by night"], files[".gitlab-ci.yml, by day"]
+    shards = by_night["trace"]["parallel"]
+    assert by_night["report"]["variables"]["SHARDS"] == shards
+    for shard in range(1, shards + 1):
+        project.run(by_night["trace"]["script"], CI_NODE_INDEX=str(shard), CI_NODE_TOTAL=str(shards))
+    project.run(by_night["report"]["script"], status=81, SHARDS=str(shards))
+
+    (project.directory / "ci").mkdir()
+    for place in ("ci/svc-trace.json.gz", "last.json.gz"):
+        shutil.copy(project.directory / "svc-trace.json.gz", project.directory / place)
+    tests = files[".gitlab-ci.yml"]["tests"]
+    variants = tests["parallel"]["matrix"]
+    assert sum(passed(project.run(tests["script"], SELECT=one["SELECT"])) for one in variants) == TESTS
+
+    shutil.rmtree(project.directory / "shards")
+    project.run(by_day["plan"]["script"])
+    planned = yaml.safe_load((project.directory / "shards.yml").read_text())
+    child = files["ci/shard.yml"]["shard"]
+    matrix = planned[child["extends"]]["parallel"]["matrix"]
+    assert sum(passed(project.run(child["script"], SHARD_FILE=one["SHARD_FILE"])) for one in matrix) == TESTS
+
+
+def test_jenkins_pipelines(tmp_path: Path, shop_services: dict[str, str]) -> None:
+    project = Project(tmp_path, shop_services)
+    scripts = {
+        name: [dedent(one) for one in re.findall(r"sh '''\n(.*?)'''", text, re.S)]
+        for name, text in blocks(JENKINS).items()
+    }
+    trace, report = scripts["Jenkinsfile.services"]
+    (shards,) = re.findall(r"^def shards = (\d+)$", blocks(JENKINS)["Jenkinsfile.services"], re.M)
+    (project.directory / "shards").mkdir()
+    for shard in range(1, int(shards) + 1):
+        project.run(trace, SHARD=str(shard), SHARDS=shards)
+        name = f"svc-trace-{shard}.json.gz"
+        (project.directory / name).rename(project.directory / "shards" / name)
+    project.run(report, status=81, SHARDS=shards)
+
+    for place in ("ci", "last"):
+        (project.directory / place).mkdir()
+        shutil.copy(project.directory / "svc-trace.json.gz", project.directory / place)
+    (tests,) = scripts["Jenkinsfile"]
+    variants = re.findall(r"'(--within [^']*)'", blocks(JENKINS)["Jenkinsfile"])
+    assert len(variants) == 2
+    assert sum(passed(project.run(tests, SELECT=one)) for one in variants) == TESTS
+
+    shutil.rmtree(project.directory / "shards")
+    plan, shard_tests = scripts["Jenkinsfile.planned"]
+    project.run(plan)
+    planned = json.loads((project.directory / "matrix.json").read_text())["include"]
+    assert sum(passed(project.run(shard_tests, FILE=one["file"])) for one in planned) == TESTS
+
+
 def test_names_of_steps_are_unique() -> None:
-    for workflow in (NIGHT, DAY, WEEKLY, NIGHTLY):
+    for workflow in (*WORKFLOWS.values(), NIGHTLY):
         for job in workflow["jobs"].values():
             names = [step["name"] for step in job["steps"] if "run" in step]
             assert len(set(names)) == len(names)
