@@ -201,6 +201,7 @@ def _run_info(trace: Trace, attempts: Iterable[Attempt], set_ups: SetUps) -> Run
         if last_test_ns is None
         else round(set_ups.before_s(min(tests, key=lambda test: test.start_ns)) + (last_ns - last_test_ns) / 1e9, 6),
         refused=refused_services(trace.refused),
+        partial=trace.end is not None and trace.end.partial,
     )
 
 

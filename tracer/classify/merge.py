@@ -250,6 +250,7 @@ def _as_one(runs: Sequence[RunInfo]) -> RunInfo:
         missing_tests=None if None in missing else sum(filter(None, missing)),
         lacks_causes=next((run.lacks_causes for run in runs if run.lacks_causes), ""),
         refused=_refused(runs),
+        partial=any(run.partial for run in runs),
     )
 
 

@@ -208,6 +208,9 @@ class RunInfo(Struct, frozen=True):
     session_s: Seconds | None = None
     """Seconds before the first test, without the imports of modules after the first one, and after the last test. None
     as of `last_test_s`."""
+    partial: bool = False
+    """Whether a pytest left out tests of files that it collected: they were deselected, the arguments did not name
+    them, or it stopped early. Of merged runs: in any of them."""
 
 
 class Directory(Struct, frozen=True):

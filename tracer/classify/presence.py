@@ -19,12 +19,19 @@ class Presences:
     def __init__(self, classification: Classification, exists: Callable[[str], bool] = lambda _: True) -> None:
         """`exists`: whether a file exists, by its path from pytest's rootdir."""
         self._tests, self._exists = classification.tests, exists
-        self._files = {_file(nodeid) for nodeid in classification.tests}
+        runs = classification.runs or (classification.run,)
+        whole = {number for number, run in enumerate(runs) if not run.partial and run.missing_tests == 0}
+        self._files = {
+            _file(nodeid)
+            for nodeid, test in classification.tests.items()
+            if not whole.isdisjoint({one.run for one in test.runs} or {0})
+        }
 
     def of(self, nodeid: str) -> Presence:
         """The presence of a test.
 
-        A test that the report does not have is gone if its file does not exist, or if other tests of the file ran.
+        A test that the report does not have is gone if its file does not exist, or if a run that left out no tests has
+        others of the file.
         """
         test = self._tests.get(nodeid)
         if test is None:

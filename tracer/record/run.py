@@ -165,7 +165,7 @@ def _record(
     not_begun, untraced = runners.not_begun, sum(runners.untraced.values())
     missing = None if not_begun is None or clocks.wrong else not_begun + untraced
     reported = runners.reported or bool(clocks.wrong)
-    writer.write(End(end_ns, status, session.lost(), lost_boundaries, reported, missing))
+    writer.write(End(end_ns, status, session.lost(), lost_boundaries, reported, missing, runners.partial))
     return status
 
 

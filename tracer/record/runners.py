@@ -19,6 +19,7 @@ from tracer.record.boundary.messages import (
     Message,
     Open,
     Packet,
+    Partial,
     Phase,
     Plan,
     Report,
@@ -77,6 +78,7 @@ class Runners:
         unfinished: runners that ended, or were cut off, with an open session.
         cut_off: those of them that were still running when the command had ended.
         not_begun: tests that such sessions planned and did not begin; None: some, of an unknown number.
+        partial: whether a session left out tests of files that it collected. One within a test does not count.
         closed: spans that have closed; the caller clears it.
     """
 
@@ -99,6 +101,7 @@ class Runners:
         self.unfinished = 0
         self.cut_off = 0
         self.not_begun: int | None = 0
+        self.partial = False
         self.closed: set[SpanId] = set()
 
     def apply(self, process: ProcessId, packet: Packet) -> None:
@@ -149,6 +152,8 @@ class Runners:
                     self._instances[requiring.id] = replace(requiring, requires=required)
             case Plan() if session := self._sessions.get(runner.spans.get(message.session, NO_SPAN)):
                 session.planned = message.tests
+            case Partial(session=number) if number in runner.spans:
+                self.partial = self.partial or not self._within(runner.spans[number], "test")
             case Results(testrun=testrun, worker=worker):
                 self._results[testrun, worker] += message.tests
             case Hello(ns=ns, worker=worker):
@@ -156,7 +161,7 @@ class Runners:
                     runner.is_worker = True
                     self._workers.add((message.testrun or "", worker))
                 self._begin_again(runner, ns)
-            case Report() | Uses() | Plan() | Inactive():
+            case Report() | Uses() | Plan() | Partial() | Inactive():
                 pass  # of a test or session that another process runs; no hook's
 
     @property

@@ -138,8 +138,9 @@ def _evidence(evidence: Evidence) -> bytes:
 
 def _run(run: RunInfo) -> dict[str, Any]:
     value = asdict(run)
-    if not run.refused:
-        del value["refused"]
+    for name in ("refused", "partial"):
+        if not value[name]:
+            del value[name]
     return value
 
 

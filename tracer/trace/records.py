@@ -253,6 +253,9 @@ class End(Struct, frozen=True):
     missing_tests: int | None = 0
     """Tests that are not in the trace: a pytest process ended before it began them, or they ran in a process that was
     not traced. null: some, of an unknown number."""
+    partial: bool = False
+    """whether a session of pytest left out tests of files that it collected: they were deselected, the arguments did
+    not name them, or it stopped early"""
 
 
 Record = (

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from tracer.classify.diff import Change, Side, Totals, compare
+from tracer.classify.merge import merge
 from tracer.classify.model import Classification, Outcome, TestResult
 from tracer.classify.services.config import Rules, Tier
 
@@ -81,6 +82,24 @@ def test_skipped_not_run_and_gone_are_three_things() -> None:
     assert list(found.not_run) == ["a.py::cut_off", "shard.py::x"]
     assert found
     assert not compare(old, classified({"b.py::x": suites.result()}), lambda _: True).removed
+
+
+def test_what_a_partial_run_lacks_did_not_run() -> None:
+    old = classified({nodeid: suites.result(["postgres"]) for nodeid in ("a.py::other", "a.py::x", "removed.py::x")})
+    new = classified({"a.py::x": suites.result(["postgres"])})
+    assert list(compare(old, new).removed) == ["a.py::other"]
+    for run in (replace(new.run, partial=True), replace(new.run, missing_tests=None)):
+        found = compare(old, replace(new, run=run), lambda file: file == "a.py")
+        assert (list(found.removed), list(found.not_run)) == (["removed.py::x"], ["a.py::other"])
+
+
+def test_a_test_is_gone_if_one_run_of_its_file_was_whole() -> None:
+    old = classified({nodeid: suites.result(["postgres"]) for nodeid in ("a.py::gone", "b.py::other")})
+    whole = classified({"a.py::x": suites.result()})
+    both = classified({"a.py::x": suites.result(), "b.py::x": suites.result()})
+    partial = replace(both, run=replace(both.run, started_at="2026-11-20T22:45:00Z", partial=True))
+    found = compare(old, merge([whole, partial]))
+    assert (list(found.removed), list(found.not_run)) == (["a.py::gone"], ["b.py::other"])
 
 
 def test_a_shard_is_no_difference() -> None:

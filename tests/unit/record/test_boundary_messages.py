@@ -26,6 +26,7 @@ from tracer.record.boundary.messages import (
     Message,
     Open,
     Packet,
+    Partial,
     Phase,
     Plan,
     Report,
@@ -60,6 +61,7 @@ def cases() -> st.SearchStrategy[tuple[Any, Message]]:
             lambda t: (["hello", *t], Hello(*t)),
         ),
         st.tuples(numbers, amounts).map(lambda t: (["plan", *t], plain(Plan)(*t))),
+        numbers.map(lambda number: (["partial", number], plain(Partial)(number))),
         st.tuples(texts, texts, amounts).map(lambda t: (["results", *t], Results(*t))),
         st.tuples(versions, versions).map(lambda t: (["inactive", *t], Inactive(*t))),
         st.tuples(numbers, numbers, opens).map(

@@ -22,7 +22,8 @@ from tracer.trace.timeline import Timeline
 
 RUNNER, CHILD, TID = ProcessId(1), ProcessId(2), Tid(100)
 Open, Close, Interrupted, Report = plain(hook.Open), plain(hook.Close), plain(hook.Interrupted), plain(hook.Report)
-Plan, Uses, Requires = plain(hook.Plan), plain(hook.Uses), plain(hook.Requires)
+Plan, Partial = plain(hook.Plan), plain(hook.Partial)
+Uses, Requires = plain(hook.Uses), plain(hook.Requires)
 Attempt, Instance, Span = plain(records.Attempt), plain(records.Instance), plain(records.Span)
 R = TypeVar("R", bound=Record)
 
@@ -377,6 +378,16 @@ def test_a_session_without_a_plan_lacks_an_unknown_number_of_tests() -> None:
     suite.say(Open(1, 10, "session", "/root", None), process=CHILD)
     suite.finish(30)
     assert suite.runners.not_begun is None
+
+
+def test_a_session_that_leaves_out_tests_counts_unless_it_is_within_a_test() -> None:
+    suite = Suite()
+    suite.say(Open(1, 10, "session", "/root", None), Open(2, 20, "test", "a.py::test_outer", 0))
+    suite.say(Open(3, 30, "session", "/inner", None), Partial(3), Close(3, 40), Partial(3))
+    suite.say(Open(1, 45, "session", "/inner", None), Partial(1), process=CHILD)
+    assert not suite.runners.partial
+    suite.say(Close(2, 50), Partial(1))
+    assert suite.runners.partial
 
 
 def test_a_session_that_ended_and_that_of_a_worker_lack_no_tests() -> None:

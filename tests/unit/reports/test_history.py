@@ -78,6 +78,7 @@ RUNS = st.builds(
     last_test_s=st.none() | SECONDS,
     refused=st.lists(st.builds(RefusedService, TEXTS, st.none() | COUNTS), max_size=2).map(tuple),
     session_s=st.none() | SECONDS,
+    partial=st.booleans(),
 )
 TESTS = st.builds(
     TestResult,
@@ -159,6 +160,7 @@ def test_the_tables_have_what_the_json_report_has(report: Classification, reposi
         | {
             "generated_at": moment(source["generated_at"]),
             "refused": text(source["run"].get("refused")) or None,
+            "partial": source["run"].get("partial", False),
             "session_s": source["run"].get("session_s"),
             "total_tests": source["summary"]["total_tests"],
             "merged_runs": len(source.get("runs", [])) or 1,

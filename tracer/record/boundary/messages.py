@@ -128,6 +128,12 @@ class Plan(_Message, frozen=True):
     tests: _Tests
 
 
+class Partial(_Message, frozen=True):
+    """A session left out tests of files that it collected: they were deselected, not named, or it stopped early."""
+
+    session: _Number
+
+
 class Results(_Message, frozen=True):
     """For how many tests results arrived from a worker of xdist, which may run elsewhere. The controller reports it."""
 
@@ -160,6 +166,7 @@ Message = (
     | Uses
     | Requires
     | Plan
+    | Partial
     | Results
     | Report
     | Facts

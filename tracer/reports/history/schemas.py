@@ -62,6 +62,7 @@ RUNS: Final = _schema(
         null=True,
     ),
     _column("refused", _REFUSED, "services that were refused to the command; null if none", null=True),
+    _column("partial", pa.bool_(), "it left out tests of files that it collected, such as deselected ones"),
     _column("warnings", _WARNINGS, "the run's warnings"),
     _column("total_tests", _COUNT, "number of tests"),
     _column("merged_runs", _COUNT, "number of runs in the report; 1 if it is not merged"),

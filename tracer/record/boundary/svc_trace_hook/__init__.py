@@ -30,6 +30,7 @@ CLOCK_MONOTONIC:
     ["uses", test_span, [instances]]            instances wider than function scope that the test requests
     ["requires", instance, [instances]]         instances wider than function scope that an instance requests
     ["plan", session_span, tests]               how many tests the session is about to run
+    ["partial", session_span]                   the session left out tests of files that it collected
     ["results", testrun, worker, tests]         for how many tests results arrived from a worker of xdist
     ["report", test_span, phase, outcome]       a phase did not pass; may come after the test has closed. Outcome
                                                 `not run`: the test had no call, as with --setup-only

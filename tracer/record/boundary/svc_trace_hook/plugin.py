@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections
 import os
 import sys
-from typing import Any
+from typing import Any, Sequence
 
 import pytest
 
@@ -15,6 +15,8 @@ from .fixtures import Wrapper, file_nodeid, innermost, outermost
 from .trial import begin_trial
 
 PLAN = '["plan",%d,%d]'
+PARTIAL = '["partial",%d]'
+ENDED = (0, 1, 5)  # exit statuses of a session that came to its end: passed, failed, no tests
 
 # A suite that removes this module from sys.modules and runs pytest again imports it twice; a process has one channel.
 _channel = getattr(sys, "_svc_trace_channel", None)
@@ -48,6 +50,7 @@ class Session:
         self.tests = Tests(channel)
         self.span = next(channel.ids)
         self.is_open = True
+        self.is_partial = False  # it left out tests of files that it collected
         self.results = Results(channel)
 
     def open(self) -> None:
@@ -59,6 +62,8 @@ class Session:
             self.is_open = False
             for (testrun, worker), tests in self.results.tests.items():
                 self.channel.queue(dumps(["results", testrun, worker, tests]))
+            if self.is_partial or self._is_narrowed():
+                self.channel.queue(PARTIAL % self.span)
             self.tests.close_interrupted()
             self._close_span(self.span)
 
@@ -82,6 +87,27 @@ class Session:
     def _close_span(self, span: int) -> None:
         self.channel.send(CLOSE % (span, self.channel.clock()))
 
+    def _is_narrowed(self) -> bool:
+        """Whether arguments name tests, or `--lf` leaves out those that passed, which pytest does not report."""
+        return any("::" in str(argument) for argument in self.config.args) or bool(self.config.getoption("lf", False))
+
+    @outermost
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> Wrapper:
+        """Notice tests that a plugin leaves out without a report, as some do that split a suite."""
+        before = len(items)
+        result = yield
+        self.safely(self._leave_out, len(items) < before)
+        return result
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
+        """Notice tests that pytest, a plugin or a trial leaves out."""
+        self.safely(self._leave_out, items)
+
+    def _leave_out(self, tests: object) -> None:
+        """Remember that the session leaves out tests, if `tests` is true."""
+        self.is_partial = self.is_partial or bool(tests)
+
     @outermost
     def pytest_runtestloop(self, session: pytest.Session) -> Wrapper:
         self.safely(self._register_tests)
@@ -100,9 +126,10 @@ class Session:
                 self.config.pluginmanager.register(NotRun(self.tests))
 
     @innermost
-    def pytest_sessionfinish(self) -> Wrapper:
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> Wrapper:
         """Close the session before a worker of xdist reports its end: from then on, the controller may kill it."""
         result = yield
+        self.safely(self._leave_out, session.shouldstop or session.shouldfail or exitstatus not in ENDED)
         self.safely(self._close)
         return result
 
