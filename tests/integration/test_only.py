@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.kernel, pytest.mark.skipif(os.geteuid() != 0, reason="
 
 SHOP: Final = Path(__file__).parents[2] / "examples" / "shop"
 PARTS: Final = [f"tests/test_{name}.py" for name in ("cache", "cart", "catalogue", "outside", "pool", "search")]
-"""Those that do not wait for Kafka: its clients try for a minute."""
+"""Those that do not wait for Kafka: the example's clients try for ten seconds. `test_kafka` has quicker ones."""
 PYTEST: Final = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider")
 
 SUITE: Final = """
@@ -45,6 +45,33 @@ def test_tolerates():
 def test_its_own_server():
     with socket.create_server(("127.0.0.1", int(os.environ["OWN"]))):
         socket.create_connection(("127.0.0.1", int(os.environ["OWN"]))).close()
+"""
+
+KAFKA: Final = """
+import os
+from confluent_kafka import Producer
+
+CONFIGURATION = {  # one broker: a client tries several in random order
+    "bootstrap.servers": os.environ["SHOP_KAFKA_BOOTSTRAP"].partition(",")[0],
+    "socket.connection.setup.timeout.ms": 1000,
+    "message.timeout.ms": 1000,
+}
+
+def send():
+    errors = []
+    producer = Producer(CONFIGURATION)
+    producer.produce("orders", b"one", on_delivery=lambda error, _: errors.append(error))
+    producer.flush(60)
+    return errors
+
+def test_waits():
+    assert send() == [None]
+
+def test_does_not_look_at_the_result():
+    send()
+
+def test_nothing():
+    pass
 """
 
 Json = dict[str, Any]
@@ -100,6 +127,37 @@ def test_no_service_at_all(shop_services: dict[str, str], with_all: Path, tmp_pa
     report = shop(shop_services, backend, tmp_path / "report.json", "-k", "test_pool", only=only)
     assert "postgres" in report["refused"]
     assert {test["outcome"] for test in report["tests"].values()} == {"error"}
+
+
+def test_kafka(shop_services: dict[str, str], tmp_path: Path, backend: str) -> None:
+    """No rule has the port of its broker: a run with Kafka met it there. A client's own threads try again and again."""
+    (tmp_path / "test_it.py").write_text(KAFKA)
+
+    def run(*options: str) -> Json:
+        command = (*tracer(backend, "-q", "-o", "report.json", *options), "--", *PYTEST)
+        subprocess.run(command, cwd=tmp_path, env=os.environ | shop_services, check=not options, capture_output=True)
+        found: Json = json.loads((tmp_path / "report.json").read_text())
+        return found
+
+    before = run()
+    (tmp_path / "report.json").rename(tmp_path / "before.json")
+    report = run("--only", "", "--against", "before.json")
+    tests = ["test_it.py::test_does_not_look_at_the_result", "test_it.py::test_waits"]
+    assert [nodeid for nodeid, test in sorted(before["tests"].items()) if test["services"] == ["kafka"]] == tests
+    assert report["run"]["complete"]
+    assert report["run"]["exit_status"] == 1
+    assert {nodeid: test["outcome"] for nodeid, test in report["tests"].items()} == {
+        tests[0]: "passed",
+        tests[1]: "failed",
+        "test_it.py::test_nothing": "passed",
+    }
+    use = report["refused"].pop("kafka")
+    assert use.pop("attempts") >= 2
+    assert use == {"tests": tests, "through": {"itself": 2}, "outside": 0, "reached": []}
+    assert not report["refused"]
+    assert {nodeid: test["services"] for nodeid, test in report["tests"].items()} == {
+        nodeid: test["services"] for nodeid, test in before["tests"].items()
+    }
 
 
 class Served:
