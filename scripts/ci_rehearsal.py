@@ -209,9 +209,10 @@ def _print_times(rehearsal: Rehearsal) -> None:
         ("every service, split by duration", plan["everything_s"], slowest_s[1]),
         ("every service, split by number", plan["by_count_s"], max(one.total_s for one in rehearsal.by_count)),
     ]
-    print(f"\n{'':40} {'Predicted':>10} {'Measured':>10} {'Ratio':>6}")
+    width = max(len(name) for name, _, _ in rows)
+    print(f"\n{'':{width}} {'Predicted':>10} {'Measured':>10} {'Ratio':>6}")
     for name, predicted_s, measured_s in rows:
-        print(f"{name:40} {predicted_s:8.1f} s {measured_s:8.1f} s {measured_s / predicted_s:6.2f}")
+        print(f"{name:{width}} {predicted_s:8.1f} s {measured_s:8.1f} s {measured_s / predicted_s:6.2f}")
     machine_s = [sum(shard.total_s for shard in shards) for shards in (rehearsal.shards, rehearsal.by_duration)]
     print(f"\nmeasured: {slowest_s[0] / slowest_s[1] - 1:+.0%} wall clock, ", end="")
     print(f"{machine_s[0] / machine_s[1] - 1:+.0%} machine time compared with the split by duration")
@@ -220,7 +221,6 @@ def _print_times(rehearsal: Rehearsal) -> None:
     close = all(abs(measured_s / predicted_s - 1) <= _CLOSE for _, predicted_s, measured_s in rows)
     print(f"all measured times are within {_CLOSE:.0%} of the plan's: {'yes' if close else 'no'}")
     print(f"the plan is faster than the even split: {'yes' if slowest_s[0] < slowest_s[1] else 'no'}")
-    print(f"load average: {', '.join(f'{load:.1f}' for load in os.getloadavg())}")
 
 
 def _cost(text: str) -> tuple[str, float]:
@@ -255,10 +255,12 @@ def main() -> None:
         else:
             rehearsed_suite.write_suite(_SHOP, suite, arguments.tests)
             delays_s = rehearsed_suite.START_UP_S | delays_s
+        load = os.getloadavg()[0]
         rehearsal, faults = rehearse(CI(suite, directory, arguments.shards, delays_s))
     if arguments.json:
         arguments.json.write_text(json.dumps(to_builtins(rehearsal)))
     _print_times(rehearsal)
+    print(f"load average: {load:.1f} before, {os.getloadavg()[0]:.1f} after")
     for fault in faults:
         print(f"ci-rehearsal: {fault}", file=sys.stderr)
     sys.exit(1 if faults else 0)

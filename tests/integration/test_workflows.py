@@ -231,7 +231,7 @@ LESS: dict[str, dict[str, str]] = {
     "fresh": {"SUITE": "bookworm"},
     "wheels": {},
     "services": {},
-    "rehearsal": {"TESTS": "50"},
+    "rehearsal": {"COUNT": "50"},
     "fleet": {"ENGINE": "duckdb"},
 }
 """Variables with which the steps of this project's nightly do everything, but on fewer tests."""
