@@ -102,7 +102,7 @@ class Places:
     def _find(self, span: Span) -> Place:
         """The place of a span follows from that of the span around it."""
         around = self._places.get(span.parent, OUTSIDE)
-        if span.parent in self._inner or (around.test and span.kind == "session"):
+        if span.parent in self._inner or (around.test and span.kind in ("session", "conftest")):
             self._inner.add(span.id)
             return around
         test, phase, fixture, instance, module = (

@@ -10,6 +10,7 @@ from msgspec import Struct
 from msgspec.structs import astuple, replace
 
 from tracer.record.boundary.messages import (
+    Below,
     Close,
     Facts,
     FixtureInstance,
@@ -26,6 +27,7 @@ from tracer.record.boundary.messages import (
     Requires,
     Results,
     Uses,
+    Worker,
 )
 from tracer.trace.ids import NO_FACTS, NO_INSTANCE, NO_SPAN, FactsNumber, HookNumber, InstanceId, ProcessId, SpanId, Tid
 from tracer.trace.records import Attempt, Instance, PhaseName, Record, Span, SpanKind, StaticFacts
@@ -73,7 +75,7 @@ class Runners:
     """All runners of a run. Their messages are not trusted: those that make no sense are ignored.
 
     Attributes:
-        reported: whether the hook reported from any process.
+        reported: whether the hook reported from any process that did more than to import a conftest.
         inactive: versions of Python and pytest in which the hook was loaded and is inactive.
         unfinished: runners that ended, or were cut off, with an open session.
         cut_off: those of them that were still running when the command had ended.
@@ -114,7 +116,6 @@ class Runners:
         runner = self._runners.get(process)
         if runner is None:
             runner = self._runners[process] = _Runner(process)
-            self.reported = True
         for message in packet.messages:
             self._apply(runner, packet.tid, message)
 
@@ -156,12 +157,17 @@ class Runners:
                 self.partial = self.partial or not self._within(runner.spans[number], "test")
             case Results(testrun=testrun, worker=worker):
                 self._results[testrun, worker] += message.tests
-            case Hello(ns=ns, worker=worker):
-                if worker is not None:
+            case Below(span=number) if number in runner.spans:
+                span = self._open[runner.spans[number]]
+                if span.kind == "conftest":
+                    self._open[span.id] = replace(span, subject=message.directory)
+            case Hello() | Worker():
+                if message.worker is not None:
                     runner.is_worker = True
-                    self._workers.add((message.testrun or "", worker))
-                self._begin_again(runner, ns)
-            case Report() | Uses() | Plan() | Partial() | Inactive():
+                    self._workers.add((message.testrun or "", message.worker))
+                if isinstance(message, Hello):
+                    self._begin_again(runner, message.ns)
+            case Below() | Report() | Uses() | Plan() | Partial() | Inactive():
                 pass  # of a test or session that another process runs; no hook's
 
     @property
@@ -188,6 +194,7 @@ class Runners:
         else:
             subject = next(self._instance_ids(runner, [message.subject]), NO_INSTANCE)
         span = self._begin(runner, tid, message.kind, message.ns, subject)
+        self.reported = self.reported or message.kind != "conftest"
         if message.span:
             self._numbers[span] = message.span
             runner.spans[message.span] = span

@@ -30,7 +30,7 @@ from tracer.trace.ids import (
 
 PhaseName = Literal["setup", "call", "teardown"]
 NameSource = Literal["dns", "hosts", "container", "compose"]
-SpanKind = Literal["session", "collection", "test", "fixture"] | PhaseName
+SpanKind = Literal["session", "conftest", "collection", "test", "fixture"] | PhaseName
 PHASES: Final = get_args(PhaseName)
 _NONE: Final[Mapping[str, Any]] = {}  # one for all: few flows have errors or heads
 
@@ -82,8 +82,8 @@ class Thread(_Row, frozen=True, tag="thread"):
 
 
 class Span(_Row, frozen=True, tag="span"):
-    """An interval on a runner's thread: a session, a collection, a test, a phase of a test, or a fixture's set-up or
-    finalizer.
+    """An interval on a runner's thread: a session, the import of a conftest, a collection, a test, a phase of a test,
+    or a fixture's set-up or finalizer.
     """
 
     id: SpanId  # unique among spans
@@ -93,7 +93,9 @@ class Span(_Row, frozen=True, tag="span"):
     kind: SpanKind  # what it is an interval of
     start_ns: int  # when it opened
     end_ns: int  # when it closed
-    subject: str | InstanceId | None = None  # collection: the module's node id; test: its node id; fixture: instance id
+    subject: str | InstanceId | None = None
+    """session: rootdir; conftest: the directory whose tests need its import, from the rootdir; collection: the module's
+    node id; test: its node id; fixture: instance id"""
     crashed: bool = False  # its process died with the span open
 
 

@@ -115,7 +115,7 @@ class Reported:
                     lines.append(f"{names[test]} uses {' '.join(names[number] for number in instances)}")
                 case Requires(instance, instances):
                     lines.append(f"{names[instance]} requires {' '.join(names[number] for number in instances)}")
-        return [line for line in lines if line.lstrip("-") not in ("session", "collection")]
+        return [line for line in lines if line.lstrip("-") not in ("session", "conftest", "collection")]
 
 
 def run(
@@ -123,7 +123,7 @@ def run(
 ) -> Reported:
     """Run one module of tests with the hook. All that it writes fits into the FIFO, so it is read at the end."""
     suite = directory / "suite"
-    suite.mkdir()
+    suite.mkdir(exist_ok=True)
     (suite / "conftest.py").write_text(dedent(conftest))
     (suite / "test_it.py").write_text("import os, pytest\n" + dedent(source), encoding="utf-8")
     decoder = Decoder()

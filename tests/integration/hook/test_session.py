@@ -9,7 +9,7 @@ import pytest
 
 from hook.suites import Environment, plain, run
 from tracer.record.boundary.fifo import Fifo
-from tracer.record.boundary.messages import Close, Hello, Open, Phase, Results
+from tracer.record.boundary.messages import Close, Hello, Open, Phase, Results, Worker
 
 
 def test_an_empty_test(environment: Environment, tmp_path: Path) -> None:
@@ -20,9 +20,9 @@ def test_an_empty_test(environment: Environment, tmp_path: Path) -> None:
     assert isinstance(first, Hello)
     assert first.worker is None
     opened = [message for message in reported.messages() if isinstance(message, Open)]
-    assert [message.kind for message in opened] == ["session", "collection", "test", "test"]
-    assert opened[0].subject == str(tmp_path / "suite")
-    assert opened[1].subject == "test_it.py"
+    assert [message.kind for message in opened] == ["conftest", "session", "collection", "test", "test"]
+    assert opened[1].subject == str(tmp_path / "suite")
+    assert opened[2].subject == "test_it.py"
     writes = [[type(message).__name__ for message in packet.messages] for packet in reported.packets[-5:]]
     assert writes == [["Open"], ["Phase"], ["Phase"], ["Close"], ["Close"]]  # the last is the session's
     times = [message.ns for message in reported.messages() if isinstance(message, Open | Phase | Close)]
@@ -32,17 +32,25 @@ def test_an_empty_test(environment: Environment, tmp_path: Path) -> None:
 def test_the_workers_of_xdist_and_the_controller_say_which_they_are(newest: Environment, tmp_path: Path) -> None:
     reported = run(newest, tmp_path, "@pytest.mark.parametrize('n', range(6))\ndef test_a(n): assert n", "-n2")
     assert reported.status == 1
-    pids = {
+    assert {message.worker for message in reported.messages() if isinstance(message, Hello)} == {None}
+    pids: dict[str | None, int] = {
         message.worker: packet.pid
         for packet in reported.packets
-        for message in packet.messages[:1]
-        if isinstance(message, Hello)
+        for message in packet.messages
+        if isinstance(message, Worker)
     }
-    assert set(pids) == {None, "gw0", "gw1"}
-    hello, opened, *results, closed = reported.messages(pids[None])
+    assert set(pids) == {"gw0", "gw1"}
+    (controller,) = {packet.pid for packet in reported.packets}.difference(pids.values())
+    hello, _, _, _, opened, *results, closed = reported.messages(controller)
     assert [type(message) for message in (hello, opened, closed)] == [Hello, Open, Close]
     assert {type(message) for message in results} == {Results}
     assert sum(message.tests for message in results if isinstance(message, Results)) == 6
+
+
+def test_without_a_conftest_a_worker_says_at_once_which_it_is(newest: Environment, tmp_path: Path) -> None:
+    reported = run(newest, tmp_path, "def test_a(): pass", "-n2", "--noconftest")
+    assert {message.worker for message in reported.messages() if isinstance(message, Hello)} == {None, "gw0", "gw1"}
+    assert not [message for message in reported.messages() if isinstance(message, Worker)]
 
 
 def test_the_wrappers_of_a_conftest_run_within_the_spans(environment: Environment, tmp_path: Path) -> None:

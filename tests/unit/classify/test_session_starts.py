@@ -108,6 +108,59 @@ def test_workers_and_their_controller_count_once(suite: Suite, config: Config) -
     assert suite.spans[controller].tid == MAIN
 
 
+def test_what_a_conftests_import_reached_is_needed_below_its_directory(suite: Suite, config: Config) -> None:
+    first = suite.open("conftest", suite.runner, subject="db")
+    suite.send(POSTGRES, first, connects=1)
+    suite.send(KAFKA, first, tid=7, connects=1, socket=7, asked=1)
+    suite.close(first)
+    session = suite.open("session", suite.runner)
+    for directory, endpoint, socket in (("cache", REDIS, 2), ("db/sub", POSTGRES, 3), ("other", KAFKA, 4)):
+        conftest = suite.open("conftest", suite.runner, session, subject=directory)
+        suite.send(endpoint, conftest, connects=1, socket=socket)
+        suite.close(conftest)
+    suite.run_test(suite.runner, session)
+    late = suite.open("conftest", suite.runner, session, subject="late")
+    suite.send(REDIS, late, connects=1, socket=9)
+    found = classified(suite.trace(), config)
+    assert found.run_needs == {"kafka": ("db", "other"), "postgres": ("db",), "redis": ("cache",)}
+    assert found.tests["a.py::x"].services == ()
+
+
+def test_what_a_conftest_and_a_hook_reached_is_needed_by_all(suite: Suite, config: Config) -> None:
+    conftest = suite.open("conftest", suite.runner, subject="db")
+    suite.send(POSTGRES, conftest, connects=1)
+    suite.close(conftest)
+    session = suite.open("session", suite.runner)
+    suite.send(POSTGRES, session)
+    suite.run_test(suite.runner, session)
+    found = classified(suite.trace(), config)
+    assert found.run_needs == {"postgres": ALL}
+
+
+def test_the_conftests_of_workers_belong_to_their_own_sessions(suite: Suite, config: Config) -> None:
+    controller = suite.open("session", suite.runner)
+    for number in (2, 3):
+        worker = suite.process(suite.runner)
+        conftest = suite.open("conftest", worker, controller, subject="db")
+        suite.send(POSTGRES, conftest, process=worker, connects=1, socket=10 * number)
+        suite.close(conftest)
+        session = suite.open("session", worker, controller)
+        suite.run_test(worker, session, f"a.py::x{number}")
+    assert classified(suite.trace(), config).run_needs == {"postgres": ("db",)}
+
+
+def test_the_conftest_of_a_pytest_within_a_test_is_the_tests(suite: Suite, config: Config) -> None:
+    session = suite.open("session", suite.runner)
+    test, call = suite.test("a.py::x", suite.runner, session)
+    child = suite.process(suite.runner)
+    conftest = suite.open("conftest", child, call, subject="db")
+    suite.send(POSTGRES, conftest, process=child, connects=1)
+    suite.close(conftest)
+    suite.finish(test, call)
+    found = classified(suite.trace(), config)
+    assert (found.run_needs, found.tests["a.py::x"].services) == ({}, ("postgres",))
+
+
 def test_a_session_without_tests_shows_nothing(suite: Suite, config: Config) -> None:
     session = suite.open("session", suite.runner)
     suite.send(POSTGRES, session, connects=1)

@@ -16,6 +16,7 @@ from tracer.record.boundary.messages import (
     LINE_LIMIT,
     OUTCOMES,
     UNFINISHED_LIMIT,
+    Below,
     Close,
     Decoder,
     Facts,
@@ -33,6 +34,7 @@ from tracer.record.boundary.messages import (
     Requires,
     Results,
     Uses,
+    Worker,
 )
 from tracer.record.boundary.svc_trace_hook import attempts, channel, fixtures, plugin
 from tracer.trace.records import PHASES, StaticFacts
@@ -52,7 +54,7 @@ first_seqs = st.integers(min_value=0, max_value=GAP_LIMIT - 1)  # of a process
 def cases() -> st.SearchStrategy[tuple[Any, Message]]:
     """A message as the hook lays it out, and as the recorder shall see it."""
     opens: st.SearchStrategy[tuple[Any, ...]] = st.one_of(
-        st.tuples(st.sampled_from(["session", "collection"]), texts).map(lambda t: (t, (*t, None))),
+        st.tuples(st.sampled_from(["session", "conftest", "collection"]), texts).map(lambda t: (t, (*t, None))),
         st.tuples(texts, numbers).map(lambda t: (("test", *t), ("test", *t))),
         numbers.map(lambda instance: (("fixture", instance), ("fixture", instance, None))),
     )
@@ -61,6 +63,8 @@ def cases() -> st.SearchStrategy[tuple[Any, Message]]:
             lambda t: (["hello", *t], Hello(*t)),
         ),
         st.tuples(numbers, amounts).map(lambda t: (["plan", *t], plain(Plan)(*t))),
+        st.tuples(numbers, texts).map(lambda t: (["below", *t], plain(Below)(*t))),
+        st.tuples(texts, st.none() | texts).map(lambda t: (["worker", *t], Worker(*t))),
         numbers.map(lambda number: (["partial", number], plain(Partial)(number))),
         st.tuples(texts, texts, amounts).map(lambda t: (["results", *t], Results(*t))),
         st.tuples(versions, versions).map(lambda t: (["inactive", *t], Inactive(*t))),

@@ -22,7 +22,7 @@ from tracer.trace.timeline import Timeline
 
 RUNNER, CHILD, TID = ProcessId(1), ProcessId(2), Tid(100)
 Open, Close, Interrupted, Report = plain(hook.Open), plain(hook.Close), plain(hook.Interrupted), plain(hook.Report)
-Plan, Partial = plain(hook.Plan), plain(hook.Partial)
+Plan, Partial, Below = plain(hook.Plan), plain(hook.Partial), plain(hook.Below)
 Uses, Requires = plain(hook.Uses), plain(hook.Requires)
 Attempt, Instance, Span = plain(records.Attempt), plain(records.Instance), plain(records.Span)
 R = TypeVar("R", bound=Record)
@@ -72,17 +72,20 @@ def instance(number: int, name: str = "db", scope: str = "session") -> FixtureIn
     return FixtureInstance(HookNumber(number), name, scope, "", "tests", None)
 
 
-def test_greeting_is_hearing(suite: Suite) -> None:
-    assert not suite.runners.reported
-    assert suite.say(Hello(1, "3.11", "8.3", None)) == []
-    assert suite.runners.reported
+def test_the_import_of_a_conftest_alone_is_no_report(suite: Suite) -> None:
+    assert suite.say(Hello(1, "3.11", "8.3", None), Open(1, 2, "conftest", ".")) == []
+    assert suite.say(Below(1, "db"), Close(1, 3)) == [Span(1, 0, RUNNER, TID, "conftest", 2, 3, "db")]
+    reported = suite.runners.reported
+    assert suite.say(Below(1, "db"), Open(2, 4, "session", "/root"), Below(2, "db")) == []
+    assert (reported, suite.runners.reported) == (False, True)
+    assert suite.say(Close(2, 5)) == [Span(2, 0, RUNNER, TID, "session", 4, 5, "/root")]
 
 
 def test_an_unsupported_pytest_is_remembered_and_is_no_runner(suite: Suite) -> None:
     for number in range(20):
         assert suite.say(hook.Inactive("2.7.18", f"4.6.{number % 10}")) == []
     assert suite.say(Hello(1, "3.11", "8.3", None), hook.Inactive("2.7.18", "no hook's"), process=CHILD) == []
-    assert suite.runners.reported
+    assert not suite.runners.reported
     assert len(suite.runners.inactive) == 8
     assert ("2.7.18", "4.6.0") in suite.runners.inactive
     suite.finish(10)
@@ -402,5 +405,6 @@ def test_a_session_that_ended_and_that_of_a_worker_lack_no_tests() -> None:
 def test_results_of_a_worker_that_never_reported() -> None:
     suite = Suite()
     suite.say(Hello(10, "3.11", "8.3", "gw0", "run"), process=CHILD)
-    suite.say(Results("run", "gw0", 3), Results("run", "gw1", 5), Results("other", "gw0", 7))
+    suite.say(Hello(11, "3.11", "8.3", None), hook.Worker("gw2", "run"))
+    suite.say(Results("run", "gw2", 1), Results("run", "gw0", 3), Results("run", "gw1", 5), Results("other", "gw0", 7))
     assert suite.runners.untraced == {("run", "gw1"): 5, ("other", "gw0"): 7}

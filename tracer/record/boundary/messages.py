@@ -17,7 +17,7 @@ from tracer.trace.ids import HookNumber, Pid, PidNamespace, Tid
 from tracer.trace.json_codec import load, load_items
 from tracer.trace.records import PhaseName, StaticFacts
 
-Opened = Literal["session", "collection", "test", "fixture"]
+Opened = Literal["session", "conftest", "collection", "test", "fixture"]
 Outcome = Literal["failed", "skipped", "xfailed", "xpassed", "not run"]
 
 LINE_LIMIT: Final = 4096  # PIPE_BUF: the hook writes no line that is longer
@@ -49,6 +49,13 @@ class Hello(_Message, frozen=True):
     testrun: str | None = None  # of a worker: xdist's name for the session to which it belongs
 
 
+class Worker(_Message, frozen=True):
+    """xdist's names for a process and its session, if they were not known at its `Hello`."""
+
+    worker: str
+    testrun: str | None
+
+
 class Open(_Message, frozen=True):
     """A span opens on the packet's thread. With a test, its setup opens too."""
 
@@ -56,13 +63,20 @@ class Open(_Message, frozen=True):
     ns: _Natural
     kind: Opened
     subject: str | _Number
-    """session: rootdir; collection: the module's node id; test: its node id; fixture: the instance's number"""
+    """session: rootdir; conftest: `.`; collection: the module's node id; test: its node id; fixture: its instance"""
     facts: _Number | None = None  # only of a test
 
     def __post_init__(self) -> None:
         """Check that subject and facts are those of the kind."""
         if isinstance(self.subject, int) != (self.kind == "fixture") or (self.facts is None) == (self.kind == "test"):
             raise ValueError(f"not a {self.kind}")
+
+
+class Below(_Message, frozen=True):
+    """The directory, relative to the rootdir, whose tests need what the import of a conftest did. Before its close."""
+
+    span: _Number
+    directory: str
 
 
 class Close(_Message, frozen=True):
@@ -159,7 +173,9 @@ class Inactive(_Message, frozen=True):
 
 Message = (
     Hello
+    | Worker
     | Open
+    | Below
     | Phase
     | Close
     | Interrupted

@@ -10,6 +10,7 @@ file too, so its syntax is that of Python 2.7 as well. There the hook is inactiv
 | --- | --- |
 | `channel` | writes messages to the FIFO |
 | `plugin` | sessions and collections, with their spans |
+| `conftests` | imports of conftest files, with their spans |
 | `attempts` | tests: their spans, phases and outcomes |
 | `fixtures` | what a test depends on: its static facts, and fixture instances with their spans |
 | `trial` | which tests of a trial run; only `svc-trace verify` needs it |
@@ -20,7 +21,9 @@ CLOCK_MONOTONIC:
     ["hello", ns, python_version, pytest_version, worker|null, testrun|null]    first message of a process, also if
                                                 forked; xdist's ids of the worker and of its session
     ["open", span, ns, kind, subject]           subject: session: rootdir; collection: the module's node id;
-                                                fixture: instance
+                                                fixture: instance; conftest: `.`, until the next one
+    ["below", conftest_span, directory]         whose tests need what the import did; before its `close`
+    ["worker", worker, testrun]                 as in `hello`, if that came before they were known
     ["open", span, ns, "test", nodeid, facts]
     ["phase", ns, phase]                        the next phase of this thread's test; `open` begins the setup
     ["close", span, ns]                         closes the span and all spans within it
@@ -58,6 +61,7 @@ _supported = sys.version_info >= (3, 8) and getattr(pytest, "version_tuple", ())
 try:
     if _path and _supported:
         from .plugin import pytest_configure as pytest_configure
+        from .plugin import pytest_load_initial_conftests as pytest_load_initial_conftests
     elif _path:
         _pid, _pidns = os.getpid(), os.stat("/proc/self/ns/pid").st_ino  # noqa: PTH116 -- Python 2.7
         _message = json.dumps(["inactive", "%d.%d.%d" % sys.version_info[:3], pytest.__version__])

@@ -83,6 +83,7 @@ class Channel:
         self.ids = itertools.count(1)
         self.worker: str | None = None  # xdist's id of this process
         self.testrun: str | None = None  # xdist's id of the session to which the worker belongs
+        self.has_session = False  # a session has opened in this process, or in one that forked it
         self.forked = False  # the process was forked by one that had already written a packet
         self._fd = NO_DESCRIPTOR
         self._fd_if_high = NO_DESCRIPTOR  # the same, if no other file can have got its number

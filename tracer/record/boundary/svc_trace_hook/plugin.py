@@ -11,6 +11,7 @@ import pytest
 
 from .attempts import NotRun, Tests
 from .channel import CLOSE, Channel, dumps, quote
+from .conftests import Conftests
 from .fixtures import Wrapper, file_nodeid, innermost, outermost
 from .trial import begin_trial
 
@@ -25,6 +26,13 @@ if _channel is None and "SVC_TRACE_FIFO" in os.environ:
 
 
 @pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    """Watch the imports of conftest files in this process."""
+    if _channel is not None:
+        _channel.safely(Conftests, _channel, early_config)
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Report that a session opens in this process."""
     if _channel is not None:
@@ -32,9 +40,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _open_session(channel: Channel, config: pytest.Config) -> None:
-    if not channel.pid and not channel.forked:
+    if not channel.has_session and not channel.forked:
         workerinput = getattr(config, "workerinput", {})
         channel.worker, channel.testrun = workerinput.get("workerid"), workerinput.get("testrunuid")
+        if channel.pid and channel.worker:  # a conftest was imported before
+            channel.queue(dumps(["worker", channel.worker, channel.testrun]))
+    channel.has_session = True
     session = Session(channel, config)
     config.pluginmanager.register(session)
     session.open()
@@ -62,7 +73,7 @@ class Session:
             self.is_open = False
             for (testrun, worker), tests in self.results.tests.items():
                 self.channel.queue(dumps(["results", testrun, worker, tests]))
-            if self.is_partial or self._is_narrowed():
+            if self._is_narrowed() or self.is_partial:
                 self.channel.queue(PARTIAL % self.span)
             self.tests.close_interrupted()
             self._close_span(self.span)
