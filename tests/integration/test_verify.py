@@ -15,9 +15,13 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
+import psutil
 import pytest
+from kernel.leaks import unloading
+from kernel.refusal.refused import hierarchy_root
 
 from tracer.classify.model import TestVerdict
+from tracer.record.refusal.hierarchy import own_cgroup
 from tracer.reports.verify_json import read_verification
 
 pytestmark = [pytest.mark.kernel, pytest.mark.skipif(os.geteuid() != 0, reason="only root can refuse services")]
@@ -202,8 +206,6 @@ def test_a_test_that_needs_a_service_through_another_test_is_a_surprise(suite: P
 
 
 def test_nothing_of_a_trial_remains(suite: Path) -> None:
-    from kernel.refusal.refused import hierarchy_root
-
     verified(suite, "--without", "cache", "--", *PYTEST)
     cgroup = (suite / "cgroup").read_text().split("0::")[1].strip()
     assert "svc-trace-" in cgroup
@@ -303,3 +305,37 @@ def test_an_interrupt_ends_the_trial_and_keeps_the_report(suite: Path) -> None:
     Path(kept).unlink()
     Path(kept).with_name("without.json").unlink(missing_ok=True)
     Path(kept).parent.rmdir()
+
+
+def test_a_killed_trial_and_one_more_leave_nothing(suite: Path) -> None:
+    """Neither a cgroup, nor programs, nor mounts: both processes of svc-trace are killed in the run without."""
+    (suite / "test_slow.py").write_text(
+        dedent("""
+        import os, signal
+        from conftest import ask
+        def test_waits():
+            try:
+                ask()
+            except ConnectionRefusedError:
+                print("waiting", os.getpid(), flush=True)
+                signal.pause()
+        """)
+    )
+    mounts = Path("/proc/self/mountinfo").read_text()
+    trial = (sys.executable, "-m", "tracer", "verify", "--without", "cache", "--keep", "reports", "--", *PYTEST)
+    with unloading("prog"), unloading("link"):
+        with subprocess.Popen((*trial, "-s", "test_slow.py"), cwd=suite, stderr=subprocess.PIPE, text=True) as process:
+            assert process.stderr is not None
+            waiting = next(line for line in iter(process.stderr.readline, "") if "waiting" in line)
+            cgroup = hierarchy_root() / own_cgroup((suite / "cgroup").read_text()).lstrip("/")
+            assert cgroup.name.startswith("svc-trace-")
+            (run,) = psutil.Process(process.pid).children()
+            others = run.children()
+            process.kill()
+            run.kill()
+            os.kill(int(waiting.split()[-1]), signal.SIGKILL)
+            _, alive = psutil.wait_procs([run, *others], timeout=60)
+            assert not alive
+        verified(suite, "--without", "cache", "--", *PYTEST, "test_it.py")
+        assert not cgroup.exists()
+    assert Path("/proc/self/mountinfo").read_text() == mounts
