@@ -107,6 +107,15 @@ def test_a_shard_starts_only_one_of_the_given_sets(problem: Problem) -> None:
     assert {load.needs for load in solution.loads} <= set(sets)
 
 
+def test_the_first_unit_may_need_a_slow_service_and_the_next_one_more_services() -> None:
+    """With one shard, packing starts the smallest set for the first unit, and then has none for the second one."""
+    units = (Unit(("test_a.py::test_1",), 0b001, 10, 10), Unit(("test_b.py::test_2",), 0b010, 10, 10))
+    problem = Problem(SERVICES, (60, 5, 5), units)
+    (load,) = solve(problem, (0b111, 0b001)).loads
+    assert set(load.units) == set(units)
+    assert load.needs == 0b111
+
+
 @given(problems(), st.randoms(use_true_random=False))
 def test_removing_units_undoes_adding_them(problem: Problem, random: Random) -> None:
     load = Load(problem)

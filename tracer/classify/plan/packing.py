@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import reduce
+from operator import or_
 from typing import Final
 
 from tracer.classify.plan.load import Load
@@ -16,7 +18,8 @@ _Key = Callable[[Unit], tuple[int, ...]]
 def packed(
     problem: Problem, units: Sequence[Unit], bound_us: int, known_us: int | None, sets: Sequence[int] | None = None
 ) -> list[Load] | None:
-    """The shards of the plan that ends first, of those that packing finds; None: all end later than a known one.
+    """The shards of the plan that ends first, of those that packing finds; None: it finds none, or all end later than a
+    known one.
 
     Args:
         problem: the problem.
@@ -27,11 +30,13 @@ def packed(
     """
     best: list[Load] | None = None
     high = known_us
+    everything = problem.everything if sets is None else reduce(or_, sets)
+    most_us = Load(problem, everything, units).total_us  # more time than this helps no packing
     for key in _orders(problem, units):
         ordered = sorted(units, key=key)
         low = bound_us
         time_us = low if high is None else high - high // _PRECISION
-        while time_us >= low and (high is None or high - low > bound_us // _PRECISION):
+        while low <= time_us and low <= most_us and (high is None or high - low > bound_us // _PRECISION):
             found = _pack(problem, ordered, time_us, sets)
             if found is not None:
                 best, high = found, max(load.total_us for load in found)

@@ -120,7 +120,16 @@ def _best_start(problem: Problem, bound_us: int, enough_us: int, sets: Sequence[
             best_us = max(load.total_us for load in best)
             if best_us <= bound_us + bound_us // _GOOD_START:
                 break
-    return best
+    return best or _in_one(problem, sets)
+
+
+def _in_one(problem: Problem, sets: Sequence[int] | None) -> list[Load]:
+    """All units in one shard: packing opened others first, which may not start what the rest needs."""
+    everything = problem.everything
+    able = [everything] if sets is None else [one for one in sets if one | everything == one]
+    loads = [Load(problem, None if sets is None else min(able, key=problem.start_up), problem.units)]
+    _fill(problem, loads, sets)
+    return loads
 
 
 def _joined(problem: Problem, level: int | None) -> dict[Unit, tuple[Unit, ...]]:
