@@ -17,7 +17,7 @@ HOOK: Final = Path(svc_trace_hook.__path__[0])
 GUARDS: Final = {"safely", "turn_off"}
 UNREACHED: Final = {
     *("Channel._wait", "NotRun.__init__", "Results._count", "Tests.report_not_run"),
-    *("Trial._pass_on", "plain_nodeid", "_is_empty"),
+    *("Trial._pass_on", "plain_nodeid", "_group", "_is_empty"),
 }
 """Functions that the suite does not need: the pipe is never full, its tests run, without xdist and packages."""
 SUITE: Final = """
