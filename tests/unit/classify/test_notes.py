@@ -193,8 +193,6 @@ def test_what_no_session_begins_without_is_apart_from_the_rest() -> None:
     run_evidence = [at_start("postgres"), at_start("kafka", "db"), replace(evidence("redis"), phase=None)]
     found = notes(classification({"a.py::x": result()}, (), Rules(), run_evidence=run_evidence))
     assert found == {
-        "Needed by all tests": (
-            "kafka (3 sends; only by those below db), postgres (3 sends); used before the first test"
-        ),
+        "Needed to begin": ("kafka (3 sends; only by those below db), postgres (3 sends); used before the first test"),
         "Outside of tests": "redis (3 sends)",
     }

@@ -34,7 +34,7 @@ def notes(classification: Classification) -> dict[str, str]:
         "Self-hosted": listed({name: number for name, number in own.items() if not is_unknown(name)}, "test"),
         "Self-hosted, unnamed": _unnamed(classification),
         "Only ambient": listed({_described(name, {}): number for name, number in ambient.items()}, "test"),
-        "Needed by all tests": _needed(classification),
+        "Needed to begin": _needed(classification),
         "Outside of tests": _outside(classification),
     }
     return {label: text for label, text in texts.items() if text}
