@@ -253,6 +253,7 @@ def test_what_is_refused_before_the_command_begins(
     )  # fmt: skip
     assert_error(done, ExitStatus(status), slug)
     assert len(done.stderr.splitlines()) == 2
+    assert ("mkdir -p out" in done.stderr) == (before == "rmdir out")
     assert not (project / "begun").exists()
     assert (project / "left").read_text() == ""
 

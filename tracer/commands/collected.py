@@ -21,6 +21,8 @@ _END: Final = re.compile(r"(?:no|\d+(?:/\d+)?) tests? (?:collected|ran)\b.*|=+ .
 """The last line of `pytest --collect-only -q`."""
 _COUNTED: Final = re.compile(r".*\S: \d+")
 """A line of `pytest --collect-only -qq`: a file and the number of its tests."""
+_NODE: Final = re.compile(r"\s*<[A-Za-z]+ .+>")
+"""A line of `pytest --collect-only`: a node of the tree."""
 
 
 collected_option: Final = click.option(
@@ -63,6 +65,8 @@ def read_collected(path: Path, known: Collection[str]) -> Collected:
         raise SvcTraceError(
             f"cannot read {name}: {error}", hint="Make it with `pytest --collect-only -q`.", slug="cannot-read"
         ) from error
+    if node := next((line for line in lines if _NODE.fullmatch(line) and line not in known), None):
+        raise _error(f"{name} has a tree of tests, not one line for each: {node.strip()!r:.200}")
     if any(map(_END.fullmatch, lines)):
         collected = Collected(tuple(_listed_by_pytest(lines)), ())
     else:

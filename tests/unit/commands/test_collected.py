@@ -57,6 +57,13 @@ def test_a_line_that_names_nothing_is_an_error(tmp_path: Path, monkeypatch: pyte
         read(tmp_path, "a.py", line)
 
 
+@pytest.mark.parametrize("end", ["", "1 test collected in 0.1s"])
+def test_pytests_tree_is_an_error(tmp_path: Path, end: str) -> None:
+    """With -v in its configuration, pytest prints one. A parameter may look like a node id."""
+    with pytest.raises(SvcTraceError, match="has a tree of tests"):
+        read(tmp_path, "<Module a.py>", "  <Function x[web::shop]>", end)
+
+
 TESTS = {
     "a.py::x": using("redis"),
     "a.py::y": using("kafka", "postgres"),
