@@ -150,12 +150,14 @@ def reproducible(classification: Json) -> Json:
     """The part that is equal in all runs: without times, ports, Kafka clients' choices, wake-ups, and operations."""
     run = classification["run"]
     part = {key: value for key, value in classification.items() if key not in ("generated_at", "run_evidence")}
+    part["set_ups"] = [{key: value for key, value in one.items() if not key.endswith("_s")} for one in part["set_ups"]]
     part["run"] = {key: run[key] for key in ("complete", "exit_status", "lost_events", "warnings")}
     part["tests"] = {}
     for name, test in classification["tests"].items():
         entries = [one for one in test["evidence"] if not _is_optional(name, one)]
         part["tests"][name] = test | {
             "duration_s": None,
+            "shared_s": None,
             "evidence": sorted({str(_reproducible(one)) for one in entries}),
         }
     return part

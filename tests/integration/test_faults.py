@@ -310,6 +310,8 @@ PRINTING: Final = {
     "select": "select report.json --within statsd",
     "merge": "merge report.json -o merged.json",
     "verify": "verify --without statsd --against report.json report.json",
+    "plan": "plan report.json --shards 2",
+    "export": "export report.json --format parquet -o history",
     "doctor": "doctor",
 }
 
