@@ -115,7 +115,12 @@ def _list(name: str, lines: Iterable[str], known: Collection[str]) -> Collected:
 
 
 def _is_path(entry: str) -> bool:
-    return not _COUNTED.fullmatch(entry) and (entry.endswith(".py") or Path(entry).exists())
+    if _COUNTED.fullmatch(entry):
+        return False
+    try:
+        return entry.endswith(".py") or Path(entry).exists()
+    except (OSError, ValueError):  # such as a line that is too long for a name
+        return False
 
 
 def _members(nodeids: Iterable[str]) -> dict[str, list[str]]:

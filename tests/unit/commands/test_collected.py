@@ -50,7 +50,7 @@ def test_pytests_own_output_is_no_list(tmp_path: Path) -> None:
     assert found == Collected(("a.py::x", "a.py::new"), ())
 
 
-@pytest.mark.parametrize("line", ["README", "a.py: 5", "A"])
+@pytest.mark.parametrize("line", ["README", "a.py: 5", "A", "x" * 300, "x\0"])
 def test_a_line_that_names_nothing_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SvcTraceError, match="is no test, file or directory"):
