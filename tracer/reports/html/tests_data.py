@@ -6,12 +6,12 @@ show) and `details` (evidence and explanations). All text is made printable here
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final, get_args
 
 from msgspec.structs import replace
 
-from tracer.classify.model import Classification, Evidence, Outcome, Phase, TestResult, Verdict
+from tracer.classify.model import Classification, Evidence, Outcome, Phase, TestResult, Verdict, Verification
 from tracer.classify.tiers import chosen_tiers, tier_of
 from tracer.reports.blocks import pieces
 from tracer.reports.fixture_names import known_fixture
@@ -74,15 +74,7 @@ def index(classification: Classification, findings: Mapping[str, Mapping[str, Co
         "fixtures": fixtures.values,
         "facts": fixture_sets,
         "verdicts": _VERDICTS,
-        "trials": [
-            {
-                "without": printable(any_of(trial.without)),
-                "verdict": [
-                    _VERDICTS.index(trial.tests[nodeid].verdict) if nodeid in trial.tests else -1 for nodeid in tests
-                ],
-            }
-            for trial in classification.verified
-        ],
+        "trials": [_trial(trial, tests) for trial in classification.verified],
         "findings": {
             kind: {
                 printable(subject): [numbers[nodeid] for nodeid in nodeids if nodeid in numbers]
@@ -93,11 +85,18 @@ def index(classification: Classification, findings: Mapping[str, Mapping[str, Co
     }
 
 
+def _trial(trial: Verification, tests: Iterable[str]) -> dict[str, Any]:
+    """The verdict of each test, -1 for none."""
+    found = [trial.tests.get(nodeid) for nodeid in tests]
+    verdicts = [-1 if test is None else _VERDICTS.index(test.verdict) for test in found]
+    return {"without": printable(any_of(trial.without)), "verdict": verdicts}
+
+
 def details(classification: Classification) -> dict[str, Any]:
     """What the view of a test shows: `evidence` has pairs of a number in `kinds` and µs (-1: unknown) for each test."""
-    told = _Evidence()
+    kinds = _EvidenceKinds()
     texts = Numbered[str]()
-    evidence = [told.of(test) for test in classification.tests.values()]
+    evidence = [kinds.of(test) for test in classification.tests.values()]
     lines = [
         [
             texts.number(printable("".join(piece.text for piece in pieces(line.text))))
@@ -110,8 +109,8 @@ def details(classification: Classification) -> dict[str, Any]:
         "lines": lines,
         "texts": texts.values,
         "evidence": evidence,
-        "kinds": told.kinds.values,
-        "kindTexts": told.texts.values,
+        "kinds": kinds.numbered.values,
+        "kindTexts": kinds.texts.values,
         "phases": _PHASES,
         "strengths": _STRENGTHS,
         "hows": _HOWS,
@@ -119,12 +118,12 @@ def details(classification: Classification) -> dict[str, Any]:
     }
 
 
-class _Evidence:
+class _EvidenceKinds:
     """Evidence by kind: everything except for the time, which differs most."""
 
     def __init__(self) -> None:
         self.texts: Final = Numbered[str]()
-        self.kinds: Final = Numbered[tuple[int, ...]]()
+        self.numbered: Final = Numbered[tuple[int, ...]]()
         self._known: dict[tuple[str, Evidence], int] = {}
 
     def of(self, test: TestResult) -> list[int]:
@@ -134,7 +133,7 @@ class _Evidence:
             for one in evidence:
                 key = title, one if one.first_s is None else replace(one, first_s=0.0)
                 if (kind := self._known.get(key)) is None:
-                    kind = self._known[key] = self.kinds.number(self._kind(title, one))
+                    kind = self._known[key] = self.numbered.number(self._kind(title, one))
                 numbers += kind, -1 if one.first_s is None else round(1e6 * one.first_s)
         return numbers
 
