@@ -29,7 +29,7 @@ from tracer.classify.services.identify import Identifier
 from tracer.classify.verified import Verified, unite
 from tracer.commands.collected import read_collected
 from tracer.errors import SvcTraceError
-from tracer.record.boundary.messages import Decoder
+from tracer.record.boundary.packets import Decoder
 from tracer.record.capture.bpf import wire
 from tracer.record.capture.protocol import Kind as EventKind
 from tracer.record.capture.strace import arguments as strace_arguments

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Final
 
-from tracer.record.boundary.messages import Packet
+from tracer.record.boundary.packets import Packet
 from tracer.record.processes import Processes
 from tracer.trace.ids import ProcessId
 

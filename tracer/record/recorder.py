@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
 
-from tracer.record.boundary.messages import Packet
+from tracer.record.boundary.packets import Packet
 from tracer.record.capture.protocol import Event, Kind, SocketEvent, TaskEvent
 from tracer.record.clocks import Clocks
 from tracer.record.flows import Flows

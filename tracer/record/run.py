@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from tracer.errors import counted
 from tracer.record.boundary.fifo import Fifo
-from tracer.record.boundary.messages import Decoder
+from tracer.record.boundary.packets import Decoder
 from tracer.record.capture.protocol import Loaded, Session
 from tracer.record.invoker import Invoker
 from tracer.record.kept_trace import kept_on_error

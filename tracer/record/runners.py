@@ -19,7 +19,6 @@ from tracer.record.boundary.messages import (
     Interrupted,
     Message,
     Open,
-    Packet,
     Partial,
     Phase,
     Plan,
@@ -29,6 +28,7 @@ from tracer.record.boundary.messages import (
     Uses,
     Worker,
 )
+from tracer.record.boundary.packets import Packet
 from tracer.trace.ids import NO_FACTS, NO_INSTANCE, NO_SPAN, FactsNumber, HookNumber, InstanceId, ProcessId, SpanId, Tid
 from tracer.trace.records import Attempt, Instance, PhaseName, Record, Span, SpanKind, StaticFacts
 from tracer.trace.timeline import Timeline

@@ -13,18 +13,17 @@ from textwrap import dedent
 from tracer.record.boundary.fifo import Fifo
 from tracer.record.boundary.messages import (
     Close,
-    Decoder,
     Facts,
     FixtureInstance,
     Interrupted,
     Message,
     Open,
-    Packet,
     Phase,
     Report,
     Requires,
     Uses,
 )
+from tracer.record.boundary.packets import Decoder, Packet
 from tracer.record.run_directory import RunDirectory
 from tracer.trace.ids import HookNumber
 from tracer.trace.records import StaticFacts

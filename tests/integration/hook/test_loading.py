@@ -13,7 +13,8 @@ from environments import MINORS, environment_with, interpreter, versions
 
 from hook.suites import Environment, run
 from tracer.record.boundary.fifo import Fifo
-from tracer.record.boundary.messages import Decoder, Inactive
+from tracer.record.boundary.messages import Inactive
+from tracer.record.boundary.packets import Decoder
 from tracer.record.run_directory import RunDirectory
 
 DISTRIBUTIONS: Final = """

@@ -14,7 +14,7 @@ from stored_reports import stored, svc_trace, using
 from tracer.classify.assumptions import matches_path
 from tracer.classify.services.config import AssumptionRule, Rules
 from tracer.errors import ExitStatus, SvcTraceError
-from tracer.record.boundary.messages import Decoder
+from tracer.record.boundary.packets import Decoder
 from tracer.trace.checks import PROCESS_DEPTH, SPAN_DEPTH
 from tracer.trace.file import SCHEMA
 from tracer.trace.rows import RECORD_TYPES

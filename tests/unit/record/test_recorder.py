@@ -32,12 +32,12 @@ from tracer.record.boundary.messages import (
     Message,
     Open,
     Opened,
-    Packet,
     Phase,
     Report,
     Requires,
     Uses,
 )
+from tracer.record.boundary.packets import Packet
 from tracer.record.capture.protocol import Event, Kind, SocketEvent, TaskEvent
 from tracer.record.recorder import Recorder
 from tracer.trace.endpoint import Endpoint

@@ -14,6 +14,7 @@ from plain import plain
 
 from tracer.record.boundary import messages as hook
 from tracer.record.boundary.messages import OUTCOMES, Facts, FixtureInstance, Hello, Message, Outcome, Phase, Results
+from tracer.record.boundary.packets import Packet
 from tracer.record.runners import Runners
 from tracer.trace import records
 from tracer.trace.ids import NO_PROCESS, HookNumber, ProcessId, Tid
@@ -41,7 +42,7 @@ class Suite:
     def say(self, *messages: Message, process: ProcessId = RUNNER, tid: int = TID) -> list[Record]:
         """What these messages complete."""
         before = len(self.records)
-        self.runners.apply(process, plain(hook.Packet)(0, 0, tid, 0, messages))
+        self.runners.apply(process, plain(Packet)(0, 0, tid, 0, messages))
         return self.records[before:]
 
     def exit(self, process: ProcessId, ns: int) -> list[Record]:

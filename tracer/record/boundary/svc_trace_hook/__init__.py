@@ -15,7 +15,7 @@ file too, so its syntax is that of Python 2.7 as well. There the hook is inactiv
 | `fixtures` | what a test depends on: its static facts, and fixture instances with their spans |
 | `trial` | which tests of a trial run; only `svc-trace verify` needs it |
 
-Each message is a JSON array that begins with a tag; `messages.py` decodes them. Times (`ns`) are nanoseconds of
+Each message is a JSON array that begins with a tag; `packets.py` decodes them. Times (`ns`) are nanoseconds of
 CLOCK_MONOTONIC:
 
     ["hello", ns, python_version, pytest_version, worker|null, testrun|null]    first message of a process, also if

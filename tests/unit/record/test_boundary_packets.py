@@ -11,14 +11,9 @@ from hypothesis import strategies as st
 from plain import plain
 
 from tracer.record.boundary.messages import (
-    CHUNKS_LIMIT,
-    GAP_LIMIT,
-    LINE_LIMIT,
     OUTCOMES,
-    UNFINISHED_LIMIT,
     Below,
     Close,
-    Decoder,
     Facts,
     FixtureInstance,
     Hello,
@@ -26,7 +21,6 @@ from tracer.record.boundary.messages import (
     Interrupted,
     Message,
     Open,
-    Packet,
     Partial,
     Phase,
     Plan,
@@ -36,6 +30,7 @@ from tracer.record.boundary.messages import (
     Uses,
     Worker,
 )
+from tracer.record.boundary.packets import CHUNKS_LIMIT, GAP_LIMIT, LINE_LIMIT, UNFINISHED_LIMIT, Decoder, Packet
 from tracer.record.boundary.svc_trace_hook import attempts, channel, fixtures, plugin
 from tracer.trace.records import PHASES, StaticFacts
 
