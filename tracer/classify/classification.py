@@ -13,6 +13,7 @@ from tracer.classify.attribution import attribute
 from tracer.classify.checks import check_assumptions, check_contracts
 from tracer.classify.combinations import count_combinations
 from tracer.classify.directories import ROOT, count_by_directory
+from tracer.classify.evidence import services_in
 from tracer.classify.model import (
     Classification,
     Directory,
@@ -58,16 +59,15 @@ def classify(trace: Trace, config: Config, *, generated_at: datetime) -> Classif
         spans = [trace.spans[attempt.span] for attempt in attempts]
         # Attempts that use the same fixture inherit the same objects.
         evidence = tuple({id(one): one for attempt in attempts for one in attribution.of(attempt)}.values())
-        external = [one for one in evidence if not one.self_hosted]
-        services = {one.service for one in external if one.is_need}
+        services, ambient, self_hosted = services_in(evidence)
         known = trace.facts_of(attempts[-1])
         return TestResult(
             outcome=_outcome(trace, attempts[-1]),
             duration_s=round(sum((span.end_ns - span.start_ns) / 1e9 for span in spans), 6),
             attempts=len(attempts),
-            services=tuple(sorted(services)),
-            ambient=tuple(sorted({one.service for one in external if one.how == "ambient"} - services)),
-            self_hosted=tuple(sorted({one.service for one in evidence if one.self_hosted})),
+            services=services,
+            ambient=ambient,
+            self_hosted=self_hosted,
             assumed=assumed[numbers[known]] if known else (),
             facts=numbers[known] if known else None,
             set_ups=set_ups.of(attempts),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import NamedTuple
 
 from msgspec import Struct
 
@@ -16,6 +17,23 @@ from tracer.classify.services.operations import list_operations, operation_of
 from tracer.trace.endpoint import Endpoint
 from tracer.trace.ids import SpanId
 from tracer.trace.records import Flow, Trace
+
+
+class EvidenceServices(NamedTuple):
+    """The services in evidence, as fields of a `TestResult`; each sorted."""
+
+    services: tuple[str, ...]
+    ambient: tuple[str, ...]  # without `services`
+    self_hosted: tuple[str, ...]
+
+
+def services_in(evidence: Collection[Evidence]) -> EvidenceServices:
+    """The services that a test with this evidence uses."""
+    external = [one for one in evidence if not one.self_hosted]
+    services = {one.service for one in external if one.is_need}
+    ambient = {one.service for one in external if one.how == "ambient"} - services
+    hosted = {one.service for one in evidence if one.self_hosted}
+    return EvidenceServices(tuple(sorted(services)), tuple(sorted(ambient)), tuple(sorted(hosted)))
 
 
 def sum_up(

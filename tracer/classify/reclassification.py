@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from msgspec.structs import replace
 
 from tracer.classify.classification import recheck
+from tracer.classify.evidence import services_in
 from tracer.classify.model import Classification, Evidence, TestResult
 from tracer.classify.run_needs import find_run_needs
 from tracer.classify.services.config import Config
@@ -42,15 +43,7 @@ class _Names:
         evidence = self.evidence(test.evidence)
         if evidence == test.evidence:
             return test
-        external = [one for one in evidence if not one.self_hosted]
-        services = {one.service for one in external if one.is_need}
-        return replace(
-            test,
-            services=tuple(sorted(services)),
-            ambient=tuple(sorted({one.service for one in external if one.how == "ambient"} - services)),
-            self_hosted=tuple(sorted({one.service for one in evidence if one.self_hosted})),
-            evidence=evidence,
-        )
+        return replace(test, evidence=evidence, **services_in(evidence)._asdict())
 
     def _of(self, evidence: Evidence) -> Evidence | None:
         if evidence not in self._renamed:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
+from tracer.classify.evidence import services_in
 from tracer.classify.model import Classification, Evidence, TestResult
 from tracer.classify.selection import Needs
 
@@ -85,11 +86,4 @@ def _without(test: TestResult, fixture: str) -> TestResult:
     evidence = tuple(one for one in test.evidence if fixture not in _fixtures(one))
     if len(evidence) == len(test.evidence):
         return test
-    external = [one for one in evidence if not one.self_hosted]
-    services = {one.service for one in external if one.is_need}
-    return replace(
-        test,
-        services=tuple(sorted(services)),
-        ambient=tuple(sorted({one.service for one in external if one.how == "ambient"} - services)),
-        evidence=evidence,
-    )
+    return replace(test, evidence=evidence, **services_in(evidence)._asdict())
