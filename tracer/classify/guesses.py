@@ -13,7 +13,7 @@ from typing import Final, Literal, NamedTuple
 
 from tracer.classify.assumptions import assumed_services
 from tracer.classify.model import Classification, is_unknown
-from tracer.classify.selection import ANYTHING, Needs, unit_of
+from tracer.classify.selection import ANYTHING, Needs, needs_of_tests, unit_of
 from tracer.classify.services.config import AssumptionRule
 from tracer.trace.records import StaticFacts
 
@@ -62,6 +62,12 @@ def guess_needs(classification: Classification, needs: Mapping[str, Needs], know
     left = sum(ANYTHING in services for services in united.values())
     ordered = {basis: guessed[basis] for basis in BASES if basis in guessed}
     return Guesses(united, ordered, {basis: recall[basis] for basis in ordered}, left)
+
+
+def needs_with_guesses(classification: Classification, present: Iterable[str] | None, *, ambient: bool) -> Guesses:
+    """The needs of the present tests, with guesses for unknown ones. The arguments are those of `needs_of_tests`."""
+    known = needs_of_tests(classification, ambient=ambient)
+    return guess_needs(classification, needs_of_tests(classification, present, ambient=ambient), known)
 
 
 def _guess(nodeid: str, groups: Mapping[Basis, _Groups], rules: _Rules) -> tuple[Basis | None, Needs]:

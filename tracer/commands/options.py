@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
@@ -29,6 +29,8 @@ FAIL_ON: Final[Mapping[str, ExitStatus]] = {
 """Kind of finding → exit status. If several kinds occur, the first in this list sets the exit status."""
 
 
+_Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
+
 INPUT: Final = click.Path(path_type=Path)
 OUTPUT: Final = click.Path(path_type=Path, dir_okay=False)
 
@@ -38,6 +40,37 @@ config_option: Final = click.option(
     metavar="PATH",
     help="The configuration. Default: svc-trace.toml or pyproject.toml, here or in a parent directory.",
 )
+
+
+backend_option: Final = click.option(
+    "--backend",
+    type=click.Choice(["auto", "libbpf", "bcc", "strace"]),
+    default="auto",
+    show_default=True,
+    help="What records the socket events; auto takes the first that this machine can run.",
+)
+
+
+no_ambient_option: Final = click.option(
+    "--no-ambient", is_flag=True, help="Ignore services that were only ambient in a test."
+)
+
+
+complete_option: Final = click.option(
+    "--strict", is_flag=True, help="Fail with status 80 if the report is not complete."
+)
+
+
+def unit_option(help_text: str) -> Callable[[_Decorated], _Decorated]:
+    """`--by`, given as `unit`: the unit that is selected, or that stays together."""
+    return click.option(
+        "--by",
+        "unit",
+        type=click.Choice(["test", "class", "file"]),
+        default="test",
+        show_default=True,
+        help=help_text,
+    )
 
 
 verified_option: Final = click.option(

@@ -12,7 +12,7 @@ import click
 from msgspec import Struct
 from msgspec.structs import replace
 
-from tracer.classify.guesses import Guesses, guess_needs
+from tracer.classify.guesses import Guesses, needs_with_guesses
 from tracer.classify.model import Classification
 from tracer.classify.plan.fixtures import fixtures_with_evidence, freed_tests, without_fixture
 from tracer.classify.plan.plan import Plan, Wishes, plan_suite
@@ -24,11 +24,18 @@ from tracer.classify.services.config import load_config
 from tracer.commands.collected import collected_option, note_places, read_collected
 from tracer.commands.inputs import read_reports, with_verdicts
 from tracer.commands.nearest import check_names
-from tracer.commands.options import INPUT, config_option, map_option, verified_option
+from tracer.commands.options import (
+    INPUT,
+    complete_option,
+    config_option,
+    map_option,
+    no_ambient_option,
+    unit_option,
+    verified_option,
+)
 from tracer.commands.output import format_option
-from tracer.commands.select import check_complete
+from tracer.commands.select import check_complete, nothing_selected
 from tracer.commands.services import check_services
-from tracer.errors import ExitStatus, SvcTraceError
 from tracer.reports.durations import read_durations
 from tracer.reports.fixture_names import known_fixture
 from tracer.reports.formats import Format
@@ -100,14 +107,7 @@ class _Question(Struct, frozen=True):
 @click.option(
     "--workers", type=click.IntRange(1, 256), metavar="W", default=1, help="Workers of xdist in each shard. Default: 1."
 )
-@click.option(
-    "--by",
-    "unit",
-    type=click.Choice(["test", "class", "file"]),
-    default="test",
-    show_default=True,
-    help="What stays together in one shard.",
-)
+@unit_option("What stays together in one shard.")
 @click.option(
     "--start-up",
     "costs",
@@ -131,11 +131,11 @@ class _Question(Struct, frozen=True):
 @click.option(
     "--durations", type=INPUT, metavar="FILE", help="Take durations from this file of pytest-split, .test_durations."
 )
-@click.option("--no-ambient", is_flag=True, help="Ignore services that were only ambient in a test.")
+@no_ambient_option
 @verified_option
 @map_option
 @config_option
-@click.option("--strict", is_flag=True, help="Fail with status 80 if the report is not complete.")
+@complete_option
 @click.option(
     "-o",
     "--output",
@@ -225,23 +225,15 @@ def _answer(question: _Question, fixture: str | None) -> PlanDocument:
 def _planned(question: _Question, costs: Mapping[str, float]) -> tuple[PlanDocument, Mapping[str, Needs]]:
     """The plan, and what each test needs. `costs`: of the services in any case."""
     one = question.classification
-    needs: Mapping[str, Needs] = needs_of_tests(one, question.present, ambient=question.ambient)
-    guesses: Guesses | None = None
-    if question.guess:
-        guesses = guess_needs(one, needs, needs_of_tests(one, ambient=question.ambient))
-        needs = guesses.needs
-    needs = {nodeid: renamed(services, question.names) for nodeid, services in needs.items()}
+    guesses = needs_with_guesses(one, question.present, ambient=question.ambient) if question.guess else None
+    known = guesses.needs if guesses else needs_of_tests(one, question.present, ambient=question.ambient)
+    needs = {nodeid: renamed(services, question.names) for nodeid, services in known.items()}
     suite = Suite(one, needs, question.durations, question.names, is_argument)
     services = services_of(suite, costs)
     seconds, guessed = start_up_costs(services, question.known_costs)
     plan = plan_suite(suite, replace(question.wishes, seconds=seconds))
     if not plan.shards:
-        raise SvcTraceError(
-            "there are no tests to plan",
-            hint="Do not start pytest: without arguments it would run every test.",
-            slug="nothing-selected",
-            exit_code=ExitStatus.NOTHING_SELECTED,
-        )
+        raise nothing_selected("there are no tests to plan")
     return _document(question, plan, seconds, guessed, guesses, needs), needs
 
 

@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tracer.commands.options import OUTPUT, complete_files, config_option, fail_on_options, sudo_option, tests_options
+from tracer.commands.options import (
+    OUTPUT,
+    backend_option,
+    complete_files,
+    config_option,
+    fail_on_options,
+    sudo_option,
+    tests_options,
+)
 from tracer.errors import ExitStatus, SvcTraceError
 
 if TYPE_CHECKING:
@@ -40,13 +48,7 @@ def _names(context: click.Context, parameter: click.Parameter, value: str | None
 )
 @click.option("--trace", type=OUTPUT, help="Keep the trace file here, for `svc-trace report`.")
 @config_option
-@click.option(
-    "--backend",
-    type=click.Choice(["auto", "libbpf", "bcc", "strace"]),
-    default="auto",
-    show_default=True,
-    help="What records the socket events; auto takes the first that this machine can run.",
-)
+@backend_option
 @sudo_option
 @click.option("--strict", is_flag=True, help="Fail with status 80 when anything was lost.")
 @click.option(
@@ -88,14 +90,7 @@ def command(
     CMD's output and exit status are passed on unchanged; the summary goes to stderr. Options for svc-trace stand before
     CMD.
     """
-    if against and only is None:
-        raise click.UsageError("--against needs --only.")
-    if "refused" in fail_on and only is None:
-        raise click.UsageError("--fail-on refused needs --only: without it, nothing is refused.")
-    if list_tests or only:
-        from tracer.commands.services import check_services
-
-        check_services((*(list_tests or ()), *(only or ())), config)
+    _check_usage(config, only, against, list_tests, fail_on)
     from tracer.record.capture.backends import StartingBackend
 
     def say(line: str) -> None:
@@ -103,13 +98,8 @@ def command(
             with suppress(OSError):  # stderr is full
                 click.echo(f"svc-trace: {line}", err=True)
 
-    def as_root() -> str | None:
-        from tracer.commands.elevation import line_as_root
-
-        return line_as_root()
-
     with invoker.root():
-        starting = StartingBackend(backend, say, as_root)  # goes on while the rest is imported
+        starting = StartingBackend(backend, say, _line_as_root)  # goes on while the rest is imported
 
         from tracer.classify.services.config import read_preset
         from tracer.commands.configurations import find_configuration, with_rootdirs
@@ -130,23 +120,57 @@ def command(
             from tracer.classify.classification import classify
             from tracer.trace.file import read_trace
 
-            read = read_trace(recorded.trace)
-            found = with_rootdirs(found, read)
+            found = with_rootdirs(found, read := read_trace(recorded.trace))
             classification = classify(read, found.config, generated_at=datetime.now(UTC))
             _report(classification, output, list_tests, quiet=quiet)
 
-    from tracer.classify.findings import is_whole
     from tracer.commands.fail_on import check_findings
 
-    if strict and not is_whole(classification.run):
+    if strict:
+        _check_whole(classification)
+    check_findings(classification, fail_on, accepted, found.searched)
+    return recorded.exit_status
+
+
+def _check_usage(
+    config: Path | None,
+    only: tuple[str, ...] | None,
+    against: tuple[str, ...],
+    list_tests: tuple[str, ...] | None,
+    fail_on: tuple[str, ...],
+) -> None:
+    """Check that the options fit together, and that the configuration has the services that they name."""
+    if against and only is None:
+        raise click.UsageError("--against needs --only.")
+    if "refused" in fail_on and only is None:
+        raise click.UsageError("--fail-on refused needs --only: without it, nothing is refused.")
+    if list_tests or only:
+        from tracer.commands.services import check_services
+
+        check_services((*(list_tests or ()), *(only or ())), config)
+
+
+def _line_as_root() -> str | None:
+    from tracer.commands.elevation import line_as_root
+
+    return line_as_root()
+
+
+def _check_whole(classification: Classification) -> None:
+    """Check that nothing is missing in a run.
+
+    Raises:
+        SvcTraceError: incomplete.
+    """
+    from tracer.classify.findings import is_whole
+
+    if not is_whole(classification.run):
         raise SvcTraceError(
             "the run is not complete: events, boundaries or tests are missing, or no pytest reported",
             hint="Read the report's warnings. If events were lost, run it again with fewer workers at a time.",
             slug="incomplete",
             exit_code=ExitStatus.INCOMPLETE,
         )
-    check_findings(classification, fail_on, accepted, found.searched)
-    return recorded.exit_status
 
 
 def _others(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 import click
 
-from tracer.classify.guesses import guess_needs
+from tracer.classify.guesses import needs_with_guesses
 from tracer.classify.model import ALL_UNKNOWN, Classification, is_unknown
 from tracer.classify.selection import ANYTHING, Needs, Unit, by_unit, needs_of_tests, uses_of_tests
 from tracer.classify.service_names import NewNames, renamed
@@ -17,7 +17,7 @@ from tracer.classify.tiers import UNTIERED, tier_of
 from tracer.commands.collected import collected_option, note_places, read_collected
 from tracer.commands.inputs import read_reports, with_verdicts
 from tracer.commands.nearest import check_names
-from tracer.commands.options import map_option, verified_option
+from tracer.commands.options import complete_option, map_option, no_ambient_option, unit_option, verified_option
 from tracer.commands.services import check_services
 from tracer.errors import ExitStatus, SvcTraceError
 from tracer.reports.guess_text import guess_text
@@ -45,22 +45,15 @@ _UNITS: Final[Mapping[Unit, tuple[str, str]]] = {  # one, several
     help=f"Select the tests that used exactly these services; '' for none, {ALL_UNKNOWN} for endpoints without a name.",
 )
 @click.option("--invert", is_flag=True, help="Select what the other options do not select.")
-@click.option(
-    "--by",
-    "unit",
-    type=click.Choice(["test", "class", "file"]),
-    default="test",
-    show_default=True,
-    help="Select whole units. A unit needs all services that its tests need.",
-)
+@unit_option("Select whole units. A unit needs all services that its tests need.")
 @collected_option
 @click.option(
     "--guess", is_flag=True, help="Guess what unknown tests need. Default: they may need any service, see `plan`."
 )
-@click.option("--no-ambient", is_flag=True, help="Ignore services that were only ambient in a test.")
+@no_ambient_option
 @verified_option
 @map_option
-@click.option("--strict", is_flag=True, help="Fail with status 80 if the report is not complete.")
+@complete_option
 @click.option("-0", "nul", is_flag=True, help="End each name with NUL instead of a newline, for xargs -0.")
 def command(
     reports: tuple[str, ...],
@@ -97,16 +90,8 @@ def command(
     check_complete(classification, strict)
     listed = None if collected is None else read_collected(collected, classification.tests)
     present = None if listed is None else listed.nodeids
-    if exactly is None:
-        needs = needs_of_tests(classification, present, ambient=not no_ambient)
-    else:
-        needs = uses_of_tests(classification, present)
-    if guess:
-        guesses = guess_needs(classification, needs, needs_of_tests(classification, ambient=not no_ambient))
-        needs = dict(guesses.needs)
-        if text := guess_text(guesses):
-            click.echo(f"svc-trace: guessed {text}", err=True)
-    needs = {nodeid: renamed(services, names) for nodeid, services in needs.items()}
+    known = _needs(classification, present, exactly=exactly is not None, guess=guess, ambient=not no_ambient)
+    needs = {nodeid: renamed(services, names) for nodeid, services in known.items()}
     units = by_unit(needs, unit)
 
     def fits(services: Needs) -> bool:
@@ -124,13 +109,32 @@ def command(
     if listed is not None:
         note_places(listed)
     if not selected:
-        raise SvcTraceError(
-            "no test is selected",
-            hint="Do not start pytest: without arguments it would run every test.",
-            slug="nothing-selected",
-            exit_code=ExitStatus.NOTHING_SELECTED,
-        )
+        raise nothing_selected("no test is selected")
     return 0
+
+
+def _needs(
+    classification: Classification, present: Sequence[str] | None, *, exactly: bool, guess: bool, ambient: bool
+) -> Mapping[str, Needs]:
+    """What each test needs, guessed if that is asked for; with --exactly, what it used."""
+    if exactly:
+        return uses_of_tests(classification, present)
+    if not guess:
+        return needs_of_tests(classification, present, ambient=ambient)
+    guesses = needs_with_guesses(classification, present, ambient=ambient)
+    if text := guess_text(guesses):
+        click.echo(f"svc-trace: guessed {text}", err=True)
+    return guesses.needs
+
+
+def nothing_selected(message: str) -> SvcTraceError:
+    """The error if no test is left."""
+    return SvcTraceError(
+        message,
+        hint="Do not start pytest: without arguments it would run every test.",
+        slug="nothing-selected",
+        exit_code=ExitStatus.NOTHING_SELECTED,
+    )
 
 
 def check_complete(classification: Classification, strict: bool) -> None:

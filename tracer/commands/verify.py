@@ -13,7 +13,7 @@ from click.core import ParameterSource
 
 from tracer.classify.verdicts import compare_trials
 from tracer.commands.inputs import read_reports
-from tracer.commands.options import OUTPUT, config_option, sudo_option
+from tracer.commands.options import OUTPUT, backend_option, config_option, sudo_option
 from tracer.commands.output import format_option
 from tracer.commands.services import check_services
 from tracer.commands.trial import TrialOptions, verify_services, verify_tier
@@ -69,13 +69,7 @@ class WithRuns(click.Command):
 )
 @click.option("--keep", type=click.Path(path_type=Path, file_okay=False), help="Keep the reports of the runs here.")
 @config_option
-@click.option(
-    "--backend",
-    type=click.Choice(["auto", "libbpf", "bcc", "strace"]),
-    default="auto",
-    show_default=True,
-    help="What records the socket events; auto takes the first that this machine can run.",
-)
+@backend_option
 @click.option(
     "-o",
     "--output",
