@@ -21,9 +21,10 @@ TESTS_IN_MODULE: Final = 100
 _DIRECTORIES: Final = 20
 _PEERS: Final = 3
 
-_CONFTEST: Final = """
+_PEERS_OF_BOTH: Final = """
 import os
 import socket
+import time
 
 import pytest
 
@@ -35,7 +36,9 @@ def connect(peer):
 def ask(connection, text):
     connection.sendall(text)
     return connection.recv(64)
+"""
 
+_CONFTEST: Final = _PEERS_OF_BOTH + """
 @pytest.fixture(scope="session")
 def pool():
     with connect("store") as connection:
@@ -99,22 +102,7 @@ def test_totals_are_rounded_as_the_law_asks_for(country):
     pass
 """
 
-_DATABASE_CONFTEST: Final = """
-import os
-import socket
-import time
-
-import pytest
-
-PORTS = dict(zip(("store", "cache", "search"), map(int, os.environ["BENCH_PORTS"].split())))
-
-def connect(peer):
-    return socket.create_connection(("127.0.0.1", PORTS[peer]))
-
-def ask(connection, text):
-    connection.sendall(text)
-    return connection.recv(64)
-
+_DATABASE_CONFTEST: Final = _PEERS_OF_BOTH + """
 @pytest.fixture(scope="session")
 def pool():
     with connect("store") as connection:
