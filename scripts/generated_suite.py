@@ -38,7 +38,9 @@ def ask(connection, text):
     return connection.recv(64)
 """
 
-_CONFTEST: Final = _PEERS_OF_BOTH + """
+_CONFTEST: Final = (
+    _PEERS_OF_BOTH
+    + """
 @pytest.fixture(scope="session")
 def pool():
     with connect("store") as connection:
@@ -66,6 +68,7 @@ def clean(pool):
     yield
     ask(pool, b"rollback")
 """
+)
 
 _MODULE: Final = """
 import pytest
@@ -102,7 +105,9 @@ def test_totals_are_rounded_as_the_law_asks_for(country):
     pass
 """
 
-_DATABASE_CONFTEST: Final = _PEERS_OF_BOTH + """
+_DATABASE_CONFTEST: Final = (
+    _PEERS_OF_BOTH
+    + """
 @pytest.fixture(scope="session")
 def pool():
     with connect("store") as connection:
@@ -122,6 +127,7 @@ def order(pool, transaction):
 def pause():
     return lambda: time.sleep(float(os.environ["BENCH_PAUSE_S"]))
 """
+)
 
 _DATABASE_MODULE: Final = """
 import pytest

@@ -15,7 +15,6 @@ from tracer.classify.checks import CUT_SHORT
 from tracer.classify.model import ALL_UNKNOWN, Classification, Outcome, TestResult, is_unknown
 from tracer.classify.presence import Presence, Presences
 from tracer.classify.run_needs import RunNeeds
-from tracer.classify.tiers import tier_of
 
 
 class Change(Struct, frozen=True):
@@ -110,8 +109,8 @@ def _change(
     return Change(
         gained=tuple(sorted(gained)),
         lost=tuple(sorted(lost)),
-        old_tier=tier_of(old_needs.of(nodeid).union(then.services), old.rules.tiers),
-        new_tier=tier_of(new_needs.of(nodeid).union(now.services), new.rules.tiers),
+        old_tier=old_needs.tier_of_test(nodeid, then.services, old.rules.tiers),
+        new_tier=new_needs.tier_of_test(nodeid, now.services, new.rules.tiers),
         old_outcome=then.outcome,
         new_outcome=now.outcome,
     )

@@ -7,6 +7,8 @@ from typing import Final
 
 from tracer.classify.directories import directory_of, with_parents
 from tracer.classify.model import Evidence
+from tracer.classify.services.config import Tier
+from tracer.classify.tiers import tier_of
 
 _NONE: Final[frozenset[str]] = frozenset()
 
@@ -34,6 +36,10 @@ class RunNeeds:
     def of(self, nodeid: str) -> frozenset[str]:
         """Those of a test."""
         return self.of_directory(directory_of(nodeid)) if self._needs else _NONE
+
+    def tier_of_test(self, nodeid: str, services: Collection[str], tiers: Iterable[Tier]) -> str:
+        """The tier of a test that uses some services: its session has to begin, too."""
+        return tier_of(self.of(nodeid).union(services), tiers)
 
     def of_directory(self, directory: str) -> frozenset[str]:
         """Those of the tests in a directory."""

@@ -12,15 +12,16 @@ import pytest
 from hostile_suite import hostile
 from msgspec.structs import replace
 from page_reader import PageReader, html_of
-from suites import classification, evidence, facts, result, verdict, verification
+from suites import at_start, classification, evidence, facts, result, verdict, verification
 
 from tracer.classify.detailed_checks import check_in_detail
 from tracer.classify.diff import compare
 from tracer.classify.findings import Finding, compare_with_baseline, find
 from tracer.classify.merge import merge
 from tracer.classify.model import Classification
-from tracer.classify.services.config import AssumptionRule, Rules
+from tracer.classify.services.config import AssumptionRule, Rules, Tier
 from tracer.reports import blocks
+from tracer.reports.html import glance
 from tracer.reports.html import page as html_page
 from tracer.reports.html.tests_data import details, index
 from tracer.reports.pages import explain
@@ -49,6 +50,17 @@ def test_a_page_needs_nothing_else() -> None:
             assert str(attributes["href"]).startswith("#")
     assert "url(" not in reader.raw["style", None]
     assert "import" not in re.sub("//.*", "", reader.raw["script", None])
+
+
+def test_a_tier_counts_what_the_session_needs() -> None:
+    """The tests of a tier, their time and their list agree: a service without which no session begins counts in all."""
+    rules = Rules(tiers=(Tier("small", within=frozenset({"postgres"})), Tier("rest")))
+    tests = {"a.py::x": result(["postgres"]), "a.py::y": result()}
+    one = classification(tests, (), rules, run_evidence=(at_start("kafka"),))
+    rows = {row.name: (row.tests, row.seconds) for row in glance.tier_rows(one)}
+    assert rows == {"small": (0, 0.0), "rest": (2, 0.5)}
+    data = index(one, {})
+    assert [data["tiers"][number] for number in data["tests"]["tier"]] == ["rest", "rest"]
 
 
 def test_the_policy_allows_the_pages_own_script_and_style_only() -> None:

@@ -11,7 +11,8 @@ from typing import Final
 
 from tracer.classify.combinations import combination_of
 from tracer.classify.model import Classification
-from tracer.classify.tiers import chosen_tiers, tier_of
+from tracer.classify.run_needs import RunNeeds
+from tracer.classify.tiers import chosen_tiers
 from tracer.reports.pages.summary import service_counts, users
 from tracer.reports.text import duration
 
@@ -49,8 +50,9 @@ def tier_rows(classification: Classification) -> tuple[Row, ...]:
     """The tests of each tier, if the user chose tiers."""
     tiers = chosen_tiers(classification.rules.tiers)
     seconds: dict[str, float] = defaultdict(float)
-    for test in classification.tests.values() if tiers else ():
-        seconds[tier_of(test.services, tiers)] += test.duration_s
+    needs = RunNeeds(classification.run_needs)
+    for nodeid, test in classification.tests.items() if tiers else ():
+        seconds[needs.tier_of_test(nodeid, test.services, tiers)] += test.duration_s
     counts = classification.summary.tiers if tiers else {}
     return tuple(Row(name, tests, seconds[name], {"tier": name}) for name, tests in counts.items())
 

@@ -12,7 +12,8 @@ from typing import Any, Final, get_args
 from msgspec.structs import replace
 
 from tracer.classify.model import Classification, Evidence, Outcome, Phase, TestResult, Verdict, Verification
-from tracer.classify.tiers import chosen_tiers, tier_of
+from tracer.classify.run_needs import RunNeeds
+from tracer.classify.tiers import chosen_tiers
 from tracer.reports.blocks import pieces
 from tracer.reports.fixture_names import known_fixture
 from tracer.reports.html.numbered import Numbered
@@ -39,6 +40,7 @@ def index(classification: Classification, findings: Mapping[str, Mapping[str, Co
     sets = Numbered[tuple[int, ...]](())
     tiers = chosen_tiers(classification.rules.tiers)
     tier_names = Numbered(*(printable(tier.name) for tier in tiers))
+    needs = RunNeeds(classification.run_needs)
     files = Numbered[str]()
     numbers = {nodeid: number for number, nodeid in enumerate(tests)}
 
@@ -58,7 +60,10 @@ def index(classification: Classification, findings: Mapping[str, Mapping[str, Co
         "own": [set_of(test.self_hosted) for test in results],
         "assumed": [set_of(test.assumed) for test in results],
         "facts": [-1 if test.facts is None else test.facts for test in results],
-        "tier": [tier_names.number(printable(tier_of(test.services, tiers))) for test in results] if tiers else [],
+        "tier": [
+            tier_names.number(printable(needs.tier_of_test(nodeid, test.services, tiers)))
+            for nodeid, test in (tests.items() if tiers else ())
+        ],
     }
     fixtures = Numbered[str]()
     fixture_sets = [

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from tracer.classify.assumptions import claims
 from tracer.classify.model import Classification, Evidence, TestResult
 from tracer.classify.run_needs import RunNeeds
-from tracer.classify.tiers import chosen_tiers, tier_of
+from tracer.classify.tiers import chosen_tiers
 from tracer.reports.blocks import Block, Heading, Line, Names, Styled
 from tracer.reports.evidence_text import activity, amounts
 from tracer.reports.fixture_names import known_fixture
@@ -31,8 +31,9 @@ def statements(classification: Classification, nodeid: str) -> Iterator[Line]:
     attempts = f" in {counted(test.attempts, 'attempt')}" if test.attempts > 1 else ""
     yield Line(f"It {outcome_text(test.outcome)}{attempts}, and took {duration(test.duration_s)}.")
     tiers = chosen_tiers(classification.rules.tiers)
-    needed = RunNeeds(classification.run_needs).of(nodeid)
-    tier = f" Its tier is {tier_of(needed.union(test.services), tiers)}." if tiers else ""
+    run_needs = RunNeeds(classification.run_needs)
+    needed = run_needs.of(nodeid)
+    tier = f" Its tier is {run_needs.tier_of_test(nodeid, test.services, tiers)}." if tiers else ""
     yield Line(f"It uses {joined(test.services) or 'no service'}.{tier}")
     if needed:
         yield Line(f"It needs {joined(sorted(needed))}: without, its session does not begin.")
