@@ -26,6 +26,11 @@ def pieces(text: Text) -> Iterator[Styled]:
         yield piece if isinstance(piece, Styled) else Styled(piece, "")
 
 
+def plain_text(text: Text) -> str:
+    """A text without its styles."""
+    return "".join(piece.text for piece in pieces(text))
+
+
 @dataclass(frozen=True, slots=True)
 class Headline:
     """The most important sentence of a page; formats begin it with the program's name."""

@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from tracer.classify.diff import Difference
-from tracer.reports.blocks import Notice
 from tracer.reports.html.contents import Contents
 from tracer.reports.html.numbered import Numbered
-from tracer.reports.pages.diff import DiffDocument, headline
+from tracer.reports.pages.diff import DiffDocument, headline, notices
 from tracer.reports.text import printable
 
 _KINDS: Final = ("other services", "new", "gone", "skipped", "not run")
@@ -21,7 +20,7 @@ def of_difference(document: DiffDocument) -> Contents:
     text = headline(one)
     values = {
         "headline": text,
-        "notices": [block for block in document.page() if isinstance(block, Notice)],
+        "notices": [*notices(one)],
         "old": one.old,
         "new": one.new,
         "services": one.services,

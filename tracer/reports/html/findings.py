@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from tracer.classify.detailed_checks import DetailedCheck
+from tracer.classify.model import ALL_UNKNOWN
 from tracer.reports.evidence_text import activity
 from tracer.reports.pages.notes import described_unknown
 from tracer.reports.pages.validate import ValidationDocument, proposed_rule, proposed_services, unknown_services
@@ -108,7 +109,7 @@ def unknown_endpoints(document: ValidationDocument) -> Problem | None:
     described = described_unknown(classification, endpoints)
     lines = tuple(proposed_services(classification, list(endpoints)[:_LISTED], document.rules_file))
     names = tuple(f"{endpoint}: {counted(tests, 'test')}" for endpoint, tests in described.items())
-    return Problem("", len(names), (Group("", names),), {"service": "(unknown)"}, "", lines)
+    return Problem("", len(names), (Group("", names),), {"service": ALL_UNKNOWN}, "", lines)
 
 
 def by_kind(document: ValidationDocument) -> Mapping[str, Mapping[str, list[str]]]:

@@ -13,7 +13,7 @@ from tracer.classify.combinations import combination_of
 from tracer.classify.model import Classification
 from tracer.classify.run_needs import RunNeeds
 from tracer.classify.tiers import chosen_tiers
-from tracer.reports.pages.summary import service_counts, users
+from tracer.reports.pages.summary import service_counts
 from tracer.reports.text import duration
 
 _EDGES_S: Final = (0.0, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, inf)
@@ -30,7 +30,6 @@ class Row:
     tests: int
     seconds: float  # the sum of their durations
     link: Mapping[str, str]  # of the list of these tests, as the page's address has it; empty: none
-    remark: str = ""
 
 
 def service_rows(classification: Classification) -> tuple[Row, ...]:
@@ -39,10 +38,8 @@ def service_rows(classification: Classification) -> tuple[Row, ...]:
     for test in classification.tests.values():
         for name in combination_of(test.services):
             seconds[name] += test.duration_s
-    how = users(classification)
     return tuple(
-        Row(name, tests, seconds[name], {"service": name}, how.get(name, ""))
-        for name, tests in service_counts(classification).items()
+        Row(name, tests, seconds[name], {"service": name}) for name, tests in service_counts(classification).items()
     )
 
 

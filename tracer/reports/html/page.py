@@ -7,7 +7,6 @@ bidirectional override and no lone surrogate reaches a browser.
 
 from __future__ import annotations
 
-import gc
 import gzip
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
@@ -21,7 +20,7 @@ from urllib.parse import urlencode
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from tracer.reports.blocks import Headline, pieces
+from tracer.reports.blocks import Headline, pieces, plain_text
 from tracer.reports.formats.format import Document
 from tracer.reports.html import diff, plan, report
 from tracer.reports.html.contents import Contents
@@ -30,6 +29,7 @@ from tracer.reports.pages.plan import PlanDocument
 from tracer.reports.pages.summary import SummaryDocument
 from tracer.reports.pages.validate import ValidationDocument
 from tracer.reports.text import counted, duration, percent, printable
+from tracer.trace.garbage import uncollected
 from tracer.trace.json_codec import dump
 
 PAGES: Final[Mapping[type, Callable[[Any], Contents]]] = {
@@ -53,11 +53,8 @@ _POLICY: Final = (
 
 def render(document: Document) -> Iterator[bytes]:
     """The page of a document as UTF-8, in parts."""
-    gc.disable()  # it would search the many small values for cycles, a quarter of the time
-    try:
+    with uncollected():  # the search for cycles among the many small values would take a quarter of the time
         contents = PAGES[type(document)](document) if type(document) in PAGES else of_blocks(document)
-    finally:
-        gc.enable()
     style, script = _style(), _script()
     template = _environment().get_template(contents.template)
     values = {
@@ -74,7 +71,7 @@ def render(document: Document) -> Iterator[bytes]:
 def of_blocks(document: Document) -> Contents:
     """A page of the document's blocks."""
     page = list(document.page())
-    headlines = ("".join(piece.text for piece in pieces(one.text)) for one in page if isinstance(one, Headline))
+    headlines = (plain_text(one.text) for one in page if isinstance(one, Headline))
     return Contents(next(headlines, "svc-trace"), "blocks.html.jinja", {"page": page, "known": frozenset(), "above": 1})
 
 

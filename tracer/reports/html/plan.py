@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tracer.reports.blocks import Headline, pieces
+from tracer.reports.blocks import Headline, plain_text
 from tracer.reports.html.contents import Contents
 from tracer.reports.pages.plan import PlanDocument, shards_table
 
@@ -20,4 +20,4 @@ def of_plan(document: PlanDocument) -> Contents:
         "known": frozenset[str](),
         "above": 1,
     }
-    return Contents(f"{''.join(piece.text for piece in pieces(first.text))}: svc-trace", "plan.html.jinja", values)
+    return Contents(f"{plain_text(first.text)}: svc-trace", "plan.html.jinja", values)

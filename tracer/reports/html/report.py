@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from tracer.classify.detailed_checks import check_in_detail
 from tracer.classify.findings import compare_with_baseline, find
-from tracer.reports.blocks import Block, Headline, Text, pieces
+from tracer.reports.blocks import Block, Headline, plain_text
 from tracer.reports.html import costs, findings, glance, tests_data
 from tracer.reports.html.contents import Contents
 from tracer.reports.pages.needs import need_lists, need_table, verdict_table
@@ -60,11 +60,7 @@ def of_validation(document: ValidationDocument) -> Contents:
         "variants": one.variants,
     }
     data = {"index": tests_data.index(one, findings.by_kind(document)), "details": tests_data.details(one)}
-    return Contents(f"{_plain(first.text)}: svc-trace", "report.html.jinja", values, data)
-
-
-def _plain(text: Text) -> str:
-    return "".join(piece.text for piece in pieces(text))
+    return Contents(f"{plain_text(first.text)}: svc-trace", "report.html.jinja", values, data)
 
 
 def _rules(document: ValidationDocument) -> tuple[Block, ...]:

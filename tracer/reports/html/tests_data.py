@@ -11,10 +11,20 @@ from typing import Any, Final, get_args
 
 from msgspec.structs import replace
 
-from tracer.classify.model import Classification, Evidence, Outcome, Phase, TestResult, Verdict, Verification
+from tracer.classify.model import (
+    Classification,
+    Evidence,
+    How,
+    Outcome,
+    Phase,
+    Strength,
+    TestResult,
+    Verdict,
+    Verification,
+)
 from tracer.classify.run_needs import RunNeeds
 from tracer.classify.tiers import chosen_tiers
-from tracer.reports.blocks import pieces
+from tracer.reports.blocks import plain_text
 from tracer.reports.fixture_names import known_fixture
 from tracer.reports.html.numbered import Numbered
 from tracer.reports.pages.explain import sections, sentence, statements
@@ -24,8 +34,8 @@ from tracer.reports.verdict_text import any_of
 _OUTCOMES: Final[tuple[Outcome, ...]] = get_args(Outcome)
 _VERDICTS: Final[tuple[Verdict, ...]] = get_args(Verdict)
 _PHASES: Final[tuple[Phase, ...]] = get_args(Phase)
-_STRENGTHS: Final = ("sent", "connected", "attempted")
-_HOWS: Final = ("direct", "inherited", "ambient", "goodbye")
+_STRENGTHS: Final[tuple[Strength, ...]] = get_args(Strength)
+_HOWS: Final[tuple[How, ...]] = get_args(How)
 
 
 def index(classification: Classification, findings: Mapping[str, Mapping[str, Collection[str]]]) -> dict[str, Any]:
@@ -103,10 +113,7 @@ def details(classification: Classification) -> dict[str, Any]:
     texts = Numbered[str]()
     evidence = [kinds.of(test) for test in classification.tests.values()]
     lines = [
-        [
-            texts.number(printable("".join(piece.text for piece in pieces(line.text))))
-            for line in statements(classification, nodeid)
-        ]
+        [texts.number(printable(plain_text(line.text))) for line in statements(classification, nodeid)]
         for nodeid in classification.tests
     ]
     runs = [[[one.run, one.outcome] for one in test.runs] for test in classification.tests.values()]

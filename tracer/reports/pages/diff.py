@@ -29,12 +29,7 @@ class DiffDocument:
         """A sentence, the totals that changed, and the tests."""
         difference = self.difference
         yield Headline(Styled(headline(difference), "strong"))
-        if not difference.old.complete:
-            yield Notice("the old report is not complete: services that seem new may have been used before")
-        if not difference.new.complete:
-            yield Notice("the new report is not complete: services that seem gone may still be used")
-        if not difference.same_rules:
-            yield Notice("the reports were made with different rules: a tier may differ only for this reason")
+        yield from notices(difference)
         for title, totals in (("Service", difference.services), ("Tier", difference.tiers)):
             changed = {name: one for name, one in totals.items() if one.old != one.new}
             rows = ((name, f"{one.old:,}", f"{one.new:,}", f"{one.new - one.old:+,}") for name, one in changed.items())
@@ -49,6 +44,16 @@ class DiffDocument:
     def json(self) -> Iterator[bytes]:
         """The difference, field by field."""
         yield dump({"schema": SCHEMA, **asdict(self.difference)}, indent=True)
+
+
+def notices(difference: Difference) -> Iterator[Notice]:
+    """What may explain a difference, besides the tests."""
+    if not difference.old.complete:
+        yield Notice("the old report is not complete: services that seem new may have been used before")
+    if not difference.new.complete:
+        yield Notice("the new report is not complete: services that seem gone may still be used")
+    if not difference.same_rules:
+        yield Notice("the reports were made with different rules: a tier may differ only for this reason")
 
 
 def headline(difference: Difference) -> str:

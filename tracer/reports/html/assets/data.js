@@ -48,10 +48,6 @@ class Suite {
   names(column, test) {
     return this.sets[this.tests[column][test]].map((service) => this.services[service]);
   }
-  fixturesOf(test) {
-    const facts = this.tests.facts[test];
-    return facts < 0 ? [] : this.facts[facts];
-  }
 }
 
 /** By name; the unknown endpoints are the last. */

@@ -120,8 +120,12 @@ class TestList {
     const direction = sort === column.sort ? "ascending" : sort === `-${column.sort}` ? "descending" : "none";
     const attributes = { role: "columnheader", class: column.style };
     if (column.sort === undefined) return make("div", attributes, column.title);
-    const next = { none: column.sort === "name" ? "name" : `-${column.sort}`, descending: column.sort, ascending: null }[direction];
-    const following = column.sort === "name" ? { none: "name", ascending: "-name", descending: null }[direction] : next;
+    const descends = `-${column.sort}`;
+    const orders =
+      column.sort === "name"
+        ? { none: column.sort, ascending: descends, descending: null }
+        : { none: descends, descending: column.sort, ascending: null };
+    const following = orders[direction];
     const arrow = { ascending: " ↑", descending: " ↓", none: "" }[direction];
     const button = make(
       "button",
