@@ -13,7 +13,6 @@ from msgspec.structs import replace
 from tracer.classify.classification import recheck
 from tracer.classify.evidence import services_in
 from tracer.classify.model import Classification, Evidence, TestResult
-from tracer.classify.run_needs import find_run_needs
 from tracer.classify.services.config import Config
 from tracer.classify.services.identify import Identifier
 
@@ -23,7 +22,7 @@ def reclassify(classification: Classification, config: Config) -> Classification
     names = _Names(config)
     tests = {nodeid: names.renamed(test) for nodeid, test in classification.tests.items()}
     run_evidence = names.evidence(classification.run_evidence)
-    renamed = replace(classification, tests=tests, run_evidence=run_evidence, run_needs=find_run_needs(run_evidence))
+    renamed = replace(classification, tests=tests, run_evidence=run_evidence)
     return recheck(renamed, config.rules, always=True)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from ipaddress import ip_address, ip_network
 
+from tracer.classify.directories import most_first
 from tracer.classify.model import ALL_UNKNOWN, Evidence, RefusedService, RefusedUse, RunInfo, TestResult
 from tracer.classify.refusals import Refused as Refusals
 from tracer.classify.refusals import count_attempts, through
@@ -48,12 +49,12 @@ def refused_uses(
     for service in sorted(set.union(*of_runs)):
         refused = Refusals(frozenset({service}), {})
         tried = {nodeid: attempts for nodeid, test in tests.items() if (attempts := refused.attempts(test.evidence))}
-        reached = [nodeid for nodeid, test in tests.items() if any(map(is_use, refused.uses(test)))]
+        reached = (nodeid for nodeid, test in tests.items() if any(map(is_use, refused.uses(test))))
         through_what = Counter(through(tests[nodeid], attempts) or "itself" for nodeid, attempts in tried.items())
         use = RefusedUse(
             tuple(sorted(tried)),
             sum(map(count_attempts, tried.values())),
-            dict(sorted(through_what.items(), key=lambda item: (-item[1], item[0]))),
+            most_first(through_what),
             count_attempts(refused.attempts(outside)),
             tuple(sorted(reached)) if service in always else (),
         )

@@ -172,8 +172,8 @@ def command(
     if deadline is not None and shards != _AUTO:
         raise click.UsageError("--deadline needs --shards auto.")
     classification = with_verdicts(read_reports(reports), verified)
-    check_services(names, config, classification)
-    check_services({service for service, _ in costs}.difference(names.values()), config, classification)
+    given = {service for service, _ in costs}.difference(names.values())
+    check_services((*names, *given), config, classification)
     check_complete(classification, strict)
     listed = None if collected is None else read_collected(collected, classification.tests)
     question = _Question(

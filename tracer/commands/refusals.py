@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from glob import has_magic
 from ipaddress import ip_address, ip_network
 from itertools import chain
 from pathlib import Path
@@ -177,7 +178,7 @@ def _paths(
     """Path of a unix socket → service: those to refuse, and those to keep, among them plumbing."""
     identifier = Identifier(config)
     by_rule = [path for rule in config.services.values() for path in rule.unix]
-    names = {*served_names(), *filter(is_served, (path for path in by_rule if not _is_glob(path)))}
+    names = {*served_names(), *filter(is_served, (path for path in by_rule if not has_magic(path)))}
     places = {path: [identifier.service_of(Endpoint("unix", path=path)).name] for path in names}
     places |= {endpoint.path: services for endpoint, services in met.items() if endpoint.protocol == "unix"}
     refused: dict[str, str] = {}
@@ -188,10 +189,6 @@ def _paths(
         elif any(not is_unknown(name) for name in found):
             kept[path] = found[0]
     return refused, kept
-
-
-def _is_glob(pattern: str) -> bool:
-    return not {*"*?["}.isdisjoint(pattern)
 
 
 def _name_servers() -> Iterator[Target]:

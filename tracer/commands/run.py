@@ -177,10 +177,13 @@ def _others(
     only: tuple[str, ...], configuration: Config, against: tuple[str, ...], say: Callable[[str], None]
 ) -> Refusal:
     """All services but these, as far as it is known where they are."""
-    from tracer.commands.inputs import read_reports
     from tracer.commands.refusals import other_services, plan_refusal
 
-    reports = [read_reports([one]) for one in against]
+    reports = []
+    if against:
+        from tracer.commands.inputs import read_reports
+
+        reports = [read_reports([one]) for one in against]
     planned = plan_refusal(other_services(only, configuration), configuration, reports)
     for line in planned.lines():
         say(line)

@@ -84,9 +84,8 @@ def command(
     named = frozenset(filter(None, map(str.strip, (within or exactly or "").split(","))))
     if exactly is not None and any(map(is_unknown, named)):
         raise click.UsageError(f"--exactly does not distinguish endpoints without a name: give {ALL_UNKNOWN!r}.")
-    check_services(names, None, classification)
-    given = named.difference(names.values())
-    check_services(given - {ALL_UNKNOWN} if exactly is not None else given, None, classification)
+    given = named.difference(names.values(), () if exactly is None else (ALL_UNKNOWN,))
+    check_services((*names, *given), None, classification)
     check_complete(classification, strict)
     listed = None if collected is None else read_collected(collected, classification.tests)
     present = None if listed is None else listed.nodeids

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from sys import intern
 from typing import Any, Final, get_args
 
@@ -73,15 +74,13 @@ def default_of(field: FieldInfo) -> Any:  # noqa: ANN401 -- of any field's type
     return field.default if field.default_factory is NODEFAULT else field.default_factory()
 
 
+@cache
 def _by_name(record_type: type[Record]) -> type[Struct]:
     """A type with the fields of a record, whose values are found by their names."""
     members: list[Any] = [
         (field.name, field.type, *(() if field.required else (default_of(field),))) for field in fields(record_type)
     ]
     return defstruct(record_type.__name__, members)
-
-
-_BY_NAME: Final = {record_type: _by_name(record_type) for record_type in _TAGS}
 
 
 def row_of(record: Record) -> object:
@@ -141,7 +140,7 @@ class Rows:
             last = self._before.get(tag, ())
             values[: len(last)] = map(_shared, values, last)
             self._before[tag] = values
-            named = convert(dict(zip(columns, values, strict=False)), _BY_NAME[record_type])
+            named = convert(dict(zip(columns, values, strict=False)), _by_name(record_type))
             record: Record = record_type(*astuple(named))
             check_record(record)
             return record

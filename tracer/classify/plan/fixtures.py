@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
+from tracer.classify.directories import most_first
 from tracer.classify.evidence import services_in
 from tracer.classify.model import Classification, Evidence, TestResult
 from tracer.classify.selection import Needs
@@ -37,7 +38,7 @@ def freed_tests(classification: Classification, needs: Mapping[str, Needs]) -> t
                     freed.add(fixture)
                     services.setdefault(fixture, set()).add(service)
         tests.update(freed)
-    ranked = sorted(tests.items(), key=lambda item: (-item[1], item[0]))
+    ranked = most_first(tests).items()
     return tuple(Freed(fixture, number, tuple(sorted(services[fixture]))) for fixture, number in ranked)
 
 

@@ -6,7 +6,6 @@ integer with one bit for each service of the problem.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 US = 1_000_000
@@ -77,8 +76,3 @@ class Problem:
         """The same problem, if each unit needed all services."""
         everything = self.everything
         return replace(self, units=tuple(replace(unit, needs=everything) for unit in self.units))
-
-
-def numbered(names: Iterable[str]) -> Mapping[str, int]:
-    """The bit of each service, by name."""
-    return {name: 1 << number for number, name in enumerate(names)}

@@ -43,10 +43,10 @@ def nested_sets(problem: Problem, number: int) -> tuple[int, ...]:
 def _estimate(problem: Problem, work: Counter[int], sets: Sequence[int]) -> float:
     """Microseconds in which these tiers end, if tests could be divided; each set is a part of the next."""
     levels = []
-    for number, services in enumerate(reversed(sets)):
+    for services in reversed(sets):
         below = [one for one in sets if one.bit_count() < services.bit_count()]
         time_us = sum(time for needs, time in work.items() if needs | services == services and not _fits(needs, below))
-        levels.append((problem.start_up(services) + problem.session_us, time_us / problem.workers, number))
+        levels.append((problem.start_up(services) + problem.session_us, time_us / problem.workers))
     low, high = 0.0, float(max(level[0] for level in levels) + sum(level[1] for level in levels) + 1)
     for _ in range(40):
         middle = (low + high) / 2
@@ -61,10 +61,10 @@ def _fits(needs: int, sets: Iterable[int]) -> bool:
     return any(needs | one == one for one in sets)
 
 
-def _shards(levels: Sequence[tuple[int, float, int]], time_us: float) -> float:
+def _shards(levels: Sequence[tuple[int, float]], time_us: float) -> float:
     """The shards that the levels need to end in this time; those of a level take work of the later ones too."""
     shards, left_us = 0, 0.0
-    for before_us, work_us, _ in levels:
+    for before_us, work_us in levels:
         if time_us <= before_us and work_us > left_us:
             return float("inf")
         more = max(0, -int(-(work_us - left_us) // (time_us - before_us))) if work_us > left_us else 0

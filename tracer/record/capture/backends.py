@@ -6,7 +6,7 @@ import errno
 import os
 import resource
 from collections.abc import Callable
-from itertools import chain
+from itertools import chain, islice
 from threading import Thread
 from typing import Final
 
@@ -106,8 +106,9 @@ class StartingBackend:
         refusal = self._refusals.get(first)
         if refusal is None or refusal.slug != "not-root" or not root_may_load_bpf():
             return None
-        lacks = {check.name for check in BACKENDS[first]().checks() if check.answer is False}
-        line = None if lacks & _INDISPENSABLE else self._as_root()
+        indispensable = (check for check in BACKENDS[first]().checks() if check.name in _INDISPENSABLE)
+        lacks = any(check.answer is False for check in islice(indispensable, len(_INDISPENSABLE)))  # others take longer
+        line = None if lacks else self._as_root()
         return line and f"; as root it would be {first}: {line}"
 
     def _cannot(self) -> SvcTraceError:
