@@ -76,6 +76,8 @@ static __always_inline void on_own_state(const struct sock *sk, int oldstate, in
 
 	if (newstate != TCP_SYN_SENT && newstate != TCP_LISTEN && (oldstate != TCP_LISTEN || newstate != TCP_CLOSE))
 		return; /* from LISTEN to SYN_RECV is an accepted socket, which begins as a copy of its listener */
+	if (newstate == TCP_SYN_SENT) /* the socket before it may have been accepted */
+		forget_predecessor(sk);
 	if (FIELD(sk, sk_protocol) != IPPROTO_TCP)
 		return;
 	if (newstate == TCP_SYN_SENT) {
@@ -98,9 +100,8 @@ static __always_inline void on_peer_state(const struct sock *sk, int oldstate, i
 	int protocol = FIELD(sk, sk_protocol);
 	struct svc_socket *entry;
 
-	/* A copy of a listener (inet_csk_clone_lock, mptcp_sk_clone_init), or the beginning of an MPTCP client. */
-	if ((oldstate == TCP_LISTEN && newstate != TCP_CLOSE) ||
-	    (protocol == IPPROTO_MPTCP && newstate == TCP_SYN_SENT))
+	/* A copy of a listener (inet_csk_clone_lock, mptcp_sk_clone_init). */
+	if (oldstate == TCP_LISTEN && newstate != TCP_CLOSE)
 		forget_predecessor(sk);
 	if (protocol == IPPROTO_MPTCP && oldstate == TCP_LISTEN && newstate != TCP_CLOSE) {
 		/* TCP's states belong to its subflows, other sockets. */

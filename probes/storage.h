@@ -220,9 +220,13 @@ static __always_inline struct svc_socket *find_socket(const struct sock *sk)
 	return bpf_sk_storage_get(&sockets, (void *)sk, 0, 0);
 }
 
-/* Delete the entry of an earlier socket at the same address. Here, an entry ends with its socket. */
+/* Delete the entry of an earlier socket at the same address. Storages end with their socket; kprobes may be skipped. */
 static __always_inline void forget_predecessor(const struct sock *sk)
 {
+	__u64 address = (__u64)sk;
+
+	if (by_kprobes)
+		bpf_map_delete_elem(&sockets_by_address, &address);
 }
 
 /* The entry of a socket, inserted if necessary; NULL, and counted as lost, if that fails. */

@@ -249,8 +249,9 @@ static __always_inline struct svc_socket *find_socket(const struct sock *sk)
 }
 
 /*
- * For sockets that begin without an inode number, by which find_socket() would recognise a stale entry. No tracepoint
- * reports the end of a socket that is not of TCP, and the program that does so for TCP may have been skipped.
+ * For sockets that begin. An entry without an inode number, of a socket that nobody accepted, does not show that it is
+ * stale, nor to a new socket without one. No tracepoint reports the end of a socket that is not of TCP, and the program
+ * that does so for TCP may have been skipped.
  */
 static __always_inline void forget_predecessor(const struct sock *sk)
 {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 from collections.abc import Callable
@@ -9,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from kernel.traced import Peers, backend, run, trace
-from tracer.record.capture.protocol import Kind
+from kernel.traced import Peers, backend, capturing, ended, run, script, trace
+from tracer.record.capture.bpf.programs import FREEING_TRACEPOINTS
+from tracer.record.capture.protocol import Kind, SocketEvent
 
 pytestmark = pytest.mark.kernel
 
@@ -82,6 +84,38 @@ def test_accepted_sockets_at_the_addresses_of_clients(peers: Peers) -> None:
     sends = run(text, peers).sends
     assert sum(event.sends for event in sends) == 100
     assert {event.result for event in sends} == {3}
+
+
+def detach_newest(tracepoint: str) -> None:
+    """Detach what this process attached last to a tracepoint."""
+    for information in sorted(Path("/proc/self/fdinfo").iterdir(), key=lambda path: int(path.name), reverse=True):
+        if information.exists() and f"\ntp_name:\t{tracepoint}\n" in information.read_text():
+            nothing = os.open(os.devnull, os.O_RDONLY)
+            os.dup2(nothing, int(information.name))
+            os.close(nothing)
+            return
+
+
+@pytest.mark.parametrize("reported", [True, False], ids=["reported", "missed"])
+def test_clients_at_the_addresses_of_sockets_that_nobody_accepted(reported: bool, peers: Peers) -> None:
+    """Also if the kernel skips the program by which bcc learns of the end of a socket."""
+    text = """
+        server = create_server(("127.0.0.1", 0))
+        for turn in range(100):
+            closing = create_server(("127.0.0.1", 0))
+            create_connection(closing.getsockname()).close()
+            closing.close()
+            for client in [socket() for _ in range(4)]:
+                client.connect(server.getsockname()); accepted, _ = server.accept()
+                client.send(b"ask"); accepted.recv(3); accepted.close(); client.close()
+    """
+    with capturing() as loaded:
+        if not reported:
+            detach_newest(FREEING_TRACEPOINTS["socket_free"])
+        with ended(loaded, *script(text, peers)) as command:
+            sends = [event for event in command.session.drain() if event.kind == Kind.SEND]
+            assert command.session.lost() == command.lost_before
+    assert sum(event.sends for event in sends if isinstance(event, SocketEvent)) == 400
 
 
 def test_the_run_is_the_server_of_its_mptcp_connections(peers: Peers, require: Callable[[str], None]) -> None:

@@ -80,8 +80,9 @@ TOLERATED_MISSES: Final = frozenset(
 """Programs whose missed calls lose no event.
 
 The kernel skips a program that is already running on that CPU. The two programs for a socket's state do each other's
-work. An entry that `process_free` or `socket_free` failed to delete is recognised as stale. A wake-up is missed only in
-an interrupt, where it is no cause. Without an answer of a name server, a host has no name.
+work. An entry that `process_free` or `socket_free` failed to delete is recognised as stale, or deleted when a socket at
+the same address begins. A wake-up is missed only in an interrupt, where it is no cause. Without an answer of a name
+server, a host has no name.
 """
 
 
