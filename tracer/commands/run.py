@@ -22,12 +22,14 @@ from tracer.commands.options import (
     sudo_option,
     tests_options,
 )
-from tracer.errors import ExitStatus, SvcTraceError
+from tracer.commands.status import Status, obeys_escapes
+from tracer.errors import ExitStatus, SvcTraceError, counted
 
 if TYPE_CHECKING:
     from tracer.classify.findings import Finding
     from tracer.classify.model import Classification
     from tracer.classify.services.config import Config
+    from tracer.commands.live import Live
     from tracer.record.invoker import Invoker
     from tracer.record.refusal.targets import Refusal
 
@@ -65,6 +67,7 @@ def _names(context: click.Context, parameter: click.Parameter, value: str | None
 )
 @tests_options
 @fail_on_options
+@click.option("--live", is_flag=True, help="Show the services so far in the last line of the terminal.")
 @click.option("-q", "--quiet", is_flag=True, help="Print no summary.")
 @click.argument(
     "command", metavar="CMD...", nargs=-1, required=True, type=click.UNPROCESSED, shell_complete=complete_files
@@ -81,6 +84,7 @@ def command(
     only: tuple[str, ...] | None,
     against: tuple[str, ...],
     list_tests: tuple[str, ...] | None,
+    live: bool,
     quiet: bool,
     fail_on: tuple[str, ...],
     accepted: frozenset[Finding] | None,
@@ -114,15 +118,20 @@ def command(
 
             check_rules(found.config.rules, fail_on, found.searched)
         refusal = None if only is None else _others(only, found.config, against, say)
-        with record(RunOptions(command, output, trace, refusal), loaded, invoker, say) as recorded:
+        watcher = _live(found.config, say) if live else None
+        options = RunOptions(command, output, trace, refusal, watcher=watcher)
+        with record(options, loaded, invoker, say) as recorded, Status(quiet=quiet) as status:
             from datetime import UTC, datetime
 
             from tracer.classify.classification import classify
             from tracer.trace.file import read_trace
 
+            status.say("reading the trace")
             found = with_rootdirs(found, read := read_trace(recorded.trace))
+            status.say(f"classifying {counted(len(read.attempts), 'test')}")
             classification = classify(read, found.config, generated_at=datetime.now(UTC))
-            _report(classification, output, list_tests, quiet=quiet)
+            status.say("writing the report")
+            _report(classification, output, list_tests, status, quiet=quiet)
 
     from tracer.commands.fail_on import check_findings
 
@@ -190,7 +199,20 @@ def _others(
     return planned.refusal
 
 
-def _report(classification: Classification, output: Path, list_tests: tuple[str, ...] | None, *, quiet: bool) -> None:
+def _live(configuration: Config, say: Callable[[str], None]) -> Live | None:
+    """The line below the command's output; None: stderr's terminal has none."""
+    if obeys_escapes():
+        from tracer.commands.live import Live
+
+        with suppress(OSError):
+            return Live(configuration)
+    say("--live shows nothing: stderr is not a terminal that it can use")
+    return None
+
+
+def _report(
+    classification: Classification, output: Path, list_tests: tuple[str, ...] | None, status: Status, *, quiet: bool
+) -> None:
     """Write the report and print the summary, even if the report cannot be written: a long run is worth it."""
     from tracer.reports import json_report
     from tracer.reports.output import write_file
@@ -205,6 +227,7 @@ def _report(classification: Classification, output: Path, list_tests: tuple[str,
             from tracer.reports.pages.refused import refused_sentence
             from tracer.reports.pages.summary import SummaryDocument
 
+            status.clear()
             with suppress(OSError):  # stderr is closed, or the disk is full; the command's status is passed on anyway
                 terminal.print_document(SummaryDocument(classification, list_tests, report=written), sys.stderr)
                 if sentence := refused_sentence(classification.refused):

@@ -31,6 +31,7 @@ from tracer.trace.records import End, Run, RunWarning
 if TYPE_CHECKING:
     from tracer.record.refusal.records import RecordedRefusal
     from tracer.record.refusal.targets import Refusal
+    from tracer.record.watching import Watcher
 
 SI_KERNEL: Final = 0x80
 """si_code of a signal from the terminal, which sends it to its whole foreground process group (sigaction(2))."""
@@ -50,6 +51,7 @@ class RunOptions(Struct, frozen=True):
     trace: Path | None = None  # keep the trace file here
     refusal: Refusal | None = None  # refuse services to the command
     trial: Trial | None = None
+    watcher: Watcher | None = None  # sees the run from its beginning to the command's end
 
 
 class Recorded(Struct, frozen=True):
@@ -99,8 +101,7 @@ def record(
                 invoker.become()
                 check_writable(options.output)
                 kernel, cwd = os.uname().release, Path.cwd()
-                writer = TraceWriter(options.trace or directory.trace, renamed=options.trace is not None)
-                tracing.enter_context(writer)
+                writer = tracing.enter_context(_writer(options, directory))
                 trace = os.dup(writer.fileno())
                 recorded.callback(os.close, trace)
                 started = time.time(), time.monotonic_ns()
@@ -110,12 +111,24 @@ def record(
                 for line in refused.lines() if refused else ():
                     say(line)
                 recorder = Recorder(writer, Surroundings(cwd, invoker.environment, invoker.uid))
+                if options.watcher is not None:
+                    tracing.enter_context(options.watcher)
                 unreleased.pop_all()
             hidden = refused.hidden if refused else frozenset()
             child.release(directory.hook_environment(invoker.environment), session.wrapper, hidden)
             recorded.enter_context(kept_on_error(trace, directory.path, options.trace, options.output))
-            status = _record(session, child, fifo, writer, directory, recorder, refused)
+            status = _record(session, child, fifo, writer, directory, recorder, refused, options.watcher)
         yield Recorded(Path(f"/proc/self/fd/{trace}"), status)
+
+
+def _writer(options: RunOptions, directory: RunDirectory) -> TraceWriter:
+    """The writer of the trace. A run that nobody watches imports nothing of that."""
+    path, renamed = options.trace or directory.trace, options.trace is not None
+    if options.watcher is None:
+        return TraceWriter(path, renamed=renamed)
+    from tracer.record.watching import WatchedTraceWriter
+
+    return WatchedTraceWriter(path, options.watcher, renamed=renamed)
 
 
 def _refuse(refusal: Refusal | None, child: Child, invoker: Invoker, tracing: ExitStack) -> RecordedRefusal | None:
@@ -135,6 +148,7 @@ def _record(
     directory: RunDirectory,
     recorder: Recorder,
     refused: RecordedRefusal | None,
+    watcher: Watcher | None,
 ) -> int:
     decoder = Decoder()
     status = None
@@ -143,6 +157,8 @@ def _record(
             received = pauses.wait()
             status = child.poll()
             recorder.turn(session.drain, lambda: decoder.feed(fifo.read()))
+            if watcher is not None:
+                watcher.turned()
             if received and status is None and _is_for_the_command(received, recorder):
                 os.kill(child.pid, received.si_signo)
     end_ns = time.monotonic_ns()
