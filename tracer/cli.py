@@ -27,6 +27,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "plan": "tracer.commands.plan",
     "verify": "tracer.commands.verify",
     "export": "tracer.commands.export",
+    "config": "tracer.commands.config",
     "doctor": "tracer.commands.doctor",
 }
 """Command → its module, which has the command under the name `command`."""

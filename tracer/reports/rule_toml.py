@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import groupby
@@ -12,9 +11,10 @@ from tracer.classify.assumptions import Entry, EntryKind, entries
 from tracer.classify.proposals import Proposal
 from tracer.classify.services.config import AssumptionRule
 from tracer.reports.text import counted
+from tracer.reports.toml_text import key as key_of
+from tracer.reports.toml_text import quoted
 
 _KEYS: Final[dict[EntryKind, str]] = {"fixture": "fixtures", "marker": "markers", "class": "classes", "path": "paths"}
-_BARE_KEY: Final = re.compile(r"[A-Za-z0-9_-]+")  # TOML 1.0, "Keys"
 _WEB_PORTS: Final = {80, 443}
 _NO_NAME: Final = re.compile(r"[^A-Za-z0-9._-]")  # characters that the name of a service cannot have
 
@@ -35,9 +35,9 @@ def rule_lines(
     The whole table, because TOML allows it only once in a document. A comment after each new entry says its effect.
     """
     prefix = "tool.svc-trace." if pyproject else ""
-    yield f"[{prefix}assumptions.{service if _BARE_KEY.fullmatch(service) else _quoted(service)}]"
+    yield f"[{prefix}assumptions.{key_of(service)}]"
     for kind, key in _KEYS.items():
-        values = [_quoted(entry.value) for entry in entries(rule) if entry.kind == kind and entry not in dropped]
+        values = [quoted(entry.value) for entry in entries(rule) if entry.kind == kind and entry not in dropped]
         new = [proposal for proposal in proposals if proposal.entry.kind == kind]
         if new:
             yield f"{key} = ["
@@ -47,7 +47,7 @@ def rule_lines(
                 caught, wrong = len(proposal.caught), false_positives(len(proposal.over_assumed))
                 blind, tests = counted(caught, "blind spot"), counted(caught, "test")
                 effect = f"catches {blind}" if only_blind else f"correct for {tests}"
-                yield f"  {_quoted(proposal.entry.value)},  # {effect}, {wrong}"
+                yield f"  {quoted(proposal.entry.value)},  # {effect}, {wrong}"
             yield "]"
         elif values:
             yield f"{key} = [{', '.join(values)}]"
@@ -66,8 +66,8 @@ def service_lines(places: Iterable[tuple[str, int]], *, pyproject: bool) -> Iter
         is_one = len(ports) == 1 or set(ports) == _WEB_PORTS
         for port in ports[:1] if is_one else ports:
             name = _NO_NAME.sub("-", host if is_one else f"{host}-{port}").lstrip("._-")
-            yield f"[{prefix}services.{name if _BARE_KEY.fullmatch(name) else _quoted(name)}]"
-            yield f"hosts = [{_quoted(host)}]"
+            yield f"[{prefix}services.{key_of(name)}]"
+            yield f"hosts = [{quoted(host)}]"
             if not is_one:
                 yield f"ports = [{port}]"
 
@@ -75,8 +75,3 @@ def service_lines(places: Iterable[tuple[str, int]], *, pyproject: bool) -> Iter
 def false_positives(number: int) -> str:
     """How many tests an entry or a rule claims wrongly: `1 false positive`, `no false positives`."""
     return counted(number, "false positive") if number else "no false positives"
-
-
-def _quoted(text: str) -> str:
-    """A TOML basic string. JSON has the same escapes (TOML 1.0, "String"), except for DEL, which it does not escape."""
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -68,10 +68,16 @@ def service_at(published: Iterable[Published], endpoint: Endpoint, *, local: boo
 
 
 def published_by(directory: Path, environment: Mapping[str, str]) -> list[Published]:
-    """What the Compose files publish that the user has at hand in a directory.
+    """What the Compose files publish that the user has at hand in a directory (`compose_files`)."""
+    files = compose_files(directory, environment)
+    return [one for _, text, variables in files for one in published_in(text, variables)]
+
+
+def compose_files(directory: Path, environment: Mapping[str, str]) -> Iterator[tuple[Path, str, Mapping[str, str]]]:
+    """The Compose files that the user has at hand in a directory: path, text, variables.
 
     These are the files in COMPOSE_FILE, or those in the directory, or in the nearest one above it that has any, up to
-    the top of the Git repository. Files that cannot be read or understood publish nothing.
+    the top of the Git repository. Files that cannot be read are left out.
     """
     variables = _variables(directory, environment)
     if named := variables.get("COMPOSE_FILE"):
@@ -82,11 +88,9 @@ def published_by(directory: Path, environment: Mapping[str, str]) -> list[Publis
         paths = _at_hand(directory)
         if paths and paths[0].parent != directory:
             variables = _variables(paths[0].parent, environment)
-    published = []
     for path in paths[:_MOST_FILES]:
         if text := _text(path):
-            published += published_in(text, variables)
-    return published
+            yield path, text, variables
 
 
 def _variables(directory: Path, environment: Mapping[str, str]) -> Mapping[str, str]:
