@@ -212,7 +212,9 @@ def _interpret(classification: Classification, rules: Rules) -> None:
         list(explain_page(classification, nodeid))
     find(recheck(classification, rules))
     compared = compare_with_baseline(find(classification), (), ())
-    list(ValidationDocument(classification, check_in_detail(classification, ()), compared, None, False).page())
+    validation = ValidationDocument(classification, check_in_detail(classification, ()), compared, None, False)
+    list(validation.page())
+    FORMATS["github"].print(validation, TextIOWrapper(BytesIO()))
     for unit in ("test", "class", "file"):
         by_unit(needs_of_tests(classification, None, ambient=True), unit)
 

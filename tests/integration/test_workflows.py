@@ -111,6 +111,7 @@ def test_githubs_workflows(tmp_path: Path, shop_services: dict[str, str]) -> Non
         "Check the assumptions": 81,
     }
     assert "kafka" in project.summary.read_text()
+    assert "::warning file=tests/test_orders.py,line=39," in first["Check the assumptions"].stdout
     merged = project.directory / "svc-trace.json.gz"
 
     (accept,) = re.findall(r"^```\n(svc-trace validate .*--write-baseline.*)\n```", GITHUB, re.M)

@@ -10,6 +10,7 @@ from tracer.classify.diff import compare
 from tracer.commands.inputs import read_reports
 from tracer.commands.output import format_option, output_option, publish_document
 from tracer.commands.test_files import files_here
+from tracer.commands.test_places import places_here
 from tracer.errors import ExitStatus
 from tracer.reports.formats import Format
 from tracer.reports.pages.diff import DiffDocument
@@ -29,5 +30,5 @@ def command(old: str, new: str, form: Format, output: Path | None, exit_code: bo
     """
     then, now = read_reports([old]), read_reports([new])
     difference = compare(then, now, files_here(then, now))
-    publish_document(DiffDocument(difference), form, output)
+    publish_document(DiffDocument(difference, places_here()), form, output)
     return ExitStatus.DIFFERENT if exit_code and difference else 0

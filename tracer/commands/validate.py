@@ -15,6 +15,7 @@ from tracer.commands.inputs import read_reports, with_verdicts
 from tracer.commands.options import FAIL_ON, OUTPUT, config_option, fail_on_options, verified_option
 from tracer.commands.output import format_option, output_option, publish_document
 from tracer.commands.test_files import files_here
+from tracer.commands.test_places import places_here
 from tracer.reports import baseline as baseline_file
 from tracer.reports.formats import Format
 from tracer.reports.output import write_file
@@ -63,6 +64,8 @@ def command(
         compare_with_baseline(findings, accepted or (), FAIL_ON, Presences(classification, files_here(classification))),
         rules_file,
         accepted is not None,
+        fail_on,
+        places_here(),
     )
     publish_document(document, form, output)
     if write_baseline is not None:

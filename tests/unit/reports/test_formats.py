@@ -72,7 +72,7 @@ def test_the_formats_of_a_document() -> None:
         "sentry",
         "sentry-tests",
     ]
-    assert [form.name for form in formats_for(DiffDocument)] == ["terminal", "markdown", "html", "json"]
+    assert [form.name for form in formats_for(DiffDocument)] == ["terminal", "markdown", "html", "json", "github"]
 
 
 @pytest.mark.parametrize("name", [form.name for form in formats_for(SummaryDocument)])
@@ -87,7 +87,7 @@ def test_every_format_prints_the_summary_of_any_suite(name: str) -> None:
         assert buffer.seek(0, io.SEEK_END) > 0
 
 
-@pytest.mark.parametrize("form", formats_for(DiffDocument), ids=lambda form: str(form.name))
+@pytest.mark.parametrize("form", [one for one in FORMATS.values() if one.document is object], ids=lambda one: one.name)
 def test_formats_of_any_document_print_it(form: Format) -> None:
     one = classification({"a": result()}, (), Rules(), RUN)
     buffer = io.TextIOWrapper(io.BytesIO(), encoding="ascii")

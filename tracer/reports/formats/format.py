@@ -26,7 +26,7 @@ class Format:
     name: str  # the value of `--format`
     help: str  # a few words for `--help`
     print: Callable[[Document, TextIO], None]
-    document: type = object  # the only type of document that it can print; `object`: any
+    document: type | tuple[type, ...] = object  # the only types of documents that it can print; `object`: any
     options: frozenset[str] = frozenset()  # those of `tests`, `directories` and `map` that it obeys
     depth: int | None = None  # levels of directories that it shows without `--directories`
     kept: bool = False  # a file to keep: `--output` is its path, not that of the JSON report

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from msgspec.structs import asdict
 
 from tracer.classify.diff import Difference
+from tracer.reports.annotations import Annotation, AnnotationsDocument, Place, file_of
 from tracer.reports.blocks import Block, Heading, Headline, Notice, Styled, Table, groups
 from tracer.reports.text import counted
 from tracer.trace.json_codec import dump
@@ -20,10 +21,11 @@ _LISTED: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
-class DiffDocument:
+class DiffDocument(AnnotationsDocument):
     """What changed between two reports."""
 
     difference: Difference
+    place: Callable[[str], Place] = file_of  # of a test by its node id
 
     def page(self) -> Iterator[Block]:
         """A sentence, the totals that changed, and the tests."""
@@ -44,6 +46,18 @@ class DiffDocument:
     def json(self) -> Iterator[bytes]:
         """The difference, field by field."""
         yield dump({"schema": SCHEMA, **asdict(self.difference)}, indent=True)
+
+    def annotations(self) -> Iterator[Annotation]:
+        """Services that tests began to use, or use no longer, and those of new tests."""
+        texts = {
+            "now uses": {nodeid: change.gained for nodeid, change in self.difference.changed.items()},
+            "no longer uses": {nodeid: change.lost for nodeid, change in self.difference.changed.items()},
+            "is new, and uses": self.difference.added,
+        }
+        for text, tests in texts.items():
+            for nodeid, services in tests.items():
+                for service in services:
+                    yield Annotation("changed", service, nodeid, self.place(nodeid), f"{text} {service}")
 
 
 def notices(difference: Difference) -> Iterator[Notice]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any, Final
@@ -13,8 +13,10 @@ from tracer.classify.detailed_checks import DetailedCheck, EntryCheck
 from tracer.classify.findings import BaselineComparison, Finding
 from tracer.classify.model import Classification, is_unknown, unknown_place
 from tracer.classify.proposals import Proposal
+from tracer.reports.annotations import Annotation, AnnotationsDocument, Place, file_of
 from tracer.reports.blocks import Block, Code, Heading, Headline, Line, Names, Styled, Table, group, groups
 from tracer.reports.evidence_text import activity
+from tracer.reports.finding_annotations import annotate
 from tracer.reports.pages.needs import need_lists, need_table
 from tracer.reports.pages.notes import described_unknown
 from tracer.reports.rule_toml import false_positives, rule_lines, service_lines
@@ -24,10 +26,11 @@ from tracer.trace.json_codec import dump
 SCHEMA: Final = "svc-trace-validation/1"
 _LISTED: Final = 10
 """How many tests of a group the page lists; the JSON has all."""
+_ABSENT: Final = ("fixed", "gone", "skipped", "not_run")
 
 
 @dataclass(frozen=True, slots=True)
-class ValidationDocument:
+class ValidationDocument(AnnotationsDocument):
     """The check of all rules and contracts. Findings that the baseline accepts are only counted."""
 
     classification: Classification
@@ -35,6 +38,8 @@ class ValidationDocument:
     baseline: BaselineComparison  # its findings compared with the baseline
     rules_file: str | None  # the configuration's file; None: the rules are those of the reports
     has_baseline: bool
+    kinds: tuple[str, ...] = ()  # annotate only findings of these kinds; empty: all
+    place: Callable[[str], Place] = file_of  # of a test by its node id, or of a file
 
     def page(self) -> Iterator[Block]:
         """Totals, blind spots, over-assumptions, contracts, unknown endpoints, remarks."""
@@ -85,14 +90,16 @@ class ValidationDocument:
                 "findings": {
                     "new": [finding._asdict() for finding in baseline.new],
                     "accepted": baseline.accepted,
-                    "fixed": [finding._asdict() for finding in baseline.fixed],
-                    "gone": [finding._asdict() for finding in baseline.gone],
-                    "skipped": [finding._asdict() for finding in baseline.skipped],
-                    "not_run": [finding._asdict() for finding in baseline.not_run],
+                    **{name: [one._asdict() for one in getattr(baseline, name)] for name in _ABSENT},
                 },
             },
             indent=True,
         )
+
+    def annotations(self) -> Iterator[Annotation]:
+        """The new findings. Those that are about no test are at the configuration."""
+        new = [finding for finding in self.baseline.new if not self.kinds or finding.kind in self.kinds]
+        return annotate(new, self.classification, self.checks, self.rules_file, self.place)
 
 
 def confusion_table(classification: Classification) -> Iterator[Block]:
@@ -123,8 +130,7 @@ def _share(part: int, others: int) -> str:
 
 
 def _blind_spots(check: DetailedCheck, rules_file: str | None) -> Iterator[Block]:
-    blind = check.blind_spots
-    if not blind:
+    if not (blind := check.blind_spots):
         return
     yield Heading(Styled(f"{check.service}: {counted(len(blind), 'blind spot')}", "bad"))
     yield from groups(
