@@ -67,7 +67,9 @@ def anchors(page: Path) -> set[str]:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_somewhere(page: Path) -> None:
-    for target, anchor in re.findall(r"\]\(([^)#:]*)(?:#([^)]*))?\)", page.read_text()):
+    text = page.read_text()
+    pictures = [(path, "") for path in re.findall(r'<(?:img|source) [^>]*src(?:set)?="([^"]*)"', text)]
+    for target, anchor in re.findall(r"\]\(([^)#:]*)(?:#([^)]*))?\)", text) + pictures:
         leads_to = page.parent / target if target else page
         assert leads_to.exists(), target
         assert not anchor or anchor in anchors(leads_to), f"{target}#{anchor}"
