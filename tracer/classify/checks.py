@@ -8,12 +8,12 @@ from functools import cache
 from typing import Final
 
 from tracer.classify.assumptions import concerns
-from tracer.classify.model import AssumptionCheck, ContractCheck, Outcome, TestResult
+from tracer.classify.model import CUT_OFF, AssumptionCheck, ContractCheck, Outcome, TestResult
 from tracer.classify.services.config import Contract
 from tracer.trace.records import StaticFacts
 
-CUT_SHORT: Final[frozenset[Outcome]] = frozenset({"skipped", "interrupted", "crashed", "not run"})
-"""Outcomes of tests that did not run to their end. Such a test may need a service although it did not use it."""
+CUT_SHORT: Final[frozenset[Outcome]] = CUT_OFF | {"skipped"}
+"""Outcomes of tests that did not run, or not to their end. Such a test may need a service that it did not use."""
 
 
 def check_assumptions(tests: Mapping[str, TestResult], services: Iterable[str]) -> dict[str, AssumptionCheck]:

@@ -63,7 +63,7 @@ class _Union:
 
     def add(self, part: Classification) -> None:
         """Add a part."""
-        runs = [self._runs.number(run) for run in part.runs or (part.run,)]
+        runs = [self._runs.number(run) for run in part.each_run]
         facts = [self._facts.number(one) for one in part.facts]
         set_ups = [self._set_up(one) for one in part.set_ups]
         for nodeid, test in part.tests.items():

@@ -29,6 +29,8 @@ Phase = Literal["collection", "setup", "call", "teardown"]
 SetUpScope = Literal["session", "package", "module", "class", "import"]
 Strength = Literal["sent", "connected", "attempted"]
 Outcome = Literal["passed", "failed", "error", "skipped", "xfailed", "xpassed", "interrupted", "crashed", "not run"]
+CUT_OFF: Final[frozenset[Outcome]] = frozenset({"interrupted", "crashed", "not run"})
+"""Outcomes of tests that did not run to their end."""
 Verdict = Literal["needs", "tolerates", "unaffected", "undecided"]
 Reason = Literal["failed", "skipped", "cut-short", "flaky", "reached", "missing-with", "missing-without", "conflict"]
 """Why a verdict is `undecided`."""
@@ -348,3 +350,8 @@ class Classification(Struct, frozen=True, kw_only=True):
     verified: tuple[Verification, ...] = ()  # what trials without services showed; each set of services once, sorted
     runs: tuple[RunInfo, ...] = ()  # the merged runs, first to last; empty: it is of one run
     schema: str = SCHEMA
+
+    @property
+    def each_run(self) -> tuple[RunInfo, ...]:
+        """The runs of which this is the report, first to last."""
+        return self.runs or (self.run,)

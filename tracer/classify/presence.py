@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, Literal
+from typing import Literal
 
-from tracer.classify.model import Classification, Outcome
+from tracer.classify.model import CUT_OFF, Classification
 
 Presence = Literal["ran", "skipped", "not run", "gone"]
 """ran: to its end; skipped; not run: not selected, in another shard, or cut short; gone: it does not exist any more."""
-
-_CUT_OFF: Final[frozenset[Outcome]] = frozenset({"interrupted", "crashed", "not run"})
 
 
 class Presences:
@@ -19,8 +17,9 @@ class Presences:
     def __init__(self, classification: Classification, exists: Callable[[str], bool] = lambda _: True) -> None:
         """`exists`: whether a file exists, by its path from pytest's rootdir."""
         self._tests, self._exists = classification.tests, exists
-        runs = classification.runs or (classification.run,)
-        whole = {number for number, run in enumerate(runs) if not run.partial and run.missing_tests == 0}
+        whole = {
+            number for number, run in enumerate(classification.each_run) if not run.partial and run.missing_tests == 0
+        }
         self._files = {
             _file(nodeid)
             for nodeid, test in classification.tests.items()
@@ -38,9 +37,9 @@ class Presences:
             file = _file(nodeid)
             return "gone" if file in self._files or not self._exists(file) else "not run"
         outcomes = {test.outcome, *(one.outcome for one in test.runs)}
-        if outcomes <= _CUT_OFF:
+        if outcomes <= CUT_OFF:
             return "not run"
-        return "skipped" if outcomes <= {*_CUT_OFF, "skipped"} else "ran"
+        return "skipped" if outcomes <= {*CUT_OFF, "skipped"} else "ran"
 
 
 def _file(nodeid: str) -> str:

@@ -13,7 +13,7 @@ from typing import Final, Literal
 
 from tracer.classify.assumptions import concerns
 from tracer.classify.combinations import combination_of
-from tracer.classify.model import Classification, Outcome, TestResult, unknown_service
+from tracer.classify.model import CUT_OFF, Classification, Outcome, TestResult, unknown_service
 from tracer.classify.refusals import covers
 from tracer.classify.run_needs import RunNeeds
 from tracer.classify.verified import Verified
@@ -26,7 +26,6 @@ ANYTHING: Final = unknown_service("")
 """A service that is not known at all: it may be any."""
 
 _FINISHED: Final[frozenset[Outcome]] = frozenset({"passed", "xfailed", "xpassed"})
-_CUT_OFF: Final[frozenset[Outcome]] = frozenset({"interrupted", "crashed", "not run"})
 _GROUPED: Final = re.compile(r"(.*::[^\W\d]\w*(?:\[.*\])?)@[^@\]]*", re.DOTALL)
 
 
@@ -52,7 +51,7 @@ class TestNeeds:
             return frozenset({ANYTHING})
         services = self._run_needs.of(nodeid).union(test.services, test.ambient if self._ambient else ())
         outcomes = {test.outcome, *(one.outcome for one in test.runs)}
-        is_cut_off = outcomes <= _CUT_OFF
+        is_cut_off = outcomes <= CUT_OFF
         if not outcomes & _FINISHED and not is_cut_off:
             services = services.union(test.assumed, self._demanded(test))
         if self._verified:

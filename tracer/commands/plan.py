@@ -246,7 +246,6 @@ def _document(
     needs: Mapping[str, Needs],
 ) -> PlanDocument:
     one = question.classification
-    runs = one.runs or (one.run,)
     started = {service for shard in plan.shards for service in shard.services}
     return PlanDocument(
         plan=plan,
@@ -257,7 +256,7 @@ def _document(
         guesses=guesses,
         unknown_tests=sum(ANYTHING in services for services in needs.values()),
         is_complete=one.run.complete,
-        has_set_ups=all(run.session_s is not None for run in runs),
+        has_set_ups=all(run.session_s is not None for run in one.each_run),
         durations=_durations(one, question.durations),
     )
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tracer.classify.plan.bound import lower_bound
+from tracer.classify.plan.bound import LowerBound
 from tracer.classify.plan.load import Load
 from tracer.classify.plan.problem import US, Problem, SetUp, Unit
 from tracer.classify.plan.shards import Solution, in_equal_counts, solve
@@ -86,7 +86,7 @@ def test_a_small_plan_is_the_best_of_all(problem: Problem) -> None:
     check(problem, solution)
     best = min(max(time_of(problem, shard) for shard in shards) for shards in all_distributions(problem))
     assert solution.makespan_us == solution.bound_us == best
-    assert lower_bound(problem) <= best
+    assert LowerBound(problem).us(problem.shards) <= best
 
 
 @given(problems(units=40, shards=5))
@@ -94,7 +94,7 @@ def test_a_small_plan_is_the_best_of_all(problem: Problem) -> None:
 def test_larger_plans_have_each_test_once_with_its_services(problem: Problem) -> None:
     solution = solve(problem)
     check(problem, solution)
-    assert lower_bound(problem) <= solution.bound_us <= solution.makespan_us
+    assert LowerBound(problem).us(problem.shards) <= solution.bound_us <= solution.makespan_us
     check(problem, in_equal_counts(problem))
 
 

@@ -16,25 +16,32 @@ class _Level(NamedTuple):
     work_us: float  # tests and set-ups of the units of this level and of those above it, in all shards together
 
 
-def lower_bound(problem: Problem) -> int:
-    """Microseconds that the slowest shard of any plan takes, at least.
+class LowerBound:
+    """How long the slowest shard of any plan takes, at least.
 
     A shard whose slowest unit is of one level takes its start-up time, and does work of this level and of those below
     it only. So the shards of a level and those above it have to do the work of all these levels. For a given time, the
     least number of shards is known: take as few as possible of each level, from the top. The least time for which they
     suffice is the bound. It is also at least what the slowest unit takes in a shard of its own.
     """
-    alone = max((Load(problem, units=(unit,)).total_us for unit in problem.units), default=0)
-    levels = _levels(problem)
-    low, high = alone, max((level.before_us for level in levels), default=0)
-    high = max(alone, high + int(levels[-1].work_us) + 1 if levels else 0)  # everything in one shard
-    while low < high:
-        middle = (low + high) // 2
-        if _shards(levels, middle, problem.shards) <= problem.shards:
-            high = middle
-        else:
-            low = middle + 1
-    return low
+
+    def __init__(self, problem: Problem) -> None:
+        """The problem's number of shards does not matter."""
+        self._alone_us = max((Load(problem, units=(unit,)).total_us for unit in problem.units), default=0)
+        self._levels = _levels(problem)
+
+    def us(self, shards: int) -> int:
+        """Microseconds that the slowest of so many shards takes, at least."""
+        levels, low = self._levels, self._alone_us
+        in_one_us = max(level.before_us for level in levels) + int(levels[-1].work_us) + 1 if levels else 0
+        high = max(low, in_one_us)
+        while low < high:
+            middle = (low + high) // 2
+            if _shards(levels, middle, shards) <= shards:
+                high = middle
+            else:
+                low = middle + 1
+        return low
 
 
 def _levels(problem: Problem) -> list[_Level]:

@@ -8,7 +8,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from tracer.classify.plan.bound import lower_bound
+from tracer.classify.plan.bound import LowerBound
 from tracer.classify.plan.load import Load
 from tracer.classify.plan.problem import US, Problem
 from tracer.classify.plan.sets import nested_sets
@@ -141,7 +141,8 @@ def _cheapest(problem: Problem, suite: Suite, deadline_s: float | None) -> tuple
         deadline_us = in_equal_counts(present).makespan_us
     else:
         deadline_us = round(deadline_s * US)
-    least_us = lower_bound(replaced(problem, shards=_MOST_SHARDS))
+    bound = LowerBound(problem)
+    least_us = bound.us(_MOST_SHARDS)
     if least_us > deadline_us:
         raise SvcTraceError(
             f"no plan ends within {deadline_us / US:g} s: the least possible is {least_us / US:.1f} s",
@@ -152,7 +153,7 @@ def _cheapest(problem: Problem, suite: Suite, deadline_s: float | None) -> tuple
     few, many = 1, _MOST_SHARDS
     while few < many:
         middle = (few + many) // 2
-        if lower_bound(replaced(problem, shards=middle)) <= deadline_us:
+        if bound.us(middle) <= deadline_us:
             many = middle
         else:
             few = middle + 1

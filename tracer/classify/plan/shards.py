@@ -8,7 +8,7 @@ from functools import reduce
 from operator import or_
 from typing import Final
 
-from tracer.classify.plan.bound import lower_bound
+from tracer.classify.plan.bound import LowerBound
 from tracer.classify.plan.exchange import balance, empty, gather
 from tracer.classify.plan.load import Load
 from tracer.classify.plan.optimum import best_of_all
@@ -59,7 +59,7 @@ def solve(
     """
     if not problem.units:
         return Solution((), 0)
-    bound_us = lower_bound(problem)
+    bound_us = LowerBound(problem).us(problem.shards)
     enough_us = bound_us + bound_us // _GOOD
     loads = _best_start(problem, bound_us, enough_us, sets)
     if known is not None:

@@ -187,6 +187,5 @@ class _Joined:
 
 
 def _session_us(classification: Classification) -> int:
-    runs = classification.runs or (classification.run,)
-    known = [run.session_s for run in runs if run.session_s is not None]
+    known = [run.session_s for run in classification.each_run if run.session_s is not None]
     return round(median(known) * US) if known else 0

@@ -33,7 +33,7 @@ def run_id(report: Classification, repository: str) -> str:
     Raises:
         ValueError: the run's time is not one.
     """
-    runs = [[run.started_at, run.duration_s, run.command] for run in report.runs or (report.run,)]
+    runs = [[run.started_at, run.duration_s, run.command] for run in report.each_run]
     digest = hashlib.sha256(dump([repository, runs, sorted(report.tests)])).hexdigest()
     return f"{_moment(report.run.started_at):%Y%m%dT%H%M%SZ}-{digest[:16]}"
 
