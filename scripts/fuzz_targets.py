@@ -214,7 +214,8 @@ def _interpret(classification: Classification, rules: Rules) -> None:
     compared = compare_with_baseline(find(classification), (), ())
     validation = ValidationDocument(classification, check_in_detail(classification, ()), compared, None, False)
     list(validation.page())
-    FORMATS["github"].print(validation, TextIOWrapper(BytesIO()))
+    for form in ("github", "codequality"):
+        FORMATS[form].print(validation, TextIOWrapper(BytesIO()))
     for unit in ("test", "class", "file"):
         by_unit(needs_of_tests(classification, None, ambient=True), unit)
 

@@ -172,6 +172,8 @@ def test_gitlabs_pipelines(tmp_path: Path, shop_services: dict[str, str]) -> Non
     for shard in range(1, shards + 1):
         project.run(by_night["trace"]["script"], CI_NODE_INDEX=str(shard), CI_NODE_TOTAL=str(shards))
     project.run(by_night["report"]["script"], status=81, SHARDS=str(shards))
+    issues = json.loads((project.directory / by_night["report"]["artifacts"]["reports"]["codequality"]).read_text())
+    assert {"path": "tests/test_orders.py", "lines": {"begin": 39}} in [issue["location"] for issue in issues]
 
     (project.directory / "ci").mkdir()
     for place in ("ci/svc-trace.json.gz", "last.json.gz"):

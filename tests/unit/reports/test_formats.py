@@ -72,7 +72,14 @@ def test_the_formats_of_a_document() -> None:
         "sentry",
         "sentry-tests",
     ]
-    assert [form.name for form in formats_for(DiffDocument)] == ["terminal", "markdown", "html", "json", "github"]
+    assert [form.name for form in formats_for(DiffDocument)] == [
+        "terminal",
+        "markdown",
+        "html",
+        "json",
+        "github",
+        "codequality",
+    ]
 
 
 @pytest.mark.parametrize("name", [form.name for form in formats_for(SummaryDocument)])

@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from tracer.reports.formats import compose, github, gitlab, html, json, markdown, pytest_split, sentry, terminal
+from tracer.reports.formats import (
+    codequality,
+    compose,
+    github,
+    gitlab,
+    html,
+    json,
+    markdown,
+    pytest_split,
+    sentry,
+    terminal,
+)
 from tracer.reports.formats.format import Document, Format
 
 __all__ = ["FORMATS", "Document", "Format", "formats_for"]
@@ -14,7 +25,7 @@ FORMATS: Final[Mapping[str, Format]] = {
     form.name: form
     for form in (
         *(terminal.FORMAT, markdown.FORMAT, html.FORMAT, json.FORMAT, sentry.FORMAT, sentry.WITHOUT_SUMMARY),
-        *(github.FORMAT, gitlab.FORMAT, compose.FORMAT, pytest_split.FORMAT),
+        *(github.FORMAT, codequality.FORMAT, gitlab.FORMAT, compose.FORMAT, pytest_split.FORMAT),
     )
 }
 """Name → format; the first is the default of every command."""
