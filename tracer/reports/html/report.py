@@ -51,6 +51,7 @@ def of_validation(document: ValidationDocument) -> Contents:
         "over_assumptions": tuple(findings.over_assumptions(document)),
         "contracts": tuple(findings.contracts(document)),
         "unknown": findings.unknown_endpoints(document),
+        "listed": findings.LISTED,
         "rules": _rules(document),
         "rules_file": document.rules_file,
         "notes": notes(one),

@@ -14,12 +14,13 @@ from tracer.classify.findings import BaselineComparison, Finding
 from tracer.classify.model import Classification, is_unknown, unknown_place
 from tracer.classify.proposals import Proposal
 from tracer.reports.annotations import Annotation, AnnotationsDocument, Place, file_of
-from tracer.reports.blocks import Block, Code, Heading, Headline, Line, Names, Styled, Table, group, groups
-from tracer.reports.evidence_text import activity
+from tracer.reports.blocks import Block, Code, Heading, Headline, Line, Names, Styled, Table, group
 from tracer.reports.finding_annotations import annotate
+from tracer.reports.pages import problems
 from tracer.reports.pages.needs import need_lists, need_table
 from tracer.reports.pages.notes import described_unknown
-from tracer.reports.rule_toml import false_positives, rule_lines, service_lines
+from tracer.reports.pages.problems import Group
+from tracer.reports.rule_toml import rule_lines, service_lines
 from tracer.reports.text import counted, joined, percent
 from tracer.trace.json_codec import dump
 
@@ -130,24 +131,20 @@ def _share(part: int, others: int) -> str:
 
 
 def _blind_spots(check: DetailedCheck, rules_file: str | None) -> Iterator[Block]:
-    if not (blind := check.blind_spots):
+    if not check.blind_spots:
         return
-    yield Heading(Styled(f"{check.service}: {counted(len(blind), 'blind spot')}", "bad"))
-    yield from groups(
-        (("; ".join(dict.fromkeys(map(activity, evidence))), nodeid) for nodeid, evidence in blind.items()), _LISTED
-    )
+    yield Heading(Styled(f"{check.service}: {counted(len(check.blind_spots), 'blind spot')}", "bad"))
+    yield from _counted_groups(problems.blind_spots(check))
     if check.proposals and not check.dropped:
-        caught = sum(len(proposal.caught) for proposal in check.proposals)
-        wrong = sum(len(proposal.over_assumed) for proposal in check.proposals)
-        total = counted(len(blind), "blind spot")
-        yield Heading(f"Proposed rule (catches {caught:,} of {total}, {false_positives(wrong)}):", 2)
+        yield Heading(f"Proposed rule ({problems.effect(check)}):", 2)
         yield Code(tuple(proposed_rule(check, rules_file)))
     if check.left:
-        tests = counted(len(check.left), "blind spot")
-        reason = "each entry would have more false positives than it catches"
-        markers = " or ".join(sorted(check.rule.markers))
-        marker = f"the marker {markers}" if markers else "a new marker, and add it to the rule"
-        yield from group(f"No proposal for {tests}: {reason}. Give the test {marker}:", check.left, _LISTED)
+        yield from group(f"{problems.unsolved(check)}:", check.left, _LISTED)
+
+
+def _counted_groups(found: Iterable[Group], subject: str = "") -> Iterator[Block]:
+    for one in found:
+        yield from group(f"{subject}{one.text} ({len(one.nodeids):,})", one.nodeids, _LISTED)
 
 
 def proposed_rule(check: DetailedCheck, rules_file: str | None) -> Iterator[str]:
@@ -185,19 +182,13 @@ def _is_pyproject(rules_file: str | None) -> bool:
 
 
 def _over_assumptions(check: DetailedCheck, new: Collection[Finding]) -> Iterator[Block]:
-    wrong = {
-        one.entry: [nodeid for nodeid in one.over_assumed if Finding("over-assumed", check.service, nodeid) in new]
-        for one in check.entries
-    }
-    tests = {nodeid for nodeids in wrong.values() for nodeid in nodeids}
-    if not tests:
+    found = problems.over_assumptions(check, new)
+    if not found:
         return
+    tests = {nodeid for one in found for nodeid in one.nodeids}
     yield Heading(Styled(f"{check.service}: {counted(len(tests), 'over-assumption')}", "warning"))
-    for entry in sorted(check.entries, key=lambda entry: -len(entry.over_assumed)):
-        if nodeids := wrong[entry.entry]:
-            claimed = f"{entry.confirmed:,} of the {counted(entry.claimed, 'test')} that it claims"
-            title = f"{entry.entry}: {claimed} use {check.service}; these do not"
-            yield from group(title, nodeids, _LISTED)
+    for one in found:
+        yield from group(one.text, one.nodeids, _LISTED)
 
 
 def _contracts(classification: Classification, new: Collection[Finding]) -> Iterator[Block]:
@@ -207,9 +198,7 @@ def _contracts(classification: Classification, new: Collection[Finding]) -> Iter
     rows = tuple((one.name, f"{one.tests:,}", f"{len(one.violations):,}") for one in classification.contracts)
     yield Table(("Contract", "Tests", "Violations"), rows)
     for contract in classification.contracts:
-        broken = [nodeid for nodeid in contract.violations if Finding("contracts", contract.name, nodeid) in new]
-        used = {nodeid: ", ".join(classification.tests[nodeid].services) or "no service" for nodeid in broken}
-        yield from groups(((f"{contract.name}: uses {services}", nodeid) for nodeid, services in used.items()), _LISTED)
+        yield from _counted_groups(problems.violations(classification, contract, new), f"{contract.name}: ")
 
 
 def _unknown_endpoints(
