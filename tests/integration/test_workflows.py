@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 import yaml
@@ -204,6 +205,8 @@ def test_jenkins_pipelines(tmp_path: Path, shop_services: dict[str, str]) -> Non
         name = f"svc-trace-{shard}.json.gz"
         (project.directory / name).rename(project.directory / "shards" / name)
     project.run(report, status=81, SHARDS=shards)
+    (results,) = re.findall(r"junit testResults: '(.*?)'", blocks(JENKINS)["Jenkinsfile.services"])
+    assert len([*ElementTree.parse(project.directory / results).iter("testcase")]) == TESTS
 
     for place in ("ci", "last"):
         (project.directory / place).mkdir()

@@ -69,6 +69,7 @@ def test_the_formats_of_a_document() -> None:
         "markdown",
         "html",
         "json",
+        "junit",
         "sentry",
         "sentry-tests",
     ]

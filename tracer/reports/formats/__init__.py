@@ -12,6 +12,7 @@ from tracer.reports.formats import (
     gitlab,
     html,
     json,
+    junit,
     markdown,
     pytest_split,
     sentry,
@@ -24,7 +25,8 @@ __all__ = ["FORMATS", "Document", "Format", "formats_for"]
 FORMATS: Final[Mapping[str, Format]] = {
     form.name: form
     for form in (
-        *(terminal.FORMAT, markdown.FORMAT, html.FORMAT, json.FORMAT, sentry.FORMAT, sentry.WITHOUT_SUMMARY),
+        *(terminal.FORMAT, markdown.FORMAT, html.FORMAT, json.FORMAT, junit.FORMAT),
+        *(sentry.FORMAT, sentry.WITHOUT_SUMMARY),
         *(github.FORMAT, codequality.FORMAT, gitlab.FORMAT, compose.FORMAT, pytest_split.FORMAT),
     )
 }
