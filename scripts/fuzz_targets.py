@@ -207,7 +207,8 @@ def _interpret(classification: Classification, rules: Rules) -> None:
     document = SummaryDocument(classification, (), 2, None)
     for form in ("markdown", "terminal") if next(_TURN) % 50 == 0 else ():  # they take most of the time
         FORMATS[form].print(document, TextIOWrapper(BytesIO()))
-    FORMATS["junit"].print(document, TextIOWrapper(BytesIO()))
+    for form in ("junit", "ctrf"):
+        FORMATS[form].print(document, TextIOWrapper(BytesIO()))
     list(document.page())
     for nodeid in list(classification.tests)[:2]:
         list(explain_page(classification, nodeid))

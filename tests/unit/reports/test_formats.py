@@ -70,6 +70,7 @@ def test_the_formats_of_a_document() -> None:
         "html",
         "json",
         "junit",
+        "ctrf",
         "sentry",
         "sentry-tests",
     ]

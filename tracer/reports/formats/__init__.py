@@ -8,6 +8,7 @@ from typing import Final
 from tracer.reports.formats import (
     codequality,
     compose,
+    ctrf,
     github,
     gitlab,
     html,
@@ -25,7 +26,7 @@ __all__ = ["FORMATS", "Document", "Format", "formats_for"]
 FORMATS: Final[Mapping[str, Format]] = {
     form.name: form
     for form in (
-        *(terminal.FORMAT, markdown.FORMAT, html.FORMAT, json.FORMAT, junit.FORMAT),
+        *(terminal.FORMAT, markdown.FORMAT, html.FORMAT, json.FORMAT, junit.FORMAT, ctrf.FORMAT),
         *(sentry.FORMAT, sentry.WITHOUT_SUMMARY),
         *(github.FORMAT, codequality.FORMAT, gitlab.FORMAT, compose.FORMAT, pytest_split.FORMAT),
     )
