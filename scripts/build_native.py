@@ -2,7 +2,8 @@
 
 With the probes' objects, a run needs neither a compiler nor headers. bcc compiles their sources, which the wheel has
 too, on kernels without BTF. Checkouts and editable installs use `build/` and `probes/` themselves
-(tracer/record/capture/bpf/programs.py). The launcher is installed as the command `svc-trace`.
+(tracer/record/capture/bpf/programs.py). The launcher is installed as the command `svc-trace`. All wheels have the man
+pages (scripts/manual.py).
 
 A wheel is built for this machine, unless SVC_TRACE_WHEEL names what scripts/build-wheels publishes: `x86_64` or
 `aarch64`, for each Linux of that architecture, or `any`, without probes. Their objects are compiled on any machine. The
@@ -35,6 +36,7 @@ REFUSAL = ROOT / "build" / "svc_refuse.bpf.o"  # loaded only by a run that refus
 LAUNCHER_SOURCE = ROOT / "launcher" / "svc-trace.c"
 LAUNCHER = ROOT / "build" / "svc-trace"
 SCRIPT = ROOT / "launcher" / "svc-trace.py"  # the command in the wheel without probes
+MANUAL = ROOT / "build" / "man"
 PACKAGE = "tracer/record/capture/bpf"  # in the wheel: the directory for the objects and the probes' sources
 REMEDY = "Install what compiles the probes: apt-get install clang llvm libbpf-dev."
 WARNINGS = ("-Wall", "-Wextra", "-Werror")
@@ -148,6 +150,9 @@ class NativeBuildHook(BuildHookInterface[Any]):
         """Compile what this wheel has. Only the one without probes is for all platforms."""
         if self.target_name != "wheel":
             return
+        write_manual = [sys.executable, str(ROOT / "scripts" / "manual.py"), str(MANUAL)]
+        for page in subprocess.run(write_manual, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines():
+            build_data["shared_data"][page] = f"share/man/man1/{Path(page).name}"
         machine = os.environ.get(WHEEL_VARIABLE)
         if machine == WITHOUT_PROBES:
             build_data["shared_scripts"][str(SCRIPT)] = LAUNCHER.name

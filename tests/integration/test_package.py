@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tracer.cli import COMMANDS
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -42,7 +44,10 @@ def test_the_wheel_has_the_compiled_probes_and_their_text(wheel: Path) -> None:
     }
     name = wheel.name.rpartition("-py3")[0]
     assert {name.partition("/")[0] for name in names} == {"tracer", f"{name}.dist-info", f"{name}.data"}
-    assert {path for path in names if ".data/" in path} == {f"{name}.data/scripts/svc-trace"}
+    manual = {
+        f"{name}.data/data/share/man/man1/{page}.1" for page in ("svc-trace", *(f"svc-trace-{c}" for c in COMMANDS))
+    }
+    assert {path for path in names if ".data/" in path} == {f"{name}.data/scripts/svc-trace"} | manual
     assert f"linux_{os.uname().machine}" in wheel.name
 
 

@@ -106,3 +106,7 @@ def test_the_wheel_without_probes_is_for_reading_reports(wheels: Path, tmp_path:
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert "traced by strace" in done.stdout
+    page = subprocess.run(
+        ["man", "-M", bin.parent / "share" / "man", "svc-trace-report"], capture_output=True, check=True
+    )
+    assert b"--directories DEPTH" in page.stdout
