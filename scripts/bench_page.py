@@ -7,7 +7,6 @@ Without a report, it makes one of 30,000 tests. It prints the median of several 
 
 from __future__ import annotations
 
-import shutil
 import sys
 import tempfile
 import time
@@ -17,7 +16,8 @@ from pathlib import Path
 from statistics import median
 from typing import Final
 
-from playwright.sync_api import Page, sync_playwright
+from chromium import chromium
+from playwright.sync_api import Page
 
 from tracer.classify.classification import assemble
 from tracer.classify.model import Classification, Evidence, Phase, RunInfo, TestResult, Via
@@ -52,12 +52,9 @@ def main() -> None:
     evidence = sum(len(test.evidence) for test in report.tests.values())
     print(f"{len(report.tests):,} tests, {evidence:,} pieces of evidence")
     print(f"written in   {written:6.2f} s, {len(page.getvalue()) / 1e6:.2f} MB")
-    with tempfile.TemporaryDirectory() as directory, sync_playwright() as playwright:
+    with tempfile.TemporaryDirectory() as directory, chromium() as browser:
         path = Path(directory) / "page.html"
         path.write_bytes(page.getvalue())
-        browser = playwright.chromium.launch(
-            executable_path=shutil.which("chromium-headless-shell") or shutil.which("chromium"), args=["--no-sandbox"]
-        )
         _print("loaded in", lambda: _load(browser.new_page(), path))
         opened = browser.new_page()
         _load(opened, path)
@@ -71,7 +68,6 @@ def main() -> None:
         }
         for label, (before, after) in states.items():
             _print(label, lambda before=before, after=after: _change(opened, before, after))  # type: ignore[misc]
-        browser.close()
 
 
 def _print(label: str, measure: Callable[[], float]) -> None:

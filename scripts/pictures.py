@@ -16,7 +16,7 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from playwright.sync_api import sync_playwright
+from chromium import chromium
 from rich._export_format import CONSOLE_SVG_FORMAT
 from rich.console import Console
 from rich.text import Text
@@ -69,16 +69,13 @@ def draw_terminal(path: Path, text: str) -> None:
 
 def photograph(page: Path) -> None:
     """Take pictures of a page in Chromium, with light and dark colours."""
-    program = shutil.which("chromium-headless-shell") or shutil.which("chromium")
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])  # root has no sandbox
+    with chromium() as browser:
         for scheme in ("light", "dark"):
-            context = chromium.new_context(viewport={"width": 1200, "height": 550}, color_scheme=scheme)
+            context = browser.new_context(viewport={"width": 1200, "height": 550}, color_scheme=scheme)
             tab = context.new_page()
             tab.goto(page.as_uri())
             tab.wait_for_selector("html[data-ready]", state="attached")
             tab.screenshot(path=PICTURES / f"page-{scheme}.png")
-        chromium.close()
 
 
 def main() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
@@ -64,14 +63,6 @@ def _unix_programs() -> str | None:
     return None if _release() >= (6, 7) else "before Linux 6.7, no program is called when unix sockets connect"
 
 
-def _browser() -> str | None:
-    if shutil.which("chromium-headless-shell") or shutil.which("chromium"):
-        return None
-    release = Path("/etc/os-release")
-    debian = release.exists() and "ID=debian" in release.read_text().splitlines()
-    return None if debian else "this system has no package of Chromium"
-
-
 _LACKS: Final[Mapping[str, Callable[[], str | None]]] = {
     "bpf": _bpf,
     "btf": _btf,
@@ -82,7 +73,6 @@ _LACKS: Final[Mapping[str, Callable[[], str | None]]] = {
     "mptcp": _mptcp,
     "answers": _answers,
     "unix_programs": _unix_programs,
-    "browser": _browser,
 }
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from chromium import chromium
+from playwright.sync_api import Browser, BrowserContext, Page
 
 from tracer.reports.formats import FORMATS, Document
 from tracer.reports.output import writing
@@ -16,14 +16,10 @@ Open = Callable[..., Page]
 
 
 @pytest.fixture(scope="session")
-def browser(require: Callable[[str], None]) -> Iterator[Browser]:
-    """One browser for all tests."""
-    require("browser")
-    path = shutil.which("chromium-headless-shell") or shutil.which("chromium")
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])  # root has no sandbox
-        yield chromium
-        chromium.close()
+def browser() -> Iterator[Browser]:
+    """One browser for all tests, which fail if there is none."""
+    with chromium() as browser:
+        yield browser
 
 
 @pytest.fixture
