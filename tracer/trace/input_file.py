@@ -84,14 +84,39 @@ class InputFile:
         with suppress(EOFError):
             while line := self._file.readline(LINE_LIMIT + 1):
                 if len(line) > LINE_LIMIT:
-                    raise ValueError(f"the line has more than {LINE_LIMIT // MB} MB")
+                    raise _too_long()
                 yield self._counted(line)
+
+    def batches(self) -> Iterator[bytes]:
+        """Many lines at a time, each with its end, up to where a cut-off file ends. The last may have no end.
+
+        Raises:
+            ValueError: a line is too long.
+        """
+        begun: list[bytes] = []  # the parts of a line
+        length = 0
+        with suppress(EOFError):
+            while part := self._file.read1(_CHUNK):
+                lines, end, rest = self._counted(part).rpartition(b"\n")
+                if end:
+                    yield b"".join((*begun, lines, end))
+                    begun, length = [], 0
+                begun.append(rest)
+                length += len(rest)
+                if length > LINE_LIMIT:
+                    raise _too_long()
+        if length:
+            yield b"".join(begun)
 
     def _counted(self, part: bytes) -> bytes:
         self._left -= len(part)
         if self._left < 0:
             raise TooLargeError(self._limit)
         return part
+
+
+def _too_long() -> ValueError:
+    return ValueError(f"the line has more than {LINE_LIMIT // MB} MB")
 
 
 class _Source(io.RawIOBase):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
-from sys import intern
+from functools import cache, reduce
+from operator import or_
 from typing import Any, Final, get_args
 
 from msgspec import NODEFAULT, Struct, defstruct
@@ -49,18 +49,16 @@ RECORD_TYPES: Final[Mapping[str, type[Record]]] = {
 _EARLIER_NAMES: Final = {"owner": "listener", "line_ns": "lineage_ns"}
 """Tags and columns of traces that an earlier version wrote → their names now."""
 
-_Frequent = Process | Thread | Span | Attempt | Instance | Listen | Flow
+_FREQUENT: Final = frozenset(get_args(Process | Thread | Span | Attempt | Instance | Listen | Flow))
 """The records that are encoded and decoded as rows, without another object."""
-_FREQUENT: Final = frozenset(get_args(_Frequent))
 _SHARED: Final[Mapping[type[Record], tuple[str, ...]]] = {
-    Span: ("subject",),
-    Attempt: ("nodeid", "outcomes"),
+    Span: ("tid", "subject"),
+    Attempt: ("nodeid", "outcomes", "instances"),
     Instance: ("name", "scope", "baseid", "node"),
-    Flow: ("heads", "errors"),
+    Flow: ("tid", "network", "prefixes", "heads", "errors"),
 }
 """Fields whose values many records have in common."""
 _EMPTY: Final[Mapping[str, Any]] = {}
-_DECODER: Final = decoder(_Frequent)
 _TAGS: Final = {record_type: tag for tag, record_type in RECORD_TYPES.items()}
 COLUMNS: Final = {tag: record_type.__struct_fields__ for tag, record_type in RECORD_TYPES.items()}
 
@@ -77,10 +75,23 @@ def default_of(field: FieldInfo) -> Any:  # noqa: ANN401 -- of any field's type
 @cache
 def _by_name(record_type: type[Record]) -> type[Struct]:
     """A type with the fields of a record, whose values are found by their names."""
-    members: list[Any] = [
+    return defstruct(record_type.__name__, _members(record_type))
+
+
+@cache
+def _by_position(record_type: type[Record]) -> type[Struct]:
+    """A type with the fields of a record, which is decoded from its row."""
+    tag = _TAGS[record_type]
+    return defstruct(tag, _members(record_type), array_like=True, forbid_unknown_fields=True, tag=tag)
+
+
+def _members(record_type: type[Record]) -> list[Any]:
+    return [
         (field.name, field.type, *(() if field.required else (default_of(field),))) for field in fields(record_type)
     ]
-    return defstruct(record_type.__name__, members)
+
+
+_OTHERS: Final = {_by_position(kind): kind for kind in _TAGS if kind not in _FREQUENT}
 
 
 def row_of(record: Record) -> object:
@@ -94,8 +105,22 @@ class Rows:
     def __init__(self, columns: Mapping[str, list[str]]) -> None:
         """`columns`: tag → the names of its columns, as the file's header has them."""
         self._columns = {tag: [_EARLIER_NAMES.get(name, name) for name in names] for tag, names in columns.items()}
-        self._is_current = all(self._columns.get(_TAGS[kind]) == [*COLUMNS[_TAGS[kind]]] for kind in _FREQUENT)
-        self._before: dict[str, list[object]] = {}  # tag → values of the last row
+        current = [kind for kind, tag in _TAGS.items() if self._columns.get(tag) == [*COLUMNS[tag]]]
+        rows = tuple(kind if kind in _FREQUENT else _by_position(kind) for kind in current)
+        self._decoder = decoder(reduce(or_, rows)) if rows else None
+        self._values: dict[object, object] = {}  # shared values, each as its own key
+
+    def records(self, lines: bytes) -> list[Record] | None:
+        """The records of many lines, decoded at once; None: not all have the columns of this version, or are valid."""
+        if self._decoder is None or has_long_numbers(lines):
+            return None
+        try:
+            rows = self._decoder.decode_lines(lines)
+            if len(rows) != lines.count(b"\n"):
+                return None  # one was cut off, or is not on a line of its own
+            return [self._checked(row) for row in rows]
+        except (ValueError, RecursionError):
+            return None
 
     def record(self, line: bytes) -> Record | None:
         """The record of a line; None for a tag that this version does not know.
@@ -104,15 +129,8 @@ class Rows:
             NotJsonError: it is not JSON, perhaps because it was cut off.
             ValueError: it is no record.
         """
-        if self._is_current:
-            try:
-                record: Record = _DECODER.decode(line)
-                if not has_long_numbers(line):
-                    check_record(record)
-                    _share(record)
-                    return record
-            except (ValueError, RecursionError):
-                pass  # another record, or one that is not valid; below, the values are found by their columns' names
+        if records := self.records(line):
+            return records[0]
         try:
             row = load(line)
         except ValueError:
@@ -121,10 +139,7 @@ class Rows:
         return self._named(row)
 
     def _named(self, row: object) -> Record | None:
-        """The record of a row.
-
-        A text, and a value that is equal to that of the last row with this tag, is kept in memory once.
-        """
+        """The record of a row, whose values are found by their columns' names."""
         if not isinstance(row, list) or not row or not isinstance(row[0], str):
             raise ValueError("a record is a list that begins with its tag")
         tag, *values = row
@@ -137,30 +152,22 @@ class Rows:
         try:
             if len(values) > len(columns):
                 raise ValueError(f"{len(values)} values for {len(columns)} columns")
-            last = self._before.get(tag, ())
-            values[: len(last)] = map(_shared, values, last)
-            self._before[tag] = values
             named = convert(dict(zip(columns, values, strict=False)), _by_name(record_type))
-            record: Record = record_type(*astuple(named))
-            check_record(record)
-            return record
+            return self._checked(record_type(*astuple(named)))
         except ValueError as error:
             raise ValueError(f"{tag}: {error}") from None
 
-
-def _share(record: Record) -> None:
-    """Keep the texts that many records have, and empty objects, in memory once."""
-    for name in _SHARED.get(type(record), ()):
-        value = getattr(record, name)
-        if type(value) is str:
-            force_setattr(record, name, intern(value))
-        elif value == _EMPTY:
-            force_setattr(record, name, _EMPTY)
-
-
-def _shared(value: object, last: object) -> object:
-    if value == last and type(value) is type(last):  # True == 1
-        return last
-    if type(value) is list:
-        return [_shared(item, None) for item in value]
-    return intern(value) if type(value) is str else value
+    def _checked(self, row: Any) -> Record:  # noqa: ANN401 -- a record, or a row of `_by_position`
+        """The record of a row. Values that many records have, and empty mappings, are kept in memory once."""
+        kind = type(row)
+        record: Record = row
+        if kind in _OTHERS:
+            record = _OTHERS[kind](*astuple(row))
+        check_record(record)
+        for name in _SHARED.get(kind, ()):
+            value = getattr(record, name)
+            if type(value) is not dict:
+                force_setattr(record, name, self._values.setdefault(value, value))
+            elif not value:
+                force_setattr(record, name, _EMPTY)
+        return record
