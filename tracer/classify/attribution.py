@@ -44,29 +44,34 @@ class Attribution:
         return self._owned.get(Owner("test", attempt.span), ()) + self._inherited[attempt.span]
 
 
-def attribute(trace: Trace, identifier: Identifier) -> Attribution:
-    """Find the test, fixture instance, module or run to which each flow belongs."""
+def attribute(trace: Trace, identifier: Identifier, *, take_flows: bool = False) -> Attribution:
+    """Find the test, fixture instance, module or run to which each flow belongs. `take_flows`: as of `classify`."""
     places = Places(trace)
+    flows = _owned_flows(trace, identifier, places)
+    if take_flows:
+        trace.take_flows()  # the owners' lists have the only references now
+    starts = SessionStarts(trace, places)
+    run = sum_up(trace, RUN, mark_goodbyes(flows.pop(RUN, [])), starts.needed_below)
+    owned = {owner: sum_up(trace, owner, mark_goodbyes(flows.pop(owner))) for owner in list(flows)} | {RUN: run}
+    return Attribution(places.attempts, places, owned, _inherited(places, owned))
+
+
+def _owned_flows(trace: Trace, identifier: Identifier, places: Places) -> dict[Owner, list[OwnedFlow]]:
+    """The flows of each owner, in the order of time."""
     sockets = Sockets(trace, identifier, places)
     owners = Owners(trace, places)
     flows: dict[Owner, list[OwnedFlow]] = {}
     for named in sockets.named_flows():
         for owner, flow in owners.of(named).items():
             flows.setdefault(owner, []).append(flow)
-    starts = SessionStarts(trace, places)
-    run = sum_up(trace, RUN, mark_goodbyes(flows.pop(RUN, [])), starts.needed_below)
-    owned = {owner: sum_up(trace, owner, mark_goodbyes(flows.pop(owner))) for owner in list(flows)} | {RUN: run}
-    attempts = tuple(places.attempts())
-    return Attribution(attempts, places, owned, _inherited(attempts, places, owned))
+    return flows
 
 
-def _inherited(
-    attempts: tuple[Attempt, ...], places: Places, owned: Mapping[Owner, tuple[Evidence, ...]]
-) -> dict[SpanId, tuple[Evidence, ...]]:
+def _inherited(places: Places, owned: Mapping[Owner, tuple[Evidence, ...]]) -> dict[SpanId, tuple[Evidence, ...]]:
     """Test span → inherited evidence. Tests with the same fixtures and module share one tuple."""
     shared: dict[tuple[Owner, frozenset[InstanceId]], tuple[Evidence, ...]] = {}
     inherited = {}
-    for attempt in attempts:
+    for attempt in places.attempts:
         sources = module, instances = places.collection(attempt.span), places.instances(attempt.span)
         if sources not in shared:
             owners = [module, *(Owner("instance", instance) for instance in sorted(instances))]

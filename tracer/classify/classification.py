@@ -44,9 +44,12 @@ _UNFAILED: Final[Mapping[str, Outcome]] = {
 
 
 @uncollected()
-def classify(trace: Trace, config: Config, *, generated_at: datetime) -> Classification:
-    """Which services each test uses, and why."""
-    attribution = attribute(trace, Identifier(config))
+def classify(trace: Trace, config: Config, *, generated_at: datetime, take_flows: bool = False) -> Classification:
+    """Which services each test uses, and why.
+
+    `take_flows`: the trace is not used again, so its flows are freed on the way: they are half of its memory.
+    """
+    attribution = attribute(trace, Identifier(config), take_flows=take_flows)
     facts = tuple(sorted({known for attempt in attribution.attempts if (known := trace.facts_of(attempt))}))
     numbers = {known: number for number, known in enumerate(facts)}
     assumed = [assumed_services(known, config.rules) for known in facts]

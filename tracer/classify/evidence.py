@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import NamedTuple
 
 from msgspec import Struct
 
-from tracer.classify.model import Evidence, How, Strength, Via, is_unknown
+from tracer.classify.model import Evidence, How, Strength, Via
 from tracer.classify.owners import OwnedFlow
 from tracer.classify.places import Owner, Place
 from tracer.classify.services.identify import Identification
@@ -29,38 +28,49 @@ class EvidenceServices(NamedTuple):
 
 def services_in(evidence: Collection[Evidence]) -> EvidenceServices:
     """The services that a test with this evidence uses."""
-    external = [one for one in evidence if not one.self_hosted]
-    services = {one.service for one in external if one.is_need}
-    ambient = {one.service for one in external if one.how == "ambient"} - services
-    hosted = {one.service for one in evidence if one.self_hosted}
-    return EvidenceServices(tuple(sorted(services)), tuple(sorted(ambient)), tuple(sorted(hosted)))
+    services, ambient, hosted = set(), set(), set()
+    for one in evidence:
+        if one.self_hosted:
+            hosted.add(one.service)
+        elif one.is_need:
+            services.add(one.service)
+        elif one.how == "ambient":
+            ambient.add(one.service)
+    return EvidenceServices(*(_sorted(frozenset(names)) for names in (services, ambient - services, hosted)))
+
+
+@lru_cache(maxsize=4096)  # many tests use the same
+def _sorted(names: frozenset[str]) -> tuple[str, ...]:
+    return tuple(sorted(names))
 
 
 def sum_up(
     trace: Trace,
     owner: Owner,
     flows: Iterable[OwnedFlow],
-    needed_below: Callable[[OwnedFlow], tuple[str, ...]] = lambda _: (),
+    needed_below: Callable[[OwnedFlow], tuple[str, ...]] | None = None,
 ) -> tuple[Evidence, ...]:
     """The evidence of an owner. `needed_below` is only for the run: the directories whose tests need a flow."""
     sums: dict[_Key, _Sum] = {}
     for owned in flows:
-        named = owned.named
+        flow, service = owned.flow, owned.service
         key = _Key(
-            service=named.service,
-            endpoint=named.flow.endpoint,
-            how="goodbye" if owned.goodbye else "ambient" if owned.ambient else "direct",
-            place=owned.place,
-            own_thread=owned.own_thread,
-            command=_command(trace, named.flow),
-            self_hosted=named.self_hosted,
-            ambiguous=owned.ambiguous,
+            service,
+            flow.endpoint,
+            "goodbye" if owned.goodbye else "ambient" if owned.ambient else "direct",
+            owned.place,
+            owned.own_thread,
+            _command(trace, flow),
+            owned.self_hosted,
+            owned.ambiguous,
         )
-        total = sums.setdefault(key, _Sum(named.flow.first_ns))
-        total.add(named.flow, named.service.likely_protocol)
-        total.needed_below.update(needed_below(owned))
-        if is_unknown(named.service.name) and total.listener is None:
-            total.listener = named.listener
+        total = sums.get(key)
+        if total is None:
+            total = sums[key] = _Sum(flow.first_ns)
+        total.add(flow, service.likely_protocol)
+        if needed_below is not None:
+            total.needed_below += needed_below(owned)
+        total.listener = total.listener or owned.listener
     return tuple(_evidence(trace, owner, key, total) for key, total in sums.items())
 
 
@@ -77,8 +87,7 @@ class _Key(Struct, frozen=True):
     ambiguous: bool
 
 
-@dataclass(slots=True)
-class _Sum:
+class _Sum(Struct):
     """The flows of one evidence."""
 
     first_ns: int
@@ -90,8 +99,8 @@ class _Sum:
     asked: int | None = 0
     unsure: int = 0
     listener: str | None = None
-    needed_below: set[str] = field(default_factory=set)
-    operations: dict[str, int] = field(default_factory=dict)  # operation → sends that are known to begin with it
+    needed_below: tuple[str, ...] = ()
+    operations: dict[str, int] = {}  # operation → sends that are known to begin with it
 
     def add(self, flow: Flow, protocol: str | None) -> None:
         self.first_ns = min(self.first_ns, flow.first_ns)
@@ -102,7 +111,7 @@ class _Sum:
         self.errno = self.errno or next(iter(flow.errors), None)
         self.asked = None if self.asked is None or flow.asked is None else self.asked + flow.asked
         self.unsure += flow.unsure
-        for head, count in flow.beginnings():
+        for head, count in flow.beginnings() if protocol else ():
             if (operation := _operation(protocol, head)) is not None:
                 self.operations[operation] = self.operations.get(operation, 0) + count
 
@@ -144,7 +153,7 @@ def _evidence(trace: Trace, owner: Owner, key: _Key, sums: _Sum) -> Evidence:
         errno=sums.errno,
         first_s=round(max(0, sums.first_ns - since_ns) / 1e9, 6),
         listener=sums.listener,
-        needed_below=tuple(sorted(sums.needed_below)),
+        needed_below=tuple(sorted({*sums.needed_below})) if sums.needed_below else (),
     )
 
 
@@ -158,6 +167,8 @@ def _command(trace: Trace, flow: Flow) -> str:
     process = trace.processes.get(flow.process)
     if process is None:
         return ""
+    if not process.earlier:
+        return process.command
     earlier = zip(process.earlier, process.earlier_until_ns, strict=False)
     return next((command for command, until_ns in earlier if flow.first_ns < until_ns), process.command)
 

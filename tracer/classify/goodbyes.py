@@ -7,11 +7,13 @@ connections. The test during which this happens does not use the service.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final
+
+from msgspec.structs import replace
 
 from tracer.classify.owners import OwnedFlow
 from tracer.classify.services.requests import TLS_ALERT_LENGTHS, is_goodbye, kind_of, tls_record_length
-from tracer.trace.ids import SocketInode
 from tracer.trace.records import Flow
 
 _TLS_HEADER: Final = 5  # bytes
@@ -24,14 +26,16 @@ def mark_goodbyes(flows: Iterable[OwnedFlow]) -> list[OwnedFlow]:
     one flow with an attempt, which is no goodbye.
     """
     flows = list(flows)
-    used: set[SocketInode] = set()
-    for owned in flows:
-        if not is_only_goodbyes(
-            owned.named.flow, owned.named.service.likely_protocol, housekeeping=not owned.own_thread
-        ):
-            used.add(owned.named.flow.socket)
+    others = [
+        owned
+        for owned in flows
+        if not is_only_goodbyes(owned.flow, owned.service.likely_protocol, housekeeping=not owned.own_thread)
+    ]
+    if len(others) == len(flows):  # most often
+        return flows
+    used = {owned.flow.socket for owned in others}
     return [
-        owned._replace(goodbye=True) if owned.named.flow.socket not in used and _has_goodbye(owned) else owned
+        replace(owned, goodbye=True) if owned.flow.socket not in used and _has_goodbye(owned) else owned
         for owned in flows
     ]
 
@@ -46,10 +50,11 @@ def is_only_goodbyes(flow: Flow, protocol: str | None, *, housekeeping: bool = F
     """
     if flow.connects or not flow.sends:
         return False
+    for head, _ in flow.beginnings():
+        if not (_is_goodbye(protocol, head) or (housekeeping and _is_housekeeping(protocol, head))):
+            return False
     sends = [(bytes.fromhex(head), count) for head, count in flow.beginnings()]
-    if not sends or not all(
-        is_goodbye(protocol, head) or (housekeeping and kind_of(protocol, head) == "housekeeping") for head, _ in sends
-    ):
+    if not sends:
         return False
     unknown = flow.sends - sum(count for _, count in sends)
     if unknown == 0:
@@ -61,5 +66,15 @@ def is_only_goodbyes(flow: Flow, protocol: str | None, *, housekeeping: bool = F
 
 
 def _has_goodbye(owned: OwnedFlow) -> bool:
-    protocol = owned.named.service.likely_protocol
-    return any(is_goodbye(protocol, bytes.fromhex(head)) for head, _ in owned.named.flow.beginnings())
+    protocol = owned.service.likely_protocol
+    return any(_is_goodbye(protocol, head) for head, _ in owned.flow.beginnings())
+
+
+@lru_cache(maxsize=1 << 14)  # a client's sends have few beginnings
+def _is_goodbye(protocol: str | None, head: str) -> bool:
+    return is_goodbye(protocol, bytes.fromhex(head))
+
+
+@lru_cache(maxsize=1 << 14)
+def _is_housekeeping(protocol: str | None, head: str) -> bool:
+    return kind_of(protocol, bytes.fromhex(head)) == "housekeeping"

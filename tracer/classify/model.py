@@ -97,7 +97,7 @@ class Via(str):
         return cls("fixture", name, baseid)
 
 
-class Evidence(Struct, frozen=True, kw_only=True):
+class Evidence(Struct, frozen=True, kw_only=True, gc=False):
     """Evidence that a test uses a service: flows to one endpoint with the same phase, fixture and thread."""
 
     service: str  # a configured name; `unknown:<endpoint>`, or `unknown:` and a URL with the host's name

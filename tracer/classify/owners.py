@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from msgspec import Struct
 
 from tracer.classify.places import OUTSIDE, RUN, Owner, Place, Places
+from tracer.classify.services.identify import Identification
 from tracer.classify.services.requests import IS_REQUEST, OWN_THREADS, Kind, kind_of
 from tracer.classify.sockets import NamedFlow
 from tracer.trace.records import Flow, Trace
 
 
-class OwnedFlow(NamedTuple):
-    """A flow, and how it belongs to one owner."""
+class OwnedFlow(Struct, frozen=True, gc=False):
+    """A flow, and how it belongs to one owner. The other facts are those of a NamedFlow."""
 
-    named: NamedFlow
+    flow: Flow
+    service: Identification
+    self_hosted: bool
+    listener: str | None
     place: Place
     own_thread: bool  # the runner's thread sent it
     ambient: bool  # another thread or process sent it, and the place did not cause it
@@ -28,7 +32,7 @@ class Owners:
         self._trace = trace
         self._places = places
         self._span_threads = {(span.process, span.tid) for span in trace.spans.values()}
-        self._modules = {places.collection(attempt.span).module for attempt in places.attempts()}  # with tests that ran
+        self._modules = {places.collection(attempt.span).module for attempt in places.attempts}  # with tests that ran
 
     def of(self, named: NamedFlow) -> dict[Owner, OwnedFlow]:
         """The owners of a flow, and how it belongs to each."""
@@ -39,7 +43,9 @@ class Owners:
             origin = innermost if own_thread else self._origin(named, innermost)
             place = origin or innermost.outside()
             owned.setdefault(self._owner(place), (place, own_thread, origin is None))
-        return {owner: OwnedFlow(named, *how, ambiguous=len(owned) > 1) for owner, how in owned.items()}
+        ambiguous = len(owned) > 1
+        facts = flow, named.service, named.self_hosted, named.listener
+        return {owner: OwnedFlow(*facts, *how, ambiguous) for owner, how in owned.items()}
 
     def _innermost_places(self, flow: Flow) -> list[Place]:
         """The places of a flow, one for each owner. The run's place is included only if there is no other.
@@ -48,6 +54,8 @@ class Owners:
         """
         spans = flow.spans[:1] if flow.asked else flow.spans
         places = [self._places.of(span) for span in spans if span in self._trace.spans]
+        if len(places) == 1:
+            return places
         owners = {self._owner(place): place for place in reversed(places)}
         thread = flow.process, flow.tid
         run = owners.pop(RUN, Place(*thread) if thread in self._span_threads else OUTSIDE)

@@ -26,7 +26,7 @@ class Owner(NamedTuple):
 RUN: Final = Owner("run")
 
 
-class Place(Struct, frozen=True):
+class Place(Struct, frozen=True, gc=False, cache_hash=True):
     """The place of a span in the suite."""
 
     process: ProcessId  # the span's runner
@@ -58,7 +58,13 @@ OUTSIDE: Final = Place(NO_PROCESS, Tid(0))
 
 
 class Places:
-    """The places of a trace's spans, and the spans that belong to its tests. Wide: wider than function scope."""
+    """The places of a trace's spans, and the spans that belong to its tests. Wide: wider than function scope.
+
+    Attributes:
+        attempts: the attempts of the suite's own tests, without those of sessions that a test runs.
+    """
+
+    attempts: tuple[Attempt, ...]
 
     def __init__(self, trace: Trace) -> None:
         self._trace = trace
@@ -66,17 +72,19 @@ class Places:
         self._inner: set[SpanId] = set()  # of sessions within tests
         self._instance_spans: dict[InstanceId, list[Span]] = {}  # of instances wider than function scope
         self._collections: dict[tuple[ProcessId, str], list[Span]] = {}  # process, module → its collection
-        for span in sorted(trace.spans.values(), key=lambda span: span.start_ns):
-            if span.kind == "fixture" and isinstance(span.subject, int) and self._is_wide(span.subject):
-                self._instance_spans.setdefault(span.subject, []).append(span)
-            elif span.kind == "collection":
+        shared = [span for span in trace.spans.values() if span.kind in ("fixture", "collection")]
+        for span in sorted(shared, key=lambda span: span.start_ns):
+            if span.kind == "collection":
                 self._collections.setdefault((span.process, str(span.subject)), []).append(span)
+            elif isinstance(span.subject, int) and self._is_wide(span.subject):
+                self._instance_spans.setdefault(span.subject, []).append(span)
         self._attempts = {attempt.span: attempt for attempt in trace.attempts}
         self._closures: dict[tuple[InstanceId, ...], frozenset[InstanceId]] = {}  # many tests request the same
         self._set_up_in: dict[SpanId, list[InstanceId]] = {}  # test span → wide instances set up in it
         for instance, spans in self._instance_spans.items():
             if test := self.of(spans[0].id).test:
                 self._set_up_in.setdefault(test, []).append(instance)
+        self.attempts = tuple(attempt for attempt in trace.attempts if self._is_of_suite(attempt))
 
     def of(self, span_id: SpanId) -> Place:
         """The place of a span.
@@ -126,12 +134,8 @@ class Places:
         known = self._trace.instances.get(instance)
         return known is not None and known.scope != _FUNCTION
 
-    def attempts(self) -> Iterator[Attempt]:
-        """The attempts of the suite's own tests, without those of sessions that a test runs."""
-        for attempt in self._trace.attempts:
-            span = self._trace.spans.get(attempt.span)
-            if span is not None and self.of(span.id).test == span.id:
-                yield attempt
+    def _is_of_suite(self, attempt: Attempt) -> bool:
+        return attempt.span in self._trace.spans and self.of(attempt.span).test == attempt.span
 
     def wide_spans(self) -> Iterator[Span]:
         """The spans of wide fixtures and of the collections of modules, without those of sessions that a test runs."""

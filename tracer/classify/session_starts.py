@@ -18,7 +18,7 @@ class SessionStarts:
     def __init__(self, trace: Trace, places: Places) -> None:
         self._trace = trace
         self._first_test_ns: dict[SpanId, int] = {}  # session → start of its first test, also in a worker of xdist
-        for attempt in places.attempts():
+        for attempt in places.attempts:
             test = trace.spans[attempt.span]
             outer = trace.spans.get(test.parent)
             while outer is not None:
@@ -37,7 +37,7 @@ class SessionStarts:
         need: the session began without it. What the import of a conftest reached is needed below the directory that the
         hook reported for it; everything else by all tests.
         """
-        flow = owned.named.flow
+        flow = owned.flow
         if owned.ambient or owned.place.module is not None or not (flow.sends or flow.established):
             return ()
         session = self._session(flow, owned.own_thread)

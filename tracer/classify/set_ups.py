@@ -44,15 +44,20 @@ class SetUps:
         self.all = tuple(longest[key] for key in kept)
         numbers = {key: number for number, key in enumerate(kept)}
         self._numbers = {owner: numbers[key] for owner, key in keys.items() if key in numbers}
+        self._known: dict[tuple[tuple[Owner, frozenset[InstanceId]], ...], tuple[int, ...]] = {}
 
     def of(self, attempts: Iterable[Attempt]) -> tuple[int, ...]:
         """The positions of a test's set-ups."""
-        numbers: set[int | None] = set()
-        for attempt in attempts:
-            numbers.add(self._numbers.get(self._places.collection(attempt.span)))
-            instances = self._places.instances(attempt.span)
-            numbers.update(self._numbers.get(Owner("instance", instance)) for instance in instances)
-        return tuple(sorted(number for number in numbers if number is not None))
+        sources = tuple(
+            (self._places.collection(attempt.span), self._places.instances(attempt.span)) for attempt in attempts
+        )
+        known = self._known.get(sources)  # many tests have the same
+        if known is None:
+            owners = {module for module, _ in sources}
+            owners |= {Owner("instance", instance) for _, instances in sources for instance in instances}
+            known = tuple(sorted({self._numbers[owner] for owner in owners if owner in self._numbers}))
+            self._known[sources] = known
+        return known
 
     def shared_s(self, attempts: Iterable[Attempt]) -> float:
         """Seconds of set-ups within a test."""

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from ipaddress import ip_address
-from typing import NamedTuple
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from tracer.classify.attempts import LOCALHOST, FlowKey, answered_elsewhere, key_of
@@ -35,29 +35,27 @@ _REFUSED = frozenset({"ECONNREFUSED", "EPERM"})
 _Server = tuple[NetworkNamespace, Endpoint, bool]  # true: a server of the run
 
 
-class NamedFlow(NamedTuple):
+class NamedFlow(Struct, frozen=True, gc=False):
     """A flow, and the facts about its socket and endpoint that it does not contain itself."""
 
     flow: Flow
     service: Identification
     opener: Flow  # the flow that connected the socket; if no flow did, the first that used it
     self_hosted: bool  # the run itself listens at the endpoint
-    listener: str | None  # name of the process that listened there when the run ended; None: unknown
+    listener: str | None
+    """Name of the process that listened there when the run ended; None: unknown, or a rule names the service."""
 
 
-class _Use:
+class _Use(Struct, gc=False):
     """What the flows of one socket at one endpoint have in common."""
 
-    __slots__ = ("failed", "first", "host", "local", "protocol", "self_hosted", "sends")
-
-    def __init__(self, first: Flow) -> None:
-        self.first = first
-        self.failed = 0  # attempts to connect without success
-        self.local = False  # whether the endpoint is at an address of the traced machine
-        self.sends: tuple[bytes, ...] = ()  # the first bytes of the socket's first sends
-        self.protocol: str | None = None  # which they identify, or those of other sockets
-        self.host: str | None = None  # the name of the host
-        self.self_hosted = False
+    first: Flow
+    failed: int = 0  # attempts to connect without success
+    local: bool = False  # whether the endpoint is at an address of the traced machine
+    prefixes: tuple[str, ...] = ()  # hex of the first bytes of the socket's first sends
+    protocol: str | None = None  # which they identify, or those of other sockets
+    host: str | None = None  # the name of the host
+    self_hosted: bool = False
 
 
 class Sockets:
@@ -71,7 +69,7 @@ class Sockets:
         self._spans = trace.spans
         self._openers: dict[SocketInode, Flow] = {}
         self._uses: dict[tuple[SocketInode, Endpoint], _Use] = {}
-        for flow in self._flows.values():
+        for flow in self._flows:
             opener = self._openers.setdefault(flow.socket, flow)
             if flow.connects and not opener.connects:
                 self._openers[flow.socket] = flow
@@ -82,13 +80,12 @@ class Sockets:
             use.failed += flow.connects - flow.established
             use.local = use.local or flow.local
             use.host = use.host or _said_host(flow)
-            if flow.prefixes:
-                use.sends += tuple(map(bytes.fromhex, flow.prefixes))
+            use.prefixes += flow.prefixes
         self._listening = Listening(trace.listens)
         self._listeners = {(listener.network, listener.endpoint): listener.command for listener in trace.listeners}
         self._own_paths = {place_of(flow) for flow in trace.flows if flow.peer}
         for use in self._uses.values():
-            use.protocol = recognise(use.sends)
+            use.protocol = _recognised(use.prefixes)
             use.self_hosted = self._listens_for(use)
         self._hosts = Hosts(trace.host_names)
         self._find_hosts()
@@ -100,17 +97,17 @@ class Sockets:
         Flows of ignored services are left out, and flows without an attempt to send. A failed attempt counts at the
         endpoint at which the client then connected, if both are addresses of one name.
         """
-        answered = answered_elsewhere(self._flows.values(), self._test_of, self._hosts.name_of)
-        for key, flow in self._flows.items():
+        answered = answered_elsewhere(self._flows, self._test_of, self._hosts.name_of)
+        for flow in self._flows:
             if _is_silent(flow):
                 continue
-            answer = answered.get(key)
+            answer = answered.get(key_of(flow)) if answered else None
             at = flow if answer is None or not self._is_same_service(flow, answer) else answer
-            parts = self._parts(flow) if at is flow else [(_counted_at(flow, at), self.identify(at))]
-            own, listener = self.is_self_hosted(at), self.listener(at)
+            parts = self._parts(flow) if at is flow else ((_counted_at(flow, at), self.identify(at)),)
             for part, service in parts:
                 if not service.ignored:
-                    yield NamedFlow(part, service, self._openers[flow.socket], own, listener)
+                    listener = self._listener(at) if is_unknown(service.name) else None
+                    yield NamedFlow(part, service, self._openers[flow.socket], self.is_self_hosted(at), listener)
 
     def identify(self, flow: Flow) -> Identification:
         """The service of a flow; if its requests are for several, the service of the first."""
@@ -124,7 +121,7 @@ class Sockets:
         """
         if not self._identifier.needs_paths:
             return ((flow, self._service(flow)),)
-        return split(flow, first_path(self._use(flow).sends), partial(self._service, flow))
+        return split(flow, first_path(map(bytes.fromhex, self._use(flow).prefixes)), partial(self._service, flow))
 
     def _service(self, flow: Flow, requests: tuple[RequestPath, ...] = ()) -> Identification:
         use = self._use(flow)
@@ -146,7 +143,7 @@ class Sockets:
         """
         return flow.peer != NO_PROCESS or self._use(flow).self_hosted
 
-    def listener(self, flow: Flow) -> str | None:
+    def _listener(self, flow: Flow) -> str | None:
         """The name of the process that listened at this flow's endpoint when the run ended; None: unknown."""
         if not self._listeners:
             return None
@@ -169,11 +166,7 @@ class Sockets:
 
     def _find_hosts(self) -> None:
         """Find the names of hosts that the sockets' own bytes do not contain."""
-        said = [
-            (_server(self._use(flow)), flow.first_ns, host)
-            for flow in self._flows.values()
-            if (host := _said_host(flow))
-        ]
+        said = [(_server(self._use(flow)), flow.first_ns, host) for flow in self._flows if (host := _said_host(flow))]
         if not said and not self._hosts:
             return
         spoken = Spoken(said)
@@ -197,7 +190,7 @@ class Sockets:
 
     def _speaking(self) -> Iterator[tuple[_Server, int, str]]:
         """Each server, time and protocol of the flows on sockets whose bytes identify a protocol."""
-        for flow in self._flows.values():
+        for flow in self._flows:
             use = self._use(flow)
             if use.protocol is not None:
                 yield _server(use), flow.first_ns, use.protocol
@@ -211,6 +204,11 @@ class Sockets:
         """Whether nothing shows that two endpoints are different services. A failed attempt has no requests."""
         name = self._service(flow).name
         return is_unknown(name) or name == self._service(answer).name
+
+
+@lru_cache(maxsize=4096)  # a client opens most of its connections with the same bytes
+def _recognised(prefixes: tuple[str, ...]) -> str | None:
+    return recognise(map(bytes.fromhex, prefixes))
 
 
 @cache
@@ -238,14 +236,14 @@ def _said_host(flow: Flow) -> str | None:
     return flow.host or None if flow.endpoint.host else None
 
 
-def _summed(flows: Iterable[Flow]) -> dict[FlowKey, Flow]:
+def _summed(flows: Iterable[Flow]) -> list[Flow]:
     """Flows in the order of time, with those of the same key added up: each may have a part of the facts."""
     sums: dict[FlowKey, Flow] = {}
     for flow in flows:
         key = key_of(flow)
         known = sums.get(key)
         sums[key] = flow if known is None else _sum(known, flow)
-    return sums
+    return [*sums.values()]
 
 
 def _sum(flow: Flow, later: Flow) -> Flow:

@@ -32,8 +32,9 @@ def explain_needs(
     needs = {service: _Needs() for service in services}
     for test in tests.values():
         autouse = facts[test.facts].autouse if test.facts is not None else ()
-        for service in needs.keys() & test.services:
-            needs[service].add([one for one in test.evidence if one.service == service and one.is_need], autouse)
+        for service in test.services:
+            if (known := needs.get(service)) is not None:
+                known.add([one for one in test.evidence if one.service == service and one.is_need], autouse)
     return {service: one.why() for service, one in needs.items()}
 
 
@@ -50,8 +51,10 @@ class _Needs:
     def add(self, evidence: Sequence[Evidence], autouse: Container[str]) -> None:
         """Add a test, by its evidence for a need."""
         self._tests += 1
-        self._by_phase.update({one.phase for one in evidence if one.phase is not None})
-        self._by_fixture.update({one.fixture for one in evidence if one.fixture is not None})
+        for phase in {one.phase for one in evidence if one.phase is not None}:
+            self._by_phase[phase] += 1
+        for fixture in {one.fixture for one in evidence if one.fixture is not None}:
+            self._by_fixture[fixture] += 1
         if evidence and all(one.fixture is not None or one.phase != "call" for one in evidence):
             ways = [_way(one, autouse) for one in evidence]
             only = frozenset(ways)

@@ -58,7 +58,9 @@ def read_source(source: Path, config: Path | None) -> Source:
         if is_trace(file):
             trace = read_trace(source, file)
             found = with_rootdirs(find_configuration(config), trace)
-            return Source(classify(trace, found.config, generated_at=datetime.now(UTC)), False, found.searched)
+            return Source(
+                classify(trace, found.config, generated_at=datetime.now(UTC), take_flows=True), False, found.searched
+            )
         classification = read_classification(source, file)
         if config is None:
             return Source(classification, True, None)

@@ -129,7 +129,7 @@ def command(
             status.say("reading the trace")
             found = with_rootdirs(found, read := read_trace(recorded.trace))
             status.say(f"classifying {counted(len(read.attempts), 'test')}")
-            classification = classify(read, found.config, generated_at=datetime.now(UTC))
+            classification = classify(read, found.config, generated_at=datetime.now(UTC), take_flows=True)
             status.say("writing the report")
             _report(classification, output, list_tests, status, quiet=quiet)
 

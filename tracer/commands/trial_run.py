@@ -71,7 +71,7 @@ class Runs(Struct, frozen=True):
             loaded = StartingBackend(self.backend, say).result()
         with closing(loaded), record(options, loaded, self.invoker, say) as recorded:
             trace = read_trace(recorded.trace)
-            report = classify(trace, self.configuration, generated_at=datetime.now(UTC))
+            report = classify(trace, self.configuration, generated_at=datetime.now(UTC), take_flows=True)
             write_file(options.output, json_report.render(report))
 
     def _rehearse(self) -> None:

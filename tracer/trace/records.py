@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, Literal, get_args
 
 from msgspec import Struct, field
+from msgspec.structs import force_setattr
 
 from tracer.trace.endpoint import Endpoint
 from tracer.trace.ids import (
@@ -295,6 +296,12 @@ class Trace(Struct, frozen=True):
     listeners: tuple[Listener, ...] = ()
     host_names: tuple[HostName, ...] = ()  # in the order in which they were recorded
     refused: tuple[Refused, ...] = ()
+
+    def take_flows(self) -> tuple[Flow, ...]:
+        """The flows, which the trace no longer has then. Without another reference, each can be freed on its own."""
+        flows = self.flows
+        force_setattr(self, "flows", ())
+        return flows
 
     def facts_of(self, attempt: Attempt) -> StaticFacts | None:
         """The static facts of an attempt; None: they were lost."""

@@ -54,11 +54,10 @@ _FREQUENT: Final = frozenset(get_args(Process | Thread | Span | Attempt | Instan
 _SHARED: Final[Mapping[type[Record], tuple[str, ...]]] = {
     Span: ("tid", "subject"),
     Attempt: ("nodeid", "outcomes", "instances"),
-    Instance: ("name", "scope", "baseid", "node"),
-    Flow: ("tid", "network", "prefixes", "heads", "errors"),
+    Instance: ("name", "scope", "baseid", "node", "requires"),
+    Flow: ("tid", "socket", "network", "prefixes", "heads", "errors"),
 }
 """Fields whose values many records have in common."""
-_EMPTY: Final[Mapping[str, Any]] = {}
 _TAGS: Final = {record_type: tag for tag, record_type in RECORD_TYPES.items()}
 COLUMNS: Final = {tag: record_type.__struct_fields__ for tag, record_type in RECORD_TYPES.items()}
 
@@ -108,7 +107,7 @@ class Rows:
         current = [kind for kind, tag in _TAGS.items() if self._columns.get(tag) == [*COLUMNS[tag]]]
         rows = tuple(kind if kind in _FREQUENT else _by_position(kind) for kind in current)
         self._decoder = decoder(reduce(or_, rows)) if rows else None
-        self._values: dict[object, object] = {}  # shared values, each as its own key
+        self._values: dict[object, object] = {}  # shared values, by themselves; mappings by their items
 
     def records(self, lines: bytes) -> list[Record] | None:
         """The records of many lines, decoded at once; None: not all have the columns of this version, or are valid."""
@@ -158,7 +157,7 @@ class Rows:
             raise ValueError(f"{tag}: {error}") from None
 
     def _checked(self, row: Any) -> Record:  # noqa: ANN401 -- a record, or a row of `_by_position`
-        """The record of a row. Values that many records have, and empty mappings, are kept in memory once."""
+        """The record of a row. Values that many records have are kept in memory once."""
         kind = type(row)
         record: Record = row
         if kind in _OTHERS:
@@ -166,8 +165,6 @@ class Rows:
         check_record(record)
         for name in _SHARED.get(kind, ()):
             value = getattr(record, name)
-            if type(value) is not dict:
-                force_setattr(record, name, self._values.setdefault(value, value))
-            elif not value:
-                force_setattr(record, name, _EMPTY)
+            key = (dict, *value.items()) if type(value) is dict else value
+            force_setattr(record, name, self._values.setdefault(key, value))
         return record

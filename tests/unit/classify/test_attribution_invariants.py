@@ -359,6 +359,14 @@ def test_a_stranger_changes_only_the_evidence_of_the_run(trace: Trace, chance: r
     assert sum(one.sends for one in after.run_evidence if one.command == "stranger") == len(flows)
 
 
+@given(traces())
+def test_a_trace_that_gives_its_flows_away_is_classified_as_one_that_keeps_them(trace: Trace) -> None:
+    kept, given_away = classified(trace), replace(trace)
+    moment = datetime(2026, 1, 1, tzinfo=UTC)
+    assert classify(given_away, config(), generated_at=moment, take_flows=True) == kept
+    assert given_away.flows == ()
+
+
 @given(traces(), chances)
 def test_without_a_tests_flows_only_its_own_evidence_goes(trace: Trace, chance: random.Random) -> None:
     """Its flows on sockets that no other thread uses: the opener of a socket matters to its later users."""

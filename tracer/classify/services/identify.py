@@ -22,7 +22,7 @@ _ENCRYPTED: Final = ("tls", "quic")
 _HTTPS_PORT: Final = 443
 
 
-class Identification(Struct, frozen=True):
+class Identification(Struct, frozen=True, cache_hash=True):
     """The service of an endpoint, its protocol, and its host's name."""
 
     name: str  # a configured service, or `unknown:` and its endpoint or URL
