@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -15,6 +15,7 @@ from tracer.trace.records import Listener
 if TYPE_CHECKING:
     from psutil._ntuples import sconn
 
+_RANDOM_PORTS: Final = Path("/proc/sys/net/ipv4/ip_local_port_range")
 _NETWORK: Final = Path("/proc/self/ns/net")
 _TCP_LISTENS, _UDP_UNCONNECTED = "0A", "07"  # TCP_LISTEN, TCP_CLOSE (include/net/tcp_states.h)
 
@@ -29,8 +30,23 @@ def listeners(reached: Collection[Endpoint]) -> Iterator[Listener]:
             returned too.
     """
     wanted = {endpoint.at("") for endpoint in reached}
-    if not wanted:
+    if wanted:
+        yield from _all(lambda endpoint: endpoint.at("") in wanted)
+
+
+def tcp_listeners() -> Iterator[Listener]:
+    """The processes that listen now at a fixed TCP port of this machine, as `listeners` returns them.
+
+    Ports from which the kernel chooses are left out: a server may have another one tomorrow (ip(7)).
+    """
+    try:
+        first, last = map(int, _RANDOM_PORTS.read_text().split())
+    except OSError:  # a /proc that is hidden
         return
+    yield from _all(lambda endpoint: endpoint.protocol == "tcp" and not first <= endpoint.port <= last)
+
+
+def _all(is_wanted: Callable[[Endpoint], bool]) -> Iterator[Listener]:
     import psutil  # only needed after the run, and slow to import
 
     with suppress(psutil.Error, OSError):  # a /proc that is hidden
@@ -41,7 +57,7 @@ def listeners(reached: Collection[Endpoint]) -> Iterator[Listener]:
             if connection.pid and (endpoint := _listening_at(connection))
         }
         for pid, endpoint in sorted(listening):
-            if endpoint.at("") in wanted:
+            if is_wanted(endpoint):
                 with suppress(psutil.Error):  # it has ended
                     yield Listener(endpoint, network, psutil.Process(pid).name())
 

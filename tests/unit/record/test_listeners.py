@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import os
 import socket
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from tracer.record.listeners import listeners, listening_users
+from tracer.record.listeners import listeners, listening_users, tcp_listeners
 from tracer.trace.endpoint import Endpoint
 
 HERE = os.stat("/proc/self/ns/net").st_ino  # noqa: PTH116 -- as listeners says it
@@ -31,6 +32,20 @@ def test_datagram_and_unix_servers_are_told(tmp_path: Path) -> None:
         port = datagrams.getsockname()[1]
         used = {Endpoint("udp", "127.0.0.1", port), Endpoint("unix", path=path)}
         assert {listener.endpoint for listener in listeners(used)} == used
+
+
+def test_fixed_ports_of_tcp_are_told() -> None:
+    first, last = map(int, Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split())
+    with socket.create_server(("127.0.0.1", 0)) as random, socket.socket() as fixed:
+        for port in range(first - 1, 1023, -1):
+            with suppress(OSError):  # another server has it
+                fixed.bind(("127.0.0.1", port))
+                break
+        fixed.listen()
+        ports = {listener.endpoint.port for listener in tcp_listeners()}
+        assert fixed.getsockname()[1] in ports
+        assert random.getsockname()[1] not in ports
+        assert not [port for port in ports if first <= port <= last]
 
 
 def test_nobody_else_is_told() -> None:

@@ -39,6 +39,8 @@ _SHORT: Final = re.compile(
     r"(?P<ports>[0-9]{1,5}(?:-[0-9]{1,5})?):[0-9]{1,5}(?:-[0-9]{1,5})?(?:/(?P<protocol>[a-z]+))?"
 )
 """`[HOST:]CONTAINER[/PROTOCOL]`, where the container's port is published at a port that the file names."""
+_OWN_PORT: Final = re.compile(r"(?:.*:)?(?P<port>[0-9]{1,5})(?:-[0-9]{1,5})?(?:/[a-z]+)?")
+"""The container's port in the same, or alone, if the engine chooses the port of the machine."""
 _MERGE: Final = "tag:yaml.org,2002:merge"
 
 _Node: TypeAlias = Any
@@ -53,6 +55,15 @@ class Published(NamedTuple):
     host: str  # an address of the machine; a wildcard or empty: all of them
     first: int
     last: int
+
+
+class Declared(NamedTuple):
+    """A service of a Compose file."""
+
+    service: str
+    image: str  # empty: it is built
+    published: tuple[Published, ...]
+    own_ports: tuple[int, ...]  # of the container, those that are published anywhere
 
 
 def service_at(published: Iterable[Published], endpoint: Endpoint, *, local: bool) -> str:
@@ -131,12 +142,17 @@ def _text(path: Path) -> str:
 
 def published_in(text: str, variables: Mapping[str, str]) -> list[Published]:
     """What a Compose file publishes. Of a file that is none: nothing, whatever it contains."""
+    return [published for one in declared_in(text, variables) for published in one.published]
+
+
+def declared_in(text: str, variables: Mapping[str, str]) -> list[Declared]:
+    """The services of a Compose file. Of a file that is none: nothing, whatever it contains."""
     import yaml  # takes 17 ms, and few suites need it
 
     try:
         # Composed only, not loaded: aliases and merge keys do not multiply, `22:22` stays a text, no tag is unknown.
         document = _Document(yaml.compose(text, yaml.SafeLoader), variables)
-        return list(document.published())
+        return list(document.services())
     except Exception:  # a report must not depend on this file, whatever a parser of others raises
         return []
 
@@ -149,21 +165,26 @@ class _Document:
         self._variables = variables
         self._left = _MOST_NODES
 
-    def published(self) -> Iterator[Published]:
+    def services(self) -> Iterator[Declared]:
         for name, service in self._children(self._children(self._root).get("services")).items():
             if host_name(name):
-                for port in self._entries(self._children(service).get("ports")):
-                    if found := self._port(host_name(name), port):
-                        yield found
+                fields = self._children(service)
+                ports = [self._port(host_name(name), port) for port in self._entries(fields.get("ports"))]
+                published = tuple(one for one, _ in ports if one)
+                image = self._scalar(fields["image"]) if "image" in fields else ""
+                yield Declared(host_name(name), image, published, tuple(own for _, own in ports if own))
 
-    def _port(self, service: str, node: _Node) -> Published | None:
+    def _port(self, service: str, node: _Node) -> tuple[Published | None, int]:
+        """What is published, and the container's port, or 0."""
         if text := self._scalar(node):
-            match = _SHORT.fullmatch(text)
-            return match and _published(
-                service, match["protocol"], match["host6"] or match["host"] or "", match["ports"]
-            )
+            match, own = _SHORT.fullmatch(text), _OWN_PORT.fullmatch(text)
+            host, protocol = (match["host6"] or match["host"] or "", match["protocol"]) if match else ("", "")
+            published = _published(service, protocol, host, match["ports"]) if match else None
+            return published, int(own["port"]) if own else 0
         port = {key: self._scalar(value) for key, value in self._children(node).items()}
-        return _published(service, port.get("protocol"), port.get("host_ip", ""), port.get("published", ""))
+        published = _published(service, port.get("protocol"), port.get("host_ip", ""), port.get("published", ""))
+        target = port.get("target", "")
+        return published, int(target) if target.isdecimal() and len(target) <= 5 else 0
 
     def _children(self, node: _Node | None) -> dict[str, _Node]:
         """The values of a mapping by their keys, also those that merge keys add (https://yaml.org/type/merge.html)."""

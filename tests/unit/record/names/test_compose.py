@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracer.record.names.compose import Published, published_by, published_in, service_at
+from tracer.record.names.compose import Declared, Published, declared_in, published_by, published_in, service_at
 from tracer.trace.endpoint import Endpoint
 
 SHOP = """
@@ -61,6 +61,19 @@ def test_the_ports_of_a_file() -> None:
         one("web", 9000, 9001, host="::1"),
         one("copy", 1000),
     ]
+
+
+def test_the_services_of_a_file() -> None:
+    text = """
+services:
+  db: {image: "postgres:${VERSION:-16}", ports: ["5432", "127.0.0.1::5433", "15432:5434/udp", {target: 5435}]}
+  web: {build: ., ports: [{target: 80, published: "8080"}, "9000-9001:90-91"]}
+  worker:
+"""
+    db, web, worker = declared_in(text, {})
+    assert db == Declared("db", "postgres:16", (one("db", 15432, protocol="udp"),), (5432, 5433, 5434, 5435))
+    assert web == Declared("web", "", (one("web", 8080), one("web", 9000, 9001)), (80, 90))
+    assert worker == Declared("worker", "", (), ())
 
 
 @pytest.mark.parametrize(
