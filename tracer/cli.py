@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
 COMMANDS: Final[Mapping[str, str]] = {
+    "init": "tracer.commands.init",
     "run": "tracer.commands.run",
     "report": "tracer.commands.report",
     "merge": "tracer.commands.merge",

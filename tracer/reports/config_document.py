@@ -99,15 +99,16 @@ def as_written(config: Config) -> dict[str, Any]:
     """A configuration as the content of one file without `extends` (docs/configuration.md), with plain values."""
     rules = config.rules
     return {
-        "services": {name: _service(rule) for name, rule in config.services.items()},
+        "services": {name: service_as_written(rule) for name, rule in config.services.items()},
         "assumptions": {name: _stated(fields_of(rule)) for name, rule in rules.assumptions.items()},
         "tiers": [_stated(fields_of(tier), {"within"}) for tier in rules.tiers],
-        "contracts": [_contract(contract) for contract in rules.contracts],
+        "contracts": [contract_as_written(contract) for contract in rules.contracts],
         "variants": _stated(fields_of(rules.variants)),
     }
 
 
-def _service(rule: ServiceRule) -> dict[str, Any]:
+def service_as_written(rule: ServiceRule) -> dict[str, Any]:
+    """The table of a service."""
     ports = [one.start if len(one) == 1 else f"{one.start}-{one.stop - 1}" for one in rule.ports]
     hosts = [_host(host) for host in rule.hosts]
     return _stated(fields_of(rule) | {"ports": ports, "hosts": hosts}, {"start_up_s"})
@@ -120,7 +121,8 @@ def _host(host: Host) -> str:
     return str(one) if isinstance(one, str) else one.with_prefixlen.removesuffix(f"/{one.max_prefixlen}")
 
 
-def _contract(contract: Contract) -> dict[str, Any]:
+def contract_as_written(contract: Contract) -> dict[str, Any]:
+    """The table of a contract."""
     services = contract.services if isinstance(contract.services, str) else [*contract.services]
     return {contract.selector: contract.value, "services": services}
 

@@ -48,6 +48,7 @@ __all__ = [
     "ServiceRule",
     "Tier",
     "VariantRule",
+    "default_services",
     "load_config",
     "read_preset",
     "searched_directories",
@@ -103,6 +104,11 @@ def load_config(path: Path | None, directory: Path) -> Config:
         extended.add(name)
         layers.append(read_preset(name))
     return _merge([*layers, table], table.file)
+
+
+def default_services() -> Mapping[str, ServiceRule]:
+    """The services of the preset `default`, in matching order."""
+    return _merge([read_preset("default")], None).services
 
 
 def searched_directories(directory: Path) -> tuple[Path, ...]:

@@ -18,7 +18,7 @@ Network = IPv4Network | IPv6Network
 LOCALHOST: Final = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))  # RFC 6761, 6.3
 GLOB_LIMIT: Final = 1024  # characters
 
-_LAST_PORT: Final = 65535
+LAST_PORT: Final = 65535
 _SERVICE_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _PORT_RANGE: Final = re.compile(r"([0-9]{1,6})\s*-\s*([0-9]{1,6})")
 _REQUEST_PATH: Final = re.compile(r"/[!-)+-~]*")
@@ -44,7 +44,7 @@ class Host(tuple[Network | str, ...]):
 SCHEMAS: Final[Mapping[Any, Mapping[str, Any]]] = {
     range: {
         "anyOf": [
-            {"type": "integer", "minimum": 1, "maximum": _LAST_PORT},
+            {"type": "integer", "minimum": 1, "maximum": LAST_PORT},
             {"type": "string", "pattern": f"^{_PORT_RANGE.pattern}$"},
         ]
     },
@@ -70,7 +70,7 @@ def _ports(data: object) -> range:
         first, last = int(match[1]), int(match[2])
     else:
         raise ValueError("is neither a port nor a range of ports", hint)
-    if not 1 <= first <= _LAST_PORT or not 1 <= last <= _LAST_PORT:
+    if not 1 <= first <= LAST_PORT or not 1 <= last <= LAST_PORT:
         raise ValueError(f"{shown(data)} is outside 1-65535", hint)
     if first > last:
         raise ValueError(f"the range {data!r} is reversed", f'Write "{last}-{first}".')

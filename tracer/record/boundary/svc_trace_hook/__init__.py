@@ -14,6 +14,7 @@ file too, so its syntax is that of Python 2.7 as well. There the hook is inactiv
 | `attempts` | tests: their spans, phases and outcomes |
 | `fixtures` | what a test depends on: its static facts, and fixture instances with their spans |
 | `trial` | which tests of a trial run; only `svc-trace verify` needs it |
+| `listing` | what pytest has collected; only `svc-trace init` loads it |
 
 Each message is a JSON array that begins with a tag; `packets.py` decodes them. Times (`ns`) are nanoseconds of
 CLOCK_MONOTONIC:
