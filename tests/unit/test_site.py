@@ -29,3 +29,4 @@ def test_the_site_is_built_without_a_warning(tmp_path: Path) -> None:
     assert pages.keys() - {"404"} == {"index", *(path.stem for path in (ROOT / "docs").glob("*.md"))}
     assert {name: LOADED.findall(text) for name, text in pages.items() if LOADED.search(text)} == {}
     assert 'src="pictures/summary.svg"' in pages["index"]
+    assert sum(path.stat().st_size for path in (ROOT / "docs" / "pictures").iterdir()) < 200_000
