@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import struct
 import subprocess
@@ -22,6 +23,7 @@ ANY = f"{NAME}-py3-none-any.whl"
 MACHINES = {"x86_64": 62, "aarch64": 183}  # → e_machine of elf(5)
 OBJECTS = ("svc_trace.bpf.o", "svc_refuse.bpf.o")
 BPF = "tracer/record/capture/bpf"
+HOME = "https://forge.example/svc-trace"
 COMMAND = f"{NAME}.data/scripts/svc-trace"
 
 
@@ -32,7 +34,7 @@ def wheel_of(machine: str) -> str:
 def build(checkout: Path, directory: Path, umask: int) -> Path:
     subprocess.run(
         [checkout / "scripts" / "build-wheels", directory],
-        env=os.environ | {"SOURCE_DATE_EPOCH": "1700000000"},
+        env=os.environ | {"SOURCE_DATE_EPOCH": "1700000000", "PROJECT_URL": HOME},
         check=True,
         umask=umask,
     )
@@ -67,6 +69,15 @@ def test_another_directory_and_umask_give_the_same_hashes(wheels: Path, tmp_path
         for directory in (wheels, again)
     ]
     assert hashes[0] == hashes[1]
+
+
+def test_links_and_pictures_of_the_description_work_outside_of_the_repository(wheels: Path) -> None:
+    metadata = read(wheels / ANY, f"{NAME}.dist-info/METADATA").decode()
+    assert f"Project-URL: Source, {HOME}\n" in metadata
+    targets = re.findall(r"\]\(([^)]*)\)", metadata)
+    assert f"{HOME}/raw/main/docs/pictures/summary.svg" in targets
+    assert f"{HOME}/blob/main/docs/tutorial.md" in targets
+    assert [target for target in targets if not target.startswith(HOME)] == []
 
 
 @pytest.mark.parametrize("machine", MACHINES)
