@@ -33,6 +33,8 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     def changed(link: re.Match[str]) -> str:
         image, text, target, anchor = link.groups(default="")
         path = os.path.normpath(f"{directory}/{target}")
+        if path == "README.md":
+            return f"[{text}](index.md{anchor})"
         if path.startswith("docs/"):
             return f"{image}[{text}]({path.removeprefix('docs/')}{anchor})"
         return f"[{text}]({config.repo_url}/blob/main/{path}{anchor})" if config.repo_url else text
