@@ -319,6 +319,30 @@ def test_a_file_that_cannot_be_collected(suite: Path) -> None:
     assert "1 file could not be collected" in init(suite).stdout
 
 
+def test_what_pytest_keeps_for_its_next_run_is_kept(suite: Path) -> None:
+    write(suite, {"pytest.ini": "[pytest]\naddopts = --last-failed\n", "test_a.py": "def test_a(redis): pass\n"})
+    write(suite, {"test_b.py": "def test_b(): assert 0\n"})
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:randomly", "test_b.py"]
+    subprocess.run(command, cwd=suite, capture_output=True, check=False)
+    kept = {path: path.read_bytes() for path in (suite / ".pytest_cache").rglob("*") if path.is_file()}
+    assert kept
+    (suite / "test_b.py").write_text("1 / 0\n")
+    assert init(suite, "--print").stdout.endswith('fixtures = ["redis"] # 1 test\n')
+    assert {path: path.read_bytes() for path in (suite / ".pytest_cache").rglob("*") if path.is_file()} == kept
+    assert sorted(one.name for one in suite.iterdir() if one.name != "__pycache__") == [
+        *(".git", ".pytest_cache", "pytest.ini", "test_a.py", "test_b.py"),
+    ]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be an unknown user's")
+def test_root_runs_no_suite_of_an_unknown_user(suite: Path) -> None:
+    write(suite, {"conftest.py": "open('ran', 'w')\n"})
+    done = init(suite, "--print", environment={"SUDO_UID": "abc"})
+    assert done.returncode == 0
+    assert "the tests are not known: it is not known who you are, and the suite is not to run as root" in done.stderr
+    assert not (suite / "ran").exists()
+
+
 def test_a_suite_that_hangs_is_ended(suite: Path) -> None:
     os.mkfifo(suite / "fifo")
     hang = "import os, pathlib\npathlib.Path('pid').write_text(str(os.getpid()))\nopen('fifo')\n"

@@ -37,6 +37,8 @@ _COMPOSE_FIXTURES: Final = ("docker_services", "docker_compose", "compose")
 _WITHOUT, _WITH = ("unit", "units"), ("integration", "e2e")
 """Markers and directories whose tests use no service, or some."""
 _MOST_ENTRIES: Final = 12
+_MOST_PLACES: Final = 3
+"""More directories of one name have one contract."""
 _KEYS: Final[Mapping[EntryKind, str]] = {"fixture": "fixtures", "marker": "markers", "class": "classes"}
 
 
@@ -226,15 +228,16 @@ def _add_open(rules: FirstRules, found: Found, known: Mapping[str, ServiceRule])
     used = {name for facts in found.tests for name in (*facts.fixtures, *facts.markers)}
     for name in sorted(used | {*found.markers}):
         service = demanded(name) or own_name(name)
-        if name.startswith(("_", "django_")) or named_service(name) or service in known:
+        is_own, is_open = service in rules.services, service not in rules.services and demanded(name) is not None
+        if name.startswith(("_", "django_")) or named_service(name) or service in known or not (is_own or is_open):
             continue
         tests = [facts for facts in found.tests if name in facts.fixtures or name in facts.markers]
         kind = "fixtures" if any(name in facts.fixtures for facts in tests) else "markers"
         reason = counted(_count(found, tests), "test")
-        if service in rules.services and tests:
-            rules.assumptions.setdefault(service, {}).setdefault(kind, []).append(Reasoned(name, reason))
-        elif service not in rules.services and demanded(name):
+        if is_open and len(rules.open) < _MOST_ENTRIES:
             rules.open.append(Reasoned(service, f"{kind[:-1]} {name}, {reason}"))
+        elif is_own and tests:
+            rules.assumptions.setdefault(service, {}).setdefault(kind, []).append(Reasoned(name, reason))
 
 
 def _add_contracts(rules: FirstRules, found: Found) -> None:
@@ -244,7 +247,10 @@ def _add_contracts(rules: FirstRules, found: Found) -> None:
     needs: tuple[tuple[tuple[str, ...], Needed], ...] = ((_WITHOUT, "none"), (_WITH, "some"))
     for words, services in needs:
         contracts = [Contract("marker", word, services) for word in words if word in markers]
-        contracts += [Contract("path", _glob(one), services) for one in directories if one.rpartition("/")[2] in words]
+        for word in words:
+            places = [_glob(one) for one in directories if one.rpartition("/")[2] == word]
+            places = places if len(places) <= _MOST_PLACES else [f"**/{word}/**"]
+            contracts += [Contract("path", place, services) for place in places]
         if services == "some":
             contracts += [Contract("fixture", name, services) for name in _COMPOSE_FIXTURES if name in fixtures]
         for contract in contracts:

@@ -84,6 +84,8 @@ def command(invoker: Invoker, directory: Path, only_print: bool, seconds: int) -
 def _collected(program: str | None, directory: Path, invoker: Invoker, seconds: int) -> Suite:
     if seconds == 0:
         return Suite(Listing(), "--collect-for is 0")
+    if invoker.unknown:
+        return Suite(Listing(), "it is not known who you are, and the suite is not to run as root")
     if program is None:
         return Suite(Listing(), "there is no pytest in PATH")
     click.echo(f"svc-trace: {_relative(program, directory)} --collect-only, for {seconds} s at most", err=True)

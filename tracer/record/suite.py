@@ -30,7 +30,7 @@ _CONFIGURATIONS: Final = (
 )
 """File → its section for pytest; None: TOML."""
 _VARIABLE: Final = "SVC_TRACE_LISTING"
-_OPTIONS: Final = ("--collect-only", "-q", "-p", "svc_trace_hook.listing", "-p", "no:cacheprovider")
+_OPTIONS: Final = ("--collect-only", "-q", "-p", "svc_trace_hook.listing")
 _LARGEST: Final = 256 * MB
 """Bytes of a listing. That of 30,000 tests, with facts of their own, has some 20 MB."""
 _KEPT: Final = 1 << 14
@@ -99,16 +99,20 @@ def _marker(line: str) -> str:
 def collect(program: str, directory: Path, environment: Mapping[str, str], seconds: float) -> Suite:
     """Let pytest collect the tests of a directory, with the ids of this process.
 
+    What pytest and coverage keep for their next run, they keep elsewhere: `--last-failed` still knows what failed.
+
     Raises:
         OSError: svc-trace's own files cannot be written.
     """
     with RunDirectory() as run:
         path = run.path / "listing"
-        own = {_VARIABLE: str(path), "PYTHONDONTWRITEBYTECODE": "1"}
+        own = {_VARIABLE: str(path), "PYTHONDONTWRITEBYTECODE": "1", "COVERAGE_FILE": str(run.path / "coverage")}
         variables = {**environment, **run.hook_environment(environment), **own}
         del variables["SVC_TRACE_FIFO"]
         try:
-            status, output = _output([program, *_OPTIONS], directory, variables, seconds)
+            status, output = _output(
+                [program, *_OPTIONS, "-o", f"cache_dir={run.path / 'cache'}"], directory, variables, seconds
+            )
         except OSError as error:
             return Suite(Listing(), f"{program}: {error.strerror}")
         with suppress(OSError, ValueError, SvcTraceError), opened(path, _LARGEST) as file:

@@ -190,6 +190,12 @@ def test_what_is_demanded_and_not_known_is_asked_for() -> None:
     assert entries(rules, "search") == {"fixtures": ["needs_search"]}
 
 
+def test_many_directories_of_one_name_have_one_contract() -> None:
+    found = Found({facts(f"{name}/unit/test_a.py"): 1 for name in "abcd"})
+    ((contract, reason),) = first_rules(found).contracts
+    assert (contract.value, contract.services, reason) == ("**/unit/**", "none", "4 tests")
+
+
 def test_units_and_integration_tests_have_contracts() -> None:
     found = Found(
         {
