@@ -32,6 +32,8 @@ TRACER: Final = (sys.executable, "-m", "tracer", "-q", "--backend")
 VERIFY: Final = (sys.executable, "-m", "tracer", "verify", "--backend")
 LIMIT_S: Final = 300.0
 """After this time a run counts as hanging. Most end within a second, on an emulated processor within a minute."""
+TRIAL_LIMIT_S: Final = 6 * LIMIT_S
+"""The same for a trial: it has up to six runs."""
 
 Phases = Counter[tuple[str, str, str, bool]]
 """(Node id, phase, outcome, whether by xfail) → how often pytest reported it."""
@@ -83,12 +85,13 @@ def run_trial(
     The directory keeps the verdicts, the reports of the runs and the output.
 
     Raises:
-        Hung: the trial took longer than LIMIT_S.
+        Hung: the trial took longer than TRIAL_LIMIT_S.
     """
     verdicts = directory / "verdicts.json"
     options = ("--without", ",".join(scenario.without), *scenario.trial_options)
     files = ("-o", str(verdicts), "--keep", str(directory / "reports"))
-    finished = _run(scenario, (*VERIFY, backend, *options, *files, "--", *_command(scenario)), surroundings, directory)
+    command = (*VERIFY, backend, *options, *files, "--", *_command(scenario))
+    finished = _run(scenario, command, surroundings, directory, TRIAL_LIMIT_S)
     return finished, read_verification(verdicts) if verdicts.exists() else None
 
 
@@ -138,12 +141,19 @@ def _command(scenario: Scenario) -> Iterator[str]:
             yield part.replace("{pytest}", shlex.join(pytest))
 
 
-def _run(scenario: Scenario, command: Iterable[str], surroundings: Surroundings, directory: Path) -> Finished:
+def _run(
+    scenario: Scenario,
+    command: Iterable[str],
+    surroundings: Surroundings,
+    directory: Path,
+    limit_s: float = LIMIT_S,
+) -> Finished:
     suite, outcomes = directory / "suite", directory / "outcomes"
     shutil.copytree(scenario.suite, suite, ignore=shutil.ignore_patterns("scenario.toml", "__pycache__"))
     with (suite / "svc-trace.toml").open("a") as configuration:  # after the scenario's own part
         configuration.write(surroundings.configuration)
-    status, output = _run_to_end([*command], suite, _environment(surroundings, outcomes), directory / "output")
+    environment = _environment(surroundings, outcomes)
+    status, output = _run_to_end([*command], suite, environment, directory / "output", limit_s)
     phases: Phases = Counter()
     if outcomes.exists():  # missing if no test ran
         phases.update(tuple(json.loads(line)) for line in outcomes.read_text().splitlines())
@@ -157,7 +167,9 @@ def _environment(surroundings: Surroundings, outcomes: Path) -> dict[str, str]:
     return {**inherited, **surroundings.environment, **own}
 
 
-def _run_to_end(command: list[str], directory: Path, environment: dict[str, str], output: Path) -> tuple[int, str]:
+def _run_to_end(
+    command: list[str], directory: Path, environment: dict[str, str], output: Path, limit_s: float
+) -> tuple[int, str]:
     """Returns the exit status (-n for signal n) and the output."""
     with output.open("wb") as file:
         process = subprocess.Popen(
@@ -170,12 +182,12 @@ def _run_to_end(command: list[str], directory: Path, environment: dict[str, str]
             start_new_session=True,  # so that all its processes can be killed together
         )
         try:
-            status = process.wait(LIMIT_S)
+            status = process.wait(limit_s)
         except BaseException as error:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
             if not isinstance(error, subprocess.TimeoutExpired):
                 raise
             printed = output.read_text(errors="replace")
-            raise Hung(f"{shlex.join(command)} did not end within {LIMIT_S:.0f} s. It printed:\n{printed}") from None
+            raise Hung(f"{shlex.join(command)} did not end within {limit_s:.0f} s. It printed:\n{printed}") from None
     return status, output.read_text(errors="replace")
