@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /*
- * What the kernel passes to cgroup programs at connect and sendmsg: include/uapi/linux/bpf.h, whose layout is ABI.
+ * What the kernel passes to cgroup programs at connect, at sendmsg and for packets: include/uapi/linux/bpf.h, whose
+ * layout is ABI.
  * Ports are in network byte order unless it is said otherwise.
  */
 #ifndef SOCKET_ADDRESSES_H
@@ -18,6 +19,10 @@ struct bpf_sock {
 	__be32 src_ip4;
 	__be32 src_ip6[4];
 	__u32 src_port; /* host byte order */
+	__be16 dst_port; /* 0: not connected */
+	__u16 unused; /* 0 */
+	__be32 dst_ip4;
+	__be32 dst_ip6[4];
 };
 
 struct bpf_sock_tuple {
@@ -50,5 +55,12 @@ struct bpf_sock_addr {
 	struct bpf_sock *sk __attribute__((aligned(8)));
 };
 _Static_assert(sizeof(struct bpf_sock_addr) == 72, "the field sk is at offset 64");
+
+/* A packet; of its fields, only the socket that sends it is named. */
+struct __sk_buff {
+	__u32 other[42];
+	struct bpf_sock *sk __attribute__((aligned(8)));
+};
+_Static_assert(sizeof(struct __sk_buff) == 176, "the field sk is at offset 168");
 
 #endif

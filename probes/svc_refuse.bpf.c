@@ -8,6 +8,10 @@
  * target has costs one load. What a socket of the tree serves is not refused: the kernel itself is asked which socket a
  * packet to the peer would reach.
  *
+ * A connect by TCP fails. A datagram is lost: its sender meets no error. That is decided by the address which the
+ * program gave, because that of the packet may already be translated (NAT): at the call for a send with an address, and
+ * at the packet for a connected socket.
+ *
  * Unix sockets: by the exact name.
  */
 #include "svc_refuse.h"
@@ -20,6 +24,7 @@
 enum bpf_map_type {
 	BPF_MAP_TYPE_HASH = 1,
 	BPF_MAP_TYPE_ARRAY = 2,
+	BPF_MAP_TYPE_LRU_HASH = 9,
 	BPF_MAP_TYPE_LPM_TRIE = 11,
 	BPF_MAP_TYPE_SK_STORAGE = 24,
 };
@@ -32,6 +37,9 @@ enum {
 /* What these programs return. */
 #define REFUSED 0
 #define ALLOWED 1
+#define LOST 2 /* of packets: dropped; UDP then reports a success, unless the socket has IP_RECVERR (ENOBUFS) */
+
+#define NO_TARGET SVC_EXCEPTED
 
 #define LOOPBACK bpf_htonl(0x7f000001) /* 127.0.0.1 */
 #define MAPPED bpf_htonl(0xffff) /* the third word of ::ffff:0:0/96 */
@@ -110,6 +118,18 @@ struct {
 	__type(value, __u64);
 } refusals SEC(".maps");
 
+/*
+ * Sends with an address that are refused: entered at the call, read when its packet comes. An entry of a socket without
+ * a peer stays until the next such send of this thread, because multicast makes two packets. If there are too many
+ * entries, the oldest one is removed; if its packet has not come yet, the datagram arrives.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 16384);
+	__type(key, struct svc_sender);
+	__type(value, struct svc_send);
+} sends SEC(".maps");
+
 /* The sockets that the command inherits. Filled by the loader; the kernel deletes an entry with its socket. */
 struct {
 	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
@@ -120,41 +140,31 @@ struct {
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";
 
+static __always_inline void count(__u32 target)
+{
+	__u64 *calls = bpf_map_lookup_elem(&refusals, &target);
+
+	if (calls)
+		__sync_fetch_and_add(calls, 1);
+}
+
+/* The call fails if it has a target. */
 static __always_inline int refuse(__u32 target)
 {
-	__u64 *count = bpf_map_lookup_elem(&refusals, &target);
-
-	if (count)
-		__sync_fetch_and_add(count, 1);
+	if (target == NO_TARGET)
+		return ALLOWED;
+	count(target);
 	if (chooses_error)
 		bpf_set_retval(-ECONNREFUSED);
 	return REFUSED;
 }
 
-static __always_inline bool is_udp(struct bpf_sock_addr *context)
-{
-	return context->protocol == IPPROTO_UDP;
-}
-
-/* The group of the peer's port. */
-static __always_inline __u16 group_of(struct bpf_sock_addr *context)
-{
-	__u32 port = context->user_port & 0xffff;
-	__u32 protocol = context->protocol;
-
-	if (protocol == IPPROTO_UDP)
-		return groups[1][port];
-	if (protocol == IPPROTO_TCP) /* also below MPTCP */
-		return groups[0][port];
-	return SVC_HERE;
-}
-
-/* The index of the target that contains a place; NULL: none. */
-static __always_inline __u32 *target_of(struct svc_place *place)
+/* The index of the target that contains a place. */
+static __always_inline __u32 target_of(struct svc_place *place)
 {
 	__u32 *target = bpf_map_lookup_elem(&places, place);
 
-	return target && *target != SVC_EXCEPTED ? target : NULL;
+	return target ? *target : NO_TARGET;
 }
 
 static __always_inline bool is_here(struct svc_place *place)
@@ -185,10 +195,9 @@ static __always_inline bool is_of_the_tree(struct bpf_sock *found)
  * The socket that would get a packet to the peer, if the peer is this machine; the caller releases it. It may be bound
  * to all addresses: then it is found for those of other machines, too.
  */
-static __always_inline struct bpf_sock *reached(struct bpf_sock_addr *context, struct bpf_sock_tuple *packet,
-						__u32 size)
+static __always_inline struct bpf_sock *reached(void *context, bool udp, struct bpf_sock_tuple *packet, __u32 size)
 {
-	if (is_udp(context))
+	if (udp)
 		return bpf_sk_lookup_udp(context, packet, size, BPF_F_CURRENT_NETNS, 0);
 	return bpf_sk_lookup_tcp(context, packet, size, BPF_F_CURRENT_NETNS, 0);
 }
@@ -202,10 +211,11 @@ static __always_inline bool same(const __be32 *one, const __be32 *other)
  * Whether the tree itself serves the peer. A UDP socket that is connected to this one counts, too: a server of the tree
  * answers it. If this one is bound to all addresses, the packet's source is the one that the kernel would choose.
  */
-static __always_inline bool is_served_ipv4(struct bpf_sock_addr *context, struct svc_place *place, __be32 address)
+static __always_inline bool is_served_ipv4(void *context, struct bpf_sock *own, bool udp, struct svc_place *place,
+					   __be32 address, __be16 port)
 {
 	struct bpf_sock_tuple packet = {};
-	struct bpf_sock *found, *own = context->sk;
+	struct bpf_sock *found;
 	bool served;
 
 	packet.ipv4.saddr = own->src_ip4;
@@ -213,8 +223,8 @@ static __always_inline bool is_served_ipv4(struct bpf_sock_addr *context, struct
 		packet.ipv4.saddr = place->address[0] == 127 ? LOOPBACK : address;
 	packet.ipv4.sport = bpf_htons(own->src_port);
 	packet.ipv4.daddr = address;
-	packet.ipv4.dport = context->user_port;
-	found = reached(context, &packet, sizeof(packet.ipv4));
+	packet.ipv4.dport = port;
+	found = reached(context, udp, &packet, sizeof(packet.ipv4));
 	if (!found)
 		return false;
 	served = is_of_the_tree(found) && (found->src_ip4 == address || is_here(place));
@@ -222,12 +232,12 @@ static __always_inline bool is_served_ipv4(struct bpf_sock_addr *context, struct
 	return served;
 }
 
-static __always_inline bool is_served_ipv6(struct bpf_sock_addr *context, struct svc_place *place,
-					   const __be32 *address)
+static __always_inline bool is_served_ipv6(void *context, struct bpf_sock *own, bool udp, struct svc_place *place,
+					   const __be32 *address, __be16 port)
 {
 	const __be32 any[4] = {};
 	struct bpf_sock_tuple packet = {};
-	struct bpf_sock *found, *own = context->sk;
+	struct bpf_sock *found;
 	bool served;
 
 	for (int i = 0; i < 4; i++) {
@@ -237,8 +247,8 @@ static __always_inline bool is_served_ipv6(struct bpf_sock_addr *context, struct
 	if (same(packet.ipv6.saddr, any))
 		__builtin_memcpy(packet.ipv6.saddr, address, sizeof(any));
 	packet.ipv6.sport = bpf_htons(own->src_port);
-	packet.ipv6.dport = context->user_port;
-	found = reached(context, &packet, sizeof(packet.ipv6));
+	packet.ipv6.dport = port;
+	found = reached(context, udp, &packet, sizeof(packet.ipv6));
 	if (!found)
 		return false;
 	served = is_of_the_tree(found) && (same(found->src_ip6, address) || is_here(place));
@@ -246,43 +256,111 @@ static __always_inline bool is_served_ipv6(struct bpf_sock_addr *context, struct
 	return served;
 }
 
-static __always_inline int on_ipv4(struct bpf_sock_addr *context, __be32 address)
+/* The index of the target that a peer belongs to, without those that the tree serves. */
+static __always_inline __u32 target_ipv4(void *context, struct bpf_sock *own, bool udp, __be32 address, __be16 port)
 {
-	struct svc_place place = {.bits = 32 + 32, .group = group_of(context), .family = 4};
-	__u32 *target;
+	struct svc_place place = {.bits = 32 + 32, .group = groups[udp][port], .family = 4};
+	__u32 target;
 
 	if (place.group == SVC_HERE)
-		return ALLOWED;
+		return NO_TARGET;
 	if (!address)
 		address = LOOPBACK; /* that is where the kernel sends it (ip_route_output_key) */
 	__builtin_memcpy(place.address, &address, sizeof(address));
 	target = target_of(&place);
-	if (!target || is_served_ipv4(context, &place, address))
-		return ALLOWED;
-	return refuse(*target);
+	if (target == NO_TARGET || is_served_ipv4(context, own, udp, &place, address, port))
+		return NO_TARGET;
+	return target;
 }
 
-static __always_inline int on_ipv6(struct bpf_sock_addr *context)
+static __always_inline __u32 target_ipv6(void *context, struct bpf_sock *own, bool udp, const __be32 *given,
+					 __be16 port)
 {
-	struct svc_place place = {.bits = 32 + 128, .group = group_of(context), .family = 6};
+	struct svc_place place = {.bits = 32 + 128, .group = groups[udp][port], .family = 6};
 	__be32 address[4];
-	__u32 *target;
+	__u32 target;
 
 	if (place.group == SVC_HERE)
-		return ALLOWED;
-	for (int i = 0; i < 4; i++)
-		address[i] = context->user_ip6[i];
+		return NO_TARGET;
+	__builtin_memcpy(address, given, sizeof(address));
 	if (!address[0] && !address[1]) {
 		if (address[2] == MAPPED)
-			return on_ipv4(context, address[3]);
+			return target_ipv4(context, own, udp, address[3], port);
 		if (!address[2] && !address[3])
 			address[3] = bpf_htonl(1); /* as in tcp_v6_connect: :: is ::1 */
 	}
 	__builtin_memcpy(place.address, address, sizeof(address));
 	target = target_of(&place);
-	if (!target || is_served_ipv6(context, &place, address))
+	if (target == NO_TARGET || is_served_ipv6(context, own, udp, &place, address, port))
+		return NO_TARGET;
+	return target;
+}
+
+static __always_inline __u32 target_of_call(struct bpf_sock_addr *context, bool udp, bool ipv6)
+{
+	__be32 address[4];
+
+	if (context->protocol != (udp ? IPPROTO_UDP : IPPROTO_TCP)) /* TCP: also below MPTCP */
+		return NO_TARGET;
+	if (!ipv6)
+		return target_ipv4(context, context->sk, udp, context->user_ip4, context->user_port);
+	for (int i = 0; i < 4; i++)
+		address[i] = context->user_ip6[i];
+	return target_ipv6(context, context->sk, udp, address, context->user_port);
+}
+
+/* The target of a connected socket's peer. */
+static __always_inline __u32 target_of_peer(void *context, struct bpf_sock *own)
+{
+	__be32 address[4];
+
+	if (own->family == AF_INET)
+		return target_ipv4(context, own, true, own->dst_ip4, own->dst_port);
+	for (int i = 0; i < 4; i++)
+		address[i] = own->dst_ip6[i];
+	return target_ipv6(context, own, true, address, own->dst_port);
+}
+
+/*
+ * The beginning of a send with an address. Nothing shows that a later send of this socket has none, so for a connected
+ * socket it is noted that this one is allowed, too.
+ */
+static __always_inline int on_sendmsg(struct bpf_sock_addr *context, bool ipv6)
+{
+	struct svc_sender sender = {.task = bpf_get_current_task(), .socket = bpf_get_socket_cookie(context)};
+	struct svc_send send = {.target = target_of_call(context, true, ipv6), .connected = context->sk->dst_port};
+
+	if (send.target == NO_TARGET && !send.connected && !bpf_map_lookup_elem(&sends, &sender))
 		return ALLOWED;
-	return refuse(*target);
+	if (bpf_map_update_elem(&sends, &sender, &send, 0))
+		return refuse(send.target); /* no memory */
+	return ALLOWED;
+}
+
+/* A packet of the tree, in the context of the call that sends it. One of TCP that is refused does not exist. */
+static __always_inline int on_packet(struct __sk_buff *packet)
+{
+	struct svc_sender sender = {.task = bpf_get_current_task()};
+	struct bpf_sock *own = packet->sk;
+	struct svc_send *send;
+	__u32 target;
+
+	own = own ? bpf_sk_fullsock(own) : NULL;
+	if (!own || own->protocol != IPPROTO_UDP)
+		return ALLOWED;
+	sender.socket = bpf_get_socket_cookie(packet);
+	send = bpf_map_lookup_elem(&sends, &sender);
+	if (send && send->connected == own->dst_port) {
+		target = send->target;
+		if (send->connected)
+			bpf_map_delete_elem(&sends, &sender);
+	} else {
+		target = own->dst_port ? target_of_peer(packet, own) : NO_TARGET;
+	}
+	if (target == NO_TARGET)
+		return ALLOWED;
+	count(target);
+	return LOST;
 }
 
 /*
@@ -306,31 +384,37 @@ static __always_inline int on_unix(struct bpf_sock_addr *context)
 		bpf_probe_read_kernel(name.text, length & 127, path);
 	name.length = length;
 	target = bpf_map_lookup_elem(&names, &name);
-	return target ? refuse(*target) : ALLOWED;
+	return refuse(target ? *target : NO_TARGET);
 }
 
 SEC("cgroup/connect4")
 int connect4(struct bpf_sock_addr *context)
 {
-	return on_ipv4(context, context->user_ip4);
+	return refuse(target_of_call(context, false, false));
 }
 
 SEC("cgroup/connect6")
 int connect6(struct bpf_sock_addr *context)
 {
-	return on_ipv6(context);
+	return refuse(target_of_call(context, false, true));
 }
 
 SEC("cgroup/sendmsg4")
 int sendmsg4(struct bpf_sock_addr *context)
 {
-	return on_ipv4(context, context->user_ip4);
+	return on_sendmsg(context, false);
 }
 
 SEC("cgroup/sendmsg6")
 int sendmsg6(struct bpf_sock_addr *context)
 {
-	return on_ipv6(context);
+	return on_sendmsg(context, true);
+}
+
+SEC("cgroup_skb/egress")
+int egress(struct __sk_buff *packet)
+{
+	return on_packet(packet);
 }
 
 /* Since 6.7. libbpf 1.1 does not know these two: the loader sets their types, which another section would preclude. */

@@ -28,4 +28,16 @@ struct svc_name {
 };
 _Static_assert(sizeof(struct svc_name) == 132, "svc_name has 132 bytes");
 
+/* A thread that sends datagrams with an address on a socket. */
+struct svc_sender {
+	__u64 task; /* address of its task_struct */
+	__u64 socket; /* cookie */
+};
+
+/* Its newest send. */
+struct svc_send {
+	__u32 target; /* index of its target, or SVC_EXCEPTED */
+	__u32 connected; /* the port to which the socket was connected then, which may be another one; 0: to none */
+};
+
 #endif

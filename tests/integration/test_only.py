@@ -74,6 +74,20 @@ def test_nothing():
     pass
 """
 
+DATAGRAMS: Final = """
+import socket
+
+def test_statsd():
+    with socket.socket(type=socket.SOCK_DGRAM) as client:
+        for _ in range(3):
+            client.sendto(b"one:1|c", ("127.0.0.1", 8125))
+
+def test_quic():
+    with socket.socket(type=socket.SOCK_DGRAM) as client:
+        client.connect(("127.0.0.1", 4433))
+        client.send(b"1")
+"""
+
 Json = dict[str, Any]
 
 
@@ -240,6 +254,24 @@ def test_a_test_that_tolerates_the_refusal(served: Served, backend: str, options
         cwd=served.directory, stdout=subprocess.PIPE, text=True, check=True,
     )  # fmt: skip
     assert select.stdout.split() == ["test_it.py::test_its_own_server"]
+
+
+def test_datagrams_that_nothing_answers(tmp_path: Path, backend: str) -> None:
+    """Their sender does not notice that they are lost. The report says what was tried."""
+    (tmp_path / "test_it.py").write_text(DATAGRAMS)
+    (tmp_path / "svc-trace.toml").write_text('[services.fast]\nports = [4433]\nprotocol = "quic"\n')
+    command = (*tracer(backend, "--only", "postgres", "--fail-on", "refused"), "--", *PYTEST)
+    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert run.returncode == ExitStatus.REFUSED, run.stderr
+    assert "2 tests tried to use refused services: fast (1), statsd (1)" in run.stderr
+    report = json.loads((tmp_path / "svc-trace.json").read_text())
+    tried = {"through": {"itself": 1}, "outside": 0, "reached": []}
+    assert report["refused"] == {
+        "fast": {"tests": ["test_it.py::test_quic"], "attempts": 1, **tried},
+        "statsd": {"tests": ["test_it.py::test_statsd"], "attempts": 3, **tried},
+    }
+    calls = {one["service"]: one["calls"] for one in report["run"]["refused"] if one["calls"]}
+    assert calls == {"fast": 1, "statsd": 3}
 
 
 @contextmanager

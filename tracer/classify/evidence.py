@@ -66,7 +66,7 @@ def sum_up(
         )
         total = sums.get(key)
         if total is None:
-            total = sums[key] = _Sum(flow.first_ns)
+            total = sums[key] = _Sum(flow.first_ns, owned.lost)
         total.add(flow, service.likely_protocol)
         if needed_below is not None:
             total.needed_below += needed_below(owned)
@@ -91,6 +91,7 @@ class _Sum(Struct):
     """The flows of one evidence."""
 
     first_ns: int
+    lost: bool  # the datagrams; all flows of one evidence have the same endpoint
     connects: int = 0
     established: int = 0
     sends: int = 0
@@ -122,7 +123,7 @@ class _Sum(Struct):
 
     @property
     def strength(self) -> Strength:
-        if self.sends:
+        if self.sends and not self.lost:
             return "sent"
         return "connected" if self.established else "attempted"
 

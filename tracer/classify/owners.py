@@ -18,6 +18,7 @@ class OwnedFlow(Struct, frozen=True, gc=False):
     service: Identification
     self_hosted: bool
     listener: str | None
+    lost: bool
     place: Place
     own_thread: bool  # the runner's thread sent it
     ambient: bool  # another thread or process sent it, and the place did not cause it
@@ -44,7 +45,7 @@ class Owners:
             place = origin or innermost.outside()
             owned.setdefault(self._owner(place), (place, own_thread, origin is None))
         ambiguous = len(owned) > 1
-        facts = flow, named.service, named.self_hosted, named.listener
+        facts = flow, named.service, named.self_hosted, named.listener, named.lost
         return {owner: OwnedFlow(*facts, *how, ambiguous) for owner, how in owned.items()}
 
     def _innermost_places(self, flow: Flow) -> list[Place]:

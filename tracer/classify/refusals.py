@@ -11,8 +11,8 @@ from msgspec import Struct
 from tracer.classify.model import ALL_UNKNOWN, Classification, Evidence, TestResult, Through, is_unknown
 from tracer.trace.endpoint import Endpoint
 
-_ERRNOS: Final = frozenset({"ECONNREFUSED", "ENOENT", "EPERM"})
-"""How the kernel refuses: as a stopped service; a path that is hidden; before Linux 5.18."""
+_ERRNOS: Final = frozenset({"ECONNREFUSED", "ENOENT", "EPERM", "ENOBUFS"})
+"""How the kernel refuses: as a stopped service; a hidden path; before Linux 5.18; a datagram, if IP_RECVERR is set."""
 _ORDER: Final[Mapping[str | None, int]] = {"setup": 0, "call": 0, "teardown": 1, "collection": 2}
 """Phases in which a fixture (in the call: by getfixturevalue) or an import is refused, the most likely cause first."""
 
@@ -60,12 +60,21 @@ class Refused(Struct, frozen=True):
 
     def attempts(self, evidence: Iterable[Evidence]) -> list[Evidence]:
         """The evidence of refused attempts, without ambient evidence and goodbyes."""
-        return [one for one in evidence if one.errno in _ERRNOS and one.is_need and self.service_of(one) is not None]
+        return [one for one in evidence if _is_refused(one) and one.is_need and self.service_of(one) is not None]
+
+
+def _is_refused(evidence: Evidence) -> bool:
+    return evidence.errno in _ERRNOS or _lost(evidence) > 0
+
+
+def _lost(evidence: Evidence) -> int:
+    """The number of lost datagrams: what was sent and did not arrive."""
+    return evidence.sends if evidence.strength == "attempted" else 0
 
 
 def count_attempts(attempts: Iterable[Evidence]) -> int:
-    """The number of refused attempts. Datagrams without a connect are one attempt for each evidence."""
-    return sum(max(1, one.connects) for one in attempts)
+    """The number of refused attempts: connects and datagrams. Datagrams that failed are one for each evidence."""
+    return sum(max(1, one.connects, _lost(one)) for one in attempts)
 
 
 def through(test: TestResult, attempts: Sequence[Evidence]) -> Through | None:

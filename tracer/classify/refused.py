@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from functools import cache
 from ipaddress import ip_address, ip_network
+from typing import Final
 
 from tracer.classify.directories import most_first
 from tracer.classify.model import ALL_UNKNOWN, Evidence, RefusedService, RefusedUse, RunInfo, TestResult
@@ -14,6 +15,9 @@ from tracer.classify.refusals import count_attempts, through
 from tracer.trace.endpoint import Endpoint
 from tracer.trace.records import Refused
 
+_REACHED: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+"""Who connects or sends to the first address reaches the second (ip(7), ipv6(7))."""
+
 
 class RefusedEndpoints:
     """The endpoints that were refused to a run."""
@@ -21,15 +25,28 @@ class RefusedEndpoints:
     def __init__(self, records: Iterable[Refused]) -> None:
         records = list(records)
         self._paths = {record.path: record.service for record in records if record.path and record.service}
-        self._peers = [record for record in records if record.protocols and record.service]
+        self._peers = [record for record in records if record.protocols and not record.excepted]
+        self._exceptions = [record for record in records if record.excepted]
         self.service_of = cache(self._service_of)
+        self.loses = cache(self._loses)
 
     def _service_of(self, endpoint: Endpoint) -> str | None:
         """The refused service at an endpoint; None: another one, or none. The smallest network decides."""
         if endpoint.protocol == "unix":
             return self._paths.get(endpoint.path)
-        within = [record for record in self._peers if _contains(record, endpoint)]
-        return max(within, key=_length, default=Refused("")).service or None
+        within = [record for record in self._peers if record.service and _contains(record, endpoint)]
+        if not within or self._is_excepted(endpoint):
+            return None
+        return max(within, key=_length).service
+
+    def _loses(self, endpoint: Endpoint) -> bool:
+        """Whether datagrams to an endpoint did not arrive. Their senders met no error."""
+        if endpoint.protocol != "udp" or not any(_contains(record, endpoint) for record in self._peers):
+            return False
+        return not self._is_excepted(endpoint)
+
+    def _is_excepted(self, endpoint: Endpoint) -> bool:
+        return any(_contains(record, endpoint) for record in self._exceptions)
 
 
 def refused_uses(
@@ -72,6 +89,8 @@ def refused_services(records: Iterable[Refused]) -> tuple[RefusedService, ...]:
     """Each refused service with the number of its refused calls, sorted; `(unknown)` is everything without a name."""
     calls: dict[str, int | None] = {}
     for record in records:
+        if record.excepted:
+            continue
         name = record.service or ALL_UNKNOWN
         before = calls.get(name, 0)
         calls[name] = None if before is None or record.calls is None else before + record.calls
@@ -81,7 +100,8 @@ def refused_services(records: Iterable[Refused]) -> tuple[RefusedService, ...]:
 def _contains(record: Refused, endpoint: Endpoint) -> bool:
     if endpoint.protocol not in record.protocols or not record.first_port <= endpoint.port <= record.last_port:
         return False
-    return not record.network or ip_address(endpoint.host) in ip_network(record.network)
+    host = _REACHED.get(endpoint.host, endpoint.host)
+    return not record.network or ip_address(host) in ip_network(record.network)
 
 
 def _length(record: Refused) -> int:

@@ -38,7 +38,8 @@ class SessionStarts:
         hook reported for it; everything else by all tests.
         """
         flow = owned.flow
-        if owned.ambient or owned.place.module is not None or not (flow.sends or flow.established):
+        reached = (flow.sends or flow.established) and not owned.lost
+        if owned.ambient or owned.place.module is not None or not reached:
             return ()
         session = self._session(flow, owned.own_thread)
         if session is None or flow.first_ns >= self._first_test_ns[session.id]:

@@ -29,8 +29,6 @@ from tracer.trace.ids import NO_PROCESS, NO_SPAN, NetworkNamespace, SocketInode,
 from tracer.trace.records import Flow, Trace
 
 _WILDCARDS = ("0.0.0.0", "::")
-_REFUSED = frozenset({"ECONNREFUSED", "EPERM"})
-"""Errors of a connect by UDP that a cgroup's program refuses."""
 
 _Server = tuple[NetworkNamespace, Endpoint, bool]  # true: a server of the run
 
@@ -44,6 +42,7 @@ class NamedFlow(Struct, frozen=True, gc=False):
     self_hosted: bool  # the run itself listens at the endpoint
     listener: str | None
     """Name of the process that listened there when the run ended; None: unknown, or a rule names the service."""
+    lost: bool  # its datagrams did not arrive, because the service was refused to the run
 
 
 class _Use(Struct, gc=False):
@@ -104,10 +103,12 @@ class Sockets:
             answer = answered.get(key_of(flow)) if answered else None
             at = flow if answer is None or not self._is_same_service(flow, answer) else answer
             parts = self._parts(flow) if at is flow else ((_counted_at(flow, at), self.identify(at)),)
+            own = self.is_self_hosted(at)
+            lost = not own and self._refused.loses(flow.endpoint)
             for part, service in parts:
                 if not service.ignored:
                     listener = self._listener(at) if is_unknown(service.name) else None
-                    yield NamedFlow(part, service, self._openers[flow.socket], self.is_self_hosted(at), listener)
+                    yield NamedFlow(part, service, self._openers[flow.socket], own, listener, lost)
 
     def identify(self, flow: Flow) -> Identification:
         """The service of a flow; if its requests are for several, the service of the first."""
@@ -271,10 +272,9 @@ def _counted_at(failed: Flow, answer: Flow) -> Flow:
 
 
 def _is_silent(flow: Flow) -> bool:
-    """Whether a flow never tried to send. Connecting a UDP socket sends nothing (udp(7)), unless it was refused.
+    """Whether a flow never tried to send. Connecting a UDP socket sends nothing (udp(7)).
 
     getaddrinfo connects a UDP socket to each address, to sort them (RFC 6724), and fails for those without a route.
     """
-    if flow.endpoint.protocol != "udp" or flow.sends or not _REFUSED.isdisjoint(flow.errors):
-        return False
-    return sum(flow.errors.values()) <= flow.connects - flow.established
+    failed_sends = sum(flow.errors.values()) - (flow.connects - flow.established)
+    return flow.endpoint.protocol == "udp" and flow.sends == 0 and failed_sends <= 0

@@ -26,9 +26,6 @@ _PREFIX: Final = 32
 _OPEN_FLOWS: Final = 4096
 """Flows kept for the same spans; if there are more, all of them are written. Flows add up, so nothing is lost."""
 
-_REFUSED: Final = frozenset({errno.ECONNREFUSED, errno.EPERM})
-"""Errors of a connect by UDP that a cgroup's program refuses. Others, such as ENETUNREACH, are of the routes."""
-
 _Key = tuple[ProcessId, Tid, SocketInode, Endpoint]
 _Spans = tuple[SpanId, ...]
 
@@ -88,7 +85,7 @@ class Flows:
             flow.asked = 0
         if event.local or event.endpoint.protocol == "unix":
             self.reached.add(event.endpoint)
-        if event.kind != Kind.SEND and event.endpoint.protocol == "udp" and -event.result not in _REFUSED:
+        if event.kind != Kind.SEND and event.endpoint.protocol == "udp":
             return None  # connect sends nothing here (udp(7)); the flow shows that the socket was opened
         if asked:
             flow.asked = (flow.asked or 0) + event.sends

@@ -224,7 +224,8 @@ class HostName(Struct, frozen=True):
 
 class Refused(Struct, frozen=True):
     """What is refused to the traced tree, as if it were stopped: peers, or a unix socket. It is recorded when the run
-    begins, and again when it ends if calls were refused. The calls of equal records add up.
+    begins, and again when it ends if calls were refused. The calls of equal records add up. By UDP, datagrams are lost
+    without an error: flows count them as sends.
     """
 
     service: str  # its name in the configuration; empty: everything that no other record has
@@ -233,8 +234,9 @@ class Refused(Struct, frozen=True):
     last_port: int = 65535  # the ports between are refused, too
     protocols: tuple[str, ...] = ()  # of the peers: tcp, udp; empty: it is a unix socket
     path: str = ""  # of the unix socket, as in endpoints
-    error: str = ""  # errno name of a refused call
-    calls: int | None = 0  # calls that were refused; null: unknown
+    error: str = ""  # errno name of a refused call; empty: by UDP only
+    calls: int | None = 0  # calls that were refused, and datagrams that were lost; null: unknown
+    excepted: bool = False  # these peers are not refused, whatever other records say
 
 
 class RunWarning(Struct, frozen=True, order=True):

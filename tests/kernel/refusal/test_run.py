@@ -56,11 +56,18 @@ P = json.loads(os.environ["PEERS"])
 def test_tcp():
     with pytest.raises(ConnectionRefusedError): create_connection(P["tcp"])
 
-def test_udp_connect():
-    with socket(type=SOCK_DGRAM) as s, pytest.raises(ConnectionRefusedError): s.connect(tuple(P["udp"]))
+def test_udp_connected():
+    with socket(type=SOCK_DGRAM) as s:
+        s.connect(tuple(P["udp"]))
+        for _ in range(5): s.send(b"1")
 
-def test_udp_send():
-    with socket(type=SOCK_DGRAM) as s, pytest.raises(ConnectionRefusedError): s.sendto(b"1", tuple(P["udp"]))
+def test_udp_with_an_address():
+    with socket(type=SOCK_DGRAM) as s: s.sendto(b"1", tuple(P["udp"]))
+
+def test_udp_with_errors():
+    with socket(type=SOCK_DGRAM) as s:
+        s.setsockopt(IPPROTO_IP, 11, 1)  # IP_RECVERR
+        with pytest.raises(OSError): s.sendto(b"1", tuple(P["udp"]))
 
 def test_unix():
     with socket(AF_UNIX) as s, pytest.raises(ConnectionRefusedError): s.connect(P["unix"])
@@ -97,24 +104,25 @@ def test_refused_attempts_are_evidence(backend: str, servers: Servers, tmp_path:
     assert report["run"]["complete"]
     assert report["run"]["refused"] == [
         {"service": "cache", "calls": 1},
-        {"service": "metrics", "calls": 2},
+        {"service": "metrics", "calls": 7},
         {"service": "store", "calls": None if BY_MOUNTS else 1},
     ]
     tests = {
         nodeid.partition("::")[2]: [
-            (one["service"], one["endpoint"], one["strength"], one["errno"], one["connects"])
+            (one["service"], one["endpoint"], one["strength"], one["errno"], one["connects"], one["sends"])
             for one in test["evidence"]
         ]
         for nodeid, test in report["tests"].items()
     }
     tcp, udp = (f"{protocol}://127.0.0.1:{servers.port}" for protocol in ("tcp", "udp"))
     assert tests == {
-        "test_tcp": [("cache", tcp, "attempted", "ECONNREFUSED", 1)],
-        "test_udp_connect": [("metrics", udp, "attempted", "ECONNREFUSED", 1)],
-        "test_udp_send": [("metrics", udp, "attempted", "ECONNREFUSED", 0)],
-        "test_unix": [("store", f"unix://{path}", "attempted", "ECONNREFUSED", 1)],
+        "test_tcp": [("cache", tcp, "attempted", "ECONNREFUSED", 1, 0)],
+        "test_udp_connected": [("metrics", udp, "attempted", None, 0, 5)],
+        "test_udp_with_an_address": [("metrics", udp, "attempted", None, 0, 1)],
+        "test_udp_with_errors": [("metrics", udp, "attempted", "ENOBUFS", 0, 0)],
+        "test_unix": [("store", f"unix://{path}", "attempted", "ECONNREFUSED", 1, 0)],
         "test_another_port": [
-            (f"unknown:tcp://127.0.0.1:{allowed[1]}", f"tcp://127.0.0.1:{allowed[1]}", "connected", None, 1)
+            (f"unknown:tcp://127.0.0.1:{allowed[1]}", f"tcp://127.0.0.1:{allowed[1]}", "connected", None, 1, 0)
         ],
     }
 

@@ -84,8 +84,7 @@ def takings(trace: Trace) -> dict[Taker, list[int]]:
 
 def is_silent(flow: Flow) -> bool:
     failed_sends = sum(flow.errors.values()) - (flow.connects - flow.established)
-    is_refused = bool({"ECONNREFUSED", "EPERM"} & {*flow.errors})
-    return flow.endpoint.protocol == "udp" and not flow.sends and not is_refused and failed_sends <= 0
+    return flow.endpoint.protocol == "udp" and not flow.sends and failed_sends <= 0
 
 
 def line(trace: Trace, span_id: SpanId) -> list[Span]:

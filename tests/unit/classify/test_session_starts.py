@@ -8,6 +8,7 @@ from trace_builder import MAIN, TraceBuilder, classified
 
 from tracer.classify.services.config import Config
 from tracer.trace.ids import ProcessId, SpanId
+from tracer.trace.records import Refused
 
 POSTGRES = "tcp://127.0.0.1:5432"
 REDIS = "tcp://127.0.0.1:6379"
@@ -50,6 +51,16 @@ def test_a_session_begins_without_what_it_could_not_reach(suite: Suite, config: 
     session = suite.open("session", suite.runner)
     suite.run_test(suite.runner, session)
     assert classified(suite.trace(), config).run_needs == {}
+
+
+def test_a_session_begins_without_lost_datagrams(suite: Suite, config: Config) -> None:
+    suite.send("udp://127.0.0.1:8125")
+    session = suite.open("session", suite.runner)
+    suite.run_test(suite.runner, session)
+    trace = suite.trace()
+    assert classified(trace, config).run_needs == {"statsd": ALL}
+    lost = replace(trace, refused=(Refused("statsd", first_port=8125, last_port=8125, protocols=("udp",)),))
+    assert classified(lost, config).run_needs == {}
 
 
 def test_another_part_of_the_command_is_no_session(suite: Suite, config: Config) -> None:

@@ -330,7 +330,9 @@ REFUSED = (
     Refused("kafka", "127.0.0.0/8", 49000, 49999, ("tcp",)),
     Refused("billing", "127.0.0.1/32", 49153, 49153, ("tcp",)),
     Refused("store", path="/run/store.sock"),
-    Refused(""),
+    Refused("metrics", "127.0.0.0/8", 9700, 9799, ("udp",)),
+    Refused("metrics", "::1/128", 9700, 9799, ("udp",)),
+    Refused("", "127.0.0.1/32", 9725, 9725, ("tcp", "udp"), excepted=True),
 )
 
 
@@ -340,7 +342,7 @@ REFUSED = (
         (RANDOM, "billing"),
         ("tcp://127.0.0.2:49153", "kafka"),
         ("unix:///run/store.sock", "store"),
-        ("udp://127.0.0.1:49153", "unknown:udp://127.0.0.1:49153"),
+        ("tcp://127.0.0.1:9700", "unknown:tcp://127.0.0.1:9700"),
         ("tcp://10.0.0.1:49153", "unknown:tcp://10.0.0.1:49153"),
         ("unix:///run/other.sock", "unknown:unix:///run/other.sock"),
         ("tcp://127.0.0.1:6379", "redis"),  # a rule names it
@@ -356,3 +358,35 @@ def test_an_attempt_at_a_refused_endpoint_has_the_refused_services_name(
 def test_what_the_run_hosts_at_a_refused_endpoint_has_its_own_name(sockets: Build) -> None:
     made = sockets((listen(RANDOM),), flow(RANDOM), refused=REFUSED)
     assert [one.service.name for one in made.named_flows()] == [f"unknown:{RANDOM}"]
+
+
+def datagrams(endpoint: str) -> Flow:
+    """What was sent; the sender does not know whether it arrived."""
+    return flow(endpoint, connects=0, established=0)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "name", "lost"),
+    [
+        ("udp://127.0.0.1:9700", "metrics", True),
+        ("udp://0.0.0.0:9700", "metrics", True),
+        ("udp://[::]:9700", "metrics", True),
+        ("udp://127.0.0.1:9725", "unknown:udp://127.0.0.1:9725", False),
+        ("udp://127.0.0.1:49153", "unknown:udp://127.0.0.1:49153", False),
+        ("udp://10.0.0.1:9700", "unknown:udp://10.0.0.1:9700", False),
+        (RANDOM, "billing", False),
+    ],
+)
+def test_datagrams_to_a_refused_endpoint_are_lost(sockets: Build, endpoint: str, name: str, lost: bool) -> None:
+    (found,) = sockets((), datagrams(endpoint), refused=REFUSED).named_flows()
+    assert (found.service.name, found.lost) == (name, lost)
+
+
+def test_datagrams_to_an_endpoint_without_a_rule_are_lost_if_everything_is_refused(sockets: Build) -> None:
+    made = sockets((), datagrams("udp://10.0.0.1:514"), refused=(Refused("", protocols=("tcp", "udp")),))
+    assert [(one.service.name, one.lost) for one in made.named_flows()] == [("unknown:udp://10.0.0.1:514", True)]
+
+
+def test_datagrams_to_a_server_of_the_run_are_not_lost(sockets: Build) -> None:
+    made = sockets((listen("udp://127.0.0.1:9700"),), datagrams("udp://127.0.0.1:9700"), refused=REFUSED)
+    assert [one.lost for one in made.named_flows()] == [False]

@@ -157,7 +157,9 @@ def test_what_is_no_use_of_a_service_does_not_count(one: Evidence) -> None:
     assert (found.verdict, found.refused, found.tried) == ("unaffected", 0, ())
 
 
-@pytest.mark.parametrize(("errno", "counts"), [("ECONNREFUSED", 1), ("ENOENT", 1), ("EPERM", 1), ("ETIMEDOUT", 0)])
+@pytest.mark.parametrize(
+    ("errno", "counts"), [("ECONNREFUSED", 1), ("ENOENT", 1), ("EPERM", 1), ("ENOBUFS", 1), ("ETIMEDOUT", 0)]
+)
 def test_only_what_looks_like_a_refusal_is_counted(errno: str, counts: int) -> None:
     found = verdict_of(ran("passed", USED), ran("failed", refused("redis", errno=errno)))
     assert (found.verdict, found.refused) == ("needs", counts)
@@ -165,11 +167,18 @@ def test_only_what_looks_like_a_refusal_is_counted(errno: str, counts: int) -> N
 
 def test_attempts_are_counted_in_the_run_that_refused_the_most() -> None:
     inherited = refused("redis", via="fixture:pool@", phase="setup", fixture="pool", connects=2)
-    datagrams = refused("redis", connects=0)
-    runs = [run({TEST: ran("failed", refused("redis", connects=3), inherited, datagrams)}), run({TEST: ran("failed")})]
+    failed, lost = refused("redis", connects=0, errno="ENOBUFS"), replace(USED, strength="attempted", sends=4)
+    attempts = refused("redis", connects=3), inherited, failed, lost
+    runs = [run({TEST: ran("failed", *attempts)}), run({TEST: ran("failed")})]
     found = compared([run({TEST: ran("passed", USED)})], runs).tests[TEST]
-    assert found.refused == 3 + 2 + 1
+    assert found.refused == 3 + 2 + 1 + 4
     assert compared([run({TEST: ran("passed", USED)})], runs[::-1]).tests[TEST] == found
+
+
+def test_a_client_that_waits_for_no_answer_tolerates_lost_datagrams() -> None:
+    lost = replace(USED, strength="attempted", connects=0)
+    assert verdict_of(ran("passed", USED), ran("passed", lost)).verdict == "tolerates"
+    assert verdict_of(ran("passed", USED), ran("failed", lost)).verdict == "needs"
 
 
 def test_a_service_that_was_reached_in_spite_of_the_refusal_is_no_proof() -> None:

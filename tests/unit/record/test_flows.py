@@ -161,12 +161,6 @@ def test_to_connect_a_udp_socket_is_no_attempt(flows: Flows, timeline: Timeline)
     assert (used.connects, used.established, used.sends, used.errors) == (0, 0, 1, {"ECONNREFUSED": 1})
 
 
-@pytest.mark.parametrize("error", ["ECONNREFUSED", "EPERM"])
-def test_a_refused_connect_by_udp_is_an_attempt(flows: Flows, error: str) -> None:
-    (flow,) = fold(flows, send(110, -getattr(errno, error), kind=Kind.CONNECT_RESULT, endpoint=STATSD))
-    assert (flow.connects, flow.established, flow.sends, flow.errors) == (1, 0, 0, {error: 1})
-
-
 def test_to_connect_a_unix_socket_for_datagrams_is_an_attempt(flows: Flows) -> None:
     (flow,) = fold(
         flows, send(110, -errno.ENOENT, kind=Kind.CONNECT_RESULT, endpoint=Endpoint("unix", path="/run/missing"))

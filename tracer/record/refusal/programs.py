@@ -182,8 +182,8 @@ class Programs:
 def _needed(table: Table, *, unix: bool) -> set[str]:
     """The programs that have something to refuse: the kernel takes 0.2 µs to call one, on the whole machine."""
     tcp, udp = (any(table.groups[protocol]) for protocol in ("tcp", "udp"))
-    needed = {"connect4", "connect6"} if tcp or udp else set()
-    return needed | ({"sendmsg4", "sendmsg6"} if udp else set()) | (UNIX_PROGRAMS.keys() if unix else set())
+    needed = {"connect4", "connect6"} if tcp else set()
+    return needed | ({"sendmsg4", "sendmsg6", "egress"} if udp else set()) | (UNIX_PROGRAMS.keys() if unix else set())
 
 
 def _places(table: Table) -> Iterator[tuple[bytes, int]]:

@@ -6,6 +6,8 @@ import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from msgspec.structs import replace
+
 from tracer.record.invoker import Invoker
 from tracer.record.refusal.refusing import Refusing, refusing
 from tracer.record.refusal.targets import PORTS, Refusal, Target
@@ -28,6 +30,8 @@ class RecordedRefusal:
         """What is refused, and warnings about what is not: before the command begins."""
         for one in self._now.refused:
             yield self._record(one, None if one in self.hidden else 0)
+        for target in self._refusal.except_:
+            yield replace(_peers("", target), excepted=True)
         yield from self._warnings()
 
     def ended(self) -> Iterator[Record]:
@@ -56,16 +60,14 @@ class RecordedRefusal:
         if isinstance(one, str):
             error = errno.ECONNREFUSED if one in self.hidden else self._now.error
             return Refused(service, path=one, error=errno.errorcode[error], calls=calls)
-        ports = PORTS if one.ports is None else one.ports
-        return Refused(
-            service,
-            network="" if one.network is None else str(one.network),
-            first_port=ports[0],
-            last_port=ports[-1],
-            protocols=tuple(sorted(one.protocols)),
-            error=errno.errorcode[self._now.error],
-            calls=calls,
-        )
+        error_name = errno.errorcode[self._now.error] if "tcp" in one.protocols else ""
+        return replace(_peers(service, one), error=error_name, calls=calls)
+
+
+def _peers(service: str, target: Target) -> Refused:
+    ports = PORTS if target.ports is None else target.ports
+    network = "" if target.network is None else str(target.network)
+    return Refused(service, network, ports[0], ports[-1], tuple(sorted(target.protocols)))
 
 
 @contextmanager

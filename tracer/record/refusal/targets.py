@@ -15,9 +15,6 @@ PORTS: Final = range(2**16)
 class Target(Struct, frozen=True):
     """Peers: in one network, at some ports, by some protocols. By default, all.
 
-    Name only protocols that the service speaks. With UDP, looking up a name counts as a refused call, too: to sort the
-    addresses, getaddrinfo(3) connects to each by UDP, at the service's port.
-
     Raises:
         ValueError: ports or protocols that do not exist, or none.
     """

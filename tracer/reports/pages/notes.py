@@ -105,8 +105,8 @@ def _external(classification: Classification) -> dict[str, list[Evidence]]:
 
 
 def _sends(evidence: Iterable[Evidence]) -> int:
-    """The number of sends that are no goodbyes."""
-    return sum(one.sends for one in evidence if one.how != "goodbye")
+    """The number of sends that are no goodbyes and were not lost."""
+    return sum(one.sends for one in evidence if one.how != "goodbye" and one.strength == "sent")
 
 
 def _events(evidence: Iterable[Evidence], last_test_s: float | None) -> str:
