@@ -86,6 +86,10 @@ def test_axe_finds_nothing(opened: Open, name: str, width: int, scheme: str) -> 
         page.locator("#list .rows a").nth(5).click()
         expect(page.get_by_role("dialog")).to_contain_text("Evidence")
         assert violations(page) == []
+        page.keyboard.press("Escape")
+        page.keyboard.press("?")
+        expect(page.get_by_role("dialog")).to_contain_text("Blind spot")
+        assert violations(page) == []
 
 
 def violations(page: Page) -> list[str]:

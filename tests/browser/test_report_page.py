@@ -126,7 +126,7 @@ def test_filters_of_the_form_stand_in_the_address(opened: Open) -> None:
     page = opened(SummaryDocument(SUITE))
     page.get_by_role("combobox", name="Service").select_option("postgres")
     page.get_by_label("Search").fill("orders test")
-    page.get_by_label("Outcome").select_option("failed")
+    page.get_by_role("combobox", name="Outcome").select_option("failed")
     assert names(page) == [PUBLISH]
     assert page.evaluate("location.hash") == "#q=orders+test&service=postgres&outcome=failed"
     page.reload()
@@ -250,6 +250,22 @@ def test_keys(opened: Open) -> None:
     assert page.evaluate("location.hash") == ""
 
 
+def test_help_is_one_key_away(opened: Open) -> None:
+    page = opened(SummaryDocument(SUITE))
+    view = page.get_by_role("dialog", name="Help")
+    expect(view).to_be_hidden()
+    page.keyboard.press("?")
+    expect(view.get_by_role("row", name="/ go to the search")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(view).to_be_hidden()
+    page.get_by_role("button", name="Help").click()
+    view.get_by_role("button", name="Close").click()
+    expect(view).to_be_hidden()
+    page.get_by_label("Search").press("?")
+    expect(view).to_be_hidden()
+    assert page.evaluate("document.activeElement.value") == "?"
+
+
 def test_the_theme_can_be_chosen_and_is_kept(opened: Open) -> None:
     page = opened(SummaryDocument(SUITE))
     page.emulate_media(color_scheme="light")
@@ -275,9 +291,38 @@ def test_print_shows_the_tests_and_no_controls(opened: Open, tmp_path: Path) -> 
     for hidden in ("header.bar", "#filters", "button.copy"):
         expect(page.locator(hidden).first).to_be_hidden()
     assert names(page) == [*SUITE.tests]
+    closed = page.locator("details:not([open])")
+    assert closed.count() == 0
     page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert closed.count() > 0
     page.pdf(path=tmp_path / "page.pdf")
     assert (tmp_path / "page.pdf").stat().st_size > 10_000
+
+
+def test_many_services_fit_on_paper(opened: Open) -> None:
+    services = [f"service-{number}-of-the-authentication" for number in range(12)]
+    page = opened(SummaryDocument(classification({"tests/a.py::test_a": result(services)}, (), Rules())))
+    page.emulate_media(media="print")
+    page.set_viewport_size({"width": 688, "height": 900})  # A4 without its margins, in CSS pixels
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert page.evaluate("document.documentElement.scrollWidth") == 688
+
+
+def test_a_phone_shows_what_failed_and_can_sort(opened: Open) -> None:
+    page = opened(SummaryDocument(SUITE))
+    page.set_viewport_size({"width": 390, "height": 844})
+    for name in ("Findings", "Tests", "Run"):
+        expect(page.get_by_role("navigation").get_by_role("link", name=name)).to_be_in_viewport(ratio=1)
+    rows = page.locator("#list .rows")
+    expect(rows.get_by_text("failed", exact=True)).to_be_visible()
+    expect(rows.get_by_text("passed", exact=True).first).to_be_hidden()
+    page.get_by_role("combobox", name="Order").select_option("longest first")
+    assert names(page)[0] == "tests/unit/test_price.py::test_vat"
+    page.get_by_role("combobox", name="Outcome").select_option("failed")
+    assert page.evaluate("location.hash") == "#outcome=failed&sort=-duration"
+    page.locator("#list .rows a").click()
+    for service in ("kafka", "postgres"):
+        expect(page.locator(".timeline .label").filter(has_text=service)).to_be_visible()
 
 
 def test_a_merged_report_lists_its_runs(opened: Open) -> None:

@@ -20,6 +20,7 @@ from urllib.parse import urlencode
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from tracer import __version__
 from tracer.reports.blocks import Headline, pieces, plain_text
 from tracer.reports.formats.format import Document
 from tracer.reports.html import diff, plan, report
@@ -60,6 +61,7 @@ def render(document: Document) -> Iterator[bytes]:
     values = {
         **contents.values,
         "title": contents.title,
+        "version": __version__,
         "style": Markup(style),
         "script": Markup(script),
         "policy": _POLICY.format(script=_hash(script), style=_hash(style)),

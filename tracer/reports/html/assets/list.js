@@ -7,6 +7,16 @@ const COLUMNS = [
   { title: "Time", style: "r", sort: "duration" },
 ];
 
+/** Where the heads of the columns have no room. */
+const ORDERS = [
+  ["-duration", "longest first"],
+  ["duration", "shortest first"],
+  ["-outcome", "failed first"],
+  ["outcome", "failed last"],
+  ["name", "by name"],
+  ["-name", "by name, Z first"],
+];
+
 class TestList {
   constructor(form, place, suite) {
     this.suite = suite;
@@ -50,9 +60,11 @@ class TestList {
       field("Fixture", make("input", { name: "fixture", list: "fixtures", autocomplete: "off" })),
       field("Outcome", choice("outcome", "any", outcomes.map((name) => [name, name]))),
     ];
+    const order = field("Order", choice("sort", "as they ended", ORDERS), "order");
     if (suite.tiers.length) fields.push(field("Tier", choice("tier", "any", suite.tiers.map((name) => [name, name]))));
     if (verdicts.length) fields.push(field("Verdict", choice("verdict", "any", verdicts)));
     if (findings.length) fields.push(field("Finding", choice("finding", "any", findings)));
+    fields.push(order);
     this.count = make("output", { class: "count" });
     this.others = make("span", { class: "others" });
     this.reset = make("button", { type: "button", class: "quiet", onclick: () => this.clear() }, "Clear all filters");

@@ -60,11 +60,24 @@ async function startReport() {
   const view = new TestView(byId("test"), suite, () => list.rows.rows);
   new Matrix(byId("matrix-table"), suite);
   follow(list, view);
+  const help = startHelp();
   addEventListener("keydown", (event) => {
-    if (event.key !== "/" || event.target.closest("input, select, textarea, dialog")) return;
+    const action = { "/": () => list.search.focus(), "?": help }[event.key];
+    if (action === undefined || event.target.closest("input, select, textarea, dialog")) return;
     event.preventDefault();
-    list.search.focus();
+    action();
   });
+}
+
+/** Returns a function that shows the help. */
+function startHelp() {
+  const dialog = byId("help");
+  const open = () => dialog.showModal();
+  dialog.querySelector(".close").onclick = () => dialog.close();
+  dialog.onclick = (event) => event.target === dialog && dialog.close();
+  byId("help-open").onclick = open;
+  byId("help-open").hidden = false;
+  return open;
 }
 
 async function startDiff() {
@@ -72,8 +85,21 @@ async function startDiff() {
   if (data !== null) follow(new DiffList(byId("filters"), byId("list"), data), null);
 }
 
+/** A printed page has what a click would show, too. */
+function startPrinting() {
+  let opened = [];
+  addEventListener("beforeprint", () => {
+    opened = [...document.querySelectorAll("details:not([open])")];
+    for (const one of opened) one.open = true;
+  });
+  addEventListener("afterprint", () => {
+    for (const one of opened) one.open = false;
+  });
+}
+
 startTheme();
 startCopying();
+startPrinting();
 Promise.all([startReport(), startDiff()])
   .then(() => (document.documentElement.dataset.ready = "yes"))
   .catch((error) => {
