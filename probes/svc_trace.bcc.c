@@ -36,6 +36,7 @@ struct svc_setup {
 	__u64 registers; /* offset in a task's stack of the registers with which it entered the kernel */
 	__u32 root; /* pid of the command's process, in its own namespace; 0 as soon as it has an entry */
 	__u32 root_pidns; /* inode number of that namespace */
+	__u64 root_until_ns; /* the process existed then: a later one with its pid is another one */
 };
 
 /* The last serial numbers of one CPU. Numbers of two CPUs differ, so no atomic increment, of Linux 5.12, is needed. */
@@ -300,7 +301,8 @@ static __always_inline void add_root(struct task_struct *task)
 	if (!setup || !setup->root || find_task(task))
 		return;
 	read_pid(task, &value.tid, &pidns);
-	if (value.tid == setup->root && pidns == setup->root_pidns && add_task(task, &value))
+	if (value.tid == setup->root && pidns == setup->root_pidns && birth_of(task) <= setup->root_until_ns &&
+	    add_task(task, &value))
 		setup->root = 0;
 }
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
+import sys
 from collections import Counter
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
+from subprocess import PIPE, Popen
 from textwrap import dedent
 from typing import Any
 
 import pytest
 
-from kernel.traced import Peers, inode, run, script, trace
-from tracer.record.capture.protocol import Kind
+from kernel.traced import Peers, capturing, inode, run, script, trace
+from tracer.record.capture.protocol import Kind, TaskEvent
 
 pytestmark = pytest.mark.kernel
 
@@ -272,3 +276,39 @@ def test_times_are_the_monotonic_clock_and_in_order(peers: Peers) -> None:
     times = told_facts(peers)["times"]
     for before, event, after in zip(times[:-1], traced.sends, times[1:], strict=True):
         assert before <= event.ns <= after
+
+
+_ROOT_ELSEWHERE = """
+import os
+for turn in range(2):
+    with open("/proc/sys/kernel/ns_last_pid", "w") as last: last.write("99")
+    if (pid := os.fork()) == 0:
+        print(os.readlink("/proc/self"), flush=True)  # in the outer namespace
+        if os.read(0, 1) == b"x": os.execv("/bin/true", ["true"])
+        os._exit(0)
+    assert os.waitpid(pid, 0)[0] == 100
+"""
+
+
+@pytest.mark.probes
+@pytest.mark.parametrize("first", ["executes", "ends"])
+def test_the_root_may_be_no_child_and_a_later_process_with_its_pid_is_not_traced(
+    first: str, tmp_path: Path, require: Callable[[str], None]
+) -> None:
+    require("namespaces")
+    fifo = tmp_path / "boundaries"
+    os.mkfifo(fifo)
+    words = ("unshare", "--pid", "--fork", sys.executable, "-I", "-S", "-c", _ROOT_ELSEWHERE)
+    with capturing() as loaded, Popen(words, stdin=PIPE, stdout=PIPE, bufsize=0) as process:
+        assert process.stdin
+        assert process.stdout
+        pid = int(process.stdout.readline())
+        pidns = inode(f"/proc/{pid}/ns/pid")
+        with closing(loaded.trace(pid, fifo)) as session:
+            process.stdin.write(b"x" if first == "executes" else b"e")
+            process.stdout.readline()  # the second process, which has the same pid
+            process.stdin.write(b"x")
+            assert process.wait() == 0
+            events = [event for event in session.drain() if isinstance(event, TaskEvent) and event.kind == Kind.EXEC]
+    expected = [(100, pid, pidns)] if first == "executes" else []
+    assert [(event.pid, event.host_pid, event.pidns) for event in events] == expected

@@ -51,6 +51,29 @@ backend_option: Final = click.option(
 )
 
 
+def _words(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[str, ...]:
+    """The words of a command; none if it is not given."""
+    if value is None:
+        return ()
+    import shlex
+
+    try:
+        words = tuple(shlex.split(value))
+    except ValueError as error:
+        raise click.BadParameter(f"{value!r}: {error}", context, parameter) from None
+    if not words:
+        raise click.BadParameter("it is empty", context, parameter)
+    return words
+
+
+enter_option: Final = click.option(
+    "--enter",
+    metavar="COMMAND",
+    callback=_words,
+    help="Run CMD in a container, by a command that enters it, such as 'docker compose exec web'.",
+)
+
+
 no_ambient_option: Final = click.option(
     "--no-ambient", is_flag=True, help="Ignore services that were only ambient in a test."
 )

@@ -18,6 +18,7 @@ from tracer.commands.options import (
     backend_option,
     complete_files,
     config_option,
+    enter_option,
     fail_on_options,
     sudo_option,
     tests_options,
@@ -52,6 +53,7 @@ def _names(context: click.Context, parameter: click.Parameter, value: str | None
 @config_option
 @backend_option
 @sudo_option
+@enter_option
 @click.option("--strict", is_flag=True, help="Fail with status 80 when anything was lost.")
 @click.option(
     "--only",
@@ -80,6 +82,7 @@ def command(
     trace: Path | None,
     config: Path | None,
     backend: str,
+    enter: tuple[str, ...],
     strict: bool,
     only: tuple[str, ...] | None,
     against: tuple[str, ...],
@@ -95,6 +98,8 @@ def command(
     CMD.
     """
     _check_usage(config, only, against, list_tests, fail_on)
+    if enter:
+        _check_entering(backend, only)
     from tracer.record.capture.backends import StartingBackend
 
     def say(line: str) -> None:
@@ -103,7 +108,9 @@ def command(
                 click.echo(f"svc-trace: {line}", err=True)
 
     with invoker.root():
-        starting = StartingBackend(backend, say, _line_as_root)  # goes on while the rest is imported
+        starting = StartingBackend(
+            backend, say, _line_as_root, attaches=bool(enter)
+        )  # goes on while the rest is imported
 
         from tracer.classify.services.config import read_preset
         from tracer.commands.configurations import find_configuration, with_rootdirs
@@ -119,7 +126,7 @@ def command(
             check_rules(found.config.rules, fail_on, found.searched)
         refusal = None if only is None else _others(only, found.config, against, say)
         watcher = _live(found.config, say) if live else None
-        options = RunOptions(command, output, trace, refusal, watcher=watcher)
+        options = RunOptions(command, output, trace, refusal, watcher=watcher, enter=enter)
         with record(options, loaded, invoker, say) as recorded, Status(quiet=quiet) as status:
             from datetime import UTC, datetime
 
@@ -127,7 +134,9 @@ def command(
             from tracer.trace.file import read_trace
 
             status.say("reading the trace")
-            found = with_rootdirs(found, read := read_trace(recorded.trace))
+            read = read_trace(recorded.trace)
+            if not enter:  # rootdirs in a container are no directories of this machine
+                found = with_rootdirs(found, read)
             status.say(f"classifying {counted(len(read.attempts), 'test')}")
             classification = classify(read, found.config, generated_at=datetime.now(UTC), take_flows=True)
             status.say("writing the report")
@@ -157,6 +166,14 @@ def _check_usage(
         from tracer.commands.services import check_services
 
         check_services((*(list_tests or ()), *(only or ())), config)
+
+
+def _check_entering(backend: str, only: tuple[str, ...] | None) -> None:
+    """Check that the other options fit to --enter."""
+    if only is not None:
+        raise click.UsageError("--only cannot be used with --enter.")
+    if backend == "strace":
+        raise click.UsageError("--enter needs libbpf or bcc. With strace, start svc-trace within the container.")
 
 
 def _line_as_root() -> str | None:

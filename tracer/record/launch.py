@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from tracer.errors import ExitStatus, SvcTraceError
+from tracer.record.boundary.fifo import Fifo
 from tracer.record.capture.protocol import Wrapper
 from tracer.record.invoker import Invoker
 
@@ -26,7 +27,14 @@ _STARTER: Final = Path(__file__).with_name("starter.py")
 
 
 class Child:
-    """The command's process. It waits, before the command's first instruction, until `release`."""
+    """The command's process. It waits, before the command's first instruction, until `release`.
+
+    Attributes:
+        pid: as this process sees it.
+        lacks_causes: why it cannot be known which of the command's threads wakes which; empty: it can.
+    """
+
+    lacks_causes: str = ""
 
     def __init__(self, command: Sequence[str], invoker: Invoker) -> None:
         self._command = command
@@ -93,7 +101,11 @@ class Child:
 
             raise cannot_hide(-code)
         if code:
-            raise _cannot_execute(self._command[0], code)
+            raise cannot_execute(self._command[0], code)
+
+    def fifo(self, path: Path) -> Fifo:
+        """The FIFO for the boundaries of the command's hooks, at this path, which does not exist yet."""
+        return Fifo(path)
 
     def abandon(self) -> None:
         """Let a child that was never released end."""
@@ -117,6 +129,15 @@ class Child:
         """
         signal.sigtimedwait({signal.SIGCHLD}, seconds)
         return signal.sigtimedwait(FORWARDED, 0)
+
+    def pidfd(self) -> int:
+        """A new descriptor of the command's process (pidfd_open(2))."""
+        return os.pidfd_open(self.pid)
+
+    def take(self, received: int, *, reached: bool) -> None:
+        """Send the command a signal that the tracer received, unless it has `reached` the command already."""
+        if not reached:
+            os.kill(self.pid, received)
 
     def poll(self) -> int | None:
         """The exit status if the child has ended: its own, or 128 + the signal that killed it, as in a shell."""
@@ -172,10 +193,11 @@ def _wrapped(
     return words[0], words, {**os.environ, **added}
 
 
-def _cannot_execute(program: str, code: int) -> SvcTraceError:
+def cannot_execute(program: str, code: int, where: str = "") -> SvcTraceError:
+    """The error for a program that could not be executed; `code` is the errno."""
     if code == errno.ENOENT:
         return SvcTraceError(
-            f"command not found: {program}",
+            f"command not found{where}: {program}",
             hint="Give its path, or add its directory to PATH.",
             slug="command-not-found",
             exit_code=ExitStatus.NOT_FOUND,

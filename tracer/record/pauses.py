@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import select
 import signal
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from tracer.record.boundary.fifo import Fifo
 from tracer.record.capture.protocol import SHORTEST_PAUSE_S, Session
 from tracer.record.launch import Child
+
+if TYPE_CHECKING:
+    from tracer.record.entering.entered import Entered
 
 
 class Pauses:
@@ -19,12 +22,12 @@ class Pauses:
     hooks have written much. The kernel ends it if the ring buffer fills, or if a process executes a program.
     """
 
-    def __init__(self, child: Child, session: Session, fifo: Fifo) -> None:
+    def __init__(self, child: Child | Entered, session: Session, fifo: Fifo) -> None:
         self._child, self._session, self._fifo = child, session, fifo
         self._epoll: select.epoll | None = None
         if session.ring is not None:
             self._epoll = select.epoll()
-            self._ended = os.pidfd_open(child.pid)
+            self._ended = child.pidfd()
             self._epoll.register(self._ended, select.EPOLLIN)
             # Edge-triggered: not whenever there is a record, only when the kernel wakes the reader.
             self._epoll.register(session.ring, select.EPOLLIN | select.EPOLLET)

@@ -29,6 +29,7 @@ from tracer.trace.file import TraceWriter
 from tracer.trace.records import End, Run, RunWarning
 
 if TYPE_CHECKING:
+    from tracer.record.entering.entered import Entered
     from tracer.record.refusal.records import RecordedRefusal
     from tracer.record.refusal.targets import Refusal
     from tracer.record.watching import Watcher
@@ -52,6 +53,7 @@ class RunOptions(Struct, frozen=True):
     refusal: Refusal | None = None  # refuse services to the command
     trial: Trial | None = None
     watcher: Watcher | None = None  # sees the run from its beginning to the command's end
+    enter: tuple[str, ...] = ()  # the command that starts it in a container; empty: it runs on this machine
 
 
 class Recorded(Struct, frozen=True):
@@ -84,19 +86,19 @@ def record(
     with ExitStack() as recorded:
         with ExitStack() as tracing:
             tracing.callback(loaded.close)
-            child = Child(options.command, invoker)
+            child = _start(options, invoker)
             tracing.callback(child.join)
             with ExitStack() as unreleased:
                 unreleased.callback(child.abandon)
                 directory = recorded.enter_context(RunDirectory())
                 if options.trial is not None:
                     directory.begin_trial(options.trial.tests)
-                fifo = tracing.enter_context(Fifo(directory.fifo))
-                refused = _refuse(options.refusal, child, invoker, tracing)
+                fifo = tracing.enter_context(child.fifo(directory.fifo))
+                refused = _refuse(options.refusal, child.pid, invoker, tracing)
                 with invoker.root(), suppress(PermissionError):  # CAP_SYS_NICE may be missing
                     os.nice(-5)  # a tracer that gets less CPU than the command loses events
                 with invoker.root() if loaded.privileged else nullcontext():
-                    session = loaded.trace(child.pid, directory.fifo)
+                    session = loaded.trace(child.pid, fifo.path, causes=not child.lacks_causes)
                 tracing.callback(session.close)
                 invoker.become()
                 check_writable(options.output)
@@ -105,7 +107,8 @@ def record(
                 trace = os.dup(writer.fileno())
                 recorded.callback(os.close, trace)
                 started = time.time(), time.monotonic_ns()
-                writer.write(Run(options.command, loaded.name, kernel, *started, str(cwd), loaded.lacks_causes))
+                command, lacks_causes = (*options.enter, *options.command), loaded.lacks_causes or child.lacks_causes
+                writer.write(Run(command, loaded.name, kernel, *started, str(cwd), lacks_causes))
                 for one in refused.begun() if refused else ():
                     writer.write(one)
                 for line in refused.lines() if refused else ():
@@ -131,18 +134,26 @@ def _writer(options: RunOptions, directory: RunDirectory) -> TraceWriter:
     return WatchedTraceWriter(path, options.watcher, renamed=renamed)
 
 
-def _refuse(refusal: Refusal | None, child: Child, invoker: Invoker, tracing: ExitStack) -> RecordedRefusal | None:
+def _start(options: RunOptions, invoker: Invoker) -> Child | Entered:
+    if not options.enter:
+        return Child(options.command, invoker)
+    from tracer.record.entering.entered import Entered  # rarely needed
+
+    return Entered(options.enter, options.command, invoker)
+
+
+def _refuse(refusal: Refusal | None, child: int, invoker: Invoker, tracing: ExitStack) -> RecordedRefusal | None:
     """Refuse services to the stopped child until `tracing` ends. A run that refuses nothing imports none of this."""
     if refusal is None:
         return None
     from tracer.record.refusal.records import recorded_refusal
 
-    return tracing.enter_context(recorded_refusal(refusal, child.pid, invoker))
+    return tracing.enter_context(recorded_refusal(refusal, child, invoker))
 
 
 def _record(
     session: Session,
-    child: Child,
+    child: Child | Entered,
     fifo: Fifo,
     writer: TraceWriter,
     directory: RunDirectory,
@@ -159,8 +170,8 @@ def _record(
             recorder.turn(session.drain, lambda: decoder.feed(fifo.read()))
             if watcher is not None:
                 watcher.turned()
-            if received and status is None and _is_for_the_command(received, recorder):
-                os.kill(child.pid, received.si_signo)
+            if received and status is None and received.si_signo in FORWARDED:
+                child.take(received.si_signo, reached=_has_reached(received, recorder))
     end_ns = time.monotonic_ns()
     session.catch_up()
     recorder.turn(session.drain, lambda: decoder.feed(fifo.read()))
@@ -185,13 +196,9 @@ def _record(
     return status
 
 
-def _is_for_the_command(received: signal.struct_siginfo, recorder: Recorder) -> bool:
-    """Whether to forward a signal. One from the terminal or the tree, to the process group, reached the command too."""
-    return (
-        received.si_signo in FORWARDED
-        and received.si_code != SI_KERNEL
-        and not recorder.is_of_the_tree(received.si_pid)
-    )
+def _has_reached(received: signal.struct_siginfo, recorder: Recorder) -> bool:
+    """Whether the command got a signal, too: one from the terminal or the tree is for the whole process group."""
+    return received.si_code == SI_KERNEL or recorder.is_of_the_tree(received.si_pid)
 
 
 def _warnings(session: Session, lost_boundaries: int, recorder: Recorder, *, damaged: bool) -> Iterator[RunWarning]:

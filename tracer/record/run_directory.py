@@ -38,6 +38,15 @@ _CONTENTS: Final = {
 """What can be in a run's directory, unless the command puts something there."""
 
 
+def hook_files() -> dict[str, str]:
+    """The files of the hook, as an installed plugin: path in the run's directory → content."""
+    return {
+        **{str(_DISTRIBUTION / name): text for name, text in _METADATA.items()},
+        _ENVIRONMENT: "",
+        **{str(_PACKAGE / module.name): module.read_text() for module in _HOOK.glob("*.py")},
+    }
+
+
 class RunDirectory:
     """A directory for one run, readable by its owner only, and removed after the run.
 
@@ -53,13 +62,9 @@ class RunDirectory:
         _remove_leftovers(base)
         hidden, self._lock = _make_locked(base)
         try:
-            (hidden / _DISTRIBUTION).mkdir(parents=True)
-            for name, text in _METADATA.items():
-                (hidden / _DISTRIBUTION / name).write_text(text)
-            (hidden / _ENVIRONMENT).touch()
-            (hidden / _PACKAGE).mkdir()
-            for module in _HOOK.glob("*.py"):
-                shutil.copyfile(module, hidden / _PACKAGE / module.name)
+            for name, text in hook_files().items():
+                (hidden / name).parent.mkdir(parents=True, exist_ok=True)
+                (hidden / name).write_text(text)
             self.path = hidden.rename(hidden.with_name(hidden.name[1:]))
         except BaseException as error:
             shutil.rmtree(hidden, ignore_errors=True)

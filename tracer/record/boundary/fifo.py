@@ -26,11 +26,14 @@ class Fifo:
     """
 
     def __init__(self, path: Path) -> None:
+        os.mkfifo(path, 0o600)
+        self._open(path, os.O_NOFOLLOW)
+
+    def _open(self, path: Path, flags: int = 0) -> None:
         self.path = path
         self.is_busy = False  # the last `read` found so much that the next one should follow soon
-        os.mkfifo(path, 0o600)
-        self._reading = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
-        self._writing = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
+        self._reading = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | flags)
+        self._writing = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC | flags)
         with suppress(OSError):  # the user's pipes may be at their limit; the default capacity makes hooks wait more
             fcntl.fcntl(self._reading, fcntl.F_SETPIPE_SZ, CAPACITY)
 
@@ -70,8 +73,11 @@ class Fifo:
         """Remove it; a hook that still writes gets an error, and stops. A second call does nothing."""
         if self._reading < 0:
             return
-        if not self.is_displaced():
-            self.path.unlink()
+        self._remove()
         os.close(self._reading)
         os.close(self._writing)
         self._reading = self._writing = -1
+
+    def _remove(self) -> None:
+        if not self.is_displaced():
+            self.path.unlink()

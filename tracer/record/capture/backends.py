@@ -35,6 +35,8 @@ def _strace() -> Backend:
 
 BACKENDS: Final[dict[str, Callable[[], Backend]]] = {"libbpf": _libbpf, "bcc": _bcc, "strace": _strace}
 """Name → constructor, in the order in which `auto` tries them. Each imports its backend: imports delay the command."""
+ATTACHING: Final = frozenset({"libbpf", "bcc"})
+"""The backends that can trace a process which they do not start."""
 _INDISPENSABLE: Final = frozenset({"probes", "libbpf", "BTF"})
 """The checks of the first backend that have an answer for an ordinary user, too, and must not be no."""
 _DESCRIPTORS: Final = 64
@@ -44,13 +46,21 @@ _DESCRIPTORS: Final = 64
 class StartingBackend:
     """A backend that starts in the background: the kernel verifies the probes while Python imports the rest."""
 
-    def __init__(self, name: str, say: Callable[[str], None], as_root: Callable[[], str | None] = lambda: None) -> None:
+    def __init__(
+        self,
+        name: str,
+        say: Callable[[str], None],
+        as_root: Callable[[], str | None] = lambda: None,
+        *,
+        attaches: bool = False,
+    ) -> None:
         """Begin to start the backend of that name, or with `auto` the first that this machine can run.
 
         Args:
             name: a key of `BACKENDS`, or `auto`.
             say: prints one line: with `auto`, which backend was taken if it is not the first, and why.
             as_root: returns the command line for the same as root, for that line; None: there is none.
+            attaches: `auto` takes only a backend that can trace a process which it does not start.
 
         Raises:
             SvcTraceError: the limit of open files is too low, or the backend's settings are wrong.
@@ -59,7 +69,8 @@ class StartingBackend:
         if (limit := resource.getrlimit(resource.RLIMIT_NOFILE)[0]) < _DESCRIPTORS:
             message = f"only {limit} files may be open at a time, and svc-trace needs {_DESCRIPTORS}"
             raise cannot_trace(message, "Raise the limit: ulimit -n 1024.", "few-descriptors")
-        first, *others = [*BACKENDS] if name == "auto" else [name]
+        every = [one for one in BACKENDS if one in ATTACHING or not attaches]
+        first, *others = every if name == "auto" else [name]
         backend = BACKENDS[first]()  # imported here: in the thread, the imports of this one would delay it
         self._backends = chain([backend], (BACKENDS[other]() for other in others))
         self._say = say

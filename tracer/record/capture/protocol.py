@@ -146,8 +146,8 @@ class Loaded(Protocol):
     privileged: bool  # `trace` needs root
     lacks_causes: str  # why its events have no causes (SocketEvent.cause_ns); empty: they have
 
-    def trace(self, pid: int, fifo: Path) -> Session:
-        """Trace the stopped child `pid` and all its descendants. One session at a time.
+    def trace(self, pid: int, fifo: Path, *, causes: bool = True) -> Session:
+        """Trace the stopped process `pid` and all its descendants. One session at a time. `causes`: events have them.
 
         `fifo` is the existing FIFO for the hook's boundaries. A write to it begins an epoch: a backend may sum up sends
         within an epoch, but not across epochs. Other files that the backend needs are created in its directory.

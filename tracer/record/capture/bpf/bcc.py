@@ -8,9 +8,11 @@ from __future__ import annotations
 import json
 import mmap
 import os
+import re
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -30,7 +32,7 @@ from tracer.record.capture.bpf.wire import CONTROL
 from tracer.record.capture.checks import Check
 from tracer.record.capture.protocol import Backend
 
-_SETUP: Final = Struct("@QII")  # svc_setup (probes/svc_trace.bcc.c): registers, root, root_pidns
+_SETUP: Final = Struct("@QIIQ")  # svc_setup (probes/svc_trace.bcc.c): registers, root, root_pidns, root_until_ns
 _ENVIRONMENT: Final = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
 """The loader's: it runs as root, so the user's environment must not influence it."""
 _BOOTSTRAP: Final = (
@@ -78,10 +80,13 @@ class BccBackend(Backend):
 
 
 def _set_root(setup: int, pid: int) -> None:
-    """Let the stopped child `pid` be the root of the tree from its first exec or fork on."""
+    """Let the stopped process `pid` be the root of the tree from its first exec or fork on."""
+    pidns = Path(f"/proc/{pid}/ns/pid").stat().st_ino
+    own = re.search(r"^NSpid:.*?(\d+)$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)  # proc_pid_status(5)
+    assert own
     with mmap.mmap(setup, mmap.PAGESIZE) as page:
         registers, *_ = _SETUP.unpack_from(page)
-        _SETUP.pack_into(page, 0, registers, pid, Path(f"/proc/{pid}/ns/pid").stat().st_ino)
+        _SETUP.pack_into(page, 0, registers, int(own[1]), pidns, time.monotonic_ns())
 
 
 def _load() -> bcc_loader.Descriptors:

@@ -7,13 +7,16 @@ lies in the static data of the interpreter, `_PyRuntime` (Include/internal/pycor
 from __future__ import annotations
 
 import mmap
+import os
 import re
+import stat
 import struct
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from tracer.record.capture.bpf.wire import INTERPRETER
 from tracer.record.capture.protocol import Kind, TaskEvent
+from tracer.record.names.regular_file import handle_of
 from tracer.trace.ids import INITIAL_PIDNS, ProcessId
 
 SIZE: Final = 16384
@@ -128,8 +131,14 @@ def _symbol_of(file: tuple[str, ...], path: Path) -> _Symbol | None:
 
 def _read_symbol(path: Path) -> _Symbol | None:
     try:
-        with path.open("rb") as opened, mmap.mmap(opened.fileno(), 0, prot=mmap.PROT_READ) as content:
-            return _find_symbol(content)
+        with handle_of(path) as handle:  # a process can have put a FIFO in the file's place
+            if not stat.S_ISREG(os.fstat(handle).st_mode):
+                return None
+            with (
+                Path(f"/proc/self/fd/{handle}").open("rb") as opened,
+                mmap.mmap(opened.fileno(), 0, prot=mmap.PROT_READ) as content,
+            ):
+                return _find_symbol(content)
     except (OSError, ValueError, struct.error):  # replaced since, or not an ELF file of this machine
         return None
 

@@ -48,12 +48,13 @@ class BpfLoaded(Loaded):
     privileged: bool = True
     wakes: bool = False  # the probes wake the reader of the ring buffer when it fills
 
-    def trace(self, pid: int, fifo: Path, ring_bytes: int | None = None) -> BpfSession:
-        """Make the stopped child the root of the tree: fork adds its descendants.
+    def trace(self, pid: int, fifo: Path, ring_bytes: int | None = None, *, causes: bool = True) -> BpfSession:
+        """Make the stopped process the root of the tree: fork adds its descendants.
 
         `ring_bytes`: a session that ends before there were more bytes of events may map only these.
         """
-        session = BpfSession(self.maps, self.programs, fifo.stat().st_ino, ring_bytes, causes=not self.lacks_causes)
+        causes = causes and not self.lacks_causes
+        session = BpfSession(self.maps, self.programs, fifo.stat().st_ino, ring_bytes, causes=causes)
         session.ring = self.maps.events if self.wakes else None
         self.set_root(pid)
         return session

@@ -90,7 +90,7 @@ class StraceLoaded(Loaded):
     privileged: bool = False
     lacks_causes: str = "strace does not show which thread wakes which"
 
-    def trace(self, pid: int, fifo: Path) -> StraceSession:
+    def trace(self, pid: int, fifo: Path, *, causes: bool = True) -> StraceSession:
         """Create the FIFO that strace writes to. The child itself executes strace."""
         return StraceSession(self.program, pid, fifo)
 
