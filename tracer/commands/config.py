@@ -10,6 +10,8 @@ from typing import Final
 
 import click
 
+from tracer.classify.services.document import SIZE_LIMIT
+from tracer.classify.services.lines import lines_in
 from tracer.classify.services.schema import configuration_schema
 from tracer.commands.configurations import Found, find_configuration
 from tracer.commands.elevation import VARIABLE
@@ -17,7 +19,7 @@ from tracer.commands.options import config_option
 from tracer.record.invoker import Invoker
 from tracer.record.names.compose import Published, compose_files, published_in
 from tracer.reports.config_document import ConfigDocument, Publication
-from tracer.trace.input_file import LIMIT_VARIABLE
+from tracer.trace.input_file import LIMIT_VARIABLE, opened
 from tracer.trace.json_codec import dump
 
 _VARIABLES: Final = (VARIABLE, LIMIT_VARIABLE, "COMPOSE_FILE")
@@ -63,7 +65,16 @@ def _document(found: Found, given: bool, invoker: Invoker) -> ConfigDocument:
         searched = f"No svc-trace.toml and no [tool.svc-trace] in {', '.join(map(str, directories))}"
     environment = {name: os.environ[name] for name in _VARIABLES if name in os.environ}
     published = tuple(_published(Path.cwd(), invoker))
-    return ConfigDocument(found.config, searched, environment, published, _shown)
+    lines = _lines(Path(source)) if source is not None and Path(source).is_file() else {}  # a pipe is read once
+    return ConfigDocument(found.config, searched, environment, published, lines, _shown)
+
+
+def _lines(file: Path) -> dict[str, int]:
+    """The lines of the configuration's parts in a file that was just read."""
+    prefix = "tool.svc-trace." if file.name == "pyproject.toml" else ""
+    with opened(file, SIZE_LIMIT) as text:
+        found = lines_in(text.read().decode())
+    return {key.removeprefix(prefix): line for key, line in found.items() if key.startswith(prefix)}
 
 
 def _published(directory: Path, invoker: Invoker) -> Iterator[Publication]:

@@ -36,11 +36,12 @@ class ConfigDocument:
     searched: str  # how the file was found, or that there is none
     environment: Mapping[str, str]  # the variables that svc-trace reads, and that are set
     published: tuple[Publication, ...]
+    lines: Mapping[str, int]  # part of the file → its line
     shown: Callable[[str], str]  # how to write the name of a layer, such as a path relative to the working directory
 
     def toml(self) -> Iterator[str]:
         """The lines of a file that has the same effect as all layers. Comments have the origins."""
-        written = as_written(self.config)
+        written, origins = as_written(self.config), self.config.origins
         yield "# The configuration in effect. As svc-trace.toml, it has the same effect."
         yield "# Layers, of which a later one wins:"
         for layer in self.config.layers:
@@ -55,10 +56,13 @@ class ConfigDocument:
             yield from self._table(f"[services.{key(name)}]", table, f"services.{name}")
         for name, table in written["assumptions"].items():
             yield from self._table(f"[assumptions.{key(name)}]", table, f"assumptions.{name}")
-        for table in written["tiers"]:
-            yield from self._table("[[tiers]]", table, "tiers")
+        for number, table in enumerate(written["tiers"]):
+            yield from self._table("[[tiers]]", table, "tiers", f"tiers[{number}]")
+        of_file = [origins[f"contracts[{number}]"] == self.config.source for number in range(len(written["contracts"]))]
+        first = of_file.count(False)  # those of presets are before
         for number, table in enumerate(written["contracts"]):
-            yield from self._table("[[contracts]]", table, f"contracts[{number}]")
+            part = f"contracts[{number}]"
+            yield from self._table("[[contracts]]", table, part, f"contracts[{number - first}]")
         if "variants" in self.config.origins:
             yield from self._table("[variants]", written["variants"], "variants")
         if self.published:
@@ -76,23 +80,30 @@ class ConfigDocument:
                 "environment": self.environment,
                 "configuration": as_written(self.config),
                 "origins": self.config.origins,
+                "lines": self.lines,
                 "published": [asdict(one) for one in self.published],
             },
             indent=True,
         )
 
-    def _table(self, header: str, table: Mapping[str, Any], part: str) -> Iterator[str]:
-        """A table after an empty line; the origin of the whole, or of a key, is a comment on its line."""
+    def _table(self, header: str, table: Mapping[str, Any], part: str, in_file: str | None = None) -> Iterator[str]:
+        """A table after an empty line; the origin of the whole, or of a key, is a comment on its line.
+
+        `in_file`: the part's name in the file, if that is another one.
+        """
         yield ""
-        yield self._with_origin(header, part)
+        yield self._with_origin(header, part, in_file or part)
         for name, value in table.items():
             first, *others = assignment(name, value)
-            yield self._with_origin(first, f"{part}.{name}")
+            yield self._with_origin(first, f"{part}.{name}", f"{part}.{name}")
             yield from others
 
-    def _with_origin(self, line: str, part: str) -> str:
+    def _with_origin(self, line: str, part: str, in_file: str) -> str:
         origin = self.config.origins.get(part)
-        return f"{line} # {printable(self.shown(origin))}" if origin else line
+        if origin is None:
+            return line
+        number = self.lines.get(in_file) if origin == self.config.source else None
+        return f"{line} # {printable(self.shown(origin))}{'' if number is None else f':{number}'}"
 
 
 def as_written(config: Config) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -74,25 +75,35 @@ def test_each_part_has_its_origin(project: Path) -> None:
     found = tables(text)
     assert [*found.items()][:2] == [
         (
-            "[services.billing] # pyproject.toml",
+            "[services.billing] # pyproject.toml:5",
             [
                 'ports = [7070, "8000-8010"]',
                 'hosts = ["localhost", "10.0.0.0/8", "192.0.2.1", "192.0.2.2", "*.example.com"]',
             ],
         ),
-        ("[services.bigtable] # pyproject.toml", []),
+        ("[services.bigtable] # pyproject.toml:12", []),
     ]
     assert found["[services.redis] # preset default"] == [
         "ports = [6379, 26379]",
         'protocol = "redis"',
-        "start_up_s = 8.0 # pyproject.toml",
+        "start_up_s = 8.0 # pyproject.toml:10",
     ]
-    assert found["[assumptions.billing] # pyproject.toml"] == ['markers = ["billing", "slow"]']
+    assert found["[assumptions.billing] # pyproject.toml:14"] == ['markers = ["billing", "slow"]']
     assert "[assumptions.postgres] # preset django" in found
     assert "[[tiers]] # preset django" in found
     assert "[[tiers]] # preset default" not in found
-    assert found["[[contracts]] # pyproject.toml"] == ['marker = "not billing"', 'services = ["redis", "billing"]']
-    assert found["[variants] # pyproject.toml"] == ['parameters = ["REGION"]']
+    assert found["[[contracts]] # pyproject.toml:17"] == ['marker = "not billing"', 'services = ["redis", "billing"]']
+    assert found["[variants] # pyproject.toml:21"] == ['parameters = ["REGION"]']
+
+
+def test_contracts_and_tiers_of_a_file_are_after_those_of_presets(project: Path) -> None:
+    (project / "svc-trace.toml").write_text(
+        'extends = ["scylla-cluster-tests"]\ntiers = [{name = "a"}]\n[[contracts]]\nmarker = "own"\nservices = "none"\n'
+    )
+    found = tables(printed())
+    assert found["[[contracts]] # svc-trace.toml:3"] == ['marker = "own"', 'services = "none"']
+    assert found["[[tiers]] # svc-trace.toml:2"] == ['name = "a"']
+    assert "[[contracts]] # preset scylla-cluster-tests" in found
 
 
 def test_without_a_file_it_says_where_it_was_searched(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,6 +117,16 @@ def test_a_file_that_was_given(project: Path) -> None:
     (project / "svc-trace.toml").write_text("")
     (project / "other.toml").write_text("[services.other]\nports = [1]\n")
     assert "#   other.toml (given by --config)" in printed("--config", "other.toml").splitlines()
+
+
+def test_a_configuration_from_a_pipe(project: Path) -> None:
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "w") as file:
+        file.write("[services.other]\nports = [1]\n")
+    try:
+        assert f"[services.other] # /dev/fd/{reading}" in tables(printed("--config", f"/dev/fd/{reading}"))
+    finally:
+        os.close(reading)
 
 
 def test_the_environment_and_compose_files_count_too(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -152,6 +173,7 @@ def test_json_has_everything(project: Path) -> None:
     assert report["origins"]["services.redis"] == "preset default"
     assert report["origins"]["services.redis.start_up_s"] == report["origins"]["contracts[0]"] == report["source"]
     assert (report["environment"], report["published"]) == ({}, [])
+    assert (report["lines"]["services.redis"], report["lines"]["contracts[0]"]) == (9, 17)
 
 
 def test_the_schema_is_printed() -> None:
