@@ -71,7 +71,7 @@ def photograph(page: Path) -> None:
     """Take pictures of a page in Chromium, with light and dark colours."""
     with chromium() as browser:
         for scheme in ("light", "dark"):
-            context = browser.new_context(viewport={"width": 1200, "height": 550}, color_scheme=scheme)
+            context = browser.new_context(viewport={"width": 1200, "height": 580}, color_scheme=scheme)
             tab = context.new_page()
             tab.goto(page.as_uri())
             tab.wait_for_selector("html[data-ready]", state="attached")
