@@ -106,22 +106,28 @@ def test_the_workflow_with_the_action(temporary: Path, tmp_path: Path, shop_serv
     assert 0 < passed(said[3]) < TESTS
 
 
-EVIL = 'a b; touch owned; $(touch owned) `touch owned` "$(touch owned)" \'\nselected=owned'
+EVIL = (
+    "$(touch owned)",
+    "`touch owned`",
+    "x; touch owned",
+    "x); touch owned; (x",
+    'x"; touch owned; "',
+    "'$(touch owned)",
+    "x\nselected=owned",
+)
 
 
-@pytest.mark.parametrize("do", ["trace", "merge", "validate", "select", EVIL])
-@pytest.mark.parametrize("quote", ["", "'"])
-def test_no_input_is_executed(temporary: Path, tmp_path: Path, do: str, quote: str) -> None:
-    given = dict.fromkeys(ACTION["inputs"], EVIL + quote) | {"do": do, "directory": "."}
+@pytest.mark.parametrize("do", ["trace", "merge", "validate", "select", "$(touch owned)"])
+def test_no_input_is_executed(temporary: Path, tmp_path: Path, do: str) -> None:
     variables = {
         "RUNNER_TEMP": str(temporary),
         "GITHUB_OUTPUT": str(tmp_path / "output"),
         "GITHUB_STEP_SUMMARY": str(tmp_path / "summary"),
     }
-    for report in (EVIL, EVIL.replace("\n", " ")):
-        done = run(RUN, tmp_path, given | {"report": report}, variables)
-        assert done.returncode != 0
-        assert not [*tmp_path.rglob("owned")]
+    for text in EVIL:
+        given = dict.fromkeys(ACTION["inputs"], text) | {"do": do, "directory": "."}
+        assert run(RUN, tmp_path, given, variables).returncode != 0
+        assert not (tmp_path / "owned").exists()
         assert "selected" not in outputs(tmp_path / "output")
 
 
