@@ -21,7 +21,7 @@ from tracer.reports.text import counted
     "--output",
     type=OUTPUT,
     required=True,
-    help="Where to write the merged report, or the page of --format html; compressed if it ends in .gz.",
+    help="Where to write the merged report, or the file of --format html, junit or ctrf; packed if it ends in .gz.",
 )
 @click.option(
     "--config",

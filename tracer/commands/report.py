@@ -19,7 +19,7 @@ from tracer.commands.output import Publish, summary_options
     "-o",
     "--output",
     type=OUTPUT,
-    help="Where to write the JSON report, or the page of --format html; compressed if it ends in .gz.",
+    help="Where to write the JSON report, or the file of --format html, junit or ctrf; packed if it ends in .gz.",
 )
 @config_option
 @verified_option
