@@ -193,6 +193,33 @@ def test_the_matrix_opens_down_to_classes(opened: Open) -> None:
     expect(matrix.get_by_role("row", name="TestOrders")).to_have_count(0)
 
 
+def test_each_column_of_the_matrix_sorts(opened: Open) -> None:
+    page = opened(SummaryDocument(SUITE))
+    matrix = page.get_by_role("table", name="Tests of each directory, file and class, by service")
+
+    def rows() -> list[str]:
+        return matrix.locator("tbody th").all_inner_texts()
+
+    api, unit = ["tests/api/", "test_events.py", "test_orders.py"], ["tests/unit/", "test_price.py"]
+    page.get_by_role("button", name="Show the parts of tests/api", exact=True).click()
+    page.get_by_role("button", name="Show the parts of tests/api", exact=True).click()
+    page.get_by_role("button", name="Show the parts of tests/unit", exact=True).click()
+    assert rows() == [*api, *unit]
+    for column, expected in {
+        "no service": [*unit, *api],
+        "postgres": ["tests/api/", "test_orders.py", "test_events.py", *unit],
+        "Tests": ["tests/api/", "test_orders.py", "test_events.py", *unit],
+    }.items():
+        head = matrix.get_by_role("columnheader", name=column)
+        head.get_by_role("button").click()
+        assert rows() == expected
+        expect(head).to_have_attribute("aria-sort", "descending")
+    page.keyboard.press("Enter")
+    assert rows() == [*unit, *api]
+    expect(matrix.get_by_role("columnheader", name="Tests")).to_have_attribute("aria-sort", "ascending")
+    expect(matrix.get_by_role("columnheader", name="no service")).to_have_attribute("aria-sort", "none")
+
+
 @pytest.mark.parametrize("nodeid", SUITE.tests)
 def test_the_view_of_a_test_has_the_words_of_explain(opened: Open, nodeid: str) -> None:
     page = opened(SummaryDocument(SUITE), f"#test={nodeid}")

@@ -42,7 +42,20 @@ PAGES: Final[Mapping[type, Callable[[Any], Contents]]] = {
 """The documents whose pages show more than their blocks."""
 
 _HERE: Final = Path(__file__).parent
-_SCRIPTS: Final = ("elements", "data", "state", "filters", "rows", "matrix", "timeline", "test", "list", "diff", "page")
+_SCRIPTS: Final = (
+    "elements",
+    "data",
+    "state",
+    "filters",
+    "rows",
+    "sorting",
+    "matrix",
+    "timeline",
+    "test",
+    "list",
+    "diff",
+    "page",
+)
 """Files of `assets/`, in the order in which they run; together they are one function."""
 _LEVEL: Final = 6
 """gzip's level: a page is written once and loaded often."""

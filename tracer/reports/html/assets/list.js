@@ -138,20 +138,8 @@ class TestList {
         ? { none: column.sort, ascending: descends, descending: null }
         : { none: descends, descending: column.sort, ascending: null };
     const following = orders[direction];
-    const arrow = { ascending: " ↑", descending: " ↓", none: "" }[direction];
-    const button = make(
-      "button",
-      { type: "button", class: "sort", onclick: () => this.sort(following) },
-      column.title,
-      make("span", { "aria-hidden": "true" }, arrow),
-    );
-    return make("div", { ...attributes, "aria-sort": direction }, button);
-  }
-
-  sort(order) {
-    const focused = [...this.rows.head.children].findIndex((cell) => cell.contains(document.activeElement));
-    show({ ...readState(), sort: order }, { replace: true });
-    this.rows.head.children[focused]?.querySelector("button")?.focus();
+    const onclick = () => show({ ...readState(), sort: following }, { replace: true });
+    return sortHead("div", attributes, column.title, direction, onclick);
   }
 }
 

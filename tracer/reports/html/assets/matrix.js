@@ -16,36 +16,27 @@ class Matrix {
     this.services = ranked.slice(0, SERVICES_SHOWN).map(([name]) => name);
     this.more = ranked.length - this.services.length;
     this.body = make("tbody");
-    const heads = this.services.map((name) => make("th", { scope: "col", class: "r" }, name));
+    this.heads = make("tr");
+    this.order = { column: "name", descends: false };
     const table = make(
       "table",
       { class: "matrix" },
       make("caption", { class: "visually-hidden" }, "Tests of each directory, file and class, by service"),
-      make(
-        "thead",
-        {},
-        make(
-          "tr",
-          {},
-          make("th", { scope: "col" }, "Directory, file, class"),
-          make("th", { scope: "col", class: "r" }, "Tests"),
-          make("th", { scope: "col", class: "r" }, "Time"),
-          make("th", { scope: "col", class: "r" }, "no service"),
-          heads,
-        ),
-      ),
+      make("thead", {}, this.heads),
       this.body,
     );
     const region = make("div", { class: "scroll", role: "region", tabindex: "0", "aria-label": "Matrix" }, table);
     const note = this.more ? make("p", { class: "dim" }, `and ${counted(this.more, "more service")}`) : null;
     place.replaceChildren(region, ...(note ? [note] : []));
+    const all = Array.from({ length: suite.size }, (_, test) => test);
+    this.root = { path: "", tests: all, depth: -1 };
+    this.drawHeads();
     this.openFirst();
   }
 
   /** Opens the largest rows while the matrix stays small. */
   openFirst() {
-    const all = Array.from({ length: this.suite.size }, (_, test) => test);
-    let waiting = this.add(null, { path: "", tests: all, depth: -1 });
+    let waiting = this.add(null, this.root);
     while (waiting.length > 0) {
       const next = [];
       for (const node of waiting) {
@@ -56,6 +47,66 @@ class Matrix {
       }
       waiting = next;
     }
+  }
+
+  drawHeads() {
+    const columns = [
+      ["name", "Directory, file, class"],
+      ["tests", "Tests"],
+      ["time", "Time"],
+      ["none", "no service"],
+      ...this.services.map((name, place) => [place, name]),
+    ];
+    const { order } = this;
+    const heads = columns.map(([column, title]) => {
+      const direction = column !== order.column ? "none" : order.descends ? "descending" : "ascending";
+      const attributes = { scope: "col", class: column === "name" ? "" : "r" };
+      return sortHead("th", attributes, title, direction, () => this.sort(column, title));
+    });
+    replaceHeads(this.heads, heads);
+  }
+
+  /** Sorts by a column: a number's largest first; then, and names at once, the other way round. */
+  sort(column, title) {
+    const again = column === this.order.column;
+    this.order = { column, descends: again ? !this.order.descends : column !== "name" };
+    this.drawHeads();
+    this.body.replaceChildren();
+    this.redraw(this.root);
+    announce(`sorted by ${title}, ${this.order.descends ? "descending" : "ascending"}`);
+  }
+
+  /** Draws the rows below a node, which stay open if they were. */
+  redraw(node) {
+    const open = new Set(this.children(node).filter((child) => child.isOpen));
+    const shown = node === this.root ? this.add(null, node) : this.open(node);
+    for (const child of shown) if (open.has(child)) this.redraw(child);
+  }
+
+  /** The children of a node in the order of the column. */
+  ordered(node) {
+    const { column, descends } = this.order;
+    const children = this.children(node);
+    if (column === "name") return descends ? children.toReversed() : children;
+    const value = (child) => this.numbers(child)[column] ?? this.numbers(child).uses[column];
+    return children.toSorted((one, other) => (descends ? value(other) - value(one) : value(one) - value(other)));
+  }
+
+  /** How many tests of a node there are, use no service and use each service; and their time in µs. */
+  numbers(node) {
+    if (node.numbers) return node.numbers;
+    const numbers = { tests: node.tests.length, time: 0, none: 0, uses: this.services.map(() => 0) };
+    for (const test of node.tests) {
+      numbers.time += this.suite.tests.duration_us[test];
+      const names = this.suite.combination(test);
+      if (names.length === 0) numbers.none++;
+      for (const name of names) {
+        const place = this.services.indexOf(name);
+        if (place >= 0) numbers.uses[place]++;
+      }
+    }
+    node.numbers = numbers;
+    return numbers;
   }
 
   /** The next level of a node: the parts of the paths of its tests. A directory with one child is one with it. */
@@ -94,7 +145,7 @@ class Matrix {
 
   /** Adds the rows of a node's children below its row; returns them. */
   add(after, node, from = 0) {
-    const children = this.children(node);
+    const children = this.ordered(node);
     const shown = children.slice(from, from + CHILDREN_SHOWN);
     const rows = shown.map((child) => this.row(child, node.path));
     if (children.length > from + CHILDREN_SHOWN) rows.push(this.moreRow(node, from + CHILDREN_SHOWN));
@@ -123,6 +174,7 @@ class Matrix {
 
   row(node, parent) {
     const hasChildren = this.children(node).length > 0;
+    node.isOpen = false;
     const label = node.path.slice(parent === "" ? 0 : parent.length).replace(/^(\/|::)/, "");
     node.button = hasChildren
       ? make("button", {
@@ -140,16 +192,7 @@ class Matrix {
       make("a", { href: address({ dir: node.path }) }, label + (node.kind === "directory" ? "/" : "")),
     );
     head.style.setProperty("--depth", node.depth);
-    const counts = new Map();
-    let time = 0;
-    let none = 0;
-    for (const test of node.tests) {
-      time += this.suite.tests.duration_us[test];
-      const names = this.suite.combination(test);
-      if (names.length === 0) none++;
-      for (const name of names) counts.set(name, (counts.get(name) ?? 0) + 1);
-    }
-    const all = node.tests.length;
+    const { tests: all, time, none, uses } = this.numbers(node);
     node.row = make(
       "tr",
       { "data-depth": node.depth },
@@ -157,7 +200,7 @@ class Matrix {
       make("td", { class: "r" }, all.toLocaleString("en")),
       make("td", { class: "r dim" }, duration(time / 1e6)),
       this.cell(none, all, { dir: node.path, exactly: "" }),
-      this.services.map((name) => this.cell(counts.get(name) ?? 0, all, { dir: node.path, service: name })),
+      this.services.map((name, place) => this.cell(uses[place], all, { dir: node.path, service: name })),
     );
     return node.row;
   }

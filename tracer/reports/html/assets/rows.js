@@ -36,7 +36,7 @@ class Rows {
   }
 
   setHead(cells) {
-    this.head.replaceChildren(...cells);
+    replaceHeads(this.head, cells);
   }
 
   set(rows) {
