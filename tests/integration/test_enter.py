@@ -160,8 +160,10 @@ def test_the_command_gets_what_the_entering_command_gives(box: Container, tmp_pa
 
 
 def test_options_of_the_entering_command_apply(box: Container, tmp_path: Path) -> None:
+    """They can leave no other directory for temporary files than /dev/shm, as in a container that is read-only."""
+    box.tmp.chmod(0o755)
     *words, name = box.exec
-    enter = (*words, "--user", "12:34", "--env", "PYTHONPATH=/x", "--env", "TMPDIR=/dev/shm", "--cwd", "/usr", name)
+    enter = (*words, "--user", "12:34", "--env", "PYTHONPATH=/x", "--env", "TMPDIR=/none", "--cwd", "/usr", name)
     code = "import os; print(os.getuid(), os.getgid(), os.environ['PYTHONPATH'], os.getcwd())"
     done = svc_trace(enter, sys.executable, "-c", code, directory=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -170,6 +172,7 @@ def test_options_of_the_entering_command_apply(box: Container, tmp_path: Path) -
     assert path.startswith("/dev/shm/svc-trace-")
     assert path.endswith("/plugins:/x")
     assert box.run("ls", "/dev/shm") == ""
+    box.tmp.chmod(0o1777)
 
 
 def test_plugins_that_are_not_loaded_by_themselves(box: Container, tmp_path: Path) -> None:

@@ -38,12 +38,12 @@ _CONTENTS: Final = {
 """What can be in a run's directory, unless the command puts something there."""
 
 
-def hook_files() -> dict[str, str]:
+def hook_files() -> dict[str, bytes]:
     """The files of the hook, as an installed plugin: path in the run's directory → content."""
     return {
-        **{str(_DISTRIBUTION / name): text for name, text in _METADATA.items()},
-        _ENVIRONMENT: "",
-        **{str(_PACKAGE / module.name): module.read_text() for module in _HOOK.glob("*.py")},
+        **{str(_DISTRIBUTION / name): text.encode() for name, text in _METADATA.items()},
+        _ENVIRONMENT: b"",
+        **{str(_PACKAGE / module.name): module.read_bytes() for module in _HOOK.glob("*.py")},
     }
 
 
@@ -62,9 +62,9 @@ class RunDirectory:
         _remove_leftovers(base)
         hidden, self._lock = _make_locked(base)
         try:
-            for name, text in hook_files().items():
+            for name, content in hook_files().items():
                 (hidden / name).parent.mkdir(parents=True, exist_ok=True)
-                (hidden / name).write_text(text)
+                (hidden / name).write_bytes(content)
             self.path = hidden.rename(hidden.with_name(hidden.name[1:]))
         except BaseException as error:
             shutil.rmtree(hidden, ignore_errors=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import select
 import subprocess
 import time
@@ -16,6 +17,8 @@ from tracer.record.invoker import Invoker
 from tracer.record.launch import cannot_execute
 
 _MARK: Final = "svc-trace "
+_DIRECTORY: Final = re.compile(r"/[^\0\n]*/svc-trace-[0-9a-f-]{36}")
+"""It is removed at the end, so nothing else may have come in between."""
 _LIMIT: Final = 1 << 16  # bytes of an answer
 _PATIENCE_S: Final = 30
 """How long a program may take after the command's end: the report waits for it."""
@@ -44,17 +47,13 @@ class Entrance:
         self.words = tuple(words)
         self._invoker = invoker
 
-    def command(self, script: str, *arguments: str) -> list[str]:
-        """The words that run a script of this package inside."""
-        return [*self.words, *inside(script, *arguments)]
-
-    def prepare(self, files: Mapping[str, str]) -> Place:
+    def prepare(self, files: Mapping[str, bytes]) -> Place:
         """Make the run's directory, with these files.
 
         Raises:
             SvcTraceError: cannot-enter; or the entering command is missing.
         """
-        arguments = [word for name, content in files.items() for word in (name, content)]
+        arguments = [word for file in files.items() for word in file]
         with self._start("prepare.sh", "svc-trace", *arguments, stderr=None) as process:
             output = _answer(process, None)
         for line in output.splitlines():
@@ -62,7 +61,7 @@ class Entrance:
                 with suppress(ValueError):
                     secret, namespace, directory = line.removeprefix(_MARK).split(" ", 2)
                     number = int(namespace.removeprefix("pid:[").removesuffix("]"))
-                    if directory.startswith("/") and directory.isprintable():
+                    if _DIRECTORY.fullmatch(directory):
                         return Place(secret, number, directory)
         said = next((line.strip() for line in reversed(output.splitlines()) if line.strip()), "")
         raise self.cannot_enter(
@@ -88,7 +87,7 @@ class Entrance:
     def _start(
         self,
         script: str,
-        *arguments: str,
+        *arguments: str | bytes,
         stdout: int = subprocess.PIPE,
         stderr: int | None = subprocess.DEVNULL,
     ) -> subprocess.Popen[bytes]:
@@ -97,7 +96,7 @@ class Entrance:
             other = os.geteuid() == 0 and self._invoker.uid != 0
             try:
                 return subprocess.Popen(
-                    self.command(script, *arguments),
+                    [*self.words, *inside(script), *arguments],
                     env=self._invoker.environment,
                     stdin=None if os.isatty(0) else subprocess.DEVNULL,
                     stdout=stdout,
@@ -134,4 +133,4 @@ def _answer(process: subprocess.Popen[bytes], seconds: float | None) -> str:
 
 def inside(script: str, *arguments: str) -> list[str]:
     """The words that run a script of this package: what the kernel shows as the command line of its process."""
-    return ["sh", "-c", Path(__file__).with_name(script).read_text(), *arguments]
+    return ["sh", "-c", Path(__file__).with_name(script).read_text("ascii"), *arguments]
