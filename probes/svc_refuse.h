@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /*
- * The keys of the maps of svc_refuse.bpf.c. tracer/record/refusal/programs.py has a copy of the layouts; a test
- * compares it with the object's BTF. No struct has implicit padding.
+ * The keys and values of the maps of svc_refuse.bpf.c. tracer/record/refusal/programs.py has a copy of the layouts of
+ * svc_place and svc_name, which it fills in; a test compares it with the object's BTF. No struct has implicit padding.
  */
 #ifndef SVC_REFUSE_H
 #define SVC_REFUSE_H
