@@ -8,6 +8,7 @@ import pty
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -24,6 +25,7 @@ pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="only root can make containers and trace"),
 ]
 
+LIMIT_S = 60
 PROGRAM = (sys.executable, "-m", "tracer")
 PYTEST = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:anyio")
 SUITE = """
@@ -279,7 +281,7 @@ def status_after_signal(enter: tuple[str, ...], number: int, box: Container, dir
         assert run.stdout
         assert run.stdout.readline() == "ready\n"
         run.send_signal(number)
-        return run.wait()
+        return run.wait(LIMIT_S)
 
 
 def test_a_suite_that_removes_the_directory(box: Container, tmp_path: Path) -> None:
@@ -313,8 +315,9 @@ def test_the_next_run_removes_what_a_killed_one_left(box: Container, tmp_path: P
 
 def until_ended(box: Container) -> None:
     """Wait until only the first process is left."""
+    until = time.monotonic() + LIMIT_S
     while "sys.stdin.read()" in processes(box):
-        pass
+        assert time.monotonic() < until
 
 
 def test_options_that_do_not_fit(tmp_path: Path) -> None:

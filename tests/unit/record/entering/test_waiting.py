@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import termios
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -18,6 +19,7 @@ from tracer.record.entering.entrance import Place, inside
 from tracer.record.entering.waiting import BOUNDARIES, GO, Waiting, find_waiting
 
 SECRET = "2a0c5d0e-5b0f-4a45-9a7e-3f0d3c7f4d0a"
+LIMIT_S = 60
 OWN_NAMESPACE = Path("/proc/self/ns/pid").stat().st_ino
 
 
@@ -48,16 +50,18 @@ def waits(directory: Path, *command: str) -> Iterator[subprocess.Popen[bytes]]:
 def until_written(directory: Path) -> None:
     """Wait until the process has written the secret, which can be read only once."""
     fifo = os.open(directory / "boundaries", os.O_RDONLY | os.O_NONBLOCK)
+    until = time.monotonic() + LIMIT_S
     while not unpack("i", fcntl.ioctl(fifo, termios.FIONREAD, bytes(4)))[0]:
-        pass
+        assert time.monotonic() < until
     os.close(fifo)
 
 
 def found(place: Place, *command: str) -> Waiting:
     words = inside("wait.sh", place.directory, *command)
-    while True:
-        if waiting := find_waiting(place, words):
-            return waiting
+    until = time.monotonic() + LIMIT_S
+    while not (waiting := find_waiting(place, words)):
+        assert time.monotonic() < until
+    return waiting
 
 
 def test_it_becomes_the_command_when_it_is_released(processes: ExitStack, tmp_path: Path) -> None:
