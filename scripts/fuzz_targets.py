@@ -24,8 +24,9 @@ from tracer.classify.findings import compare_with_baseline, find
 from tracer.classify.merge import merge
 from tracer.classify.model import Classification
 from tracer.classify.selection import by_unit, needs_of_tests
-from tracer.classify.services.config import Config, Rules, load_config
+from tracer.classify.services.config import Config, load_config
 from tracer.classify.services.identify import Identifier
+from tracer.classify.services.rules import Rules
 from tracer.classify.verified import Verified, unite
 from tracer.commands.collected import read_collected
 from tracer.errors import SvcTraceError

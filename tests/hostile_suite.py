@@ -7,7 +7,7 @@ from suites import RUN, classification, evidence, facts, result
 
 from tracer.classify.classification import recheck
 from tracer.classify.model import Classification
-from tracer.classify.services.config import AssumptionRule, Rules
+from tracer.classify.services.rules import AssumptionRule, Rules
 from tracer.trace.records import RunWarning
 
 HOSTILE = [

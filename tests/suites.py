@@ -20,7 +20,7 @@ from tracer.classify.model import (
     Verification,
     Via,
 )
-from tracer.classify.services.config import Rules
+from tracer.classify.services.rules import Rules
 from tracer.trace.endpoint import Endpoint
 from tracer.trace.records import StaticFacts
 

@@ -14,7 +14,7 @@ from browser.conftest import Open, write_page
 from browser.test_report_page import SUITE
 from tracer.classify.diff import compare
 from tracer.classify.plan.plan import Plan, Shard, Totals
-from tracer.classify.services.config import Rules
+from tracer.classify.services.rules import Rules
 from tracer.reports.formats import Document
 from tracer.reports.pages.diff import DiffDocument
 from tracer.reports.pages.plan import PlanDocument

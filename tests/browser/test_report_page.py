@@ -12,7 +12,7 @@ from suites import RUN, classification, evidence, facts, refused, result, verdic
 from browser.conftest import Open
 from tracer.classify.merge import merge
 from tracer.classify.model import Classification
-from tracer.classify.services.config import AssumptionRule, Contract, Rules, Tier
+from tracer.classify.services.rules import AssumptionRule, Contract, Rules, Tier
 from tracer.reports import blocks
 from tracer.reports.pages import explain
 from tracer.reports.pages.summary import SummaryDocument

@@ -14,7 +14,7 @@ from suites import RUN, classification, evidence, result
 from test_example_classification import traced
 
 from tracer.classify.model import Evidence, Outcome, RefusedService, TestResult
-from tracer.classify.services.config import Rules
+from tracer.classify.services.rules import Rules
 from tracer.reports import json_report
 from tracer.reports.output import write_file
 

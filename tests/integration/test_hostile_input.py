@@ -15,7 +15,7 @@ import pytest
 from large_reports import PEAK_PROGRAM
 from suites import classification, result
 
-from tracer.classify.services.config import Rules
+from tracer.classify.services.rules import Rules
 from tracer.errors import ExitStatus
 from tracer.reports import json_report
 from tracer.trace.file import TraceWriter

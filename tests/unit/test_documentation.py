@@ -27,7 +27,7 @@ from tracer.classify.model import (
     Verification,
     Why,
 )
-from tracer.classify.services.config import Contract, Rules
+from tracer.classify.services.rules import Contract, Rules
 from tracer.trace.records import StaticFacts
 
 ROOT = Path(__file__).parents[2]

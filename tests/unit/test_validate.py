@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from suites import RUN, classification, evidence, facts, result
 
 from tracer.classify.model import Classification, RefusedService, RefusedUse
-from tracer.classify.services.config import AssumptionRule, Contract, Rules
+from tracer.classify.services.rules import AssumptionRule, Contract, Rules
 from tracer.commands import main
 from tracer.errors import ExitStatus
 from tracer.reports.json_report import render

@@ -6,7 +6,7 @@ from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
-from tracer.classify.services.config import AssumptionRule, Contract, Rules
+from tracer.classify.services.rules import AssumptionRule, Contract, Rules
 from tracer.trace.records import StaticFacts
 
 EntryKind = Literal["marker", "class", "fixture", "path", "in_class"]

@@ -9,7 +9,7 @@ from typing import Final
 
 from tracer.classify.assumptions import concerns
 from tracer.classify.model import CUT_OFF, AssumptionCheck, ContractCheck, Outcome, TestResult
-from tracer.classify.services.config import Contract
+from tracer.classify.services.rules import Contract
 from tracer.trace.records import StaticFacts
 
 CUT_SHORT: Final[frozenset[Outcome]] = CUT_OFF | {"skipped"}

@@ -27,8 +27,9 @@ from tracer.classify.model import (
 )
 from tracer.classify.refused import refused_services, refused_uses
 from tracer.classify.run_needs import RunNeeds, find_run_needs
-from tracer.classify.services.config import Config, Rules
+from tracer.classify.services.config import Config
 from tracer.classify.services.identify import Identifier
+from tracer.classify.services.rules import Rules
 from tracer.classify.set_ups import SetUps
 from tracer.classify.variants import compare_variants
 from tracer.classify.why import explain_needs

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from tracer.classify.assumptions import Entry, claims, entries
 from tracer.classify.model import TestResult
 from tracer.classify.proposals import Proposal, propose
-from tracer.classify.services.config import AssumptionRule
+from tracer.classify.services.rules import AssumptionRule
 from tracer.trace.records import StaticFacts
 
 

@@ -13,7 +13,7 @@ from tracer.classify.findings import Finding
 from tracer.classify.model import AssumptionCheck, Classification, Evidence, TestResult
 from tracer.classify.need_checks import NeedCheck, check_needs, with_need
 from tracer.classify.proposals import Proposal
-from tracer.classify.services.config import AssumptionRule
+from tracer.classify.services.rules import AssumptionRule
 
 
 class EntryCheck(Struct, frozen=True):

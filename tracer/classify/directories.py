@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 from tracer.classify.model import Directory, TestResult
-from tracer.classify.services.config import Tier
+from tracer.classify.services.rules import Tier
 from tracer.classify.tiers import UNTIERED, tier_of
 
 ROOT: Final = "."

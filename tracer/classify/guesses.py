@@ -14,7 +14,7 @@ from typing import Final, Literal, NamedTuple
 from tracer.classify.assumptions import assumed_services
 from tracer.classify.model import Classification, is_unknown
 from tracer.classify.selection import ANYTHING, Needs, needs_of_tests, unit_of
-from tracer.classify.services.config import AssumptionRule
+from tracer.classify.services.rules import AssumptionRule
 from tracer.trace.records import StaticFacts
 
 Basis = Literal["function", "class", "fixtures", "file", "rules"]

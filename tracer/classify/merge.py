@@ -22,7 +22,7 @@ from tracer.classify.model import (
     TestResult,
     Verification,
 )
-from tracer.classify.services.config import Rules
+from tracer.classify.services.rules import Rules
 from tracer.classify.set_ups import set_up_key
 from tracer.classify.verified import unite
 from tracer.trace.json_codec import dump

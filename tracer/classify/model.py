@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, Literal
 
 from msgspec import Meta, Struct
 
-from tracer.classify.services.config import Rules
+from tracer.classify.services.rules import Rules
 from tracer.trace.endpoint import Endpoint
 from tracer.trace.records import RunWarning, StaticFacts
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from tracer.classify.directories import directory_of, with_parents
 from tracer.classify.model import Evidence
-from tracer.classify.services.config import Tier
+from tracer.classify.services.rules import Tier
 from tracer.classify.tiers import tier_of
 
 _NONE: Final[frozenset[str]] = frozenset()

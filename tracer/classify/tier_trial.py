@@ -10,7 +10,7 @@ from tracer.classify.merge import merge
 from tracer.classify.model import Classification, Evidence, TestVerdict, Verification
 from tracer.classify.refusals import Refused
 from tracer.classify.selection import needs_of_tests
-from tracer.classify.services.config import Tier
+from tracer.classify.services.rules import Tier
 from tracer.classify.tiers import tier_of
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import Final
 
-from tracer.classify.services.config import Tier
+from tracer.classify.services.rules import Tier
 
 UNTIERED: Final = "other"
 """The tier of tests that fit no tier of the configuration."""

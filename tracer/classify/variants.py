@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from fnmatch import fnmatchcase
 
 from tracer.classify.model import TestResult, Variants
-from tracer.classify.services.config import VariantRule
+from tracer.classify.services.rules import VariantRule
 
 
 def compare_variants(tests: Mapping[str, TestResult], rule: VariantRule) -> Variants:

@@ -8,7 +8,8 @@ from typing import Final
 
 from tracer.classify.findings import Finding, compare_with_baseline, find
 from tracer.classify.model import Classification
-from tracer.classify.services.config import Rules, Searched
+from tracer.classify.services.config import Searched
+from tracer.classify.services.rules import Rules
 from tracer.commands.options import FAIL_ON
 from tracer.errors import ExitStatus, SvcTraceError
 from tracer.reports.text import counted, printable

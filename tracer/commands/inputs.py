@@ -14,7 +14,8 @@ from tracer.classify.classification import classify, recheck
 from tracer.classify.merge import merge
 from tracer.classify.model import Classification
 from tracer.classify.reclassification import reclassify
-from tracer.classify.services.config import Rules, Searched
+from tracer.classify.services.config import Searched
+from tracer.classify.services.rules import Rules
 from tracer.classify.verified import unite
 from tracer.commands.configurations import find_configuration, with_rootdirs
 from tracer.errors import SvcTraceError

@@ -15,8 +15,9 @@ from msgspec.structs import replace
 from tracer.classify.attempts import LOCALHOST
 from tracer.classify.model import ALL_UNKNOWN, Classification, is_unknown
 from tracer.classify.refusals import covers
-from tracer.classify.services.config import Config, ServiceRule
+from tracer.classify.services.config import Config
 from tracer.classify.services.identify import Identifier
+from tracer.classify.services.rules import ServiceRule
 from tracer.classify.services.values import Network
 from tracer.record.refusal.names import is_served, served_names
 from tracer.record.refusal.targets import PORTS, PROTOCOLS, Refusal, Target

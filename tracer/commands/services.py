@@ -6,7 +6,8 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from tracer.classify.model import Classification, is_unknown
-from tracer.classify.services.config import Rules, load_config
+from tracer.classify.services.config import load_config
+from tracer.classify.services.rules import Rules
 from tracer.commands.nearest import check_names
 from tracer.reports.pages.services import seen_services
 

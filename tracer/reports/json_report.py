@@ -14,7 +14,7 @@ from msgspec.structs import asdict, replace
 from tracer.classify.combinations import count_combinations
 from tracer.classify.model import SCHEMA, Classification, Evidence, RunInfo, TestResult
 from tracer.classify.run_needs import RunNeeds
-from tracer.classify.services.config import Rules
+from tracer.classify.services.rules import Rules
 from tracer.classify.verified import unite
 from tracer.errors import SvcTraceError
 from tracer.reports.json_document import line, listed, load_document

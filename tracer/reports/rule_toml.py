@@ -9,7 +9,7 @@ from typing import Final
 
 from tracer.classify.assumptions import Entry, EntryKind, entries
 from tracer.classify.proposals import Proposal
-from tracer.classify.services.config import AssumptionRule
+from tracer.classify.services.rules import AssumptionRule
 from tracer.reports.text import counted
 from tracer.reports.toml_text import key as key_of
 from tracer.reports.toml_text import quoted

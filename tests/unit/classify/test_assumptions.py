@@ -5,7 +5,7 @@ from unittest import IsolatedAsyncioTestCase
 import pytest
 
 from tracer.classify.assumptions import assumed_services, claims, concerns, entries, matches_path
-from tracer.classify.services.config import AssumptionRule, Contract, Rules
+from tracer.classify.services.rules import AssumptionRule, Contract, Rules
 from tracer.trace.records import StaticFacts
 
 FACTS = StaticFacts(

@@ -19,8 +19,9 @@ from stories import TCP, UNIX, Story
 from tracer.classify.attribution import attribute
 from tracer.classify.classification import classify
 from tracer.classify.model import Classification, Evidence
-from tracer.classify.services.config import Config, ServiceRule, load_config
+from tracer.classify.services.config import Config, load_config
 from tracer.classify.services.identify import Identifier
+from tracer.classify.services.rules import ServiceRule
 from tracer.classify.services.values import Host
 from tracer.trace.endpoint import Endpoint
 from tracer.trace.ids import NO_FACTS, FactsNumber, InstanceId, ProcessId, SocketInode, SpanId, Tid

@@ -4,7 +4,7 @@ import pytest
 from suites import facts, result
 
 from tracer.classify.checks import check_assumptions, check_contracts
-from tracer.classify.services.config import Contract
+from tracer.classify.services.rules import Contract
 
 
 def test_assumed_and_observed_are_held_against_each_other() -> None:

@@ -7,7 +7,7 @@ from tracer.classify.combinations import combination_of, count_combinations
 from tracer.classify.merge import merge
 from tracer.classify.model import Combination
 from tracer.classify.selection import ANYTHING, uses_of_tests
-from tracer.classify.services.config import Rules
+from tracer.classify.services.rules import Rules
 
 TESTS = {
     "a.py::1": result(["postgres"]),

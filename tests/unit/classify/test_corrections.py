@@ -13,7 +13,7 @@ from tracer.classify.assumptions import Entry
 from tracer.classify.classification import recheck
 from tracer.classify.detailed_checks import DetailedCheck, check_in_detail
 from tracer.classify.model import Classification, TestResult
-from tracer.classify.services.config import AssumptionRule, Rules
+from tracer.classify.services.rules import AssumptionRule, Rules
 from tracer.reports.rule_toml import rule_lines
 from tracer.trace.records import StaticFacts
 

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from tracer.classify.diff import Change, Side, Totals, compare
 from tracer.classify.merge import merge
 from tracer.classify.model import Classification, Outcome, TestResult
-from tracer.classify.services.config import Rules, Tier
+from tracer.classify.services.rules import Rules, Tier
 
 RULES = Rules(tiers=(Tier("no_services", within=frozenset()), Tier("rest")))
 OUTCOMES: list[Outcome] = ["passed", "skipped", "crashed"]

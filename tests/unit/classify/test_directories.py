@@ -5,7 +5,7 @@ from suites import result
 
 from tracer.classify.directories import count_by_directory, directory_of
 from tracer.classify.model import Directory
-from tracer.classify.services.config import Tier
+from tracer.classify.services.rules import Tier
 
 TIERS = (
     Tier("no_services", within=frozenset()),

@@ -8,7 +8,7 @@ from suites import RUN, classification, facts, result
 
 from tracer.classify.findings import Finding, Kind, compare_with_baseline, find
 from tracer.classify.model import Classification, RefusedUse, RunInfo
-from tracer.classify.services.config import AssumptionRule, Contract, Rules
+from tracer.classify.services.rules import AssumptionRule, Contract, Rules
 from tracer.commands.options import FAIL_ON
 
 RULES = Rules({"kafka": AssumptionRule(markers=frozenset({"kafka"}))}, contracts=(Contract("marker", "unit", "none"),))

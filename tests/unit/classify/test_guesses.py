@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from tracer.classify.guesses import Basis, Recall, guess_needs
 from tracer.classify.model import Classification
 from tracer.classify.selection import ANYTHING, Needs, needs_of_tests, unit_of
-from tracer.classify.services.config import AssumptionRule, Rules
+from tracer.classify.services.rules import AssumptionRule, Rules
 from tracer.trace.records import StaticFacts
 
 KNOWN = {

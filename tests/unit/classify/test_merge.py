@@ -13,7 +13,7 @@ from suites import RUN
 from tracer.classify.classification import assemble, recheck
 from tracer.classify.merge import merge
 from tracer.classify.model import Classification, Evidence, RefusedService, RunInfo, RunResult, TestResult, Verification
-from tracer.classify.services.config import AssumptionRule, Rules, Tier
+from tracer.classify.services.rules import AssumptionRule, Rules, Tier
 from tracer.classify.verified import unite
 from tracer.trace.records import RunWarning
 

@@ -9,7 +9,7 @@ from tracer.classify.detailed_checks import check_in_detail
 from tracer.classify.findings import Finding, find
 from tracer.classify.model import Classification, TestVerdict, Verification
 from tracer.classify.need_checks import NeedCheck, check_needs
-from tracer.classify.services.config import AssumptionRule, Rules
+from tracer.classify.services.rules import AssumptionRule, Rules
 
 RULES = Rules({"redis": AssumptionRule(markers=frozenset({"redis"})), "kafka": AssumptionRule(in_class=True)})
 FACTS = (facts("tests/a.py", fixtures=["client"]), facts("tests/a.py", markers=["redis"]), facts("tests/b.py"))

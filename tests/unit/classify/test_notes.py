@@ -9,7 +9,8 @@ from trace_builder import TraceBuilder, classified
 
 from tracer.classify.findings import find
 from tracer.classify.merge import merge
-from tracer.classify.services.config import Config, Rules
+from tracer.classify.services.config import Config
+from tracer.classify.services.rules import Rules
 from tracer.reports.pages.notes import notes
 from tracer.trace.endpoint import Endpoint
 from tracer.trace.ids import SpanId

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tracer.classify.model import Classification, Evidence, TestResult
 from tracer.classify.plan.fixtures import Freed, fixtures_with_evidence, freed_tests, without_fixture
 from tracer.classify.selection import needs_of_tests
-from tracer.classify.services.config import Rules
+from tracer.classify.services.rules import Rules
 
 SERVICES = st.sampled_from(["kafka", "redis"])
 FIXTURES = st.sampled_from(["shared", "auto", "own"])

@@ -13,7 +13,7 @@ from tracer.classify.plan.plan import Wishes, plan_suite
 from tracer.classify.plan.problem import US, Problem
 from tracer.classify.plan.units import Suite, problem_of, services_of
 from tracer.classify.selection import ANYTHING, Unit, needs_of_tests, unit_of
-from tracer.classify.services.config import Rules
+from tracer.classify.services.rules import Rules
 
 NODEIDS = ("a.py::TestA::test_1", "a.py::TestA::test_2", "a.py::test_3[x]", "a.py::test_3[y]", "b.py::test_4")
 

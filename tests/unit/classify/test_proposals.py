@@ -9,7 +9,7 @@ from suites import evidence, facts, result
 from tracer.classify.assumptions import claims
 from tracer.classify.model import TestResult
 from tracer.classify.proposals import Proposal, propose
-from tracer.classify.services.config import AssumptionRule
+from tracer.classify.services.rules import AssumptionRule
 from tracer.trace.records import StaticFacts
 
 

@@ -11,7 +11,8 @@ from msgspec.structs import replace
 
 from tracer.classify.model import Classification
 from tracer.classify.reclassification import reclassify
-from tracer.classify.services.config import Config, Rules, load_config
+from tracer.classify.services.config import Config, load_config
+from tracer.classify.services.rules import Rules
 from tracer.trace.endpoint import Endpoint
 
 SEEN = suites.evidence("postgres")  # at 127.0.0.1:5432

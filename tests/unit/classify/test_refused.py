@@ -9,7 +9,7 @@ from suites import RUN, classification, evidence, refused, result
 from tracer.classify.merge import merge
 from tracer.classify.model import Evidence, RefusedService, RefusedUse, RunInfo, TestResult
 from tracer.classify.refused import refused_services, refused_uses
-from tracer.classify.services.config import Rules
+from tracer.classify.services.rules import Rules
 from tracer.trace.records import Refused
 
 

@@ -9,7 +9,7 @@ from tracer.classify.merge import merge
 from tracer.classify.model import Classification, Evidence
 from tracer.classify.run_needs import RunNeeds, find_run_needs
 from tracer.classify.selection import ANYTHING, needs_of_tests, uses_of_tests
-from tracer.classify.services.config import Contract, Rules, Tier
+from tracer.classify.services.rules import Contract, Rules, Tier
 from tracer.classify.tiers import tier_of
 
 TIERS = (Tier("none", within=frozenset()), Tier("postgres", within=frozenset({"postgres"})), Tier("rest"))

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from tracer.classify.model import Classification, Outcome, RunResult, TestResult, Verdict
 from tracer.classify.selection import ANYTHING, Unit, by_unit, needs_of_tests
-from tracer.classify.services.config import Rules, Tier
+from tracer.classify.services.rules import Rules, Tier
 from tracer.classify.tiers import tier_of
 
 TIERS = (

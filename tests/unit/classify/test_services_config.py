@@ -8,16 +8,10 @@ import pytest
 from configurations import BAD, KEYS, LINES
 from hypothesis import given
 
-from tracer.classify.services.config import (
-    AssumptionRule,
-    Contract,
-    ServiceRule,
-    Tier,
-    VariantRule,
-    load_config,
-)
+from tracer.classify.services.config import load_config
 from tracer.classify.services.identify import Identifier
 from tracer.classify.services.protocols import MATCHERS
+from tracer.classify.services.rules import AssumptionRule, Contract, ServiceRule, Tier, VariantRule
 from tracer.classify.services.values import Host
 from tracer.errors import ExitStatus, SvcTraceError
 from tracer.trace.endpoint import Endpoint

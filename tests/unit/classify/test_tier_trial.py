@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from suites import classification, refused, result, verdict, verification
 
 from tracer.classify.model import Reason
-from tracer.classify.services.config import Rules, Tier
+from tracer.classify.services.rules import Rules, Tier
 from tracer.classify.tier_trial import TierTrial, attempts_of_tests, nodeids_of_tier
 
 TIERS = (Tier("light", within=frozenset({"postgres"})), Tier("rest"))

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tracer.classify.services.config import Tier, load_config
+from tracer.classify.services.config import load_config
+from tracer.classify.services.rules import Tier
 from tracer.classify.tiers import chosen_tiers, tier_of
 
 TIERS = (

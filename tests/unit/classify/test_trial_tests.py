@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from suites import classification, result, verdict, verification
 
 from tracer.classify.model import Classification, TestResult
-from tracer.classify.services.config import Rules
+from tracer.classify.services.rules import Rules
 from tracer.classify.trial_tests import differing, sample, users
 
 TESTS = {

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from tracer.classify.model import Outcome, TestResult
-from tracer.classify.services.config import VariantRule
+from tracer.classify.services.rules import VariantRule
 from tracer.classify.variants import compare_variants, shared_name
 
 SILO = VariantRule(("CONTROL", "MONOLITH", "REGION"), ("__InControlMode", "__InRegionMode"))

@@ -12,7 +12,7 @@ from suites import RUN, classification, evidence, refused, result, verdict
 
 from tracer.classify.merge import merge
 from tracer.classify.model import Classification, Evidence, Outcome, Reason, TestResult, TestVerdict, Verification
-from tracer.classify.services.config import Rules
+from tracer.classify.services.rules import Rules
 from tracer.classify.verdicts import compare_trials, decide
 from tracer.trace.endpoint import Endpoint
 

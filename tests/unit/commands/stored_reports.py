@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 
 from tracer.classify.classification import assemble
 from tracer.classify.model import RunInfo, TestResult
-from tracer.classify.services.config import Rules, Tier
+from tracer.classify.services.rules import Rules, Tier
 from tracer.cli import cli
 from tracer.reports import json_report
 from tracer.reports.output import write_file

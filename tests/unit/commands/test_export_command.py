@@ -12,7 +12,7 @@ import pyarrow.dataset
 import pytest
 from stored_reports import stored, svc_trace, using
 
-from tracer.classify.services.config import Rules
+from tracer.classify.services.rules import Rules
 from tracer.errors import ExitStatus, SvcTraceError
 from tracer.trace.destination import BUFFER
 

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from stored_reports import stored, svc_trace, using
 
 from tracer.classify.assumptions import matches_path
-from tracer.classify.services.config import AssumptionRule, Rules
+from tracer.classify.services.rules import AssumptionRule, Rules
 from tracer.errors import ExitStatus, SvcTraceError
 from tracer.record.boundary.packets import Decoder
 from tracer.trace.checks import PROCESS_DEPTH, SPAN_DEPTH

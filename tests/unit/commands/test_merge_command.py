@@ -8,7 +8,7 @@ import click
 import pytest
 from stored_reports import RULES, stored, svc_trace, using
 
-from tracer.classify.services.config import Rules
+from tracer.classify.services.rules import Rules
 from tracer.errors import ExitStatus, SvcTraceError
 from tracer.reports.json_report import read_classification
 

@@ -19,7 +19,7 @@ from suites import evidence, facts
 
 from tracer.classify.classification import assemble
 from tracer.classify.model import RunInfo
-from tracer.classify.services.config import AssumptionRule, Rules
+from tracer.classify.services.rules import AssumptionRule, Rules
 from tracer.errors import ExitStatus, SvcTraceError
 from tracer.reports import json_report
 

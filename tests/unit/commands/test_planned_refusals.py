@@ -12,7 +12,8 @@ from msgspec.structs import replace
 from suites import classification, evidence, result
 
 from tracer.classify.model import Classification
-from tracer.classify.services.config import Config, Rules, load_config
+from tracer.classify.services.config import Config, load_config
+from tracer.classify.services.rules import Rules
 from tracer.commands.refusals import other_services, plan_refusal
 from tracer.record.refusal.targets import PROTOCOLS, Target
 from tracer.trace.endpoint import Endpoint

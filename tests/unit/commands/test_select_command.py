@@ -10,7 +10,7 @@ import click
 import pytest
 from stored_reports import stored, svc_trace, using
 
-from tracer.classify.services.config import Rules
+from tracer.classify.services.rules import Rules
 from tracer.commands import main
 from tracer.errors import ExitStatus, SvcTraceError
 

@@ -11,7 +11,7 @@ from suites import RUN, classification, evidence, facts, refused, result
 from tracer.classify.detailed_checks import check_in_detail
 from tracer.classify.findings import Finding, compare_with_baseline, find
 from tracer.classify.model import Classification, RefusedService, RefusedUse
-from tracer.classify.services.config import AssumptionRule, Contract, Rules
+from tracer.classify.services.rules import AssumptionRule, Contract, Rules
 from tracer.commands.options import FAIL_ON
 from tracer.reports.annotations import Annotation, AnnotationsDocument, Place
 from tracer.reports.blocks import Block

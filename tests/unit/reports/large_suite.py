@@ -7,7 +7,7 @@ from suites import evidence
 
 from tracer.classify.combinations import count_combinations
 from tracer.classify.model import AssumptionCheck, Classification, RunInfo, Summary, TestResult, Via
-from tracer.classify.services.config import AssumptionRule, Contract, Rules, Tier
+from tracer.classify.services.rules import AssumptionRule, Contract, Rules, Tier
 from tracer.trace.records import StaticFacts
 
 SEEN = replace(

@@ -11,7 +11,7 @@ from suites import RUN, at_start, classification, result
 from tracer import __version__
 from tracer.classify.merge import merge
 from tracer.classify.model import Classification, Outcome
-from tracer.classify.services.config import Rules, Tier
+from tracer.classify.services.rules import Rules, Tier
 from tracer.reports.pages.summary import SummaryDocument
 from tracer.trace.json_codec import load
 

@@ -11,7 +11,7 @@ from suites import classification, evidence, facts, result
 
 from tracer.classify.detailed_checks import check_in_detail
 from tracer.classify.findings import BaselineComparison
-from tracer.classify.services.config import AssumptionRule, Rules
+from tracer.classify.services.rules import AssumptionRule, Rules
 from tracer.reports import json_report
 from tracer.reports.blocks import Block, Code
 from tracer.reports.fixture_names import known_fixture

@@ -11,7 +11,7 @@ from rich.console import Console
 from suites import RUN, classification, result
 
 from tracer.classify.diff import compare
-from tracer.classify.services.config import Rules
+from tracer.classify.services.rules import Rules
 from tracer.reports import blocks
 from tracer.reports.blocks import Styled, Table
 from tracer.reports.formats import FORMATS, Format, formats_for, markdown

@@ -7,7 +7,7 @@ from suites import classification, result
 from tracer.classify.classification import recheck
 from tracer.classify.diff import compare
 from tracer.classify.findings import Finding, find
-from tracer.classify.services.config import AssumptionRule, Rules
+from tracer.classify.services.rules import AssumptionRule, Rules
 from tracer.reports.annotations import Annotation, Place
 from tracer.reports.formats import Document
 from tracer.reports.pages.diff import DiffDocument

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from tracer.classify.classification import assemble
 from tracer.classify.model import Classification, Evidence, RefusedService, RunInfo, RunResult, TestResult, Via
-from tracer.classify.services.config import Rules
+from tracer.classify.services.rules import Rules
 from tracer.reports.history import rows
 from tracer.reports.history.partition import write_run
 from tracer.reports.history.rows import run_id

@@ -19,7 +19,7 @@ from tracer.classify.diff import compare
 from tracer.classify.findings import Finding, compare_with_baseline, find
 from tracer.classify.merge import merge
 from tracer.classify.model import Classification
-from tracer.classify.services.config import AssumptionRule, Rules, Tier
+from tracer.classify.services.rules import AssumptionRule, Rules, Tier
 from tracer.reports import blocks
 from tracer.reports.html import glance
 from tracer.reports.html import page as html_page

@@ -11,7 +11,7 @@ from large_suite import SEEN
 from msgspec.structs import replace
 
 from tracer.classify.model import Classification, Variants
-from tracer.classify.services.config import Rules
+from tracer.classify.services.rules import Rules
 from tracer.errors import ExitStatus, SvcTraceError
 from tracer.reports.json_report import read_classification, render
 

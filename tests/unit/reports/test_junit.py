@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from suites import at_start, classification, result
 
 from tracer.classify.model import Classification, TestResult
-from tracer.classify.services.config import Rules, Tier
+from tracer.classify.services.rules import Rules, Tier
 from tracer.reports.pages.summary import SummaryDocument
 
 RULES = Rules(tiers=(Tier("postgres_only", within=frozenset({"postgres"})), Tier("all")))

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 from suites import RUN, classification, evidence, refused, result
 
 from tracer.classify.model import Classification, Evidence, RefusedService
-from tracer.classify.services.config import Rules
+from tracer.classify.services.rules import Rules
 from tracer.reports.blocks import Line, Notice, Table
 from tracer.reports.pages.refused import refused_blocks, refused_sentence
 

@@ -7,7 +7,7 @@ import suites
 from msgspec.structs import replace
 
 from tracer.classify.model import TestResult
-from tracer.classify.services.config import Rules
+from tracer.classify.services.rules import Rules
 from tracer.reports.formats.sentry import render
 
 AS_THE_CLASSIFIER_WRITES = r"""{

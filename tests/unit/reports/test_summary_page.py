@@ -5,7 +5,7 @@ from typing import get_args
 from suites import classification, evidence, facts, result
 
 from tracer.classify.model import Classification, Evidence, Outcome
-from tracer.classify.services.config import Rules
+from tracer.classify.services.rules import Rules
 from tracer.reports.blocks import Headline, pieces
 from tracer.reports.pages.summary import SummaryDocument, users
 

@@ -13,7 +13,8 @@ from suites import RUN, classification, evidence, facts, result, verdict, verifi
 from tracer.classify.detailed_checks import check_in_detail
 from tracer.classify.findings import Finding, compare_with_baseline, find
 from tracer.classify.model import Classification
-from tracer.classify.services.config import AssumptionRule, Contract, Rules, ServiceRule, load_config
+from tracer.classify.services.config import load_config
+from tracer.classify.services.rules import AssumptionRule, Contract, Rules, ServiceRule
 from tracer.classify.services.values import Host
 from tracer.commands.options import FAIL_ON
 from tracer.reports.formats import markdown

@@ -39,21 +39,6 @@ from tracer.classify.services.values import (
     parse,
 )
 
-__all__ = [
-    "AssumptionRule",
-    "Config",
-    "Contract",
-    "Rules",
-    "Searched",
-    "ServiceRule",
-    "Tier",
-    "VariantRule",
-    "default_services",
-    "load_config",
-    "read_preset",
-    "searched_directories",
-]
-
 
 class Searched(Struct, frozen=True):
     """Where a configuration came from."""

@@ -10,8 +10,9 @@ from typing import Final, NamedTuple
 from msgspec import Struct
 
 from tracer.classify.model import unknown_service
-from tracer.classify.services.config import Config, ServiceRule
+from tracer.classify.services.config import Config
 from tracer.classify.services.paths import RequestPath, begins_with
+from tracer.classify.services.rules import ServiceRule
 from tracer.trace.endpoint import Endpoint
 
 _Host = tuple[str, IPv4Address | IPv6Address | None]  # in lower case; the address, if it is one
