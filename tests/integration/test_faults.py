@@ -312,6 +312,8 @@ PRINTING: Final = {
     "verify": "verify --without statsd --against report.json report.json",
     "plan": "plan report.json --shards 2",
     "export": "export report.json --format parquet -o history",
+    "init": "init --print",
+    "config": "config",
     "doctor": "doctor",
 }
 
