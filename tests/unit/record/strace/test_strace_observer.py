@@ -69,6 +69,30 @@ def test_a_child_of_a_child_before_any_parent_has_returned(tmp_path: Path) -> No
     assert observer.unknown == 0
 
 
+@pytest.mark.parametrize("last", ["", "8 2.000000008 <... fork resumed> <unfinished ...>) = ?\n"])
+def test_a_parent_that_is_killed_by_its_child_before_its_call_has_returned(last: str, tmp_path: Path) -> None:
+    log = f"""7 2.000000000 fork() = 8 <0.000000001>
+8 2.000000001 fork( <unfinished ...>
+9 2.000000005 socket(AF_INET, SOCK_DGRAM, IPPROTO_IP) = 3<socket:[77]> <0.000000001>
+9 2.000000007 kill(8, SIGKILL) = 0 <0.000000001>
+{last}8 2.000000009 +++ killed by SIGKILL +++
+9 2.000000010 execve("/bin/true", ["true"], 0x1 /* 1 var */) = 0 <0.000000001>
+9 2.000000011 +++ exited with 0 +++
+"""
+    (tmp_path / "9").mkdir()
+    (tmp_path / "9/status").write_text("Tgid:\t9\nPPid:\t1\nNSpid:\t9\n")
+    events, observer, _ = observe((STARTED + log).encode(), tmp_path)
+    assert [describe(event, 7) for event in events] == [
+        "EXEC 1 +0 python",
+        "FORK 2 +1 python 1",
+        "FORK 3 +2 python 2",
+        "EXIT 2 +1 python 9",
+        "EXEC 3 +2 true",
+        "EXIT 3 +2 true 0",
+    ]
+    assert observer.unknown == 0
+
+
 def test_a_command_that_cannot_be_executed() -> None:
     starter, command = STARTED.splitlines(keepends=True)
     command = command.replace("= 0", "= -1 EACCES (Permission denied)")

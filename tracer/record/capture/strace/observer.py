@@ -18,10 +18,15 @@ from tracer.record.capture.strace.tasks import PROC, Task, Tree
 from tracer.trace.ids import Pid, PidNamespace, Tid
 
 _ENDINGS: Final = frozenset({"exit_group", "kill", "tgkill"})
-_EFFECTIVE_FAILURES: Final = _ENDINGS | {
-    *("connect", "close", "clone", "clone3", "execve", "execveat", "fork", "vfork"),
-    *("pwritev2", "send", "sendfile", "sendfile64", "sendmmsg", "sendmsg", "sendto", "splice", "write", "writev"),
-}
+_BIRTHS: Final = frozenset({"clone", "clone3", "fork", "vfork"})
+_EFFECTIVE_FAILURES: Final = (
+    _ENDINGS
+    | _BIRTHS
+    | {
+        *("connect", "close", "execve", "execveat"),
+        *("pwritev2", "send", "sendfile", "sendfile64", "sendmmsg", "sendmsg", "sendto", "splice", "write", "writev"),
+    }
+)
 """Calls that matter even if they fail. All others have no effect then."""
 _WAITING_LIMIT: Final = 100_000
 """Items that may wait for the birth of their task."""
@@ -42,7 +47,7 @@ class Observer:
         self._events: list[Event] = []
         self._tree = Tree(proc)
         self._waiting: dict[int, list[Item]] = {}  # task → its items, until its birth is known
-        self._starting: dict[int, Begun] = {}  # task → its vfork(2) or clone(2), which returns late
+        self._starting: dict[int, Begun] = {}  # task → its call that starts a process, until it has returned
         self._found_early: set[int] = set()  # tasks that were found in /proc before their parents' calls returned
         self._sockets = Sockets(self._events.append, proc, self._tree.networks.own)
         self._listening = Listening(self._sockets)
@@ -74,7 +79,7 @@ class Observer:
                 lambda task, call: task.process.directories.change(call),
             ),
             **dict.fromkeys(("mount", "move_mount"), self._tree.mount),
-            **dict.fromkeys(("clone", "clone3", "fork", "vfork"), self._fork),
+            **dict.fromkeys(_BIRTHS, self._fork),
             **dict.fromkeys(("execve", "execveat"), self._execute),
             **dict.fromkeys(_ENDINGS, self._ending),
             **dict.fromkeys(("setns", "unshare"), self._change_namespaces),
@@ -115,7 +120,7 @@ class Observer:
                 self._connecting.connect_begun(task, item)
             elif item.name in _ENDINGS and self.begun:
                 self._ending(task, item)
-            elif item.name == "vfork" or "CLONE_VFORK" in item.arguments:
+            elif item.name in _BIRTHS and "CLONE_THREAD" not in item.arguments:
                 self._starting[item.tid] = item
         elif isinstance(item, Ended):
             self._end(task, item)
@@ -150,6 +155,8 @@ class Observer:
     def _fork(self, task: Task, call: Call) -> None:
         """fork(2), vfork(2), clone(2), clone3(2)."""
         self._starting.pop(task.host_tid, None)
+        if call.result is None and "CLONE_THREAD" not in call.arguments:
+            self._find_child(task, call)
         host_tid = arguments.host_tid(call.returned)
         if call.result is None or call.result <= 0 or host_tid is None:
             return
@@ -174,7 +181,7 @@ class Observer:
             self.take(item)
 
     def _find_parent(self, tid: int) -> None:
-        """Find a process's parent in /proc: its vfork(2) returns only after the child has executed or ended."""
+        """Find a process's parent in /proc: its call may return late, as vfork(2) does, which waits for the child."""
         status = self._tree.status_of(tid)
         if status.get("Tgid") == str(tid):
             possible = [
@@ -188,6 +195,17 @@ class Observer:
                 self._born(parent, tid, begun)
         elif len(self._waiting[tid]) > _WAITING_LIMIT:
             self._unknown += len(self._waiting.pop(tid))
+
+    def _find_child(self, parent: Task, call: Call | Begun) -> None:
+        """Find the child of a task that was killed before its call returned: the one process without a parent."""
+        others = {str(task.process.host_pid) for task in self._tree.tasks.values()} - {str(parent.process.host_pid)}
+        found = []
+        for tid in self._waiting:
+            status = self._tree.status_of(tid)  # empty: it has ended, too
+            if status.get("Tgid", str(tid)) == str(tid) and status.get("PPid") not in others:
+                found.append(tid)
+        if len(found) == 1:
+            self._born(parent, found[0], call)
 
     # ----------------------------------------------------------------------------- programs, ends, other changes
 
@@ -223,6 +241,8 @@ class Observer:
         task.process.ending_ns = task.process.ending_ns or call.ns
 
     def _end(self, task: Task, ended: Ended) -> None:
+        if begun := self._starting.pop(task.host_tid, None):
+            self._find_child(task, begun)
         if not self._tree.end(task, ended.status):
             return
         process = task.process
