@@ -250,8 +250,8 @@ static __always_inline struct svc_socket *find_socket(const struct sock *sk)
 }
 
 /*
- * For sockets that begin. An entry without an inode number, of a socket that nobody accepted, does not show that it is
- * stale, nor to a new socket without one. No tracepoint reports the end of a socket that is not of TCP, and the program
+ * For sockets that begin: find_socket() recognises a stale entry only if both sockets have inode numbers, which a TCP
+ * connection gets when it is accepted. No tracepoint reports the end of a socket that is not of TCP, and the program
  * that does so for TCP may have been skipped.
  */
 static __always_inline void forget_predecessor(const struct sock *sk)

@@ -125,7 +125,7 @@ def record(
 
 
 def _writer(options: RunOptions, directory: RunDirectory) -> TraceWriter:
-    """The writer of the trace. A run that nobody watches imports nothing of that."""
+    """The writer of the trace. A run without a watcher does not import that module."""
     path, renamed = options.trace or directory.trace, options.trace is not None
     if options.watcher is None:
         return TraceWriter(path, renamed=renamed)

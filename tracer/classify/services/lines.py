@@ -1,4 +1,4 @@
-"""The lines of a TOML document at which its tables and values begin, which tomllib does not tell."""
+"""The lines of a TOML document at which its tables and values begin: tomllib has no positions."""
 
 from __future__ import annotations
 
