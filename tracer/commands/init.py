@@ -18,7 +18,7 @@ from tracer.errors import ExitStatus, SvcTraceError
 from tracer.record.invoker import Invoker
 from tracer.record.listeners import tcp_listeners
 from tracer.record.names.compose import compose_files, declared_in
-from tracer.record.suite import Listing, Suite, collect, pytest_program, registered_markers
+from tracer.record.suite import Listing, Suite, collect, marker_names, pytest_program, registered_markers
 from tracer.reports.first_configuration import first_configuration
 from tracer.reports.formats.terminal import ReportConsole, print_page
 from tracer.reports.pages.init import page
@@ -96,7 +96,7 @@ def _found(suite: Suite, directory: Path, invoker: Invoker) -> Found:
     listing = suite.listing
     return Found(
         listing.facts(),
-        listing.markers if not suite.problem else registered_markers(directory),
+        marker_names(listing.markers) if not suite.problem else registered_markers(directory),
         listing.modules,
         listing.databases,
         tuple(_compose(directory, invoker)),

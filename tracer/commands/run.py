@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from tracer.classify.findings import Finding
     from tracer.classify.model import Classification
     from tracer.classify.services.config import Config
+    from tracer.commands.configurations import Found
     from tracer.commands.live import Live
     from tracer.record.invoker import Invoker
     from tracer.record.refusal.targets import Refusal
@@ -108,12 +109,11 @@ def command(
                 click.echo(f"svc-trace: {line}", err=True)
 
     with invoker.root():
-        starting = StartingBackend(
-            backend, say, _line_as_root, attaches=bool(enter)
-        )  # goes on while the rest is imported
+        # Goes on while the rest is imported.
+        starting = StartingBackend(backend, say, _line_as_root, attaches=bool(enter))
 
         from tracer.classify.services.config import read_preset
-        from tracer.commands.configurations import find_configuration, with_rootdirs
+        from tracer.commands.configurations import find_configuration
         from tracer.record.run import RunOptions, record
 
         read_preset("default")  # find_configuration needs it
@@ -128,18 +128,7 @@ def command(
         watcher = _live(found.config, say) if live else None
         options = RunOptions(command, output, trace, refusal, watcher=watcher, enter=enter)
         with record(options, loaded, invoker, say) as recorded, Status(quiet=quiet) as status:
-            from datetime import UTC, datetime
-
-            from tracer.classify.classification import classify
-            from tracer.trace.file import read_trace
-
-            status.say("reading the trace")
-            read = read_trace(recorded.trace)
-            if not enter:  # rootdirs in a container are no directories of this machine
-                found = with_rootdirs(found, read)
-            status.say(f"classifying {counted(len(read.attempts), 'test')}")
-            classification = classify(read, found.config, generated_at=datetime.now(UTC), take_flows=True)
-            status.say("writing the report")
+            found, classification = _classified(recorded.trace, found, status, entered=bool(enter))
             _report(classification, output, list_tests, status, quiet=quiet)
 
     from tracer.commands.fail_on import check_findings
@@ -227,6 +216,22 @@ def _live(configuration: Config, say: Callable[[str], None]) -> Live | None:
     return None
 
 
+def _classified(path: Path, found: Found, status: Status, *, entered: bool) -> tuple[Found, Classification]:
+    """The configuration, also searched in pytest's rootdirs, and the classification of a trace by it."""
+    from datetime import UTC, datetime
+
+    from tracer.classify.classification import classify
+    from tracer.commands.configurations import with_rootdirs
+    from tracer.trace.file import read_trace
+
+    status.say("reading the trace")
+    trace = read_trace(path)
+    if not entered:  # rootdirs in a container are no directories of this machine
+        found = with_rootdirs(found, trace)
+    status.say(f"classifying {counted(len(trace.attempts), 'test')}")
+    return found, classify(trace, found.config, generated_at=datetime.now(UTC), take_flows=True)
+
+
 def _report(
     classification: Classification, output: Path, list_tests: tuple[str, ...] | None, status: Status, *, quiet: bool
 ) -> None:
@@ -235,6 +240,7 @@ def _report(
     from tracer.reports.output import write_file
 
     written = None
+    status.say("writing the report")
     try:
         write_file(output, json_report.render(classification))
         written = output

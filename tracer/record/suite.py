@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from time import monotonic
@@ -42,7 +42,7 @@ class Listing(Struct, frozen=True):
     """What `svc_trace_hook/listing.py` writes."""
 
     tests: tuple[tuple[_Facts, int], ...] = ()  # facts, and how many tests have them
-    markers: tuple[str, ...] = ()  # those that are registered
+    markers: tuple[str, ...] = ()  # lines of the option `markers`, which registers them
     modules: tuple[str, ...] = ()  # the top-level modules that are loaded
     databases: tuple[tuple[str, str], ...] = ()  # of Django: engine and port
     errors: int = 0  # files that could not be collected
@@ -87,13 +87,14 @@ def registered_markers(directory: Path) -> tuple[str, ...]:
             if isinstance(options, Mapping):
                 lines = options.get("markers", ())
                 lines = lines.splitlines() if isinstance(lines, str) else lines
-                return tuple(filter(None, map(_marker, map(str, lines))))
+                return marker_names(map(str, lines))
     return ()
 
 
-def _marker(line: str) -> str:
-    """The name in a line of `markers`: `slow: takes long`, `wait(seconds): …`."""
-    return line.split(":")[0].split("(")[0].strip()
+def marker_names(lines: Iterable[str]) -> tuple[str, ...]:
+    """The names in lines of the option `markers`, such as `slow: takes long` and `wait(seconds): …`."""
+    names = (line.split(":")[0].split("(")[0].strip() for line in lines)
+    return tuple(filter(None, names))
 
 
 def collect(program: str, directory: Path, environment: Mapping[str, str], seconds: float) -> Suite:
@@ -158,7 +159,7 @@ def _output(
 
 
 def _reason(output: bytes) -> str:
-    """The most telling line of pytest's output."""
+    """The line of pytest's output that says most about the problem."""
     lines = [line.strip() for line in output.decode(errors="replace").splitlines() if line.strip()]
     errors = [line for line in lines if line.startswith(("E  ", "ERROR", "ImportError"))]
     return printable((errors or lines or ["without output"])[-1].removeprefix("E  ").strip(), 200)

@@ -28,7 +28,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     )
     listing = {
         "tests": [[facts, number] for facts, number in tests.items()],
-        "markers": [line.split(":")[0].split("(")[0].strip() for line in session.config.getini("markers")],
+        "markers": list(session.config.getini("markers")),
         "modules": sorted({name.split(".")[0] for name in list(sys.modules)}),
         "databases": _django_databases(),
         "errors": session.testsfailed,
