@@ -20,8 +20,9 @@ from chromium import chromium
 from playwright.sync_api import Page
 
 from tracer.classify.classification import assemble
-from tracer.classify.model import Classification, Evidence, Phase, RunInfo, TestResult, Via
+from tracer.classify.model import Classification, Evidence, Phase, RunInfo, TestResult
 from tracer.classify.services.rules import AssumptionRule, Rules, Tier
+from tracer.classify.via import Via
 from tracer.reports.formats import FORMATS
 from tracer.reports.json_report import read_classification
 from tracer.reports.pages.summary import SummaryDocument

@@ -20,8 +20,9 @@ from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from tracer.classify.classification import assemble
-from tracer.classify.model import Evidence, RunInfo, SetUp, TestResult, Via
+from tracer.classify.model import Evidence, RunInfo, SetUp, TestResult
 from tracer.classify.services.rules import Rules
+from tracer.classify.via import Via
 from tracer.reports import json_report
 from tracer.reports.output import write_file
 from tracer.trace.endpoint import Endpoint

@@ -18,9 +18,9 @@ from tracer.classify.model import (
     TestVerdict,
     Verdict,
     Verification,
-    Via,
 )
 from tracer.classify.services.rules import Rules
+from tracer.classify.via import Via
 from tracer.trace.endpoint import Endpoint
 from tracer.trace.records import StaticFacts
 

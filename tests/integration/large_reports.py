@@ -14,8 +14,9 @@ from msgspec.structs import replace
 from suites import evidence, result
 
 from tracer.classify.classification import assemble
-from tracer.classify.model import Evidence, RunInfo, TestResult, Via
+from tracer.classify.model import Evidence, RunInfo, TestResult
 from tracer.classify.services.config import load_config
+from tracer.classify.via import Via
 from tracer.reports import json_report
 from tracer.reports.output import write_file
 from tracer.trace.records import StaticFacts

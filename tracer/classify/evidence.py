@@ -8,11 +8,12 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from tracer.classify.model import Evidence, How, Strength, Via
+from tracer.classify.model import Evidence, How, Strength
 from tracer.classify.owners import OwnedFlow
 from tracer.classify.places import Owner, Place
 from tracer.classify.services.identify import Identification
 from tracer.classify.services.operations import list_operations, operation_of
+from tracer.classify.via import Via
 from tracer.trace.endpoint import Endpoint
 from tracer.trace.ids import SpanId
 from tracer.trace.records import Flow, Trace

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final, cast
 
-from tracer.classify.model import SetUp, SetUpScope, Via
+from tracer.classify.model import SetUp, SetUpScope
 from tracer.classify.places import Owner, Places
+from tracer.classify.via import Via
 from tracer.trace.ids import InstanceId, ProcessId, SpanId
 from tracer.trace.records import Attempt, Span, Trace
 

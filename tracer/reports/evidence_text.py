@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from tracer.classify.model import Evidence, Via
+from tracer.classify.model import Evidence
+from tracer.classify.via import Via
 from tracer.reports.fixture_names import known_fixture
 from tracer.reports.text import counted
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from tracer.classify.model import ALL_UNKNOWN, Outcome, Reason, TestVerdict, Via
+from tracer.classify.model import ALL_UNKNOWN, Outcome, Reason, TestVerdict
+from tracer.classify.via import Via
 from tracer.reports.evidence_text import defined_in
 from tracer.reports.fixture_names import known_fixture
 from tracer.reports.text import counted, duration, joined

@@ -8,12 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from tracer.classify.model import Classification, RunResult, SetUp, TestResult, Via
+from tracer.classify.model import Classification, RunResult, SetUp, TestResult
 from tracer.classify.plan.plan import Wishes, plan_suite
 from tracer.classify.plan.problem import US, Problem
 from tracer.classify.plan.units import Suite, problem_of, services_of
 from tracer.classify.selection import ANYTHING, Unit, needs_of_tests, unit_of
 from tracer.classify.services.rules import Rules
+from tracer.classify.via import Via
 
 NODEIDS = ("a.py::TestA::test_1", "a.py::TestA::test_2", "a.py::test_3[x]", "a.py::test_3[y]", "b.py::test_4")
 

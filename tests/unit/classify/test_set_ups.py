@@ -7,9 +7,10 @@ from trace_builder import TraceBuilder, classified
 
 from tracer.classify.classification import assemble
 from tracer.classify.merge import merge
-from tracer.classify.model import Classification, SetUp, Via
+from tracer.classify.model import Classification, SetUp
 from tracer.classify.services.config import Config
 from tracer.classify.services.rules import Rules
+from tracer.classify.via import Via
 from tracer.trace.ids import InstanceId, ProcessId, SpanId
 
 MS = 1_000_000

@@ -6,8 +6,9 @@ from msgspec.structs import replace
 from suites import evidence
 
 from tracer.classify.combinations import count_combinations
-from tracer.classify.model import AssumptionCheck, Classification, RunInfo, Summary, TestResult, Via
+from tracer.classify.model import AssumptionCheck, Classification, RunInfo, Summary, TestResult
 from tracer.classify.services.rules import AssumptionRule, Contract, Rules, Tier
+from tracer.classify.via import Via
 from tracer.trace.records import StaticFacts
 
 SEEN = replace(

@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from tracer.classify.classification import assemble
-from tracer.classify.model import Classification, Evidence, RefusedService, RunInfo, RunResult, TestResult, Via
+from tracer.classify.model import Classification, Evidence, RefusedService, RunInfo, RunResult, TestResult
 from tracer.classify.services.rules import Rules
+from tracer.classify.via import Via
 from tracer.reports.history import rows
 from tracer.reports.history.partition import write_run
 from tracer.reports.history.rows import run_id

@@ -13,9 +13,10 @@ from msgspec.structs import replace
 from rich.console import Console
 from suites import result
 
-from tracer.classify.model import Classification, Summary, Variants, Via
+from tracer.classify.model import Classification, Summary, Variants
 from tracer.classify.services.config import load_config
 from tracer.classify.services.rules import Rules
+from tracer.classify.via import Via
 from tracer.reports.formats.terminal import print_page
 from tracer.reports.pages.summary import SummaryDocument
 from tracer.reports.text import counted, duration, percent

@@ -4,7 +4,7 @@ from copy import deepcopy
 
 import pytest
 
-from tracer.classify.model import Via
+from tracer.classify.via import Via
 from tracer.trace.endpoint import Endpoint
 
 ENDPOINTS = {
