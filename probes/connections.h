@@ -129,12 +129,11 @@ static __always_inline void on_peer_state(const struct sock *sk, int oldstate, i
 /* The file behind a descriptor of the running task; NULL if there is none. */
 static __always_inline struct file *file_of_fd(__u32 fd)
 {
-	struct files_struct *opened = FIELD(running_task(), files);
-	struct fdtable *table = FIELD(opened, fdt);
-	struct file **files = FIELD(table, fd);
+	struct fdtable *table = BPF_CORE_READ(running_task(), files, fdt);
+	struct file **files = BPF_CORE_READ(table, fd);
 	struct file *file = NULL;
 
-	if (fd < FIELD(table, max_fds))
+	if (fd < BPF_CORE_READ(table, max_fds))
 		bpf_probe_read_kernel(&file, sizeof(file), files + fd);
 	return file;
 }

@@ -35,27 +35,36 @@ static __always_inline bool shares_its_name(const struct sock *sk)
 }
 
 /*
- * Join the first buffers of a send of `sent` bytes. How many bytes there are so far stands in the record: in a
- * register, the verifier would track each of its values.
+ * Append a buffer of a send of `sent` bytes. Returns whether another one may follow. How many bytes there are so far
+ * stands in the record: in a register, the verifier would track each of its values.
  */
-static __always_inline void join_buffers(struct svc_data_event *record, const struct user_msghdr *msg, __u32 sent)
+CHECKED_ALONE int append_buffer(struct svc_data_event *record, const struct user_msghdr *msg, __u32 number, __u32 sent)
 {
-	volatile __u32 *joined = &record->data_len;
+	volatile __u32 *joined;
 	struct iovec buffer;
 	__u64 len, at;
 
-	for (__u32 i = 0; i < SVC_BUFFERS; i++) {
-		at = *joined;
-		if (at >= SVC_DATA_LEN || at >= sent || i >= msg->msg_iovlen ||
-		    bpf_probe_read_user(&buffer, sizeof(buffer), msg->msg_iov + i))
-			break;
-		len = at_most(buffer.iov_len, SVC_BUFFER_LEN);
-		if (len && bpf_probe_read_user(record->data + at, len, buffer.iov_base))
-			break;
-		*joined = at + len;
-		if (len < buffer.iov_len) /* only its beginning */
-			break;
-	}
+	if (!record || !msg)
+		return false;
+	joined = &record->data_len;
+	at = *joined;
+	if (at >= SVC_DATA_LEN || at >= sent || number >= msg->msg_iovlen ||
+	    bpf_probe_read_user(&buffer, sizeof(buffer), msg->msg_iov + number))
+		return false;
+	len = at_most(buffer.iov_len, SVC_BUFFER_LEN);
+	if (len && bpf_probe_read_user(record->data + at, len, buffer.iov_base))
+		return false;
+	*joined = at + len;
+	return len == buffer.iov_len; /* not only its beginning */
+}
+
+/* Join the first buffers of a send of `sent` bytes. */
+static __always_inline void join_buffers(struct svc_data_event *record, const struct user_msghdr *msg, __u32 sent)
+{
+	volatile __u32 *joined = &record->data_len;
+
+	for (__u32 i = 0; i < SVC_BUFFERS && append_buffer(record, msg, i, sent); i++)
+		;
 	*joined = at_most(at_most(*joined, sent), SVC_DATA_LEN);
 }
 
@@ -171,6 +180,38 @@ static __always_inline void emit_send(const struct sock *sk, __u64 peer, int sen
 	}
 }
 
+/* Emit the first bytes of a send, more than its prefix. */
+CHECKED_ALONE int emit_opening(int sent)
+{
+	struct svc_task *self = current_entry();
+
+	if (self)
+		emit_data(SVC_OPENING, (const struct sock *)self->sending, sent, self);
+	return 0;
+}
+
+/*
+ * Emit the events of a send that count_send() has not counted. Its socket is `sending` of the thread's entry: the
+ * verifier takes no pointer of the kernel as the argument of a function that it checks alone.
+ */
+CHECKED_ALONE int emit_uncounted(__u64 peer, int sent, struct svc_socket *entry)
+{
+	struct svc_task *self = current_entry();
+	__u32 opening;
+
+	if (!self || !entry)
+		return 0;
+	announce(self);
+	emit_send((const struct sock *)self->sending, peer, sent, self, entry);
+	/* Here, where the paths through emit_send() have come together for the verifier. */
+	opening = self->opening;
+	if (opening) {
+		self->opening = 0;
+		emit_opening(opening);
+	}
+	return 0;
+}
+
 /* The end of a send, in the sender's context: `sent` bytes, or -errno. */
 static __always_inline void on_send(struct sock *sk, int sent)
 {
@@ -178,7 +219,6 @@ static __always_inline void on_send(struct sock *sk, int sent)
 	struct svc_socket *entry;
 	const struct pt_regs *regs;
 	__u16 family, type;
-	__u32 opening;
 	__u64 peer;
 	long number;
 
@@ -208,14 +248,9 @@ static __always_inline void on_send(struct sock *sk, int sent)
 		self->message++; /* its exit resets it */
 	if (count_send(peer, entry, self, sent))
 		return;
-	announce(self);
-	emit_send(sk, peer, sent, self, entry);
-	/* Here, where the paths through emit_send() have come together for the verifier. */
-	opening = self->opening;
-	if (opening) {
-		self->opening = 0;
-		emit_data(SVC_OPENING, sk, opening, self);
-	}
+	self->sending = (__u64)sk;
+	emit_uncounted(peer, sent, entry);
+	self->sending = 0;
 }
 
 #endif
