@@ -219,11 +219,10 @@ def test_a_terminal(box: Container, tmp_path: Path) -> None:
     enter = " ".join((*words, "--tty", name))
     code = (
         "import os, signal, sys\n"
-        "received = []\n"
-        "signal.signal(signal.SIGINT, lambda *_: received.append(1))\n"
+        "signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})\n"
         "print('ready', os.isatty(0), os.isatty(1), flush=True)\n"
-        "signal.pause()\n"
-        "print('received', len(received))\n"
+        "signal.sigwait({signal.SIGINT})\n"
+        "print('received', 1 + len(signal.sigpending()))\n"
         "sys.exit(7)\n"
     )
     pid, terminal = pty.fork()

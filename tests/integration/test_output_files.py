@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -42,15 +43,11 @@ def as_user(uid: int, function: Callable[[], object]) -> str:
 
 
 @pytest.fixture
-def shared(tmp_path: Path) -> Path:
-    """A directory like /tmp, which both users can reach."""
-    directory = tmp_path / "shared"
-    directory.mkdir()
-    directory.chmod(0o1777)
-    for parent in (tmp_path, *tmp_path.parents):
-        if parent.stat().st_uid == 0 and not parent.stat().st_mode & 0o001:
-            parent.chmod(parent.stat().st_mode | 0o011)
-    return directory
+def shared() -> Iterator[Path]:
+    """A directory like /tmp, which both users can reach. Below tmp_path, another pytest might make it root's alone."""
+    with TemporaryDirectory() as directory:
+        Path(directory).chmod(0o1777)
+        yield Path(directory)
 
 
 @pytest.fixture(params=[VICTIM, 0], ids=["user", "root"])
