@@ -166,7 +166,7 @@ def _add_django(rules: FirstRules, found: Found) -> tuple[str, AssumptionRule] |
     if service == "postgres":
         reason = f"{counted(tests, 'test')} with Django's classes or the marker django_db"
         rules.extends.append(Reasoned("django", reason))
-    return service, read_preset("django")["assumptions"]["postgres"].read(AssumptionRule)
+    return service, read_preset("django").table["assumptions"]["postgres"].read(AssumptionRule)
 
 
 def _add_assumptions(

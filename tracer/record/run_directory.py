@@ -144,9 +144,8 @@ def _remove(path: Path) -> None:
 
 def _remove_leftovers(base: Path) -> None:
     """Remove the directories of runs whose tracer was killed: by name, content and owner ours, and not locked."""
-    for path in base.iterdir():
-        if not _NAME.fullmatch(path.name):
-            continue
+    for name in filter(_NAME.fullmatch, os.listdir(base)):  # noqa: PTH208 -- pathlib takes four times as long
+        path = base / name
         try:
             directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
         except OSError:

@@ -134,7 +134,7 @@ DJANGO = facts(bases="test_a.A django.test.testcases.TestCase django.test.testca
 def test_django_with_mysql_has_the_rules_of_the_preset_for_it() -> None:
     rules = first_rules(Found({DJANGO: 3}, databases=[("django.db.backends.mysql", "3307")]))
     assert rules.extends == []
-    preset = read_preset("django")["assumptions"]["postgres"].data
+    preset = read_preset("django").table["assumptions"]["postgres"].data
     assert {key: sorted(names) for key, names in entries(rules, "mysql").items()} == {
         key: sorted(names) for key, names in preset.items()
     }

@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Collection, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -88,7 +88,7 @@ def load_config(path: Path | None, directory: Path) -> Config:
             raise item.error(f"the preset {name!r} again", "Name each preset once.")
         extended.add(name)
         layers.append(read_preset(name))
-    return _merge([*layers, table], table.file)
+    return _merge([*layers, _read_layer(table)], table.file)
 
 
 def default_services() -> Mapping[str, ServiceRule]:
@@ -118,13 +118,25 @@ def _table(path: Path) -> Value:
     return document["tool"]["svc-trace"] if path.name == "pyproject.toml" else document
 
 
+class ReadLayer(NamedTuple):
+    """One layer, whose services are read."""
+
+    table: Value
+    services: Mapping[str, ServiceRule]  # by name, in the order of the file
+
+
 @cache
-def read_preset(name: str) -> Value:
+def read_preset(name: str) -> ReadLayer:
     """A preset of svc-trace's own; `default` is part of every configuration."""
-    return read_document(PRESET_FILES / f"{name}.toml", f"preset {name}")
+    return _read_layer(read_document(PRESET_FILES / f"{name}.toml", f"preset {name}"))
 
 
-def _merge(layers: list[Value], source: str | None) -> Config:
+def _read_layer(table: Value) -> ReadLayer:
+    services = table.table(Layer.__struct_fields__)["services"].members()
+    return ReadLayer(table, {name: _service(name, service) for name, service in services.items()})
+
+
+def _merge(layers: list[ReadLayer], source: str | None) -> Config:
     origins: dict[str, str] = {}
     services = _merge_services(layers, origins)
     known = sorted(services)
@@ -132,7 +144,7 @@ def _merge(layers: list[Value], source: str | None) -> Config:
     tiers: tuple[Tier, ...] = ()
     contracts: list[Contract] = []
     variants = VariantRule()
-    for layer in layers:
+    for layer, _ in layers:
         for name, table in layer["assumptions"].members().items():
             if name not in services:
                 raise table.error("there is no such service", did_you_mean(name, known))
@@ -149,26 +161,27 @@ def _merge(layers: list[Value], source: str | None) -> Config:
             variants, origins["variants"] = layer["variants"].read(VariantRule), layer.file
             check_globs(layer["variants"]["parameters"])
     rules = Rules(assumptions, tiers, tuple(contracts), variants)
-    return Config(source, services, rules, tuple(layer.file for layer in layers), origins)
+    return Config(source, services, rules, tuple(layer.file for layer, _ in layers), origins)
 
 
-def _merge_services(layers: list[Value], origins: dict[str, str]) -> dict[str, ServiceRule]:
+def _merge_services(layers: list[ReadLayer], origins: dict[str, str]) -> dict[str, ServiceRule]:
     """The services in matching order; adds their origins."""
     services: dict[str, ServiceRule] = {}
-    tables: dict[str, Value] = {}  # the uppermost of each service
-    for layer in reversed(layers):
-        for name, table in layer.table(Layer.__struct_fields__)["services"].members().items():
-            tables.setdefault(name, table)
-            rule, part = _service(name, table), f"services.{name}"
+    uppermost: dict[str, Value] = {}  # the layer of each service
+    for layer, read in reversed(layers):
+        for name, rule in read.items():
+            uppermost.setdefault(name, layer)
+            part = f"services.{name}"
             if (above := services.get(name)) is not None and _is_only_cost(above):
                 del services[name]  # it does not change the order in which rules match
                 rule = replace(rule, start_up_s=above.start_up_s)
                 origins.setdefault(f"{part}.start_up_s", origins.pop(part))
             if name not in services:
-                services[name], origins[part] = rule, table.file
+                services[name], origins[part] = rule, layer.file
     known = sorted(name for name, rule in services.items() if not _is_only_cost(rule))
     if unknown := next((name for name in services if name not in known), None):
-        raise tables[unknown].error("has only start_up_s, and no preset has this service", did_you_mean(unknown, known))
+        table = uppermost[unknown]["services"][unknown]
+        raise table.error("has only start_up_s, and no preset has this service", did_you_mean(unknown, known))
     return services
 
 
