@@ -226,7 +226,7 @@ def test_what_others_do_is_not_told(peers: Peers) -> None:
 @pytest.mark.probes
 @pytest.mark.parametrize("sends", [1, 7919])
 def test_what_does_not_fit_is_counted(sends: int, peers: Peers, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session, "RING_BYTES", 4096)
+    monkeypatch.setattr("tracer.record.capture.bpf.sizes.RING_BYTES", 4096)
     text = """
         s = socket(type=SOCK_DGRAM)
         for turn in range(int(sys.argv[2])): s.sendto(b"1", P.udp)
@@ -242,7 +242,7 @@ def test_what_does_not_fit_is_counted(sends: int, peers: Peers, monkeypatch: pyt
 @pytest.mark.probes
 def test_a_drained_ring_has_room_again(peers: Peers, monkeypatch: pytest.MonkeyPatch) -> None:
     """As many records as fill the ring many times over, a turn at a time: none is lost and none comes twice."""
-    monkeypatch.setattr(session, "RING_BYTES", 4096)
+    monkeypatch.setattr("tracer.record.capture.bpf.sizes.RING_BYTES", 4096)
     text = "socket(type=SOCK_DGRAM).sendto(bytes(int(sys.argv[2])), P.udp)"
     with capturing() as loaded:
         results: list[int] = []

@@ -83,6 +83,7 @@ class StartingBackend:
             self._thread.start()
         except RuntimeError as error:
             raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN)) from error
+        backend.prepare()
 
     def _start(self) -> None:
         try:

@@ -131,6 +131,10 @@ class Backend(Protocol):
     def checks(self) -> Iterable[Check]:
         """What it needs of this machine, for `svc-trace doctor`. Asking changes nothing."""
 
+    def prepare(self) -> None:
+        """Import what the end of `start` needs, while another thread executes `start`. Default: nothing."""
+        return
+
     def start(self) -> Loaded:
         """Load and attach what it needs; changes nothing if it fails.
 
@@ -144,7 +148,10 @@ class Loaded(Protocol):
 
     name: str
     privileged: bool  # `trace` needs root
-    lacks_causes: str  # why its events have no causes (SocketEvent.cause_ns); empty: they have
+
+    @property
+    def lacks_causes(self) -> str:
+        """Why its events have no causes (SocketEvent.cause_ns); empty: they have."""
 
     def trace(self, pid: int, fifo: Path, *, causes: bool = True) -> Session:
         """Trace the stopped process `pid` and all its descendants. One session at a time. `causes`: events have them.

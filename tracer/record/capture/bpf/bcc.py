@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -23,11 +23,11 @@ from typing import Final
 
 import tracer
 from tracer.errors import SvcTraceError, cannot_trace
-from tracer.record.capture.bpf import bcc_loader, session, wake_ups
+from tracer.record.capture.bpf import bcc_loader, sizes
 from tracer.record.capture.bpf.clock import check_clock
 from tracer.record.capture.bpf.programs import BTF, SOURCES, check_can_load
-from tracer.record.capture.bpf.ringbuf import possible_cpus
 from tracer.record.capture.bpf.session import BpfLoaded, Maps
+from tracer.record.capture.bpf.wake_ups import Trial
 from tracer.record.capture.bpf.wire import CONTROL
 from tracer.record.capture.checks import Check
 from tracer.record.capture.protocol import Backend
@@ -75,8 +75,8 @@ class BccBackend(Backend):
             with mmap.mmap(shared.control, mmap.PAGESIZE) as page:
                 CONTROL.pack_into(page, 0, 0, 0, 1, 1, 0, 0)  # bcc's programs have no initialised variables
             probes = BpfLoaded(self.name, shared, loaded.programs, partial(_set_root, setup), resources)
-            lacks = wake_ups.lacks_causes(probes) if loaded.wake_ups else wake_ups.REFUSED
-            return replace(probes, lacks_causes=lacks, resources=resources.pop_all())
+            trial = resources.enter_context(closing(Trial(probes))) if loaded.wake_ups else None
+            return replace(probes, trial=trial, resources=resources.pop_all())
 
 
 def _set_root(setup: int, pid: int) -> None:
@@ -95,7 +95,7 @@ def _load() -> bcc_loader.Descriptors:
     with ours:
         with theirs:
             loader = subprocess.run(
-                [*_LOADER, str(possible_cpus()), str(session.RING_BYTES), str(theirs.fileno())],
+                [*_LOADER, str(sizes.possible_cpus()), str(sizes.RING_BYTES), str(theirs.fileno())],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,

@@ -6,15 +6,14 @@ import ctypes
 import errno
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, suppress
 from ctypes import byref, c_int
-from dataclasses import replace
 from functools import partial
 from struct import pack
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from tracer.errors import ExitStatus, SvcTraceError, cannot_trace
-from tracer.record.capture.bpf import features, session
+from tracer.record.capture.bpf import features, sizes
 from tracer.record.capture.bpf.clock import check_clock
 from tracer.record.capture.bpf.library import Library
 from tracer.record.capture.bpf.programs import (
@@ -30,17 +29,15 @@ from tracer.record.capture.bpf.programs import (
     forbidden,
     may_be_missing,
 )
-from tracer.record.capture.bpf.ringbuf import possible_cpus
-from tracer.record.capture.bpf.session import BpfLoaded, Maps
-from tracer.record.capture.bpf.wire import TASK
 from tracer.record.capture.checks import Check
 from tracer.record.capture.protocol import COMMAND_PROCESS, Backend
+
+if TYPE_CHECKING:
+    from tracer.record.capture.bpf.session import BpfLoaded
 
 SENDS: Final = ("tracepoint", "fexit", "kprobe")
 """The ways to observe sends, the best first."""
 _KINDS: Final = {"fexit": ("fexit",), "kprobe": ("kprobe", "kretprobe")}
-SOCKETS: Final = 65536
-"""How many sockets have an entry at a time where kprobes observe the sends; further ones are counted as lost."""
 _SENDS_VARIABLE: Final = "SVC_TRACE_SENDS"  # for tests: one of SENDS
 
 
@@ -78,6 +75,10 @@ class LibbpfBackend(Backend):
         yield features.task_storage(library)
         yield from features.send_checks(library)
 
+    def prepare(self) -> None:
+        """Import what `start` needs after the kernel has verified the probes."""
+        from tracer.record.capture.bpf import session, wake_ups  # noqa: F401
+
     def start(self) -> BpfLoaded:
         """Load and attach; takes some tens of milliseconds.
 
@@ -92,7 +93,10 @@ class LibbpfBackend(Backend):
             loaded, sends = load(library, self._sends)
             resources.callback(library.close, loaded)
             programs = _attach(library, loaded, sends, resources)
-            from tracer.record.capture.bpf import wake_ups  # its imports would delay the command
+            from dataclasses import replace  # by `prepare`
+
+            from tracer.record.capture.bpf.session import BpfLoaded, Maps
+            from tracer.record.capture.bpf.wake_ups import Trial
 
             *maps, tasks = (
                 library.map_fd(library.find_map(loaded, name))
@@ -100,8 +104,8 @@ class LibbpfBackend(Backend):
             )
             set_root = partial(_set_root, library, tasks)
             probes = BpfLoaded(self.name, Maps(*maps), programs, set_root, resources, wakes=True)
-            lacks = wake_ups.lacks_causes(probes) if _observes_wake_ups(library, loaded) else wake_ups.REFUSED
-            return replace(probes, lacks_causes=lacks, resources=resources.pop_all())
+            trial = resources.enter_context(closing(Trial(probes))) if _observes_wake_ups(library, loaded) else None
+            return replace(probes, trial=trial, resources=resources.pop_all())
 
 
 def load(library: Library, wanted: str | None) -> tuple[int, str]:
@@ -135,8 +139,8 @@ def _open(library: Library, sends: str, *, causes: bool = True) -> int:
     opened: int | None = library.open(os.fsencode(OBJECT), None)
     if not opened:
         raise OSError(ctypes.get_errno(), "open")
-    library.set_max_entries(library.find_map(opened, b"events"), session.RING_BYTES)
-    library.set_max_entries(library.find_map(opened, b"lost"), possible_cpus())
+    library.set_max_entries(library.find_map(opened, b"events"), sizes.RING_BYTES)
+    library.set_max_entries(library.find_map(opened, b"lost"), sizes.possible_cpus())
     for program in library.programs(opened):
         name = library.name(program).decode()
         if name == RECEIVE and sends == SENDS[0]:
@@ -164,7 +168,7 @@ def _select(library: Library, opened: int, sends: str) -> None:
         elif kind in _KINDS[sends]:
             library.set_autoload(program, target in existing or not may_be_missing(target))
     if sends == "kprobe":
-        library.set_max_entries(library.find_map(opened, b"sockets_by_address"), SOCKETS)
+        library.set_max_entries(library.find_map(opened, b"sockets_by_address"), sizes.SOCKETS)
         library.set_value(library.find_map(opened, b".rodata.way"), b"\x01", 1)
 
 
@@ -227,6 +231,8 @@ def _load_error(library: Library, sends: str, code: int) -> SvcTraceError:
 
 def _set_root(library: Library, tasks: int, pid: int) -> None:
     """Give the stopped child `pid` an entry in the map `tasks`."""
+    from tracer.record.capture.bpf.wire import TASK
+
     pidfd = os.pidfd_open(pid)
     try:
         value = pack("II", COMMAND_PROCESS, pid).ljust(TASK.size, b"\0")  # its first fields: process, tid

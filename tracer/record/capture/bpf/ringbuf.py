@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import mmap
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Final
 
 from tracer.record.capture.bpf.wire import decode
@@ -59,9 +58,3 @@ class RingBuffer:
             view.release()
         self._consumer_pages.close()
         self._producer_pages.close()
-
-
-def possible_cpus() -> int:
-    """How many CPUs the kernel may ever have: one more than the highest number in /sys/devices/system/cpu/possible."""
-    ranges = Path("/sys/devices/system/cpu/possible").read_text()
-    return int(ranges.strip().replace("-", ",").split(",")[-1]) + 1

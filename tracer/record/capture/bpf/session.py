@@ -10,16 +10,19 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from struct import Struct
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
+from tracer.record.capture.bpf import sizes
 from tracer.record.capture.bpf.interpreters import Interpreters
-from tracer.record.capture.bpf.ringbuf import RingBuffer, possible_cpus
+from tracer.record.capture.bpf.ringbuf import RingBuffer
 from tracer.record.capture.bpf.tallies import Tallies
 from tracer.record.capture.bpf.wire import CONTROL
 from tracer.record.capture.protocol import SHORTEST_PAUSE_S, Event, Loaded, Session, SocketEvent
 
-RING_BYTES: Final = 16 << 20
-"""Room for about 70,000 records between two drains; most sends need none (tallies.py)."""
+if TYPE_CHECKING:
+    from tracer.record.capture.bpf.wake_ups import Trial
+
+REFUSED: Final = "this kernel refuses the probe at sched_waking"
 _LONGEST_PAUSE_S: Final = 0.1
 """Between two drains that the kernel does not ask for."""
 _MISSES: Final = re.compile(r"^recursion_misses:\t(\d+)$", re.MULTILINE)
@@ -44,16 +47,25 @@ class BpfLoaded(Loaded):
     programs: Sequence[int]  # descriptors of the programs whose missed calls are lost events
     set_root: Callable[[int], None]  # makes a stopped child the root of the tree
     resources: ExitStack  # detaches and frees everything when it is closed
-    lacks_causes: str = ""
+    trial: Trial | None = None  # of the causes; None: there are none
     privileged: bool = True
     wakes: bool = False  # the probes wake the reader of the ring buffer when it fills
 
-    def trace(self, pid: int, fifo: Path, ring_bytes: int | None = None, *, causes: bool = True) -> BpfSession:
-        """Make the stopped process the root of the tree: fork adds its descendants.
+    @property
+    def lacks_causes(self) -> str:
+        """Waits for the trial's end."""
+        return REFUSED if self.trial is None else self.trial.result()
+
+    def trace(self, pid: int, fifo: Path, *, causes: bool = True) -> BpfSession:
+        """Make the stopped process the root of the tree: fork adds its descendants."""
+        lacks_causes = self.lacks_causes  # the trial's session has to end first
+        return self.begin(pid, fifo, causes=causes and not lacks_causes)
+
+    def begin(self, pid: int, fifo: Path, ring_bytes: int = sizes.RING_BYTES, *, causes: bool) -> BpfSession:
+        """`trace`, as it is before the end of the trial.
 
         `ring_bytes`: a session that ends before there were more bytes of events may map only these.
         """
-        causes = causes and not self.lacks_causes
         session = BpfSession(self.maps, self.programs, fifo.stat().st_ino, ring_bytes, causes=causes)
         session.ring = self.maps.events if self.wakes else None
         self.set_root(pid)
@@ -68,18 +80,16 @@ class BpfSession(Session):
     """The events of one tree, read from the memory of the maps."""
 
     def __init__(
-        self, maps: Maps, programs: Sequence[int], fifo: int, ring_bytes: int | None = None, *, causes: bool
+        self, maps: Maps, programs: Sequence[int], fifo: int, ring_bytes: int = sizes.RING_BYTES, *, causes: bool
     ) -> None:
         """Map the maps; `fifo` is the inode number of the FIFO for boundaries. `causes`: events have them."""
         self._programs = programs
         with ExitStack() as mapped:
-            self._ring = mapped.enter_context(
-                closing(RingBuffer(maps.events, min(ring_bytes or RING_BYTES, RING_BYTES)))
-            )
+            self._ring = mapped.enter_context(closing(RingBuffer(maps.events, min(ring_bytes, sizes.RING_BYTES))))
             self._tallies = mapped.enter_context(closing(Tallies(maps.tallies)))
             self._interpreters = mapped.enter_context(closing(Interpreters(maps.interpreters)))
             self._control = mapped.enter_context(mmap.mmap(maps.control, mmap.PAGESIZE))
-            self._counters = Struct(f"@{possible_cpus()}Q")
+            self._counters = Struct(f"@{sizes.possible_cpus()}Q")
             self._lost = mapped.enter_context(mmap.mmap(maps.lost, self._counters.size, prot=mmap.PROT_READ))
             self._mapped = mapped.pop_all()
         _, *rest, _ = CONTROL.unpack_from(self._control)

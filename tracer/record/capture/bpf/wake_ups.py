@@ -25,7 +25,6 @@ from typing import Final
 from tracer.record.capture.bpf.session import BpfLoaded
 from tracer.record.capture.protocol import Event, Kind, SocketEvent
 
-REFUSED: Final = "this kernel refuses the probe at sched_waking"
 _TIMEOUT_S: Final = 60
 _TURNS: Final = 3
 _TURN_S: Final = 0.0002
@@ -34,14 +33,75 @@ _RING_BYTES: Final = 1 << 16  # more than its events need: to map the whole ring
 _TIMER_S: Final = 0.0001  # without a real-time priority, the kernel may add 50 µs (PR_SET_TIMERSLACK)
 
 
-def lacks_causes(loaded: BpfLoaded) -> str:
-    """Try loaded probes; return why their causes cannot be relied on, or nothing."""
-    try:
-        events = _run(loaded)
-    except TimeoutError:
-        return f"the trial of wake-ups did not end within {_TIMEOUT_S} s"
-    except OSError as error:
-        return f"the trial of wake-ups failed: {error}"
+class Trial:
+    """A trial of loaded probes, in processes of its own. It goes on while the tracer does something else.
+
+    `result` needs root only if the trial fails to end in time.
+    """
+
+    def __init__(self, loaded: BpfLoaded) -> None:
+        self._lacks: str | None = None
+        with ExitStack() as resources:
+            try:
+                self._begin(loaded, resources)
+            except OSError as error:
+                self._lacks = _failed(error)
+            else:
+                self._resources = resources.pop_all()
+
+    def _begin(self, loaded: BpfLoaded, resources: ExitStack) -> None:
+        waiting, go = _pipe(resources)
+        _, boundaries = _pipe(resources)
+
+        def act() -> None:
+            os.close(go)
+            os.sched_setaffinity(0, {_processor()})
+            with suppress(PermissionError):  # CAP_SYS_NICE or the cgroup's share of real time may be missing
+                os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+            if os.read(waiting, 1):  # otherwise the tracer has died
+                _wake(boundaries)
+
+        pid = _fork(act)
+        resources.callback(os.waitpid, pid, 0)
+        resources.callback(_kill, pid)
+        self._ended = os.pidfd_open(pid)
+        resources.callback(os.close, self._ended)
+        fifo = Path(f"/proc/self/fd/{boundaries}")
+        self._session = resources.enter_context(closing(loaded.begin(pid, fifo, _RING_BYTES, causes=True)))
+        os.write(go, b".")
+
+    def result(self) -> str:
+        """Wait for the end; return why the probes' causes cannot be relied on, or nothing."""
+        if self._lacks is None:
+            with self._resources:
+                try:
+                    self._lacks = _lacks_causes(self._events())
+                except TimeoutError:
+                    self._lacks = f"the trial of wake-ups did not end within {_TIMEOUT_S} s"
+                except OSError as error:
+                    self._lacks = _failed(error)
+        return self._lacks
+
+    def _events(self) -> list[Event]:
+        poll = select.poll()
+        poll.register(self._ended, select.POLLIN)
+        if not poll.poll(_TIMEOUT_S * 1000):
+            raise TimeoutError
+        result = os.waitid(os.P_PIDFD, self._ended, os.WEXITED | os.WNOWAIT)
+        assert result is not None  # it waited
+        if result.si_code != os.CLD_EXITED:
+            raise OSError(f"signal {result.si_status} ended its process")
+        if result.si_status:
+            raise OSError(result.si_status, os.strerror(result.si_status))
+        return [*self._session.drain()]
+
+    def close(self) -> None:
+        """End it if it has not ended."""
+        if self._lacks is None:
+            self._resources.close()
+
+
+def _lacks_causes(events: list[Event]) -> str:
     sends = [event for event in events if isinstance(event, SocketEvent) and event.kind == Kind.SEND]
     calls = [event for event in sends if event.head == b"call"]
     timers = [event for event in sends if event.head == b"timer"]
@@ -52,38 +112,22 @@ def lacks_causes(loaded: BpfLoaded) -> str:
     return ""
 
 
-def _run(loaded: BpfLoaded) -> list[Event]:
-    with ExitStack() as resources:
-        waiting, go = _pipe(resources)
-        _, boundaries = _pipe(resources)
+def _failed(error: OSError) -> str:
+    return f"the trial of wake-ups failed: {error}"
 
-        def begin() -> None:
-            os.close(go)
-            os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-            with suppress(PermissionError):  # CAP_SYS_NICE or the cgroup's share of real time may be missing
-                os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
-            if os.read(waiting, 1):  # otherwise the tracer has died
-                _wake(boundaries)
 
-        pid = _fork(begin)
-        resources.callback(os.waitpid, pid, 0)
-        resources.callback(os.kill, pid, signal.SIGKILL)
-        ended = os.pidfd_open(pid)
-        resources.callback(os.close, ended)
-        with closing(loaded.trace(pid, Path(f"/proc/self/fd/{boundaries}"), _RING_BYTES)) as session:
-            os.write(go, b".")
-            poll = select.poll()
-            poll.register(ended, select.POLLIN)
-            if not poll.poll(_TIMEOUT_S * 1000):
-                raise TimeoutError
-            events = [*session.drain()]
-        result = os.waitid(os.P_PIDFD, ended, os.WEXITED | os.WNOWAIT)
-    assert result is not None  # it waited
-    if result.si_code != os.CLD_EXITED:
-        raise OSError(f"signal {result.si_status} ended its process")
-    if result.si_status:
-        raise OSError(result.si_status, os.strerror(result.si_status))
-    return events
+def _processor() -> int:
+    """The processor that runs this process. The tracer is likely to use another one (proc_pid_stat(5))."""
+    file = os.open("/proc/self/stat", os.O_RDONLY)
+    try:
+        return int(os.read(file, 4096).rpartition(b") ")[2].split()[36])
+    finally:
+        os.close(file)
+
+
+def _kill(pid: int) -> None:
+    with suppress(PermissionError):  # the tracer has given up root; the process ends by itself
+        os.kill(pid, signal.SIGKILL)
 
 
 def _pipe(resources: ExitStack) -> tuple[int, int]:
