@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -17,6 +18,7 @@ import click
 from large_runs import TRACER, database_suite, idle, many_sends, print_large_run, quick_suite
 
 from tracer.record.capture.backends import BACKENDS
+from tracer.record.capture.bpf.libbpf import LibbpfBackend
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 SHOP: Final = ROOT / "examples" / "shop"
@@ -71,6 +73,15 @@ for _ in range(count // 200):
 print(min(times) / 200 * 1e9)
 """
 
+WITHOUT_CAUSES: Final = """
+from functools import partial
+from tracer.commands import main
+from tracer.record.capture.backends import BACKENDS
+from tracer.record.capture.bpf.libbpf import LibbpfBackend
+BACKENDS["libbpf"] = partial(LibbpfBackend, causes=False)
+raise SystemExit(main())
+"""
+
 PYTEST: Final = """
 import subprocess, sys, time
 began = time.perf_counter()
@@ -114,7 +125,12 @@ print(dict(line.split(":", 1) for line in open(f"/proc/{tracer}/status"))["VmHWM
 
 def traced(backend: str) -> tuple[str, ...]:
     """The words before a command that trace it with this backend."""
-    return (sys.executable, "-I", "-m", "tracer", "--quiet", "-o", "/dev/null", "--backend", backend, "--")
+    return (sys.executable, "-I", "-m", "tracer", *options(backend))
+
+
+def options(backend: str) -> tuple[str, ...]:
+    """The options of svc-trace before a command."""
+    return ("--quiet", "-o", "/dev/null", "--backend", backend, "--")
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +195,21 @@ def time_wake_ups(backend: str, pairs: int, rounds: int) -> None:
     print_pairs("two wake-ups, outside of the tree", "ns", Pairs(tuple(bare), tuple(beside)), 0)
 
 
+def time_causes(pairs: int, rounds: int) -> None:
+    """Print what the probes at wake-ups add to a round of `time_wake_ups`, to the rest of what libbpf's probes cost."""
+    run = figure_of(WAKE_UPS, str(rounds))
+
+    def beside(*, causes: bool) -> float:
+        with closing(LibbpfBackend(causes=causes).start()):
+            return run(())
+
+    without = (sys.executable, "-I", "-c", WITHOUT_CAUSES, *options("libbpf"))
+    inside = [(run(without), run(traced("libbpf"))) for _ in range(pairs)]
+    print_pairs("their causes, traced", "ns", Pairs(*zip(*inside, strict=True)), 0)
+    outside = [(beside(causes=False), beside(causes=True)) for _ in range(pairs)]
+    print_pairs("their causes, outside of the tree", "ns", Pairs(*zip(*outside, strict=True)), 0)
+
+
 def time_hook(tests: int) -> tuple[float, float]:
     """Microseconds that an empty test takes without and with the hook: medians of alternating blocks of one traced run.
 
@@ -238,6 +269,8 @@ def compare(backends: tuple[str, ...], pairs: int, queries: int, sends: int, dat
         print_pairs("one-byte UDP send", "ns", send, 0)
         if backend != "strace":  # it observes no wake-ups
             time_wake_ups(backend, pairs, sends)
+        if backend == "libbpf":
+            time_causes(pairs, sends)
         suite = measure(pairs, backend, figure_of(PYTEST, cwd=SHOP))
         print_pairs("example suite", "s", suite, 3)
         print_cpu(backend, min(pairs, 3), database)

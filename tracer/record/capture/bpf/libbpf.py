@@ -47,12 +47,13 @@ class LibbpfBackend(Backend):
     name = "libbpf"
     blind_to: frozenset[str] = frozenset()
 
-    def __init__(self, sends: str | None = None) -> None:
-        """`sends`: one of SENDS; None takes the first that this kernel has.
+    def __init__(self, sends: str | None = None, *, causes: bool = True) -> None:
+        """`sends`: one of SENDS; None takes the first that this kernel has. `causes`: whether to observe wake-ups.
 
         Raises:
             SvcTraceError: bad-sends.
         """
+        self._causes = causes
         self._sends = sends or os.environ.get(_SENDS_VARIABLE)
         if self._sends and self._sends not in SENDS:
             raise SvcTraceError(
@@ -90,7 +91,7 @@ class LibbpfBackend(Backend):
         check_clock()
         library = Library()
         with ExitStack() as resources:
-            loaded, sends = load(library, self._sends)
+            loaded, sends = load(library, self._sends, causes=self._causes)
             resources.callback(library.close, loaded)
             programs = _attach(library, loaded, sends, resources)
             from dataclasses import replace  # by `prepare`
@@ -108,18 +109,20 @@ class LibbpfBackend(Backend):
             return replace(probes, trial=trial, resources=resources.pop_all())
 
 
-def load(library: Library, wanted: str | None) -> tuple[int, str]:
+def load(library: Library, wanted: str | None, *, causes: bool = True) -> tuple[int, str]:
     """Load what this kernel can run: the programs of the `wanted` way to observe sends, by default the best.
+
+    With `causes`, also those at wake-ups, unless the kernel refuses them.
 
     The best way is tried before the kernel is asked what it has, because asking takes as long. Returns the object and
     the way.
     """
     sends = wanted or SENDS[0]
     try:
-        return _open(library, sends), sends
+        return _open(library, sends, causes=causes), sends
     except OSError as error:
         if not wanted and (available := _best_available(library)) != sends:
-            return load(library, available)
+            return load(library, available, causes=causes)
         with suppress(OSError):
             return _open(library, sends, causes=False), sends
         raise _load_error(library, sends, error.errno or 0) from None
