@@ -116,14 +116,11 @@ def command(
         from tracer.commands.configurations import find_configuration
         from tracer.record.run import RunOptions, record
 
-        read_preset("default")  # find_configuration needs it
+        read_preset("default")  # it is a part of every configuration
         loaded = starting.result()
     with closing(loaded):
         found = find_configuration(config)
-        if fail_on and found.config.source is not None:
-            from tracer.commands.fail_on import check_rules
-
-            check_rules(found.config.rules, fail_on, found.searched)
+        _check_rules(found, fail_on)
         refusal = None if only is None else _others(only, found.config, against, say)
         watcher = _live(found.config, say) if live else None
         options = RunOptions(command, output, trace, refusal, watcher=watcher, enter=enter)
@@ -155,6 +152,14 @@ def _check_usage(
         from tracer.commands.services import check_services
 
         check_services((*(list_tests or ()), *(only or ())), config)
+
+
+def _check_rules(found: Found, fail_on: tuple[str, ...]) -> None:
+    """Check that the rules have what `--fail-on` checks, if their file is known before the run."""
+    if fail_on and found.config.source is not None:
+        from tracer.commands.fail_on import check_rules
+
+        check_rules(found.config.rules, fail_on, found.searched)
 
 
 def _check_entering(backend: str, only: tuple[str, ...] | None) -> None:
