@@ -151,7 +151,7 @@ class Flows:
             flow.host = host_in(event.prefix)
 
     def _add_head(self, flow: _Flow, event: SocketEvent) -> None:
-        if self._timeline.owns_spans(event.process, event.tid):
+        if self._timeline.owns_spans(event.process, event.tid, event.ns):
             if flow.sends > _RUNNERS_SENDS:
                 flow.heads.clear()
                 return

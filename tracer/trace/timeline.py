@@ -155,9 +155,10 @@ class Timeline:
         self._parents.pop(process, None)
         self._runners.pop(process, None)
 
-    def owns_spans(self, process: ProcessId, tid: Tid) -> bool:
-        """Whether this thread ever opened a span."""
-        return tid in self._runners.get(process, ())
+    def owns_spans(self, process: ProcessId, tid: Tid, ns: int) -> bool:
+        """Whether this thread had ever opened a span by a moment."""
+        track = self._runners.get(process, {}).get(tid)
+        return track is not None and track.times[0] <= ns
 
     def ancestors(self, process: ProcessId) -> Iterator[ProcessId]:
         """The process, its parent, and so on up to the command."""

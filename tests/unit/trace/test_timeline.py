@@ -42,8 +42,8 @@ class PlainTimeline(Timeline):
     def is_unsure(self, process: int, tid: int, from_ns: int, to_ns: int, ns: int) -> bool:
         return super().is_unsure(ProcessId(process), Tid(tid), from_ns, to_ns, ns)
 
-    def owns_spans(self, process: int, tid: int) -> bool:
-        return super().owns_spans(ProcessId(process), Tid(tid))
+    def owns_spans(self, process: int, tid: int, ns: int) -> bool:
+        return super().owns_spans(ProcessId(process), Tid(tid), ns)
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def test_nothing_is_open_without_a_runner(timeline: PlainTimeline) -> None:
     assert timeline.at(GRANDCHILD, 7, 100) == ()
     assert timeline.at(99, 7, 100) == ()  # whose birth was lost
     assert timeline.enclosing(COMMAND, 7, 100) == 0
-    assert not timeline.owns_spans(COMMAND, 7)
+    assert not timeline.owns_spans(COMMAND, 7, 100)
     assert list(timeline.ancestors(GRANDCHILD)) == [3, 2, 1]
 
 
@@ -71,7 +71,7 @@ def test_the_innermost_span_counts_from_its_opening_until_it_closes(timeline: Pl
     assert [timeline.at(COMMAND, 1, ns) for ns in (99, 100, 199, 200, 299, 300, 399, 400)] == [
         *((), (10,), (10,), (11,), (11,), (10,), (10,), ()),
     ]
-    assert timeline.owns_spans(COMMAND, 1)
+    assert [timeline.owns_spans(COMMAND, 1, ns) for ns in (99, 100, 500)] == [False, True, True]
 
 
 def test_a_cause_counts_since_the_test_around_the_span_opened(timeline: PlainTimeline) -> None:
@@ -115,7 +115,7 @@ def test_other_threads_fall_into_the_runners_spans(timeline: PlainTimeline) -> N
     assert set(timeline.at(COMMAND, 5, 250)) == {10, 20}
     assert timeline.at(COMMAND, 1, 250) == (10,)  # its own wins
     assert timeline.at(COMMAND, 2, 150) == (10,)  # its own was not open yet
-    assert not timeline.owns_spans(COMMAND, 5)
+    assert not timeline.owns_spans(COMMAND, 5, 300)
 
 
 def test_the_nearest_runner_with_an_open_span_counts(timeline: PlainTimeline) -> None:
@@ -160,14 +160,14 @@ def test_what_nobody_asks_any_more_is_forgotten_and_nothing_else(timeline: Plain
     assert len(track.times) == len(track.innermost) == 2 * 1_000 + 2
 
 
-def test_a_process_that_is_buried_was_never_there(timeline: PlainTimeline) -> None:
+def test_a_process_that_is_forgotten_was_never_there(timeline: PlainTimeline) -> None:
     timeline.open(CHILD, 1, 20, 100)
     timeline.exit(CHILD, 200)
     timeline.forget_process(CHILD)
     timeline.forget_before(300)
     assert timeline.at(CHILD, 1, 150) == ()
     assert list(timeline.ancestors(CHILD)) == [CHILD]
-    assert not timeline.owns_spans(CHILD, 1)
+    assert not timeline.owns_spans(CHILD, 1, 300)
 
 
 @dataclass(slots=True)
