@@ -121,26 +121,26 @@ def postgres(directory: Path, settings: Mapping[str, object] = MappingProxyType(
     if made.returncode:
         raise ServerError(f"initdb failed:\n{made.stderr}")
 
-    port = free_port()
-    options = {
-        "port": port,
-        "listen_addresses": "127.0.0.1",
-        "unix_socket_directories": sockets,
-        "fsync": "off",
-        "autovacuum": "off",
-        **settings,
-    }
-    command = [binary, "-D", str(data), *(f"--{name}={value}" for name, value in options.items())]
-    address = f"postgresql://postgres@127.0.0.1:{port}"
-    # SIGINT is PostgreSQL's fast shutdown: SIGTERM would wait for clients to disconnect.
-    with child("postgres", command, directory, stop=signal.SIGINT, **account) as server:
-        server.wait_for(lambda: psycopg2.connect(f"{address}/postgres").close())
-        create_database(address, "shop")
-        yield {
-            "SHOP_POSTGRES_DSN": f"{address}/shop",
-            "SHOP_POSTGRES_SOCKET_DIR": str(sockets),
-            "SHOP_POSTGRES_PORT": str(port),
+    with reserved_port() as port:
+        options = {
+            "port": port,
+            "listen_addresses": "127.0.0.1",
+            "unix_socket_directories": sockets,
+            "fsync": "off",
+            "autovacuum": "off",
+            **settings,
         }
+        command = [binary, "-D", str(data), *(f"--{name}={value}" for name, value in options.items())]
+        address = f"postgresql://postgres@127.0.0.1:{port}"
+        # SIGINT is PostgreSQL's fast shutdown: SIGTERM would wait for clients to disconnect.
+        with child("postgres", command, directory, stop=signal.SIGINT, **account) as server:
+            server.wait_for(lambda: psycopg2.connect(f"{address}/postgres").close())
+            create_database(address, "shop")
+            yield {
+                "SHOP_POSTGRES_DSN": f"{address}/shop",
+                "SHOP_POSTGRES_SOCKET_DIR": str(sockets),
+                "SHOP_POSTGRES_PORT": str(port),
+            }
 
 
 def create_database(address: str, name: str) -> None:
@@ -159,11 +159,11 @@ def create_database(address: str, name: str) -> None:
 @contextmanager
 def redis(directory: Path) -> Iterator[dict[str, str]]:
     """A Redis without persistence."""
-    port = free_port()
-    command = [program("redis-server", "redis-server"), "--port", str(port), "--bind", "127.0.0.1", "--save", ""]
-    with child("redis", command, directory) as server:
-        server.wait_for(lambda: ping(port))
-        yield {"SHOP_REDIS_URL": f"redis://127.0.0.1:{port}"}
+    with reserved_port() as port:
+        command = [program("redis-server", "redis-server"), "--port", str(port), "--bind", "127.0.0.1", "--save", ""]
+        with child("redis", command, directory) as server:
+            server.wait_for(lambda: ping(port))
+            yield {"SHOP_REDIS_URL": f"redis://127.0.0.1:{port}"}
 
 
 def ping(port: int) -> None:
@@ -260,12 +260,13 @@ def unprivileged_account() -> dict[str, Any]:
     return {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": [nobody.pw_gid]}
 
 
-def free_port() -> int:
-    """A free TCP port on 127.0.0.1."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+@contextmanager
+def reserved_port() -> Iterator[int]:
+    """A free TCP port on 127.0.0.1, at which only a server with SO_REUSEADDR can listen until the end of the block."""
+    with socket.socket() as reserving:
+        reserving.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        reserving.bind(("127.0.0.1", 0))
+        yield reserving.getsockname()[1]
 
 
 def run(command: list[str], environment: dict[str, str]) -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from chromium import chromium
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tracer.reports.formats import FORMATS, Document
 from tracer.reports.output import writing
@@ -18,6 +18,7 @@ Open = Callable[..., Page]
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """One browser for all tests, which fail if there is none."""
+    expect.set_options(timeout=20_000)
     with chromium() as browser:
         yield browser
 

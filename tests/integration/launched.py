@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import grp
 import os
 import pwd
@@ -65,7 +66,7 @@ class User:
 
     def run(self, *command: str, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[bytes]:
         """Start a command and wait until it ends."""
-        with self.start(*command, env=env) as process:
+        with _sudoers(fcntl.LOCK_SH), self.start(*command, env=env) as process:
             stdout, stderr = process.communicate()
         return subprocess.CompletedProcess(command, process.returncode, stdout, stderr)
 
@@ -106,6 +107,14 @@ def _install(user: User) -> None:
 
 
 @contextmanager
+def _sudoers(lock: int) -> Iterator[None]:
+    """Sudo warns if a file with rules disappears while it reads them: other workers wait until nobody does."""
+    with Path("/run/lock/svc-trace-tests-sudoers").open("w") as file:
+        fcntl.flock(file, lock)
+        yield
+
+
+@contextmanager
 def new_user() -> Iterator[User]:
     """A new user who can use sudo without a password. At the end the user and all its files are removed."""
     name = f"svctrace{os.getpid()}"
@@ -134,5 +143,6 @@ def new_user() -> Iterator[User]:
         _install(user)
         yield user
     finally:
-        sudoers.unlink(missing_ok=True)
+        with _sudoers(fcntl.LOCK_EX):
+            sudoers.unlink(missing_ok=True)
         subprocess.run(["userdel", "--remove", name], check=True, capture_output=True)

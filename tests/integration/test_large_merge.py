@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import subprocess
 import sys
 import time
@@ -129,10 +130,16 @@ def test_export_of_the_merged_report(merged: Path, tmp_path: Path) -> None:
     assert int(done.stderr) / 1024 <= PEAK_MB
 
 
+def children_s() -> float:
+    """The CPU time of this process's children that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def test_many_small_reports_of_the_same_tests(tmp_path: Path) -> None:
     """The time grew with the square of the number of reports before: 10,000 took minutes, 1,000 took 2 s."""
     write_small_reports(tmp_path, SMALL_REPORTS)
-    begin = time.monotonic()
+    before_s = children_s()
     text = printed("merge", str(tmp_path / "*.json"), "-o", tmp_path / "merged.json.gz", "--expect", str(SMALL_REPORTS))
-    assert time.monotonic() - begin <= SMALL_REPORTS_S
+    assert children_s() - before_s <= SMALL_REPORTS_S
     assert "3 tests of 10,000 runs" in text

@@ -82,7 +82,10 @@ def test_a_worker_elsewhere(tmp_path: Path, local: tuple[str, ...]) -> None:
     with server:
         assert server.stdout is not None
         worker = f"socket=127.0.0.1:{server.stdout.readline().strip()}//chdir={tmp_path}"
-        line, report = traced(tmp_path, *PYTEST, "--dist", "load", *local, "--tx", worker)
+        try:
+            line, report = traced(tmp_path, *PYTEST, "--dist", "load", *local, "--tx", worker)
+        finally:
+            server.kill()
     missing = 6 - len(report["tests"])
     assert missing == 6 if not local else 0 < missing < 6
     tests = f"{6 - missing} tests" if local else "no tests"

@@ -25,7 +25,7 @@ PYTEST = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider")
 OUTSIDE = """
 import json, os, socket, struct, sys
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 
 def serve(server, answer):
     while True:
@@ -33,6 +33,7 @@ def serve(server, answer):
         Thread(target=answer, args=(client,)).start()
 
 def echo(client):
+    answered.wait(10)  # the suite does not end before the engine has answered
     with client:
         while data := client.recv(100):
             client.sendall(data)
@@ -46,10 +47,14 @@ def list_containers(client):
         labels = {"com.docker.compose.service": "db"}
         body = json.dumps([{"Names": ["/shop-db-1"], "Ports": [port], "Labels": labels}])
         client.sendall(b"HTTP/1.0 200 OK\\r\\nContent-Type: application/json\\r\\n\\r\\n" + body.encode())
+    answered.set()
 
 name, engine_path, hangs = sys.argv[1:]
 Path("/proc/self/comm").write_text(name)
 asked = []
+answered = Event()
+if hangs:  # or nobody asks
+    answered.set()
 published = socket.create_server(("127.0.0.1", 0))
 Thread(target=serve, args=(published, echo), daemon=True).start()
 engine = socket.socket(socket.AF_UNIX)
@@ -89,7 +94,10 @@ class Outside:
 
 @contextmanager
 def outside(directory: Path, name: str = "docker-proxy", *, hangs: bool = False) -> Iterator[Outside]:
-    """`name`: of the process that listens at the port. An engine that hangs accepts no connection."""
+    """`name`: of the process that listens at the port. It answers after the engine, unless that one hangs.
+
+    An engine that hangs accepts no connection.
+    """
     path = directory / "engine"
     command = (sys.executable, "-c", OUTSIDE, name, str(path), "1" if hangs else "")
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
@@ -123,7 +131,7 @@ def test_without_an_engine_a_compose_file_names_the_port_unless_another_program_
     listener: str, host: str | None, tmp_path: Path
 ) -> None:
     (tmp_path / "compose.yaml").write_text("services: {db: {ports: ['${PORT}:5432']}}")
-    with outside(tmp_path, listener) as other:
+    with outside(tmp_path, listener, hangs=True) as other:
         evidence = evidence_of(tmp_path, "libbpf", other.environment | {"DOCKER_HOST": "unix:///none"})
     assert evidence.get("host") == host
 

@@ -10,14 +10,15 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
 import psutil
 import pytest
-from kernel.leaks import unloading
+from kernel.leaks import mounts, unloading
 from kernel.refusal.refused import hierarchy_root
+from services import reserved_port
 
 from tracer.errors import ExitStatus
 from tracer.record.refusal.hierarchy import own_cgroup
@@ -54,7 +55,7 @@ from confluent_kafka import Producer
 CONFIGURATION = {  # one broker: a client tries several in random order
     "bootstrap.servers": os.environ["SHOP_KAFKA_BOOTSTRAP"].partition(",")[0],
     "socket.connection.setup.timeout.ms": 1000,
-    "message.timeout.ms": 1000,
+    "message.timeout.ms": int(os.environ["MESSAGE_MS"]),
 }
 
 def send():
@@ -149,7 +150,8 @@ def test_kafka(shop_services: dict[str, str], tmp_path: Path, backend: str) -> N
 
     def run(*options: str) -> Json:
         command = (*tracer(backend, "-q", "-o", "report.json", *options), "--", *PYTEST)
-        subprocess.run(command, cwd=tmp_path, env=os.environ | shop_services, check=not options, capture_output=True)
+        environment = os.environ | shop_services | {"MESSAGE_MS": "1000" if options else "60000"}
+        subprocess.run(command, cwd=tmp_path, env=environment, check=not options, capture_output=True)
         found: Json = json.loads((tmp_path / "report.json").read_text())
         return found
 
@@ -220,9 +222,11 @@ class Served:
 
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[Served]:
-    with closing(socket.create_server(("127.0.0.1", 0))) as free:
-        own = free.getsockname()[1]
-    with socket.create_server(("127.0.0.1", 0)) as tcp, socket.socket(socket.AF_UNIX) as at_a_path:
+    with (
+        reserved_port() as own,
+        socket.create_server(("127.0.0.1", 0)) as tcp,
+        socket.socket(socket.AF_UNIX) as at_a_path,
+    ):
         at_a_path.bind(str(tmp_path / "server.sock"))
         at_a_path.listen()
         yield Served(tmp_path, (tcp, at_a_path), own)
@@ -288,12 +292,6 @@ def ending(*pids: int) -> Iterator[None]:
             assert poll.poll(20_000), "it does not end"
 
 
-def mounts(directory: Path) -> list[str]:
-    """What svc-trace can leave mounted: cgroup version 2, and what hides sockets. Others may come and go meanwhile."""
-    lines = Path("/proc/self/mountinfo").read_text().splitlines()
-    return [line for line in lines if " - cgroup2 " in line or str(directory) in line]
-
-
 def test_a_killed_run_and_one_more_leave_nothing(served: Served, backend: str) -> None:
     """Neither a cgroup, nor programs, nor mounts."""
     before = mounts(served.directory)
@@ -302,12 +300,14 @@ def test_a_killed_run_and_one_more_leave_nothing(served: Served, backend: str) -
             cgroup = served.cgroup
             assert cgroup.exists()
             children = [child.pid for child in psutil.Process(run.pid).children(recursive=True)]
+            own = [int(pid) for pid in (cgroup / "cgroup.procs").read_text().split()]
             with ending(*children):
                 run.kill()
                 run.wait()
                 if backend == "strace":  # the command cannot go on without it
-                    for pid in map(int, (cgroup / "cgroup.procs").read_text().split()) if cgroup.exists() else ():
-                        os.kill(pid, signal.SIGKILL)
+                    for pid in own:
+                        with suppress(ProcessLookupError):
+                            os.kill(pid, signal.SIGKILL)
                 else:
                     served.go_on()
         (served.directory / "test_it.py").write_text("def test_it(): pass\n")

@@ -67,7 +67,8 @@ def picture() -> str:
 def run(shop_services: dict[str, str], tmp_path: Path, require: Callable[[str], None]) -> Callable[[str], str]:
     """`run(command)` runs it in a copy of the example suite, and returns what it prints. It has to succeed."""
     require("bpf")
-    shutil.copytree(ROOT / "examples" / "shop", tmp_path / "shop", ignore=shutil.ignore_patterns("svc-trace*"))
+    without = shutil.ignore_patterns("svc-trace*", ".svc-trace*", "__pycache__")
+    shutil.copytree(ROOT / "examples" / "shop", tmp_path / "shop", ignore=without)
     (tmp_path / "shop" / ".git").mkdir()  # no configuration above it counts
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     environment = os.environ | shop_services | {"PATH": path, "PYTHONDONTWRITEBYTECODE": "1"}

@@ -30,6 +30,12 @@ def temporary_files() -> set[Path]:
     return set(Path(tempfile.gettempdir()).iterdir())
 
 
+def mounts(directory: Path) -> list[str]:
+    """What svc-trace can leave mounted: cgroup version 2, and what hides sockets. Others may come and go meanwhile."""
+    lines = Path("/proc/self/mountinfo").read_text().splitlines()
+    return [line for line in lines if " - cgroup2 " in line or str(directory) in line]
+
+
 @contextmanager
 def unloading(kind: str, grace_s: float = GRACE_S) -> Iterator[None]:
     """Fail if what is done in here leaks BPF programs (`prog`) or links (`link`).

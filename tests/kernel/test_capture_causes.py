@@ -209,18 +209,20 @@ def test_an_event_loop_that_a_socket_wakes(loaded: Loaded, peers: Peers, tmp_pat
 
 POLL: Final = """
     def poll():
+        global polls
         while not stop:
             WAIT
             s.send(b"poll")
+            polls += 1
     def wait_for_job():
         with suppress(queue.Empty): jobs.get(timeout=0.001)
     zero, buffers = os.open("/dev/zero", os.O_RDONLY), [bytearray(1 << 18)]
-    stop, s, jobs, event, nothing = False, client(), queue.Queue(), threading.Event(), select.poll()
+    stop, polls, s, jobs, event, nothing = False, 0, client(), queue.Queue(), threading.Event(), select.poll()
     thread = threading.Thread(target=poll)
     thread.start()
     begin(settled=False)
     until = time.monotonic() + 0.3
-    while time.monotonic() < until:
+    while time.monotonic() < until or polls <= 5:
         WORK
     stop = True
     thread.join()
@@ -533,21 +535,27 @@ def test_a_process_that_serves_the_runner(loaded: Loaded, peers: Peers, tmp_path
 
 def test_a_cause_ends_when_the_next_test_begins(loaded: Loaded, peers: Peers, tmp_path: Path) -> None:
     text = """
-        jobs, stop = queue.Queue(), False
+        jobs, stop, polls = queue.Queue(), False, 0
         def work():
+            global polls
             s = client()
             s.send(jobs.get())
             while not stop:
                 time.sleep(0.001)
                 s.send(b"poll")
+                polls += 1
+        def wait_for_polls():
+            seen = polls
+            while polls < seen + 2:
+                time.sleep(0.001)
         thread = threading.Thread(target=work)
         thread.start()
         begin()
         jobs.put(b"job")
-        time.sleep(0.05)
+        wait_for_polls()
         begin(settled=False)
         mark.send(b"second")
-        time.sleep(0.05)
+        wait_for_polls()
         stop = True
         thread.join()
     """

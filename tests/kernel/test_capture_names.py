@@ -100,7 +100,7 @@ def test_the_answers_of_name_servers(way: str, peers: Peers, require: Callable[[
 def test_the_answers_of_a_name_server_by_tcp(peers: Peers, require: Callable[[str], None]) -> None:
     require("answers")
     text = """
-        server = socket(); server.bind(("127.77.77.77", 53)); server.listen()
+        server = socket(); server.bind((f"127.78.{os.getpid() >> 8 & 255}.{os.getpid() & 255}", 53)); server.listen()
         s = create_connection(server.getsockname()); accepted, _ = server.accept()
         s.send(b"query"); accepted.recv(5)
         accepted.send(b"\\0\\6answer")

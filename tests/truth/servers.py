@@ -37,8 +37,10 @@ def serving(script: str, *arguments: str) -> Iterator[tuple[str, Callable[[], st
 @contextmanager
 def mosquitto(directory: Path) -> Iterator[str]:
     """An MQTT broker. Yields its address, HOST:PORT."""
-    port = services.free_port()
-    command = [services.program("mosquitto", "mosquitto"), "-p", str(port)]  # without a configuration only on 127.0.0.1
-    with services.child("mosquitto", command, directory) as server:
+    # Without a configuration, it listens on 127.0.0.1 only.
+    with (
+        services.reserved_port() as port,
+        services.child("mosquitto", [services.program("mosquitto", "mosquitto"), "-p", str(port)], directory) as server,
+    ):
         server.wait_for(lambda: socket.create_connection((HOST, port)).close())
         yield f"{HOST}:{port}"

@@ -22,8 +22,9 @@ class Cassandra:
     def __init__(self, tls=False):
         host, port = split("CASSANDRA", tls)
         quiet = {"schema_metadata_enabled": False, "token_metadata_enabled": False, "idle_heartbeat_interval": 0}
+        patient = {"connect_timeout": 30, "control_connection_timeout": 30}
         context = ssl.create_default_context(cafile=CERTIFICATE) if tls else None
-        self.cluster = Cluster([host], port, protocol_version=4, ssl_context=context, **quiet)
+        self.cluster = Cluster([host], port, protocol_version=4, ssl_context=context, **quiet, **patient)
         self.session = self.cluster.connect(wait_for_all_pools=True)
 
     def use(self):
@@ -45,7 +46,7 @@ class Glide:
             configuration = GlideClientConfiguration(
                 [NodeAddress(*split("REDIS", self.tls))],
                 use_tls=self.tls,
-                advanced_config=AdvancedGlideClientConfiguration(tls_config=trusted),
+                advanced_config=AdvancedGlideClientConfiguration(connection_timeout=30_000, tls_config=trusted),
                 request_timeout=30_000,
             )
             self.client = await GlideClient.create(configuration)

@@ -24,11 +24,12 @@ def free_port():
         return sock.getsockname()[1]
 
 
-def until_it_works(attempt):
+def until_it_works(attempt, process):
     while True:
         try:
             return attempt()
         except (OSError, psycopg2.OperationalError):
+            assert process.poll() is None, "the server has ended"
             time.sleep(0.01)
 
 
@@ -37,7 +38,7 @@ def redis_server(directory):
     port, path = free_port(), str(directory / "redis")
     command = ["redis-server", "--port", str(port), "--unixsocket", path, "--save", "", "--dir", str(directory)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
-        until_it_works(lambda: socket.create_connection(("127.0.0.1", port)).close())
+        until_it_works(lambda: socket.create_connection(("127.0.0.1", port)).close(), process)
         yield {"port": port, "path": path}
         process.terminate()
 
@@ -45,7 +46,7 @@ def redis_server(directory):
 @pytest.fixture(scope="session")
 def postgres_server(directory):
     """With TLS, by a certificate of its own. PostgreSQL refuses to be root."""
-    port, sockets = free_port(), directory / "postgres"
+    sockets = directory / "postgres"
     data, key, certificate = (str(sockets / name) for name in ("data", "server.key", "server.crt"))
     nobody = {"user": "nobody", "group": pwd.getpwnam("nobody").pw_gid, "extra_groups": []} if os.getuid() == 0 else {}
     sockets.mkdir()
@@ -65,8 +66,9 @@ def postgres_server(directory):
         "ssl_cert_file": certificate,
     }
     options = [part for name, value in settings.items() for part in ("-c", "%s=%s" % (name, value))]
+    port = free_port()  # only now: other servers start meanwhile
     with subprocess.Popen(["postgres", "-D", data, "-p", str(port), *options], **quiet) as process:
         address = {"port": port, "user": "postgres", "dbname": "postgres"}
-        until_it_works(lambda: psycopg2.connect(host=str(sockets), **address).close())
+        until_it_works(lambda: psycopg2.connect(host=str(sockets), **address).close(), process)
         yield {**address, "sockets": str(sockets)}
         process.terminate()

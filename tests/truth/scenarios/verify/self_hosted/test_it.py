@@ -1,3 +1,4 @@
+import fcntl
 import socket
 import subprocess
 import sys
@@ -8,6 +9,8 @@ import pytest
 from echo import ask_at, served
 from peers import alpha, udp
 
+lock = open("/tmp/svc-trace-port-27901.lock", "w")  # another run of this suite has to wait: it has the same ports
+fcntl.flock(lock, fcntl.LOCK_EX)
 SERVER = """
 import socket
 with socket.create_server(("127.0.0.1", 27903)) as server:
