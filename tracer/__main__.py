@@ -7,6 +7,7 @@ ours. The first start has imported such modules already (sitecustomize), so as r
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
@@ -15,6 +16,7 @@ if __name__ == "__main__":
         os.execv(sys.executable, [sys.executable, "-I", *sys.orig_argv[1:]])
     if os.geteuid() == 0:  # the installation's owner could not remove root's files
         sys.dont_write_bytecode = True
+    gc.set_threshold(50_000)  # the imports make many objects, which all stay: a search for cycles finds nothing
     from tracer.commands import main
 
     sys.exit(main())
