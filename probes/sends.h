@@ -35,8 +35,8 @@ static __always_inline bool shares_its_name(const struct sock *sk)
 }
 
 /*
- * Append a buffer of a send of `sent` bytes. Returns whether another one may follow. How many bytes there are so far
- * stands in the record: in a register, the verifier would track each of its values.
+ * Append buffer `number` of a send of `sent` bytes. Returns whether another one may follow. How many bytes there are so
+ * far stands in the record: in a register, the verifier would track each of its values.
  */
 CHECKED_ALONE int append_buffer(struct svc_data_event *record, const struct user_msghdr *msg, __u32 number, __u32 sent)
 {
@@ -181,22 +181,19 @@ static __always_inline void emit_send(const struct sock *sk, __u64 peer, int sen
 }
 
 /* Emit the first bytes of a send, more than its prefix. */
-CHECKED_ALONE int emit_opening(int sent)
+CHECKED_ALONE int emit_opening(struct svc_task *self, int sent)
 {
-	struct svc_task *self = current_entry();
-
 	if (self)
 		emit_data(SVC_OPENING, (const struct sock *)self->sending, sent, self);
 	return 0;
 }
 
 /*
- * Emit the events of a send that count_send() has not counted. Its socket is `sending` of the thread's entry: the
- * verifier takes no pointer of the kernel as the argument of a function that it checks alone.
+ * Emit the events of a send that count_send() has not counted. Its socket is in `sending` of the thread's entry,
+ * because the verifier accepts no kernel pointer as an argument of such a function.
  */
-CHECKED_ALONE int emit_uncounted(__u64 peer, int sent, struct svc_socket *entry)
+CHECKED_ALONE int emit_uncounted(struct svc_task *self, __u64 peer, int sent, struct svc_socket *entry)
 {
-	struct svc_task *self = current_entry();
 	__u32 opening;
 
 	if (!self || !entry)
@@ -207,7 +204,7 @@ CHECKED_ALONE int emit_uncounted(__u64 peer, int sent, struct svc_socket *entry)
 	opening = self->opening;
 	if (opening) {
 		self->opening = 0;
-		emit_opening(opening);
+		emit_opening(self, opening);
 	}
 	return 0;
 }
@@ -249,7 +246,7 @@ static __always_inline void on_send(struct sock *sk, int sent)
 	if (count_send(peer, entry, self, sent))
 		return;
 	self->sending = (__u64)sk;
-	emit_uncounted(peer, sent, entry);
+	emit_uncounted(self, peer, sent, entry);
 	self->sending = 0;
 }
 

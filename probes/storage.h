@@ -8,7 +8,9 @@
 
 #include "svc_trace.h"
 
-/* A function that the verifier checks once, whatever its arguments are, and not at each call: one that is not static.
+/*
+ * A function that the verifier checks once, for all arguments, and not again at each call. It must not be static,
+ * returns an int, and has to compare its pointers with NULL.
  */
 #define CHECKED_ALONE __noinline
 
@@ -107,7 +109,7 @@ static __always_inline void *reserve_part(__u64 size, __u64 zeros)
 		count_lost();
 		return NULL;
 	}
-	__builtin_memset(__builtin_assume_aligned(record, 8), 0, zeros); /* else byte by byte */
+	__builtin_memset(__builtin_assume_aligned(record, 8), 0, zeros); /* so clang writes 8 bytes at a time */
 	return record;
 }
 

@@ -189,25 +189,29 @@ def time_wake_ups(backend: str, pairs: int, rounds: int) -> None:
     bare, beside = [], []
     for _ in range(pairs):
         bare.append(run(()))
-        loaded = BACKENDS[backend]().start()
-        beside.append(run(()))
-        loaded.close()
+        with closing(BACKENDS[backend]().start()) as loaded:
+            _ = loaded.lacks_causes  # waits for the end of the trial
+            beside.append(run(()))
     print_pairs("two wake-ups, outside of the tree", "ns", Pairs(tuple(bare), tuple(beside)), 0)
 
 
 def time_causes(pairs: int, rounds: int) -> None:
-    """Print what the probes at wake-ups add to a round of `time_wake_ups`, to the rest of what libbpf's probes cost."""
+    """Print what libbpf's probes at wake-ups cost: a round of `time_wake_ups` without and with them.
+
+    All other probes are loaded in both.
+    """
     run = figure_of(WAKE_UPS, str(rounds))
 
     def beside(*, causes: bool) -> float:
-        with closing(LibbpfBackend(causes=causes).start()):
+        with closing(LibbpfBackend(causes=causes).start()) as loaded:
+            _ = loaded.lacks_causes  # waits for the end of the trial
             return run(())
 
     without = (sys.executable, "-I", "-c", WITHOUT_CAUSES, *options("libbpf"))
-    inside = [(run(without), run(traced("libbpf"))) for _ in range(pairs)]
-    print_pairs("their causes, traced", "ns", Pairs(*zip(*inside, strict=True)), 0)
-    outside = [(beside(causes=False), beside(causes=True)) for _ in range(pairs)]
-    print_pairs("their causes, outside of the tree", "ns", Pairs(*zip(*outside, strict=True)), 0)
+    inside = [(run(without), run(traced("libbpf"))) for _ in range(pairs + 1)][1:]
+    print_pairs("probes at wake-ups, traced", "ns", Pairs(*zip(*inside, strict=True)), 0)
+    outside = [(beside(causes=False), beside(causes=True)) for _ in range(pairs + 1)][1:]
+    print_pairs("probes at wake-ups, outside", "ns", Pairs(*zip(*outside, strict=True)), 0)
 
 
 def time_hook(tests: int) -> tuple[float, float]:

@@ -16,7 +16,7 @@ if __name__ == "__main__":
         os.execv(sys.executable, [sys.executable, "-I", *sys.orig_argv[1:]])
     if os.geteuid() == 0:  # the installation's owner could not remove root's files
         sys.dont_write_bytecode = True
-    gc.set_threshold(50_000)  # the imports make many objects, which all stay: a search for cycles finds nothing
+    gc.set_threshold(50_000)  # what imports make stays: to search it for cycles frees nothing
     from tracer.commands import main
 
     sys.exit(main())

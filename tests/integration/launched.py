@@ -108,7 +108,7 @@ def _install(user: User) -> None:
 
 @contextmanager
 def _sudoers(lock: int) -> Iterator[None]:
-    """Sudo warns if a file with rules disappears while it reads them: other workers wait until nobody does."""
+    """Rules are removed only while no worker runs sudo by `User.run`: it warns of a file that it cannot find again."""
     with Path("/run/lock/svc-trace-tests-sudoers").open("w") as file:
         fcntl.flock(file, lock)
         yield

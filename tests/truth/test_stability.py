@@ -26,7 +26,7 @@ pytestmark = pytest.mark.kernel
 def test_runs_do_not_differ(backend: str, name: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     """A false cause changes about one of 25 runs of a suite with leaked threads (docs/attribution.md, "Limits").
 
-    So two runs have to be equal, of at most four.
+    So of at most four runs, two have to be equal.
     """
     scenario = load(SCENARIOS / name)
     surroundings = request.getfixturevalue(surroundings_of(scenario))

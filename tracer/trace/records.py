@@ -177,8 +177,8 @@ class Flow(_Row, frozen=True, tag="flow"):
     prefixes: tuple[str, ...] = ()  # hex of the first ≤ 32 bytes of each of the socket's first 4 sends
     heads: Mapping[str, int] = field(default_factory=lambda: _NONE)
     """Hex of a send's first ≤ 16 bytes → number of sends that begin so, at most 32 different beginnings. Sends with a
-    prefix are not included. If the thread has spans, only flows with at most 2 sends have heads. Sends that the kernel
-    only counted (a tally, see architecture.md) have none."""
+    prefix are not included. Once the thread has opened a span, only flows with at most 2 sends have heads, and
+    sends that the kernel only counted (a tally, see architecture.md) are not included."""
     errors: Mapping[str, int] = field(default_factory=lambda: _NONE)  # errno name → failed connects and sends
     local: bool = False  # whether the endpoint is at an address of the traced machine; false: no, or unknown
     asked: int | None = None
@@ -187,8 +187,9 @@ class Flow(_Row, frozen=True, tag="flow"):
     opened. Without a test around it: since the span opened. If there are several spans, the first one asked. What a
     runner's thread does in its own span is asked for. 0 if `spans` is empty. null: unknown."""
     unsure: int = 0
-    """How many of the sends that are not in `asked` may have been asked for as well. Their thread, or one that woke it,
-    was busy when the test began, and has not waited since. Such a thread can find new work without being woken."""
+    """How many of the attempts and sends that are not in `asked` may have been asked for as well. Their thread, or one
+    that woke it, was busy when the test began, and has not waited since. Such a thread can find new work without being
+    woken."""
     host: str = ""
     """The name of the host that the socket's first sends contain: HTTP's `Host` or `:authority`, TLS's server name. In
     lower case, without a port. Empty: they contain none."""

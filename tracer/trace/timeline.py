@@ -156,7 +156,7 @@ class Timeline:
         self._runners.pop(process, None)
 
     def owns_spans(self, process: ProcessId, tid: Tid, ns: int) -> bool:
-        """Whether this thread had ever opened a span by a moment."""
+        """Whether this thread had opened a span by `ns`; it may be closed."""
         track = self._runners.get(process, {}).get(tid)
         return track is not None and track.times[0] <= ns
 

@@ -119,7 +119,7 @@ def _table(path: Path) -> Value:
 
 
 class ReadLayer(NamedTuple):
-    """One layer, whose services are read."""
+    """A layer: its document, and its services as rules."""
 
     table: Value
     services: Mapping[str, ServiceRule]  # by name, in the order of the file
@@ -167,17 +167,17 @@ def _merge(layers: list[ReadLayer], source: str | None) -> Config:
 def _merge_services(layers: list[ReadLayer], origins: dict[str, str]) -> dict[str, ServiceRule]:
     """The services in matching order; adds their origins."""
     services: dict[str, ServiceRule] = {}
-    uppermost: dict[str, Value] = {}  # the layer of each service
-    for layer, read in reversed(layers):
-        for name, rule in read.items():
-            uppermost.setdefault(name, layer)
+    uppermost: dict[str, Value] = {}  # name → the last layer that has it
+    for layer in reversed(layers):
+        for name, rule in layer.services.items():
+            uppermost.setdefault(name, layer.table)
             part = f"services.{name}"
             if (above := services.get(name)) is not None and _is_only_cost(above):
                 del services[name]  # it does not change the order in which rules match
                 rule = replace(rule, start_up_s=above.start_up_s)
                 origins.setdefault(f"{part}.start_up_s", origins.pop(part))
             if name not in services:
-                services[name], origins[part] = rule, layer.file
+                services[name], origins[part] = rule, layer.table.file
     known = sorted(name for name, rule in services.items() if not _is_only_cost(rule))
     if unknown := next((name for name in services if name not in known), None):
         table = uppermost[unknown]["services"][unknown]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import Final
 
 from msgspec import Struct
@@ -47,6 +48,7 @@ def _diagnose(name: str) -> Diagnosis:
         loaded = backend.start()
     except SvcTraceError as error:
         return Diagnosis(name, False, error.message, error.hint, checks)
-    loaded.close()
-    detail = loaded.lacks_causes or "it observes which thread wakes which"
-    return Diagnosis(name, True, None, None, (*checks, Check("causes", not loaded.lacks_causes, detail, _CAUSES)))
+    with closing(loaded):
+        lacks = loaded.lacks_causes
+    detail = lacks or "it observes which thread wakes which"
+    return Diagnosis(name, True, None, None, (*checks, Check("causes", not lacks, detail, _CAUSES)))

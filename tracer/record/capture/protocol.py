@@ -151,7 +151,10 @@ class Loaded(Protocol):
 
     @property
     def lacks_causes(self) -> str:
-        """Why its events have no causes (SocketEvent.cause_ns); empty: they have."""
+        """Why its events have no causes (SocketEvent.cause_ns); empty: they have.
+
+        May wait for the end of a trial. To be read before `close`.
+        """
 
     def trace(self, pid: int, fifo: Path, *, causes: bool = True) -> Session:
         """Trace the stopped process `pid` and all its descendants. One session at a time. `causes`: events have them.

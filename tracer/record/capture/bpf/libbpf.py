@@ -48,7 +48,7 @@ class LibbpfBackend(Backend):
     blind_to: frozenset[str] = frozenset()
 
     def __init__(self, sends: str | None = None, *, causes: bool = True) -> None:
-        """`sends`: one of SENDS; None takes the first that this kernel has. `causes`: whether to observe wake-ups.
+        """`sends`: one of SENDS; None takes the first that this kernel has. `causes`: scripts/bench leaves them out.
 
         Raises:
             SvcTraceError: bad-sends.
@@ -94,7 +94,7 @@ class LibbpfBackend(Backend):
             loaded, sends = load(library, self._sends, causes=self._causes)
             resources.callback(library.close, loaded)
             programs = _attach(library, loaded, sends, resources)
-            from dataclasses import replace  # by `prepare`
+            from dataclasses import replace  # imported here: at the top, these would delay the start
 
             from tracer.record.capture.bpf.session import BpfLoaded, Maps
             from tracer.record.capture.bpf.wake_ups import Trial

@@ -47,7 +47,7 @@ class BpfLoaded(Loaded):
     programs: Sequence[int]  # descriptors of the programs whose missed calls are lost events
     set_root: Callable[[int], None]  # makes a stopped child the root of the tree
     resources: ExitStack  # detaches and frees everything when it is closed
-    trial: Trial | None = None  # of the causes; None: there are none
+    trial: Trial | None = None  # of the probes at wake-ups; None: they are not loaded
     privileged: bool = True
     wakes: bool = False  # the probes wake the reader of the ring buffer when it fills
 
@@ -62,7 +62,7 @@ class BpfLoaded(Loaded):
         return self.begin(pid, fifo, causes=causes and not lacks_causes)
 
     def begin(self, pid: int, fifo: Path, ring_bytes: int = sizes.RING_BYTES, *, causes: bool) -> BpfSession:
-        """`trace`, as it is before the end of the trial.
+        """As `trace`, but without waiting for the trial, which uses this itself.
 
         `ring_bytes`: a session that ends before there were more bytes of events may map only these.
         """

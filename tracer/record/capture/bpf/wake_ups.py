@@ -34,10 +34,7 @@ _TIMER_S: Final = 0.0001  # without a real-time priority, the kernel may add 50 
 
 
 class Trial:
-    """A trial of loaded probes, in processes of its own. It goes on while the tracer does something else.
-
-    `result` needs root only if the trial fails to end in time.
-    """
+    """A trial of loaded probes, in processes of its own. It goes on while the tracer does something else."""
 
     def __init__(self, loaded: BpfLoaded) -> None:
         self._lacks: str | None = None
@@ -63,7 +60,7 @@ class Trial:
 
         pid = _fork(act)
         resources.callback(os.waitpid, pid, 0)
-        resources.callback(_kill, pid)
+        resources.callback(os.kill, pid, signal.SIGKILL)
         self._ended = os.pidfd_open(pid)
         resources.callback(os.close, self._ended)
         fifo = Path(f"/proc/self/fd/{boundaries}")
@@ -98,6 +95,7 @@ class Trial:
     def close(self) -> None:
         """End it if it has not ended."""
         if self._lacks is None:
+            self._lacks = "the trial of wake-ups was ended"
             self._resources.close()
 
 
@@ -123,11 +121,6 @@ def _processor() -> int:
         return int(os.read(file, 4096).rpartition(b") ")[2].split()[36])
     finally:
         os.close(file)
-
-
-def _kill(pid: int) -> None:
-    with suppress(PermissionError):  # the tracer has given up root; the process ends by itself
-        os.kill(pid, signal.SIGKILL)
 
 
 def _pipe(resources: ExitStack) -> tuple[int, int]:
@@ -178,7 +171,7 @@ def _wake(boundaries: int) -> None:
     pid = _fork(send)
     os.write(boundaries, b".")
     state = os.open(f"/proc/{pid}/stat", os.O_RDONLY)
-    while b") S " not in os.pread(state, 64, 0):
+    while not any(status in os.pread(state, 64, 0) for status in (b") S ", b") Z ")):  # it waits, or has failed
         os.sched_yield()
     os.write(asked, b".")
     os.write(boundaries, b".")  # another epoch: within one, a thread becomes a cause of another only once

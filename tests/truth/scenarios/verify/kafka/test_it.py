@@ -20,7 +20,7 @@ def send():
 
 
 def topics():
-    """The broker's topics; none without it. The client ends here: its threads would try again in the next test."""
+    """The broker's topics; none without it. The client is deleted: it would try again in the next test."""
     client = AdminClient(BROKERS)
     try:
         return client.list_topics(timeout=LIMIT_S).topics

@@ -1,4 +1,5 @@
 import fcntl
+import os
 import socket
 import subprocess
 import sys
@@ -9,7 +10,8 @@ import pytest
 from echo import ask_at, served
 from peers import alpha, udp
 
-lock = open("/tmp/svc-trace-port-27901.lock", "w")  # another run of this suite has to wait: it has the same ports
+# Another run of this suite waits: it has the same ports.
+lock = open("/tmp/svc-trace-ports-of-%s.lock" % os.getuid(), "w")
 fcntl.flock(lock, fcntl.LOCK_EX)
 SERVER = """
 import socket
