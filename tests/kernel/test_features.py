@@ -71,7 +71,7 @@ def test_a_kernel_without_any_is_told_what_it_lacks(monkeypatch: pytest.MonkeyPa
     missing = [Check(name, False, f"no {name} here", "another kernel") for name in SENDS]
     monkeypatch.setattr(features, "send_checks", lambda library: iter(missing))
 
-    def refuse(library: Library, sends: str) -> int:
+    def refuse(library: Library, sends: str, *, causes: bool) -> int:
         raise OSError(errno.ESRCH, "load")
 
     monkeypatch.setattr(libbpf, "_open", refuse)
