@@ -61,8 +61,8 @@ def _leaves_nothing(_traceable: None) -> Iterator[None]:
     files, temporary = open_files(), temporary_files()
     children = psutil.Process().children()  # the session's servers
     yield
-    assert open_files() == files
-    assert psutil.Process().children() == children
+    assert open_files().items() <= files.items()  # the backend of earlier tests may be closed meanwhile
+    assert {*psutil.Process().children()} <= {*children}
     assert temporary_files() <= temporary
 
 
