@@ -94,6 +94,8 @@ def report(directory: Path) -> None:
     coverage.combine([str(directory)])
     modules: list[tuple[float, int, int, str]] = []  # share of the lines that ran, lines that ran, lines, path
     for path in coverage.get_data().measured_files():
+        if not path.endswith(".py"):  # a template: Jinja compiles it to Python, under the template's name
+            continue
         _, lines, _, missing, _ = coverage.analysis2(path)
         if lines:
             covered = len(lines) - len(missing)
