@@ -14,8 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing
-from dataclasses import replace
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from struct import Struct
@@ -27,7 +26,7 @@ from tracer.record.capture.bpf import bcc_loader, sizes
 from tracer.record.capture.bpf.clock import check_clock
 from tracer.record.capture.bpf.programs import BTF, SOURCES, check_can_load
 from tracer.record.capture.bpf.session import BpfLoaded, Maps
-from tracer.record.capture.bpf.wake_ups import Trial
+from tracer.record.capture.bpf.wake_ups import with_trial
 from tracer.record.capture.bpf.wire import CONTROL
 from tracer.record.capture.checks import Check
 from tracer.record.capture.protocol import Backend
@@ -75,8 +74,7 @@ class BccBackend(Backend):
             with mmap.mmap(shared.control, mmap.PAGESIZE) as page:
                 CONTROL.pack_into(page, 0, 0, 0, 1, 1, 0, 0)  # bcc's programs have no initialised variables
             probes = BpfLoaded(self.name, shared, loaded.programs, partial(_set_root, setup), resources)
-            trial = resources.enter_context(closing(Trial(probes))) if loaded.wake_ups else None
-            return replace(probes, trial=trial, resources=resources.pop_all())
+            return with_trial(probes, causes=loaded.wake_ups)
 
 
 def _set_root(setup: int, pid: int) -> None:

@@ -6,7 +6,7 @@ import ctypes
 import errno
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, suppress
 from ctypes import byref, c_int
 from functools import partial
 from struct import pack
@@ -94,10 +94,9 @@ class LibbpfBackend(Backend):
             loaded, sends = load(library, self._sends, causes=self._causes)
             resources.callback(library.close, loaded)
             programs = _attach(library, loaded, sends, resources)
-            from dataclasses import replace  # imported here: at the top, these would delay the start
-
+            # Imported here: at the top, these would delay the start.
             from tracer.record.capture.bpf.session import BpfLoaded, Maps
-            from tracer.record.capture.bpf.wake_ups import Trial
+            from tracer.record.capture.bpf.wake_ups import with_trial
 
             *maps, tasks = (
                 library.map_fd(library.find_map(loaded, name))
@@ -105,8 +104,7 @@ class LibbpfBackend(Backend):
             )
             set_root = partial(_set_root, library, tasks)
             probes = BpfLoaded(self.name, Maps(*maps), programs, set_root, resources, wakes=True)
-            trial = resources.enter_context(closing(Trial(probes))) if _observes_wake_ups(library, loaded) else None
-            return replace(probes, trial=trial, resources=resources.pop_all())
+            return with_trial(probes, causes=_observes_wake_ups(library, loaded))
 
 
 def load(library: Library, wanted: str | None, *, causes: bool = True) -> tuple[int, str]:

@@ -19,6 +19,7 @@ import socket
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, closing, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -97,6 +98,12 @@ class Trial:
         if self._lacks is None:
             self._lacks = "the trial of wake-ups was ended"
             self._resources.close()
+
+
+def with_trial(loaded: BpfLoaded, *, causes: bool) -> BpfLoaded:
+    """The same probes, which now own their resources; with `causes`, a trial of them has begun."""
+    trial = loaded.resources.enter_context(closing(Trial(loaded))) if causes else None
+    return replace(loaded, trial=trial, resources=loaded.resources.pop_all())
 
 
 def _lacks_causes(events: list[Event]) -> str:
