@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Final
@@ -19,6 +20,7 @@ from large_runs import TRACER, database_suite, idle, many_sends, print_large_run
 
 from tracer.record.capture.backends import BACKENDS
 from tracer.record.capture.bpf.libbpf import LibbpfBackend
+from tracer.record.capture.protocol import Backend
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 SHOP: Final = ROOT / "examples" / "shop"
@@ -153,8 +155,20 @@ class Pairs:
 
 def measure(pairs: int, backend: str, run: Callable[[tuple[str, ...]], float]) -> Pairs:
     """Measure a figure bare (`run` gets no prefix) and traced in turn. The first pair does not count."""
-    runs = [(run(()), run(traced(backend))) for _ in range(pairs + 1)][1:]
-    return Pairs(tuple(bare for bare, _ in runs), tuple(traced for _, traced in runs))
+    return in_turn(pairs, partial(run, ()), partial(run, traced(backend)))
+
+
+def in_turn(pairs: int, first: Callable[[], float], second: Callable[[], float]) -> Pairs:
+    """Measure both in turn. The first pair does not count."""
+    runs = [(first(), second()) for _ in range(pairs + 1)][1:]
+    return Pairs(*zip(*runs, strict=True))
+
+
+def beside(backend: Backend, run: Callable[[], float]) -> float:
+    """Measure while a backend's probes are loaded, and trace nothing."""
+    with closing(backend.start()) as loaded:
+        _ = loaded.lacks_causes  # waits for the end of the trial
+        return run()
 
 
 def print_pairs(what: str, unit: str, pairs: Pairs, digits: int) -> None:
@@ -186,13 +200,8 @@ def time_wake_ups(backend: str, pairs: int, rounds: int) -> None:
     """Print what a round of two processes costs, each of which wakes the other, within the traced tree and outside."""
     run = figure_of(WAKE_UPS, str(rounds))
     print_pairs("two wake-ups, traced", "ns", measure(pairs, backend, run), 0)
-    bare, beside = [], []
-    for _ in range(pairs):
-        bare.append(run(()))
-        with closing(BACKENDS[backend]().start()) as loaded:
-            _ = loaded.lacks_causes  # waits for the end of the trial
-            beside.append(run(()))
-    print_pairs("two wake-ups, outside of the tree", "ns", Pairs(tuple(bare), tuple(beside)), 0)
+    outside = in_turn(pairs, partial(run, ()), lambda: beside(BACKENDS[backend](), partial(run, ())))
+    print_pairs("two wake-ups, outside of the tree", "ns", outside, 0)
 
 
 def time_causes(pairs: int, rounds: int) -> None:
@@ -201,17 +210,15 @@ def time_causes(pairs: int, rounds: int) -> None:
     All other probes are loaded in both.
     """
     run = figure_of(WAKE_UPS, str(rounds))
-
-    def beside(*, causes: bool) -> float:
-        with closing(LibbpfBackend(causes=causes).start()) as loaded:
-            _ = loaded.lacks_causes  # waits for the end of the trial
-            return run(())
-
     without = (sys.executable, "-I", "-c", WITHOUT_CAUSES, *options("libbpf"))
-    inside = [(run(without), run(traced("libbpf"))) for _ in range(pairs + 1)][1:]
-    print_pairs("probes at wake-ups, traced", "ns", Pairs(*zip(*inside, strict=True)), 0)
-    outside = [(beside(causes=False), beside(causes=True)) for _ in range(pairs + 1)][1:]
-    print_pairs("probes at wake-ups, outside", "ns", Pairs(*zip(*outside, strict=True)), 0)
+    inside = in_turn(pairs, partial(run, without), partial(run, traced("libbpf")))
+    print_pairs("probes at wake-ups, traced", "ns", inside, 0)
+    outside = in_turn(
+        pairs,
+        lambda: beside(LibbpfBackend(causes=False), partial(run, ())),
+        lambda: beside(LibbpfBackend(), partial(run, ())),
+    )
+    print_pairs("probes at wake-ups, outside", "ns", outside, 0)
 
 
 def time_hook(tests: int) -> tuple[float, float]:
