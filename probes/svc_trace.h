@@ -177,8 +177,8 @@ struct svc_task {
 	 * a runner's thread started; 0: the command, or unknown
 	 */
 	__u64 lineage_ns;
-	__u64 sending; /* the socket of a running send: where kprobes observe its end, and while its events are emitted
-			*/
+	/* The socket of a running send: where kprobes observe its end, and while its events are emitted; else 0. */
+	__u64 sending;
 	__u64 cause_ns; /* when a runner's thread last caused it to run, directly or through others: 0: never */
 	__u32 cause_process; /* serial number of that runner */
 	__u32 cause_tid; /* that runner's thread, in the runner's own pid namespace */
